@@ -1,0 +1,192 @@
+//! What the command line asks of the gateway at `gateway.sock`.
+//!
+//! Whoever changes bindings shows the admin key. Whoever opens a devbox shows an API key with the scope `devbox`.
+
+use model::{AccountId, Binding, BindingSource, DevboxId, EnvName, HostPattern, KindId, SecretId, SecretName, Token};
+use serde::{Deserialize, Serialize};
+
+/// A request. One request, one [`Reply`].
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Whether the gateway is ready. Answered by [`Reply::Ready`].
+    Status,
+    /// Open a devbox. Answered by [`Reply::DevboxOpened`]. The devbox ends with this connection unless it is resumed over another.
+    OpenDevbox {
+        /// An API key with the scope `devbox`.
+        api_key: String,
+        /// The secrets; none: every usable secret of the account.
+        secrets: Option<Vec<Wanted>>,
+        /// Hosts that the devbox may reach beside those that its secrets are bound to.
+        allow: Vec<HostPattern>,
+    },
+    /// The devbox's listeners, as descriptors beside this message in the order of `roles`. Answered by [`Reply::Done`].
+    HandListeners {
+        /// Which devbox.
+        devbox: DevboxId,
+        /// What each descriptor is.
+        roles: Vec<Role>,
+    },
+    /// Take up a devbox that the gateway lost by a restart, with its listeners again. Answered by [`Reply::Done`].
+    ResumeDevbox {
+        /// Which devbox.
+        devbox: DevboxId,
+        /// The text that [`Reply::DevboxOpened`] gave.
+        resume: String,
+        /// What each descriptor is.
+        roles: Vec<Role>,
+    },
+    /// End a devbox. Answered by [`Reply::Done`].
+    CloseDevbox {
+        /// Which devbox.
+        devbox: DevboxId,
+    },
+    /// Make an explicit binding. Answered by [`Reply::Bindings`] with the secret's bindings as they are now.
+    Bind {
+        /// The admin key.
+        admin_key: String,
+        /// An API key of the account.
+        api_key: String,
+        /// The secret.
+        name: SecretName,
+        /// The binding.
+        binding: Binding,
+    },
+    /// Remove explicit bindings: those of one host, or all. Answered by [`Reply::Bindings`].
+    Unbind {
+        /// The admin key.
+        admin_key: String,
+        /// An API key of the account.
+        api_key: String,
+        /// The secret.
+        name: SecretName,
+        /// Of this host only.
+        host: Option<HostPattern>,
+    },
+    /// The bindings of one secret, or of all. Answered by [`Reply::Bindings`].
+    Bindings {
+        /// An API key of the account with the scope `read`.
+        api_key: String,
+        /// Of this secret only.
+        name: Option<SecretName>,
+        /// After this secret.
+        after: Option<SecretId>,
+    },
+}
+
+/// A reply.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// Ready.
+    Ready,
+    /// A devbox was opened.
+    DevboxOpened(Opened),
+    /// A page of bindings.
+    Bindings {
+        /// The page.
+        bindings: Vec<BindingView>,
+        /// Where the next page begins; none after the last.
+        next: Option<SecretId>,
+    },
+    /// It was done.
+    Done,
+    /// It was not done.
+    Refused {
+        /// Why.
+        why: Denial,
+        /// What happened and what mends it; never what was sent.
+        message: String,
+    },
+}
+
+/// Why a request was not done; the command line's exit code follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Denial {
+    /// No such secret or devbox.
+    NotFound,
+    /// The API key or admin key is missing or wrong.
+    NotAuthenticated,
+    /// The key may not do this, or the rules forbid it.
+    Forbidden,
+    /// The request makes no sense.
+    Invalid,
+    /// The gateway cannot decide now.
+    Unavailable,
+}
+
+/// A secret wanted in a devbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The variable that holds the token.
+    pub env: EnvName,
+    /// The secret.
+    pub name: SecretName,
+}
+
+/// A devbox, as opened.
+#[derive(Serialize, Deserialize)]
+pub struct Opened {
+    /// Its id.
+    pub devbox: DevboxId,
+    /// Shown again to resume it after a restart of the gateway.
+    pub resume: String,
+    /// The variables and their placeholders.
+    pub env: Vec<Given>,
+    /// The certificate of the devbox's own authority, PEM.
+    pub ca_pem: String,
+    /// The TCP ports to listen on.
+    pub ports: Vec<u16>,
+    /// Secrets of the account that were left out, when all were asked for.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A variable and its placeholder.
+#[derive(Serialize, Deserialize)]
+pub struct Given {
+    /// The variable.
+    pub env: EnvName,
+    /// The secret.
+    pub name: SecretName,
+    /// The placeholder.
+    pub token: Token,
+    /// The secret is bound to no host: its placeholder leads nowhere yet.
+    pub unbound: bool,
+}
+
+/// A secret that was left out, and why.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Which.
+    pub name: SecretName,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// What a handed-over descriptor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// A listening TCP socket on this port of every address.
+    Tcp(u16),
+    /// A UDP socket on port 53 of every address.
+    Dns,
+}
+
+/// A secret's binding, as shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindingView {
+    /// Whose secret.
+    pub account: AccountId,
+    /// The secret's id.
+    pub secret_id: SecretId,
+    /// The secret's name.
+    pub secret_name: SecretName,
+    /// What the gateway takes the value for.
+    pub kind: Option<KindId>,
+    /// The binding; none where the secret is unbound.
+    pub binding: Option<Binding>,
+    /// Who made it.
+    pub source: Option<BindingSource>,
+}

@@ -1,0 +1,374 @@
+//! Bindings: where a secret's value may go, and in what form it is written there.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::{Host, HostPattern};
+use crate::id::{AccountId, BindingId, SecretId};
+use crate::time::Timestamp;
+
+/// Hosts, port, methods and paths that a value may be sent to, and how it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Binding {
+    /// The hosts.
+    pub host: HostPattern,
+    /// The TCP port; requests are TLS.
+    pub port: u16,
+    /// The methods.
+    pub methods: Methods,
+    /// The paths.
+    pub path: PathPrefix,
+    /// How the value is written.
+    pub form: Form,
+}
+
+/// Who made a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BindingSource {
+    /// The gateway derived it from the value's kind.
+    Kind,
+    /// A person with the admin key.
+    Explicit,
+}
+
+/// An explicit binding as stored, with the gateway's MAC over all other fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredBinding {
+    /// Its id.
+    pub id: BindingId,
+    /// The account whose secret it binds.
+    pub account: AccountId,
+    /// The secret that it binds. A secret deleted and made again is another one.
+    pub secret: SecretId,
+    /// What it says.
+    pub binding: Binding,
+    /// When it was made.
+    pub created: Timestamp,
+    /// HMAC-SHA-256 (RFC 2104) by the gateway's key over [`StoredBinding::mac_input`].
+    pub mac: Vec<u8>,
+}
+
+/// How a value is written into a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Form {
+    /// In place of its token, in whichever credential header the token stands; inside Basic too.
+    Auto,
+    /// `Authorization: Bearer VALUE` (RFC 6750).
+    Bearer,
+    /// `Authorization: Basic base64(USER:VALUE)` (RFC 7617).
+    Basic {
+        /// The user name; may be empty.
+        user: String,
+    },
+    /// `NAME: VALUE`.
+    Header {
+        /// The header's name, in lower case.
+        name: String,
+    },
+}
+
+/// The methods that a binding covers; none named means all.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
+pub struct Methods(Vec<String>);
+
+/// A normalised path that begins a request's path, at a segment's border. `/` covers all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PathPrefix(String);
+
+/// Why a text is no part of a binding. Never contains the text.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BindingError {
+    /// Not a form.
+    #[error("a form is auto, bearer, basic:USER or header:NAME")]
+    Form,
+    /// `query:` or `body`.
+    #[error("this version writes values into headers only: use auto, bearer, basic:USER or header:NAME")]
+    FormNotYet,
+    /// A header that routes or frames the request.
+    #[error("a value cannot be written into a header that frames or routes the request")]
+    HeaderReserved,
+    /// Not a method.
+    #[error("methods are words like GET or POST, separated by commas; CONNECT and TRACE cannot be bound")]
+    Method,
+    /// Not a path prefix.
+    #[error("a path prefix begins with '/', and has no '..', '//', '%', ';', '?' or '#'")]
+    Path,
+}
+
+impl Binding {
+    /// The binding that a host alone stands for: port 443, every method and path, form `auto`.
+    #[must_use]
+    pub fn to_host(host: HostPattern) -> Self {
+        Self { host, port: HTTPS_PORT, methods: Methods::default(), path: PathPrefix::default(), form: Form::Auto }
+    }
+
+    /// Whether the binding names this host and port.
+    #[must_use]
+    pub fn covers_host(&self, host: &Host, port: u16) -> bool {
+        self.port == port && self.host.matches(host)
+    }
+}
+
+impl StoredBinding {
+    /// The bytes that the gateway's MAC covers: every field but the MAC, each with its length before it.
+    #[must_use]
+    pub fn mac_input(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let created = self.created.unix_ms().to_string();
+        let port = self.binding.port.to_string();
+        let parts = [
+            self.id.as_str(),
+            self.account.as_str(),
+            self.secret.as_str(),
+            &self.binding.host.to_string(),
+            &port,
+            &self.binding.methods.0.join(","),
+            &self.binding.path.0,
+            &self.binding.form.to_string(),
+            &created,
+        ];
+        for part in parts {
+            out.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            out.extend_from_slice(part.as_bytes());
+        }
+        out
+    }
+}
+
+impl Methods {
+    /// Whether `method` is covered.
+    #[must_use]
+    pub fn cover(&self, method: &str) -> bool {
+        self.0.is_empty() || self.0.iter().any(|known| known == method)
+    }
+
+    /// The methods; empty for all.
+    #[must_use]
+    pub fn as_slice(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl PathPrefix {
+    /// The prefix as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a normalised request path (no query) lies under the prefix, at a segment's border.
+    #[must_use]
+    pub fn covers(&self, path: &str) -> bool {
+        let trimmed = self.0.trim_end_matches('/');
+        path.strip_prefix(trimmed).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+impl Default for PathPrefix {
+    fn default() -> Self {
+        Self("/".to_owned())
+    }
+}
+
+impl FromStr for Form {
+    type Err = BindingError;
+
+    fn from_str(text: &str) -> Result<Self, BindingError> {
+        match text.split_once(':') {
+            None if text == "auto" => Ok(Self::Auto),
+            None if text == "bearer" => Ok(Self::Bearer),
+            None if text == "body" => Err(BindingError::FormNotYet),
+            Some(("query", _)) => Err(BindingError::FormNotYet),
+            Some(("basic", user)) if user.len() <= USER_BYTES_MAX && !user.bytes().any(|b| b.is_ascii_control() || b == b':') => {
+                Ok(Self::Basic { user: user.to_owned() })
+            }
+            Some(("header", name)) => header_form(name),
+            None | Some(_) => Err(BindingError::Form),
+        }
+    }
+}
+
+fn header_form(name: &str) -> Result<Form, BindingError> {
+    let name = name.to_ascii_lowercase();
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if name.is_empty() || name.len() > HEADER_NAME_BYTES_MAX || !name.bytes().all(legal) {
+        return Err(BindingError::Form);
+    }
+    if RESERVED_HEADERS.contains(&name.as_str()) { Err(BindingError::HeaderReserved) } else { Ok(Form::Header { name }) }
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Bearer => f.write_str("bearer"),
+            Self::Basic { user } => write!(f, "basic:{user}"),
+            Self::Header { name } => write!(f, "header:{name}"),
+        }
+    }
+}
+
+impl FromStr for Methods {
+    type Err = BindingError;
+
+    fn from_str(text: &str) -> Result<Self, BindingError> {
+        Self::try_from(text.split(',').map(|word| word.trim().to_ascii_uppercase()).collect::<Vec<_>>())
+    }
+}
+
+impl TryFrom<Vec<String>> for Methods {
+    type Error = BindingError;
+
+    fn try_from(words: Vec<String>) -> Result<Self, BindingError> {
+        let legal = |word: &String| {
+            (1..=METHOD_BYTES_MAX).contains(&word.len())
+                && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'-')
+                && !matches!(word.as_str(), "CONNECT" | "TRACE" | "TRACK")
+        };
+        if words.iter().all(legal) { Ok(Self(words)) } else { Err(BindingError::Method) }
+    }
+}
+
+impl From<Methods> for Vec<String> {
+    fn from(methods: Methods) -> Self {
+        methods.0
+    }
+}
+
+impl fmt::Display for Methods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { f.write_str("any") } else { f.write_str(&self.0.join(",")) }
+    }
+}
+
+impl FromStr for PathPrefix {
+    type Err = BindingError;
+
+    fn from_str(text: &str) -> Result<Self, BindingError> {
+        let clean = text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'%' | b';' | b'?' | b'#' | b'\\'));
+        let plain = !text.contains("//") && text.split('/').all(|segment| segment != "." && segment != "..");
+        if text.starts_with('/') && text.len() <= PATH_BYTES_MAX && clean && plain {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BindingError::Path)
+        }
+    }
+}
+
+impl fmt::Display for PathPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+macro_rules! text_conversions {
+    ($name:ident) => {
+        impl TryFrom<String> for $name {
+            type Error = BindingError;
+
+            fn try_from(text: String) -> Result<Self, BindingError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(part: $name) -> String {
+                part.to_string()
+            }
+        }
+    };
+}
+
+text_conversions!(Form);
+text_conversions!(PathPrefix);
+
+/// The port of https, RFC 9110 section 4.2.2.
+pub const HTTPS_PORT: u16 = 443;
+const USER_BYTES_MAX: usize = 255;
+const HEADER_NAME_BYTES_MAX: usize = 128;
+const METHOD_BYTES_MAX: usize = 32;
+const PATH_BYTES_MAX: usize = 2048;
+/// Headers that frame or route a message (RFC 9110, RFC 9112), carry identity between proxies, or that the gateway itself sets.
+const RESERVED_HEADERS: [&str; 19] = [
+    "host",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "upgrade",
+    "te",
+    "trailer",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authorization",
+    "expect",
+    "accept-encoding",
+    "content-encoding",
+    "content-type",
+    "range",
+    "if-range",
+    "forwarded",
+    "via",
+    "x-forwarded-host",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_at_a_segment() {
+        let prefix: PathPrefix = "/repos/a".parse().expect("a prefix");
+        assert!(!prefix.covers("/repos/ab") && !prefix.covers("/repos") && !prefix.covers("/x/repos/a"));
+        assert!(prefix.covers("/repos/a") && prefix.covers("/repos/a/b"));
+        assert!(PathPrefix::default().covers("/") && PathPrefix::default().covers("/x"));
+    }
+
+    #[test]
+    fn ambiguous_prefixes_are_refused() {
+        for text in ["", "a", "/a/../b", "/a//b", "/%2e", "/a;b", "/a?b", "/a b", "/./a"] {
+            assert_eq!(text.parse::<PathPrefix>(), Err(BindingError::Path), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn forms_that_would_break_framing_are_refused() {
+        for text in ["header:Host", "header:content-length", "header:Transfer-Encoding", "header:accept-encoding"] {
+            assert_eq!(text.parse::<Form>(), Err(BindingError::HeaderReserved), "{text:?}");
+        }
+        for text in ["", "Auto", "basic", "basic:a:b", "basic:a\nb", "header:", "header:a b", "cookie:x"] {
+            assert_eq!(text.parse::<Form>(), Err(BindingError::Form), "{text:?}");
+        }
+        for text in ["auto", "bearer", "basic:", "basic:x-access-token", "header:x-api-key"] {
+            assert_eq!(text.parse::<Form>().map(|form| form.to_string()), Ok(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn the_mac_covers_every_field() {
+        let zero = Timestamp::from_unix_ms(0);
+        let make = |secret: u128, host: &str, port: u16, created: i64| StoredBinding {
+            id: BindingId::from_parts(zero, 0),
+            account: AccountId::from_parts(zero, 0),
+            secret: SecretId::from_parts(zero, secret),
+            binding: Binding { port, ..Binding::to_host(host.parse().expect("a host")) },
+            created: Timestamp::from_unix_ms(created),
+            mac: vec![],
+        };
+        let base = make(0, "a.example.com", 443, 0).mac_input();
+        for other in [
+            make(1, "a.example.com", 443, 0),
+            make(0, "b.example.com", 443, 0),
+            make(0, "a.example.com", 444, 0),
+            make(0, "a.example.com", 443, 1),
+        ] {
+            assert_ne!(base, other.mac_input());
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Events: what happened, by whom, to what. No field can hold a value: each is a noun of ours, and the store chains them by hash.
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::Host;
+use crate::id::{AccountId, ApiKeyId, DevboxId, SecretId};
+use crate::name::SecretName;
+use crate::refusal::Refusal;
+use crate::time::Timestamp;
+
+/// Which process wrote an event: each has its own chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Writer {
+    /// The api, in the store.
+    Api,
+    /// The gateway, in its own database.
+    Gateway,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// An account was made.
+    AccountCreated,
+    /// An API key was made.
+    KeyCreated,
+    /// A secret was created.
+    SecretCreated,
+    /// A secret's value was replaced.
+    SecretUpdated,
+    /// A secret was deleted, every version erased.
+    SecretDeleted,
+    /// An explicit binding was made.
+    BindingCreated,
+    /// An explicit binding was removed.
+    BindingDeleted,
+    /// A devbox was opened.
+    DevboxOpened,
+    /// A devbox ended.
+    DevboxClosed,
+    /// A devbox used a secret towards a host for the first time. On disk before the value left.
+    SecretFirstUsed,
+    /// Later uses, counted.
+    SecretUsed,
+    /// A request was refused.
+    Refused,
+}
+
+/// An audit record. The store adds its place in the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub time: Timestamp,
+    /// What.
+    pub kind: EventKind,
+    /// Whose account.
+    pub account: AccountId,
+    /// With which API key, where one was shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<ApiKeyId>,
+    /// Which secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretId>,
+    /// Its name at the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<SecretName>,
+    /// Its version at the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// Which devbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devbox: Option<DevboxId>,
+    /// Towards which host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Host>,
+    /// Why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Refusal>,
+    /// How often, where uses or refusals are counted together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+}
+
+/// An event in its chain, as shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainedEvent {
+    /// Whose chain.
+    pub writer: Writer,
+    /// 1 for the chain's first event, then without gaps.
+    pub seq: u64,
+    /// SHA-256 over the previous event's hash and this event, in hexadecimal.
+    pub hash: String,
+    /// The event.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl Event {
+    /// An event with nothing but its kind, time and account; the rest is filled in by struct update.
+    #[must_use]
+    pub const fn bare(kind: EventKind, time: Timestamp, account: AccountId) -> Self {
+        Self {
+            time,
+            kind,
+            account,
+            key: None,
+            secret: None,
+            name: None,
+            version: None,
+            devbox: None,
+            host: None,
+            refusal: None,
+            count: None,
+        }
+    }
+
+    /// The same event, about this secret.
+    #[must_use]
+    pub fn about(self, secret: &crate::Secret) -> Self {
+        Self { secret: Some(secret.id.clone()), name: Some(secret.name.clone()), version: Some(secret.version), ..self }
+    }
+}

@@ -1,0 +1,34 @@
+//! The nouns of the house: ids, names, hosts, bindings, tokens, grants, events, sealed rows.
+//!
+//! What lives here is data and pure decisions about data. What never does: I/O, the clock, randomness, cryptography, SQL, HTTP. Whatever a noun needs
+//! of those comes in as an argument.
+#![forbid(unsafe_code)]
+
+pub mod access;
+pub mod binding;
+pub mod event;
+pub mod grant;
+pub mod host;
+pub mod id;
+pub mod kind;
+pub mod limits;
+pub mod name;
+pub mod refusal;
+pub mod sealed;
+pub mod secret;
+pub mod time;
+pub mod token;
+
+pub use access::{Account, ApiKey, Scope, Scopes};
+pub use binding::{Binding, BindingSource, Form, Methods, PathPrefix, StoredBinding};
+pub use event::{ChainedEvent, Event, EventKind, Writer};
+pub use grant::{Asked, Grant, Permit, permits};
+pub use host::{Host, HostPattern};
+pub use id::{AccountId, ApiKeyId, BindingId, DataKeyId, DevboxId, SecretId};
+pub use kind::{Kind, KindId};
+pub use name::{EnvName, SecretName};
+pub use refusal::Refusal;
+pub use sealed::{DataKeyRecord, Place, Sealed, Suite};
+pub use secret::Secret;
+pub use time::{Clock, Timestamp};
+pub use token::{Token, TokenHash};

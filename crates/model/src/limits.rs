@@ -1,0 +1,34 @@
+//! Every limit of the house, each with its reason. Bytes unless the name says otherwise.
+
+/// A value: the largest credentials in use (service-account files, certificate bundles) are under 16 KiB.
+pub const VALUE_BYTES_MAX: usize = 64 * 1024;
+/// A value that is to be swapped: anything shorter could occur in a reply by chance, and could be guessed from what the scrubber replaces.
+pub const BROKERED_VALUE_BYTES_MIN: usize = 8;
+/// A name: what file systems and DNS allow as well.
+pub const NAME_BYTES_MAX: usize = 255;
+/// A request body to the api: the largest value, JSON-escaped, with room.
+pub const API_BODY_BYTES_MAX: usize = 128 * 1024;
+/// Secrets on one page; more is clamped.
+pub const PAGE_ITEMS_MAX: usize = 5000;
+/// Secrets on one page when the caller does not say.
+pub const PAGE_ITEMS_DEFAULT: usize = 20;
+/// Tokens of one devbox: bounds the scrubber's patterns.
+pub const DEVBOX_TOKENS_MAX: usize = 100;
+/// A request's or reply's head: what common servers accept.
+pub const HEADER_LIST_BYTES_MAX: usize = 64 * 1024;
+/// How long a data key is used and kept, until its rows are committed. Milliseconds.
+pub const DATA_KEY_LIFE_MS: u64 = 100;
+/// How often open connections look for a revocation. Milliseconds.
+pub const REVOCATION_TICK_MS: u64 = 100;
+/// Explicit bindings of one secret.
+pub const BINDINGS_PER_SECRET_MAX: usize = 50;
+/// `--allow` patterns of one devbox.
+pub const ALLOW_PATTERNS_MAX: usize = 200;
+/// Names that one devbox may have looked up: one /16 of synthetic addresses.
+pub const DEVBOX_NAMES_MAX: usize = 60_000;
+/// A message between two of our own processes: one packet, under the kernel's default socket buffer.
+pub const LINK_MESSAGE_BYTES_MAX: usize = 160 * 1024;
+/// Bindings, or events, in one message between two of our own processes.
+pub const LINK_PAGE_ITEMS_MAX: usize = 200;
+/// Descriptors in one message between two of our own processes.
+pub const LINK_FDS_MAX: usize = 64;

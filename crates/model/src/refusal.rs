@@ -1,0 +1,219 @@
+//! Refusals: every reason for which a devbox's request does not leave, with its stable code and its mend.
+
+use serde::{Deserialize, Serialize};
+
+/// Why the gateway refused a request. Holds nothing that the caller sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// The devbox may not reach this host.
+    HostNotAllowed,
+    /// The connection went to an address that no name was looked up for.
+    AddressUnmapped,
+    /// SNI, Host, authority and the looked-up name are not one name.
+    NameMismatch,
+    /// The request could not be read without doubt.
+    RequestMalformed,
+    /// The path could be read in two ways.
+    PathAmbiguous,
+    /// TRACE, TRACK or CONNECT.
+    MethodForbidden,
+    /// WebSocket or another upgrade.
+    UpgradeUnsupported,
+    /// The token belongs to another devbox.
+    TokenForeign,
+    /// The token's devbox or grant has ended.
+    TokenEnded,
+    /// The secret behind the token was deleted.
+    SecretGone,
+    /// The secret has no binding at all.
+    SecretUnbound,
+    /// The secret is bound, but not to this host and port.
+    HostNotBound,
+    /// The secret is bound to this host, but not for this method or path.
+    RequestNotBound,
+    /// The value cannot be written in the binding's form (line breaks, or not text).
+    ValueUnfit,
+    /// The stored row did not open: changed, moved, or sealed for somebody else.
+    SecretTampered,
+    /// The upstream's address is private, local or otherwise not the internet.
+    AddressForbidden,
+    /// The upstream's name does not resolve.
+    UpstreamUnresolved,
+    /// The upstream did not accept the connection.
+    UpstreamUnreachable,
+    /// The upstream's certificate did not verify.
+    UpstreamUntrusted,
+    /// The upstream speaks HTTP/2 only.
+    UpstreamHttp2Only,
+    /// The upstream's answer broke off or was malformed before its head.
+    UpstreamBroken,
+    /// The upstream took too long.
+    UpstreamTimeout,
+    /// The answer was encoded although it was asked not to be, so it cannot be scrubbed.
+    ReplyUnreadable,
+    /// A limit was reached.
+    LimitReached,
+    /// The decision could not be made (store or events unavailable).
+    Undecided,
+}
+
+impl Refusal {
+    /// Every refusal there is.
+    pub const ALL: [Self; 25] = [
+        Self::HostNotAllowed,
+        Self::AddressUnmapped,
+        Self::NameMismatch,
+        Self::RequestMalformed,
+        Self::PathAmbiguous,
+        Self::MethodForbidden,
+        Self::UpgradeUnsupported,
+        Self::TokenForeign,
+        Self::TokenEnded,
+        Self::SecretGone,
+        Self::SecretUnbound,
+        Self::HostNotBound,
+        Self::RequestNotBound,
+        Self::ValueUnfit,
+        Self::SecretTampered,
+        Self::AddressForbidden,
+        Self::UpstreamUnresolved,
+        Self::UpstreamUnreachable,
+        Self::UpstreamUntrusted,
+        Self::UpstreamHttp2Only,
+        Self::UpstreamBroken,
+        Self::UpstreamTimeout,
+        Self::ReplyUnreadable,
+        Self::LimitReached,
+        Self::Undecided,
+    ];
+
+    /// The stable code, as in `x-tightlip-refusal`.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::HostNotAllowed => "host_not_allowed",
+            Self::AddressUnmapped => "address_unmapped",
+            Self::NameMismatch => "name_mismatch",
+            Self::RequestMalformed => "request_malformed",
+            Self::PathAmbiguous => "path_ambiguous",
+            Self::MethodForbidden => "method_forbidden",
+            Self::UpgradeUnsupported => "upgrade_unsupported",
+            Self::TokenForeign => "token_foreign",
+            Self::TokenEnded => "token_ended",
+            Self::SecretGone => "secret_gone",
+            Self::SecretUnbound => "secret_unbound",
+            Self::HostNotBound => "host_not_bound",
+            Self::RequestNotBound => "request_not_bound",
+            Self::ValueUnfit => "value_unfit",
+            Self::SecretTampered => "secret_tampered",
+            Self::AddressForbidden => "address_forbidden",
+            Self::UpstreamUnresolved => "upstream_unresolved",
+            Self::UpstreamUnreachable => "upstream_unreachable",
+            Self::UpstreamUntrusted => "upstream_untrusted",
+            Self::UpstreamHttp2Only => "upstream_http2_only",
+            Self::UpstreamBroken => "upstream_broken",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::ReplyUnreadable => "reply_unreadable",
+            Self::LimitReached => "limit_reached",
+            Self::Undecided => "undecided",
+        }
+    }
+
+    /// What happened and how it is mended, for the person who reads the agent's log. `NAME` and `HOST` are words for the reader, never the caller's bytes.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::HostNotAllowed => {
+                "this devbox may not reach this host; start it with `tightlip run --allow HOST`, or bind a secret to the host"
+            }
+            Self::AddressUnmapped => "this devbox reaches hosts by name only; use the host's name instead of an address",
+            Self::NameMismatch => "the TLS name, the Host header and the looked-up name differ; one connection serves one name",
+            Self::RequestMalformed => {
+                "the request could be read in more than one way; send one Host, one Content-Length, and a plain header list"
+            }
+            Self::PathAmbiguous => "the path could be read in two ways; send it without '..', '//', encoded slashes or encoded dots",
+            Self::MethodForbidden => "TRACE, TRACK and CONNECT do not pass the gateway",
+            Self::UpgradeUnsupported => "WebSocket and other upgrades do not pass this version of the gateway; use plain requests",
+            Self::TokenForeign => "this placeholder belongs to another devbox and was not sent; use the one in this devbox's environment",
+            Self::TokenEnded => "this placeholder's devbox has ended; start a new one with `tightlip run`",
+            Self::SecretGone => {
+                "the secret behind this placeholder was deleted; store it again with `tightlip secret set NAME` and start a new devbox"
+            }
+            Self::SecretUnbound => "this secret is bound to no host, so it cannot leave; bind it with `tightlip bind NAME --host HOST`",
+            Self::HostNotBound => {
+                "this secret is not bound to this host, so the request was not sent; bind it with `tightlip bind NAME --host HOST`"
+            }
+            Self::RequestNotBound => "this secret's bindings for this host do not cover this method or path; see `tightlip bindings`",
+            Self::ValueUnfit => {
+                "the stored value cannot be written into a header; store it again without line breaks: `tightlip secret set NAME`"
+            }
+            Self::SecretTampered => {
+                "the stored secret does not open: its row was changed or moved; store it again and look at `tightlip events`"
+            }
+            Self::AddressForbidden => {
+                "the host resolves to a private or local address; if that is right, name it under `[gateway] resolve` in tightlip.toml"
+            }
+            Self::UpstreamUnresolved => "the host's name does not resolve on the gateway's machine",
+            Self::UpstreamUnreachable => "the host does not accept connections from the gateway's machine",
+            Self::UpstreamUntrusted => {
+                "the host's certificate did not verify; for a private authority set `[gateway] upstream_ca` in tightlip.toml"
+            }
+            Self::UpstreamHttp2Only => "the host speaks HTTP/2 only, which this version of the gateway does not speak to upstreams",
+            Self::UpstreamBroken => "the host's answer broke off or was malformed; try again, or look at the host's own status",
+            Self::UpstreamTimeout => "the host did not answer in time; try again, or look at the host's own status",
+            Self::ReplyUnreadable => {
+                "the host sent an encoded answer although it was asked not to; it cannot be checked for values and was withheld"
+            }
+            Self::LimitReached => "a limit of the gateway was reached; see the limits in the README",
+            Self::Undecided => {
+                "the gateway could not decide (its store or its event log is unavailable), so the request was not sent; see `tightlip up`'s output"
+            }
+        }
+    }
+
+    /// The HTTP status of the refusal.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::RequestMalformed | Self::PathAmbiguous => 400,
+            Self::TokenForeign | Self::TokenEnded => 401,
+            Self::HostNotAllowed
+            | Self::AddressUnmapped
+            | Self::SecretGone
+            | Self::SecretUnbound
+            | Self::HostNotBound
+            | Self::RequestNotBound
+            | Self::AddressForbidden => 403,
+            Self::MethodForbidden => 405,
+            Self::NameMismatch => 421,
+            Self::LimitReached => 429,
+            Self::UpgradeUnsupported => 501,
+            Self::UpstreamUnresolved
+            | Self::UpstreamUnreachable
+            | Self::UpstreamUntrusted
+            | Self::UpstreamHttp2Only
+            | Self::UpstreamBroken
+            | Self::ReplyUnreadable => 502,
+            Self::ValueUnfit | Self::SecretTampered | Self::Undecided => 503,
+            Self::UpstreamTimeout => 504,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_its_own_code_and_a_mend() {
+        let codes: HashSet<&str> = Refusal::ALL.into_iter().map(Refusal::code).collect();
+        assert_eq!(codes.len(), Refusal::ALL.len());
+        for refusal in Refusal::ALL {
+            assert!((400..=599).contains(&refusal.status()));
+            assert!(refusal.message().len() > 40, "{}", refusal.code());
+        }
+    }
+}
