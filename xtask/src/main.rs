@@ -1,1 +1,20 @@
-fn main() {}
+//! House rules that run: `cargo xtask tidy`.
+#![forbid(unsafe_code)]
+
+mod tidy;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let verb = std::env::args().nth(1).unwrap_or_default();
+    match verb.as_str() {
+        "tidy" => tidy::run(),
+        _ => say("usage: cargo xtask tidy", ExitCode::from(2)),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a developer's tool speaks to its developer")]
+fn say(text: &str, code: ExitCode) -> ExitCode {
+    eprintln!("{text}");
+    code
+}

@@ -1,1 +1,18 @@
+//! `tightlip prove`: attacks a throw-away tightlip on this machine and searches every byte that an agent or a stranger received for the planted values.
+//!
+//! The harness lives here whole: canaries and their forms, loopback upstreams, a throw-away server, the attempts, and the control that must leak. The
+//! project's own canary test uses the same pieces.
+#![forbid(unsafe_code)]
 
+pub mod attempts;
+pub mod canary;
+pub mod harness;
+pub mod probe;
+pub mod report;
+pub mod server;
+pub mod upstream;
+
+pub use canary::Canary;
+pub use harness::run;
+pub use server::Server;
+pub use upstream::{Upstream, UpstreamSpec};

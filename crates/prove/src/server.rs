@@ -1,0 +1,158 @@
+//! A throw-away tightlip server with a data folder of its own, run from a built binary.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use anyhow::{Context, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::upstream::Upstream;
+
+/// A running server. Dropping it stops the server and removes the data folder.
+pub struct Server {
+    binary: PathBuf,
+    folder: TempDir,
+    child: Child,
+    url: String,
+    log: Option<std::thread::JoinHandle<Vec<u8>>>,
+}
+
+impl Server {
+    /// Starts `binary` on a free port with an empty data folder, each host of `upstreams` resolved to its loopback stand-in.
+    ///
+    /// # Errors
+    /// When the server does not become ready; the message holds what it said.
+    pub fn start(binary: &Path, upstreams: &[(&str, &Upstream)], arguments: &[&str]) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("tightlip-").tempdir().context("failed to make a throw-away folder")?;
+        let data = folder.path().join("data");
+        fs::create_dir(&data)?;
+        fs::set_permissions(&data, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        fs::write(data.join("tightlip.toml"), config(&data, upstreams)?)?;
+        let (child, url, log) = spawn(binary, &data, arguments)?;
+        Ok(Self { binary: binary.to_owned(), folder, child, url, log: Some(log) })
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// A folder for the test's own files, beside the data folder.
+    #[must_use]
+    pub fn beside(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where the api answers, as in `http://127.0.0.1:7080`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The supervisor's process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A command of the same binary on this server's data folder, with a small environment.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).current_dir(self.folder.path()).env_clear().env("TIGHTLIP_DATA", self.data()).env("TERM", "dumb");
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()));
+        command.env("HOME", std::env::var_os("HOME").unwrap_or_else(|| "/".into()));
+        command
+    }
+
+    /// Runs a command of the same binary with `input` on its standard input.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn call(&self, arguments: &[&str], input: &[u8]) -> anyhow::Result<Output> {
+        let mut child = self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A command that refuses before it reads closes the pipe; its answer says why.
+            let _ = stdin.write_all(input);
+        }
+        Ok(child.wait_with_output()?)
+    }
+
+    /// Runs a command that must succeed, and gives its standard output.
+    ///
+    /// # Errors
+    /// When it fails; the message holds what it said on standard error.
+    pub fn expect(&self, arguments: &[&str], input: &[u8]) -> anyhow::Result<String> {
+        let output = self.call(arguments, input)?;
+        if !output.status.success() {
+            bail!("`{}` failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Stops the server and gives all that it logged.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn stop(mut self) -> anyhow::Result<(TempDir, Vec<u8>)> {
+        self.end()?;
+        let log = self.log.take().and_then(|log| log.join().ok()).unwrap_or_default();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir()?);
+        Ok((folder, log))
+    }
+
+    fn end(&mut self) -> anyhow::Result<()> {
+        if self.child.try_wait()?.is_none() {
+            kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGTERM)?;
+            self.child.wait()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
+}
+
+fn spawn(binary: &Path, data: &Path, arguments: &[&str]) -> anyhow::Result<(Child, String, std::thread::JoinHandle<Vec<u8>>)> {
+    let mut command = Command::new(binary);
+    command.args(["up", "--listen", "127.0.0.1:0", "--json"]).args(arguments).env("TIGHTLIP_DATA", data).env("TIGHTLIP_LOG", "trace");
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("failed to start the server")?;
+    let mut stderr = child.stderr.take().context("no standard error")?;
+    let log = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stderr.read_to_end(&mut bytes);
+        bytes
+    });
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().context("no standard output")?).read_line(&mut line)?;
+    let ready: Option<serde_json::Value> = serde_json::from_str(&line).ok();
+    match ready.as_ref().and_then(|ready| ready["url"].as_str()) {
+        Some(url) => Ok((child, url.to_owned(), log)),
+        None => {
+            let _ = child.kill();
+            let _ = child.wait();
+            bail!("the server did not become ready: {}", String::from_utf8_lossy(&log.join().unwrap_or_default()))
+        }
+    }
+}
+
+fn config(data: &Path, upstreams: &[(&str, &Upstream)]) -> anyhow::Result<String> {
+    let mut text = String::from("[gateway]\n");
+    if !upstreams.is_empty() {
+        let bundle: String = upstreams.iter().map(|(_, upstream)| upstream.ca_pem()).collect();
+        fs::write(data.join("upstream-ca.pem"), bundle)?;
+        text.push_str("upstream_ca = \"upstream-ca.pem\"\n");
+    }
+    let entries: Vec<String> = upstreams.iter().map(|(host, upstream)| format!("\"{host}:443\" = \"{}\"", upstream.address())).collect();
+    text.push_str(&format!("resolve = {{ {} }}\n", entries.join(", ")));
+    Ok(text)
+}
