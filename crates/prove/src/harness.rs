@@ -12,7 +12,7 @@ use crate::attempts::ATTEMPTS;
 use crate::canary::Canary;
 use crate::probe::{KNOWLEDGE_VARIABLE, Knowledge, Obtained};
 use crate::report::{Report, Row};
-use crate::server::Server;
+use crate::server::{Launch, Server};
 use crate::upstream::{Upstream, UpstreamSpec};
 
 /// Attacks a throw-away server made from `binary` and says what came out.
@@ -27,7 +27,7 @@ pub fn run(binary: &Path) -> anyhow::Result<Report> {
         expected: Some(canary.value().to_owned()),
         repo: None,
     })?;
-    let server = Server::start(binary, &[(BOUND, &upstream), (UNBOUND, &upstream)], &[])?;
+    let server = Server::start(binary, Launch { upstreams: &[(BOUND, &upstream), (UNBOUND, &upstream)], ..Launch::default() })?;
     server.expect(&["secret", "set", SECRET], canary.value().as_bytes()).context("failed to store the canary")?;
     let work = work_folder(server.beside(), &canary)?;
 
@@ -57,8 +57,8 @@ fn attack(server: &Server, upstream: &Upstream, work: &Path, binary: &Path) -> a
     let program = binary.to_string_lossy().into_owned();
     let arguments = ["run", "--secret", SECRET, "--allow", UNBOUND, "--ro", &program, "--env", &known, "--", &program, "__probe"];
     let output = server.command(&arguments).current_dir(work).stdin(Stdio::null()).output()?;
-    let before = upstream.records().len();
-    if !output.status.success() || before == 0 {
+    let arrived = upstream.records().len();
+    if !output.status.success() || arrived == 0 {
         bail!("the attempts did not run in a devbox: {}", String::from_utf8_lossy(&output.stderr));
     }
     obtained(&output.stdout)

@@ -14,5 +14,5 @@ pub mod upstream;
 
 pub use canary::Canary;
 pub use harness::run;
-pub use server::Server;
+pub use server::{Launch, Server};
 pub use upstream::{Upstream, UpstreamSpec};

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -19,21 +21,55 @@ pub struct Server {
     child: Child,
     url: String,
     log: Option<std::thread::JoinHandle<Vec<u8>>>,
+    user: Option<u32>,
+}
+
+/// How a server is started.
+#[derive(Clone, Copy, Default)]
+pub struct Launch<'a> {
+    /// Hosts and what stands for them on loopback.
+    pub upstreams: &'a [(&'a str, &'a Upstream)],
+    /// More arguments of `up`.
+    pub arguments: &'a [&'a str],
+    /// Run everything as this user and group id; root only.
+    pub user: Option<u32>,
 }
 
 impl Server {
-    /// Starts `binary` on a free port with an empty data folder, each host of `upstreams` resolved to its loopback stand-in.
+    /// Starts `binary` on a free port with an empty data folder, each host of the upstreams resolved to its loopback stand-in.
     ///
     /// # Errors
     /// When the server does not become ready; the message holds what it said.
-    pub fn start(binary: &Path, upstreams: &[(&str, &Upstream)], arguments: &[&str]) -> anyhow::Result<Self> {
+    pub fn start(binary: &Path, launch: Launch<'_>) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("tightlip-").tempdir().context("failed to make a throw-away folder")?;
-        let data = folder.path().join("data");
-        fs::create_dir(&data)?;
-        fs::set_permissions(&data, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-        fs::write(data.join("tightlip.toml"), config(&data, upstreams)?)?;
-        let (child, url, log) = spawn(binary, &data, arguments)?;
-        Ok(Self { binary: binary.to_owned(), folder, child, url, log: Some(log) })
+        let (data, home) = (folder.path().join("data"), folder.path().join("home"));
+        let mut own = binary.to_owned();
+        if launch.user.is_some() {
+            // The build folder may be closed to other users.
+            own = folder.path().join("tightlip");
+            fs::copy(binary, &own)?;
+            fs::set_permissions(&own, PermissionsExt::from_mode(0o755))?;
+        }
+        for path in [&data, &home] {
+            fs::create_dir(path)?;
+            fs::set_permissions(path, PermissionsExt::from_mode(0o700))?;
+        }
+        fs::write(data.join("tightlip.toml"), config(&data, launch.upstreams)?)?;
+        if launch.user.is_some() {
+            for path in [folder.path(), &data, &home, &data.join("tightlip.toml"), &data.join("upstream-ca.pem")] {
+                if path.exists() {
+                    chown(path, launch.user, launch.user)?;
+                }
+            }
+        }
+        let (child, url, log) = spawn(&own, folder.path(), launch)?;
+        Ok(Self { binary: own, folder, child, url, log: Some(log), user: launch.user })
+    }
+
+    /// The binary that runs: a copy where another user runs it.
+    #[must_use]
+    pub fn binary(&self) -> &Path {
+        &self.binary
     }
 
     /// The data folder.
@@ -63,10 +99,8 @@ impl Server {
     /// A command of the same binary on this server's data folder, with a small environment.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.binary);
-        command.args(arguments).current_dir(self.folder.path()).env_clear().env("TIGHTLIP_DATA", self.data()).env("TERM", "dumb");
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()));
-        command.env("HOME", std::env::var_os("HOME").unwrap_or_else(|| "/".into()));
+        let mut command = base_command(&self.binary, self.folder.path(), self.user);
+        command.args(arguments).current_dir(self.folder.path());
         command
     }
 
@@ -121,9 +155,21 @@ impl Drop for Server {
     }
 }
 
-fn spawn(binary: &Path, data: &Path, arguments: &[&str]) -> anyhow::Result<(Child, String, std::thread::JoinHandle<Vec<u8>>)> {
+/// A command with a small environment that leads to the folder's own data and home.
+fn base_command(binary: &Path, folder: &Path, user: Option<u32>) -> Command {
     let mut command = Command::new(binary);
-    command.args(["up", "--listen", "127.0.0.1:0", "--json"]).args(arguments).env("TIGHTLIP_DATA", data).env("TIGHTLIP_LOG", "trace");
+    command.env_clear().env("TIGHTLIP_DATA", folder.join("data")).env("HOME", folder.join("home")).env("TERM", "dumb");
+    command.env("XDG_STATE_HOME", folder.join("home/state"));
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()));
+    if let Some(user) = user {
+        command.uid(user).gid(user);
+    }
+    command
+}
+
+fn spawn(binary: &Path, folder: &Path, launch: Launch<'_>) -> anyhow::Result<(Child, String, std::thread::JoinHandle<Vec<u8>>)> {
+    let mut command = base_command(binary, folder, launch.user);
+    command.args(["up", "--listen", "127.0.0.1:0", "--json"]).args(launch.arguments).current_dir(folder).env("TIGHTLIP_LOG", "trace");
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("failed to start the server")?;
     let mut stderr = child.stderr.take().context("no standard error")?;
