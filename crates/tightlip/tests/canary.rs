@@ -1,0 +1,127 @@
+//! Plant a value, use everything, search everything that a stranger or an agent could see. Takes no exceptions.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::Path;
+
+use common::http::{admin_key, ask, key};
+use common::road::{BOUND, Road, UNBOUND};
+
+mod common {
+    pub mod http;
+    pub mod road;
+}
+
+/// Everything that was shown, with what showed it.
+struct Shown(Vec<(String, Vec<u8>)>);
+
+#[test]
+fn no_planted_value_is_anywhere() {
+    let road = Road::start(None);
+    let mut shown = Shown(Vec::new());
+    use_the_api(&road, &mut shown);
+    use_the_command_line(&road, &mut shown);
+    use_devboxes(&road, &mut shown);
+    let Road { server, canary, .. } = road;
+    let (folder, log) = server.stop().unwrap();
+    assert!(log.len() > 1000, "the log at its most talkative says something");
+    shown.0.push(("the log at TRACE".to_owned(), log));
+    search_files(folder.path().join("data").as_path(), &mut shown);
+    assert!(shown.0.iter().any(|(name, _)| name.ends_with("tightlip.db")) && shown.0.iter().any(|(name, _)| name.ends_with("gateway.db")));
+    for (name, bytes) in &shown.0 {
+        assert!(!canary.is_in(bytes), "the value is in {name}");
+    }
+}
+
+fn use_the_api(road: &Road, shown: &mut Shown) {
+    let (key, value) = (key(&road.server), road.canary.value());
+    let auth = format!("Authorization: Bearer {key}");
+    let json = format!("{{\"name\":\"A\",\"value\":\"{value}\"}}");
+    let admin = format!("POST /v1/secrets\r\nAuthorization: Bearer {}", admin_key(&road.server));
+    let long = format!("{{\"name\":\"LONG\",\"value\":\"{}\"}}", value.repeat(4000));
+    let requests = [
+        (format!("POST /v1/secrets\r\n{auth}"), json.clone()),
+        (format!("POST /v1/secrets\r\n{auth}"), json.clone()),
+        (format!("POST /v1/secrets\r\n{auth}\r\nContent-Type: text/plain"), json.clone()),
+        ("POST /v1/secrets".to_owned(), json.clone()),
+        (admin, json.clone()),
+        (format!("POST /v1/secrets\r\nAuthorization: Bearer {value}"), json.clone()),
+        (format!("POST /v1/secrets\r\n{auth}"), format!("{{\"name\":\"a b\",\"value\":\"{value}\"}}")),
+        (format!("POST /v1/secrets\r\n{auth}"), format!("{{\"name\":\"B\",\"value\":\"{value}\"")),
+        (format!("POST /v1/secrets\r\n{auth}"), format!("{{\"name\":\"B\",\"value\":{{\"{value}\":1}}}}")),
+        (format!("POST /v1/secrets\r\n{auth}"), format!("{{\"name\":\"B\",\"{value}\":\"{value}\"}}")),
+        (format!("POST /v1/secrets\r\n{auth}"), format!("[\"{value}\"]")),
+        (format!("POST /v1/secrets\r\n{auth}"), long),
+        (format!("POST /v1/secrets/A\r\n{auth}"), format!("{{\"value\":\"{value}\"}}")),
+        (format!("POST /v1/secrets/NONE\r\n{auth}"), format!("{{\"value\":\"{value}\"}}")),
+        (format!("PUT /v1/secrets/A\r\n{auth}"), format!("{{\"value\":\"{value}\"}}")),
+        (format!("POST /v1/nowhere\r\n{auth}"), format!("{{\"value\":\"{value}\"}}")),
+        (format!("GET /v1/secrets?limit={value}\r\n{auth}"), String::new()),
+        (format!("GET /v1/secrets/A\r\n{auth}"), String::new()),
+        (format!("GET /v1/secrets\r\n{auth}"), String::new()),
+        (format!("GET /v1/bindings\r\n{auth}"), String::new()),
+        (format!("GET /v1/events\r\n{auth}"), String::new()),
+        (format!("POST /v1/secrets/A/delete\r\n{auth}"), String::new()),
+        ("GET /healthz".to_owned(), String::new()),
+        ("GET /readyz".to_owned(), String::new()),
+    ];
+    for (head, body) in requests {
+        let answer = ask(&road.server, &head, &body);
+        assert!(answer.starts_with("HTTP/1.1 "), "no answer to {}", head.replace(value, "<VALUE>").replace(&key, "<KEY>"));
+        shown.0.push((format!("the answer to {}", head.split("\r\n").next().unwrap()), answer.into_bytes()));
+    }
+}
+
+fn use_the_command_line(road: &Road, shown: &mut Shown) {
+    let value = road.canary.value();
+    let assignment = format!("A={value}");
+    let known = format!("TOKEN={value}");
+    let calls: [&[&str]; 16] = [
+        &["secret", "set", "B"],
+        &["secret", "set", "B"],
+        &["secret", "create", "B"],
+        &["secret", "update", "B"],
+        &["secret", "update", "NONE"],
+        &["secret", "set", "a b"],
+        &["secret", "set", "B", value],
+        &["secret", "set", &assignment],
+        &["secret", "get", "B"],
+        &["secret", "list"],
+        &["--json", "secret", "list"],
+        &["bind", "B", "--host", UNBOUND],
+        &["bindings"],
+        &["events"],
+        &["run", "--env", &known, "--", "true"],
+        &["secret", "delete", "B"],
+    ];
+    for call in calls {
+        let output = road.server.call(call, value.as_bytes()).unwrap();
+        let name = format!("`{}`", call.join(" ").replace(value, "<VALUE>"));
+        assert!(output.status.code().is_some(), "{name} ended by a signal");
+        shown.0.push((name.clone(), output.stdout));
+        shown.0.push((name, output.stderr));
+    }
+}
+
+fn use_devboxes(road: &Road, shown: &mut Shown) {
+    let everything = "env; cat /proc/*/environ /proc/*/cmdline; find / -xdev -type f -size -1M -not -path '/usr/*' -exec cat {} + 2>/dev/null; \
+                      curl -sSi https://api.github.com/echo -H \"Authorization: Bearer $GITHUB_TOKEN\"; \
+                      curl -sSi https://api.github.com/echo/head -H \"Authorization: Bearer $GITHUB_TOKEN\"; \
+                      curl -sSi https://allowed.example.com/echo -H \"Authorization: Bearer $GITHUB_TOKEN\"";
+    let output = road.command(&["--allow", UNBOUND], &["sh", "-c", everything]).output().unwrap();
+    assert!(!output.stdout.is_empty() && !road.upstream.records_of(BOUND).is_empty());
+    shown.0.push(("a devbox".to_owned(), output.stdout));
+    shown.0.push(("a devbox's errors".to_owned(), output.stderr));
+    for record in road.upstream.records_of(UNBOUND) {
+        shown.0.push(("the unbound upstream".to_owned(), record.bytes));
+    }
+}
+
+fn search_files(folder: &Path, shown: &mut Shown) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        if entry.metadata().unwrap().is_dir() {
+            search_files(&entry.path(), shown);
+        } else if entry.metadata().unwrap().is_file() {
+            shown.0.push((entry.path().to_string_lossy().into_owned(), std::fs::read(entry.path()).unwrap()));
+        }
+    }
+}
