@@ -1,1 +1,19 @@
+//! Rows in, rows out, ciphertext only: the store's database and the gateway's ledger, both on SQLite.
+//!
+//! What lives here is where things are kept: accounts, API keys, sealed secrets, data-key records, bindings, devboxes, grants, and the hash-chained events
+//! that are written in the same transaction as the change they tell of. What never does: a value, a key that could open one, a decision about who may do
+//! what, the clock, randomness. Time and ids come in with the rows.
+//!
+//! All verbs block, writes until they are durable; an asynchronous caller moves them to a blocking thread.
+#![forbid(unsafe_code)]
 
+pub mod error;
+pub mod ledger;
+pub mod rows;
+pub mod sqlite;
+pub mod store;
+
+pub use error::{ChainFault, Result, StoreError};
+pub use ledger::Ledger;
+pub use rows::{DevboxRow, EventQuery, GrantRow, Head, SealedSecret, SecretPage};
+pub use store::{Mode, Store};

@@ -1,0 +1,189 @@
+//! Why the store could not do what it was asked. No error holds anything that a row or a caller said.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use model::Writer;
+use rusqlite::ErrorCode;
+use rusqlite::ffi;
+
+/// What every verb of this crate answers.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Why the store failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A newer build wrote this database. Nothing in it was changed.
+    #[error("the database has schema {found} and this build knows {known}: use the newer tightlip that wrote it")]
+    Newer {
+        /// The database's schema.
+        found: u32,
+        /// The newest schema of this build.
+        known: u32,
+    },
+    /// An older build wrote this database, and only a writer brings it up to date.
+    #[error("the database has schema {found} and this build reads {known}: start the server, which brings it up to date")]
+    Outdated {
+        /// The database's schema.
+        found: u32,
+        /// The schema that is needed.
+        known: u32,
+    },
+    /// There is no such file.
+    #[error("there is no database at this place")]
+    Missing,
+    /// There is a file already.
+    #[error("there is a database at this place already")]
+    Exists,
+    /// The file is something else: not SQLite's, or not this database of ours.
+    #[error("the file is not a tightlip database of this kind")]
+    NotADatabase,
+    /// The file or a row of it cannot be understood.
+    #[error("the database is damaged: restore it from a backup")]
+    Damaged(#[source] Option<Cause>),
+    /// The chain of events does not hold.
+    #[error("the {writer} events were tampered with at number {seq}: {fault}", writer = writer_word(*.writer))]
+    ChainBroken {
+        /// Whose chain.
+        writer: Writer,
+        /// Where.
+        seq: u64,
+        /// How.
+        fault: ChainFault,
+    },
+    /// No room on the disk.
+    #[error("the disk is full: make room, then try again")]
+    Full,
+    /// Another process held the database for too long.
+    #[error("the database is busy: try again")]
+    Busy,
+    /// The account has a secret of this name.
+    #[error("the account has a secret of this name already")]
+    DuplicateName,
+    /// The row is not as the caller thought: another version, gone, or there already.
+    #[error("the row was changed or removed meanwhile, or exists already")]
+    Conflict,
+    /// Opened for reading.
+    #[error("the database was opened for reading only")]
+    ReadOnly,
+    /// The thread that writes is gone.
+    #[error("the database's writer has stopped: restart the server")]
+    Unavailable,
+    /// Anything else that SQLite or the system said.
+    #[error("the database could not be used")]
+    Failed(#[source] Cause),
+}
+
+/// What lay below an error.
+pub type Cause = Arc<dyn Error + Send + Sync>;
+
+/// How a chain of events is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChainFault {
+    /// A number is missing: an event was removed.
+    #[error("an event was removed")]
+    Gap,
+    /// The hash does not follow from the event and the one before: edited, reordered or planted.
+    #[error("an event was edited, moved or planted")]
+    Hash,
+    /// The columns by which events are found do not say what the event says.
+    #[error("an event was hidden or shown in the wrong place")]
+    Columns,
+}
+
+impl StoreError {
+    /// The error's stable name, for answers and logs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Newer { .. } => "store_newer",
+            Self::Outdated { .. } => "store_outdated",
+            Self::Missing => "store_missing",
+            Self::Exists => "store_exists",
+            Self::NotADatabase => "store_not_a_database",
+            Self::Damaged(_) => "store_damaged",
+            Self::ChainBroken { .. } => "store_chain_broken",
+            Self::Full => "store_full",
+            Self::Busy => "store_busy",
+            Self::DuplicateName => "store_duplicate_name",
+            Self::Conflict => "store_conflict",
+            Self::ReadOnly => "store_read_only",
+            Self::Unavailable => "store_unavailable",
+            Self::Failed(_) => "store_failed",
+        }
+    }
+
+    /// A row that cannot be understood.
+    pub(crate) fn damaged(cause: impl Error + Send + Sync + 'static) -> Self {
+        Self::Damaged(Some(Arc::new(cause)))
+    }
+
+    /// Whether a later write may go wrong for the same reason, so that readiness must look again.
+    pub(crate) const fn lasts(&self) -> bool {
+        match self {
+            Self::Full | Self::Damaged(_) | Self::NotADatabase | Self::Failed(_) | Self::Unavailable => true,
+            Self::Newer { .. }
+            | Self::Outdated { .. }
+            | Self::Missing
+            | Self::Exists
+            | Self::ChainBroken { .. }
+            | Self::Busy
+            | Self::DuplicateName
+            | Self::Conflict
+            | Self::ReadOnly => false,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let Some(sqlite) = error.sqlite_error() else {
+            return from_reading(error);
+        };
+        // SQLite extends the -shm file only to hold the WAL's index, so this I/O error, too, means that there is no room.
+        if sqlite.extended_code == ffi::SQLITE_IOERR_SHMSIZE {
+            return Self::Full;
+        }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "SQLite's codes are not ours; what is not named is a failure")]
+        match sqlite.code {
+            ErrorCode::DiskFull => Self::Full,
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy,
+            ErrorCode::DatabaseCorrupt => Self::damaged(error),
+            ErrorCode::NotADatabase => Self::NotADatabase,
+            ErrorCode::ConstraintViolation => Self::Conflict,
+            _ => Self::Failed(Arc::new(error)),
+        }
+    }
+}
+
+impl From<std::io::Error> for StoreError {
+    fn from(error: std::io::Error) -> Self {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the system's codes are not ours; what is not named is a failure")]
+        match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full,
+            std::io::ErrorKind::NotFound => Self::Missing,
+            std::io::ErrorKind::AlreadyExists => Self::Exists,
+            _ => Self::Failed(Arc::new(error)),
+        }
+    }
+}
+
+/// Errors that rusqlite itself makes: a column that is not what it must be is damage.
+fn from_reading(error: rusqlite::Error) -> StoreError {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "rusqlite's errors are not ours; what is not named is a failure")]
+    match error {
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::Utf8Error(..)
+        | rusqlite::Error::QueryReturnedNoRows => StoreError::damaged(error),
+        _ => StoreError::Failed(Arc::new(error)),
+    }
+}
+
+const fn writer_word(writer: Writer) -> &'static str {
+    match writer {
+        Writer::Api => "api's",
+        Writer::Gateway => "gateway's",
+    }
+}

@@ -1,0 +1,91 @@
+//! What goes into the store and comes out of it, where a noun of `model` alone does not say it.
+
+use model::{AccountId, ApiKeyId, DataKeyRecord, DevboxId, EnvName, Grant, HostPattern, Sealed, Secret, SecretName, Timestamp, TokenHash};
+
+/// A secret with its sealed value and the record of the data key that opens it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedSecret {
+    /// What is known of the value.
+    pub secret: Secret,
+    /// The sealed value.
+    pub sealed: Sealed,
+    /// The data key named by `sealed`.
+    pub data_key: DataKeyRecord,
+}
+
+/// Secrets, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretPage {
+    /// The page.
+    pub secrets: Vec<Secret>,
+    /// Whether there are older ones.
+    pub has_more: bool,
+    /// How many secrets the account has, on all pages.
+    pub total: u64,
+}
+
+/// Which events are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventQuery {
+    /// Of this account.
+    pub account: AccountId,
+    /// About the secret of this name only.
+    pub name: Option<SecretName>,
+    /// After this number; 0 from the start.
+    pub after: u64,
+    /// At most so many; more than [`model::limits::PAGE_ITEMS_MAX`] is clamped.
+    pub limit: usize,
+}
+
+/// The last link of a chain of events. Kept elsewhere, it shows later whether the chain's end was cut off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The last event's number; 0 where there is none.
+    pub seq: u64,
+    /// Its hash; the chain's beginning where there is none.
+    pub hash: [u8; 32],
+}
+
+/// A devbox as the gateway keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DevboxRow {
+    /// Its id.
+    pub id: DevboxId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The API key with which it was opened.
+    pub key: ApiKeyId,
+    /// What it may reach beside its secrets' hosts.
+    pub allow: Vec<HostPattern>,
+    /// SHA-256 of what the CLI shows to take it up again.
+    pub resume: TokenHash,
+    /// Its CA's certificate.
+    pub ca_pem: String,
+    /// Its CA's key, wrapped by the gateway. Erased when the devbox is closed.
+    pub ca_key: Vec<u8>,
+    /// When it was opened.
+    pub opened: Timestamp,
+    /// When it was closed, if it was.
+    pub closed: Option<Timestamp>,
+}
+
+/// A grant with what a devbox calls it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantRow {
+    /// The grant.
+    pub grant: Grant,
+    /// The variable in which the devbox holds the token.
+    pub env: EnvName,
+    /// The secret's name.
+    pub name: SecretName,
+    /// The token itself, wrapped by the gateway. Erased when the devbox is closed.
+    pub token: Vec<u8>,
+}
+
+impl EventQuery {
+    /// All events of an account from the first, at most `limit`.
+    #[must_use]
+    pub const fn of(account: AccountId, limit: usize) -> Self {
+        Self { account, name: None, after: 0, limit }
+    }
+}

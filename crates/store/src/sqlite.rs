@@ -1,0 +1,131 @@
+//! The store on SQLite: one file, one writing thread with group commit, a few reading connections, one connection that watches for commits.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use model::{Account, AccountId, ApiKey, ChainedEvent, Event, Secret, SecretId, SecretName, TokenHash, Writer};
+use rusqlite::Connection;
+
+use crate::error::{Result, StoreError};
+use crate::rows::{EventQuery, Head, SealedSecret, SecretPage};
+use crate::store::Mode;
+
+mod accounts;
+mod api_keys;
+pub(crate) mod bindings;
+mod columns;
+mod connection;
+pub(crate) mod create;
+mod data_keys;
+pub(crate) mod database;
+pub(crate) mod devboxes;
+pub(crate) mod events;
+pub(crate) mod grants;
+pub(crate) mod migrations;
+mod readers;
+mod secrets;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use database::{Database, Work};
+use migrations::STORE;
+
+/// The store in a file of SQLite. What each verb promises stands at [`crate::Store`].
+pub struct SqliteStore {
+    // First, so that the writer's connection is the last to close and folds the WAL back into the file.
+    watch: Mutex<Connection>,
+    database: Database,
+}
+
+impl SqliteStore {
+    pub(crate) fn create(path: &Path, deployment: &str) -> Result<()> {
+        create::create(path, &STORE, deployment)
+    }
+
+    pub(crate) fn open(path: &Path, mode: Mode) -> Result<Self> {
+        let database = Database::open(path, &STORE, mode)?;
+        let watch = Mutex::new(connection::open_reader(path)?);
+        Ok(Self { watch, database })
+    }
+
+    pub(crate) fn deployment(&self) -> &str {
+        self.database.deployment()
+    }
+
+    pub(crate) fn account(&self, id: &AccountId) -> Result<Option<Account>> {
+        self.database.read(|conn| accounts::find(conn, id))
+    }
+
+    pub(crate) fn owner(&self) -> Result<Option<Account>> {
+        self.database.read(accounts::first)
+    }
+
+    pub(crate) fn api_key(&self, hash: &TokenHash) -> Result<Option<(ApiKey, Account)>> {
+        self.database.read(|conn| api_keys::find(conn, hash))
+    }
+
+    pub(crate) fn secret(&self, account: &AccountId, name: &SecretName) -> Result<Option<Secret>> {
+        self.database.read(|conn| secrets::find(conn, account, name))
+    }
+
+    pub(crate) fn secrets(&self, account: &AccountId, after: Option<&SecretId>, limit: usize) -> Result<SecretPage> {
+        self.database.read_snapshot(|conn| secrets::page(conn, account, after, limit))
+    }
+
+    pub(crate) fn sealed(&self, id: &SecretId) -> Result<Option<SealedSecret>> {
+        self.database.read(|conn| secrets::sealed(conn, id))
+    }
+
+    pub(crate) fn events(&self, query: &EventQuery) -> Result<Vec<ChainedEvent>> {
+        self.database.read(|conn| events::list(conn, Writer::Api, query))
+    }
+
+    pub(crate) fn data_version(&self) -> Result<u64> {
+        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let version: i64 = watch.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        u64::try_from(version).map_err(StoreError::damaged)
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        self.database.check()
+    }
+
+    pub(crate) fn verify_chain(&self) -> Result<Head> {
+        self.database.read_snapshot(|conn| events::verify(conn, Writer::Api, self.deployment()))
+    }
+
+    pub(crate) fn insert_account(&self, account: &Account, event: &Event) -> Result<()> {
+        let account = account.clone();
+        self.database.write(with_event(event, move |conn| accounts::insert(conn, &account)))
+    }
+
+    pub(crate) fn insert_api_key(&self, key: &ApiKey, event: &Event) -> Result<()> {
+        let key = key.clone();
+        self.database.write(with_event(event, move |conn| api_keys::insert(conn, &key)))
+    }
+
+    pub(crate) fn insert_secret(&self, row: &SealedSecret, event: &Event) -> Result<()> {
+        let row = row.clone();
+        self.database.write(with_event(event, move |conn| secrets::insert(conn, &row)))
+    }
+
+    pub(crate) fn update_secret(&self, row: &SealedSecret, event: &Event) -> Result<()> {
+        let row = row.clone();
+        self.database.erase(with_event(event, move |conn| secrets::update(conn, &row)))
+    }
+
+    pub(crate) fn delete_secret(&self, id: &SecretId, version: u32, event: &Event) -> Result<()> {
+        let id = id.clone();
+        self.database.erase(with_event(event, move |conn| secrets::delete(conn, &id, version)))
+    }
+}
+
+fn with_event(event: &Event, change: impl Fn(&Connection) -> Result<()> + Send + 'static) -> Work {
+    let event = event.clone();
+    Box::new(move |conn, deployment| {
+        change(conn)?;
+        events::append(conn, Writer::Api, deployment, &event)
+    })
+}

@@ -1,0 +1,92 @@
+//! One open database: its readers, and its writer where it was opened to write.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::error::{Result, StoreError};
+use crate::sqlite::migrations::Schema;
+use crate::sqlite::readers::Readers;
+use crate::sqlite::writer::{Purpose, Writer};
+use crate::sqlite::{connection, create};
+use crate::store::Mode;
+
+/// One change, with its event: given the connection inside a transaction, and the deployment. May be run again where its group failed, so it only borrows.
+pub(crate) type Work = Box<dyn Fn(&Connection, &str) -> Result<()> + Send>;
+
+/// An open database.
+pub(crate) struct Database {
+    deployment: String,
+    // Before the writer, so that the writer's connection is the last to close and folds the WAL back into the file.
+    readers: Readers,
+    writer: Option<Writer>,
+}
+
+impl Database {
+    /// Opens the database at `path`.
+    pub fn open(path: &Path, schema: &'static Schema, mode: Mode) -> Result<Self> {
+        let found = schema.admit(path)?;
+        let writing = match mode {
+            Mode::Writer => {
+                let mut conn = connection::open_writer(path)?;
+                create::set_wal(&conn)?;
+                schema.migrate(&mut conn)?;
+                Some(conn)
+            }
+            Mode::Reader if found < schema.version() => return Err(StoreError::Outdated { found, known: schema.version() }),
+            Mode::Reader => None,
+        };
+        let readers = Readers::new(path);
+        let deployment = readers.lend(deployment_of)?;
+        let writer = writing.map(|conn| Writer::start(conn, deployment.clone())).transpose()?;
+        Ok(Self { deployment, readers, writer })
+    }
+
+    /// The deployment that the database was made for.
+    pub fn deployment(&self) -> &str {
+        &self.deployment
+    }
+
+    /// Reads by one statement.
+    pub fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.readers.lend(read)
+    }
+
+    /// Reads by several statements, all of the same state.
+    pub fn read_snapshot<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.readers.lend(|conn| {
+            let snapshot = conn.unchecked_transaction()?;
+            let found = read(&snapshot)?;
+            snapshot.commit()?;
+            Ok(found)
+        })
+    }
+
+    /// Does the work in a transaction and returns when it is durable.
+    pub fn write(&self, work: Work) -> Result<()> {
+        self.writer()?.run(Purpose::Change, work)
+    }
+
+    /// As [`Database::write`]; and what the work overwrites or removes is soon gone from the WAL too.
+    pub fn erase(&self, work: Work) -> Result<()> {
+        self.writer()?.run(Purpose::Erase, work)
+    }
+
+    /// Whether a read works, and a write where there is a writer.
+    pub fn check(&self) -> Result<()> {
+        self.readers.lend(deployment_of)?;
+        match &self.writer {
+            Some(writer) => writer.check(),
+            None => Ok(()),
+        }
+    }
+
+    fn writer(&self) -> Result<&Writer> {
+        self.writer.as_ref().ok_or(StoreError::ReadOnly)
+    }
+}
+
+fn deployment_of(conn: &Connection) -> Result<String> {
+    let mut statement = conn.prepare_cached("SELECT value FROM meta WHERE key = 'deployment'")?;
+    statement.query_row([], |row| row.get(0)).optional()?.ok_or(StoreError::Damaged(None))
+}

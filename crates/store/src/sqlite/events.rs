@@ -1,0 +1,107 @@
+//! The table of events: one chain of hashes per database. An event is added in the transaction of the change that it tells of.
+
+use aws_lc_rs::digest::{Context, SHA256};
+use model::limits::PAGE_ITEMS_MAX;
+use model::{ChainedEvent, Event, Writer};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::error::{ChainFault, Result, StoreError};
+use crate::rows::{EventQuery, Head};
+use crate::sqlite::columns::{json, mistaken};
+
+/// Adds an event to the end of the chain. The connection must be in a transaction that writes.
+pub(crate) fn append(conn: &Connection, writer: Writer, deployment: &str, event: &Event) -> Result<()> {
+    let head = head(conn, writer, deployment)?;
+    let body = serde_json::to_string(event).map_err(StoreError::damaged)?;
+    let hash = link(&head.hash, &body);
+    let seq = i64::try_from(head.seq + 1).map_err(StoreError::damaged)?;
+    let mut statement = conn.prepare_cached("INSERT INTO events (seq, account, name, body, hash) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    statement.execute(params![seq, event.account.as_str(), event.name.as_ref().map(model::SecretName::as_str), body, hash])?;
+    Ok(())
+}
+
+/// The events that the query asks for, oldest first.
+pub(crate) fn list(conn: &Connection, writer: Writer, query: &EventQuery) -> Result<Vec<ChainedEvent>> {
+    let account = query.account.as_str();
+    // A number beyond what a row can have is after every event.
+    let after = i64::try_from(query.after).unwrap_or(i64::MAX);
+    let limit = i64::try_from(query.limit.min(PAGE_ITEMS_MAX)).unwrap_or(i64::MAX);
+    let read = |row: &Row<'_>| from_row(row, writer);
+    let found = match &query.name {
+        None => conn
+            .prepare_cached("SELECT seq, hash, body FROM events WHERE account = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?
+            .query_map(params![account, after, limit], read)?
+            .collect::<rusqlite::Result<Vec<_>>>(),
+        Some(name) => conn
+            .prepare_cached("SELECT seq, hash, body FROM events WHERE account = ?1 AND name = ?4 AND seq > ?2 ORDER BY seq LIMIT ?3")?
+            .query_map(params![account, after, limit, name.as_str()], read)?
+            .collect(),
+    };
+    Ok(found?)
+}
+
+/// Walks the chain from its beginning.
+pub(crate) fn verify(conn: &Connection, writer: Writer, deployment: &str) -> Result<Head> {
+    let mut head = Head { seq: 0, hash: genesis(writer, deployment) };
+    let mut statement = conn.prepare("SELECT seq, hash, body, account, name FROM events ORDER BY seq")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        head = follow(row, writer, &head)?;
+    }
+    Ok(head)
+}
+
+/// The head after this row, which must follow from the one before.
+fn follow(row: &Row<'_>, writer: Writer, before: &Head) -> Result<Head> {
+    let broken = |seq, fault| StoreError::ChainBroken { writer, seq, fault };
+    let seq = before.seq + 1;
+    if u64::try_from(row.get::<_, i64>(0)?).ok() != Some(seq) {
+        return Err(broken(seq, ChainFault::Gap));
+    }
+    let body: String = row.get(2).map_err(|_| broken(seq, ChainFault::Hash))?;
+    let hash = link(&before.hash, &body);
+    if row.get::<_, [u8; 32]>(1).ok() != Some(hash) {
+        return Err(broken(seq, ChainFault::Hash));
+    }
+    let event: Event = json(row, 2)?;
+    let name: Option<String> = row.get(4)?;
+    if row.get::<_, String>(3)? != event.account.as_str() || name.as_deref() != event.name.as_ref().map(model::SecretName::as_str) {
+        return Err(broken(seq, ChainFault::Columns));
+    }
+    Ok(Head { seq, hash })
+}
+
+fn head(conn: &Connection, writer: Writer, deployment: &str) -> Result<Head> {
+    let mut statement = conn.prepare_cached("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1")?;
+    let last: Option<(i64, [u8; 32])> = statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    match last {
+        Some((seq, hash)) => Ok(Head { seq: u64::try_from(seq).map_err(StoreError::damaged)?, hash }),
+        None => Ok(Head { seq: 0, hash: genesis(writer, deployment) }),
+    }
+}
+
+/// What stands before the first event.
+fn genesis(writer: Writer, deployment: &str) -> [u8; 32] {
+    let word = match writer {
+        Writer::Api => "api",
+        Writer::Gateway => "gateway",
+    };
+    sha256(&[deployment.as_bytes(), word.as_bytes()])
+}
+
+fn link(before: &[u8; 32], body: &str) -> [u8; 32] {
+    sha256(&[before, &(body.len() as u64).to_be_bytes(), body.as_bytes()])
+}
+
+/// SHA-256 (FIPS 180-4) of the parts, one after the other.
+fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    parts.iter().for_each(|part| context.update(part));
+    context.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+fn from_row(row: &Row<'_>, writer: Writer) -> rusqlite::Result<ChainedEvent> {
+    let seq = u64::try_from(row.get::<_, i64>(0)?).map_err(|error| mistaken(0, error))?;
+    let hash: [u8; 32] = row.get(1)?;
+    Ok(ChainedEvent { writer, seq, hash: hash.iter().map(|byte| format!("{byte:02x}")).collect(), event: json(row, 2)? })
+}

@@ -1,0 +1,102 @@
+//! The schemas, step by step, and the one way from an older one to the present one. A newer one is refused before anything is touched.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::error::{Result, StoreError};
+use crate::sqlite::connection;
+
+/// A database's identity, and the steps that made its schema: the first makes version 1 of an empty file.
+pub(crate) struct Schema {
+    /// SQLite's `application_id`, by which a file of another kind is told apart.
+    pub application: i32,
+    /// The steps; never changed once released, only added to.
+    pub steps: &'static [&'static str],
+}
+
+/// The store's.
+pub(crate) static STORE: Schema =
+    Schema { application: 0x746C_5354, steps: &[concat!(include_str!("schema/common_1.sql"), include_str!("schema/store_1.sql"))] };
+/// The ledger's.
+pub(crate) static LEDGER: Schema =
+    Schema { application: 0x746C_4C44, steps: &[concat!(include_str!("schema/common_1.sql"), include_str!("schema/ledger_1.sql"))] };
+
+impl Schema {
+    /// The version that all steps together make.
+    pub fn version(&self) -> u32 {
+        u32::try_from(self.steps.len()).expect("a schema has few steps")
+    }
+
+    /// Refuses a database that is not of this kind or is newer, and changes nothing.
+    ///
+    /// A look at the file alone comes first, since an ordinary connection would make `-wal` and `-shm` beside it. The version may also stand in the WAL only,
+    /// so a reading connection, which cannot checkpoint, is asked as well.
+    pub fn admit(&self, path: &Path) -> Result<u32> {
+        if let Some((application, version)) = connection::peek(path)
+            && application == self.application
+        {
+            self.known(version)?;
+        }
+        let (application, version) = connection::identity(&connection::open_reader(path)?)?;
+        if application == self.application { self.known(version) } else { Err(StoreError::NotADatabase) }
+    }
+
+    /// Runs the steps that the database lacks, all or none.
+    pub fn migrate(&self, conn: &mut Connection) -> Result<()> {
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let (_, found) = connection::identity(&tx)?;
+        let found = self.known(found)?;
+        if found < self.version() {
+            for step in &self.steps[found as usize..] {
+                tx.execute_batch(step)?;
+            }
+            tx.pragma_update(None, "application_id", self.application)?;
+            tx.pragma_update(None, "user_version", self.version())?;
+        }
+        Ok(tx.commit()?)
+    }
+
+    fn known(&self, found: i64) -> Result<u32> {
+        let found = u32::try_from(found).map_err(StoreError::damaged)?;
+        if found > self.version() { Err(StoreError::Newer { found, known: self.version() }) } else { Ok(found) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static ONE: Schema = Schema { application: 7, steps: &["CREATE TABLE a (x INTEGER) STRICT;"] };
+    static TWO: Schema =
+        Schema { application: 7, steps: &[ONE.steps[0], "ALTER TABLE a ADD COLUMN y TEXT; INSERT INTO a VALUES (1, 'n');"] };
+    static BROKEN: Schema = Schema { application: 7, steps: &[ONE.steps[0], "INSERT INTO a VALUES (2); CREATE TABLE a (x INTEGER);"] };
+
+    fn rows(conn: &Connection) -> i64 {
+        conn.query_row("SELECT count(*) FROM a", [], |row| row.get(0)).expect("a count")
+    }
+
+    #[test]
+    fn a_step_that_fails_changes_nothing() {
+        let mut conn = Connection::open_in_memory().expect("a connection");
+        ONE.migrate(&mut conn).expect("the first step");
+        assert!(BROKEN.migrate(&mut conn).is_err());
+        assert_eq!((connection::identity(&conn).expect("an identity"), rows(&conn)), ((7, 1), 0));
+    }
+
+    #[test]
+    fn a_newer_one_is_refused_by_its_number() {
+        let mut conn = Connection::open_in_memory().expect("a connection");
+        TWO.migrate(&mut conn).expect("two steps");
+        assert!(matches!(ONE.migrate(&mut conn), Err(StoreError::Newer { found: 2, known: 1 })));
+    }
+
+    #[test]
+    fn only_the_steps_that_lack_are_run() {
+        let mut conn = Connection::open_in_memory().expect("a connection");
+        ONE.migrate(&mut conn).expect("the first step");
+        TWO.migrate(&mut conn).expect("the second step");
+        TWO.migrate(&mut conn).expect("nothing to do");
+        assert_eq!((connection::identity(&conn).expect("an identity"), rows(&conn)), ((7, 2), 1));
+    }
+}

@@ -1,0 +1,203 @@
+//! The store: accounts, API keys, sealed secrets and the api's events. One enum over its backends, one line each.
+
+use std::path::Path;
+
+use model::{Account, AccountId, ApiKey, ChainedEvent, Event, Secret, SecretId, SecretName, TokenHash};
+
+use crate::error::Result;
+use crate::rows::{EventQuery, Head, SealedSecret, SecretPage};
+use crate::sqlite::SqliteStore;
+
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// To write and read: the api. One process at a time.
+    Writer,
+    /// To read only: the gateway, beside a writer in another process, or alone.
+    Reader,
+}
+
+/// The store. Verbs block; writes return when they are durable, each with its event in one transaction.
+pub enum Store {
+    /// One file of SQLite.
+    Sqlite(SqliteStore),
+}
+
+impl Store {
+    /// Makes an empty store at `path` (file mode 0600) for a deployment. Nothing is left behind where it fails.
+    ///
+    /// # Errors
+    /// `Exists` where there is a file already, `Full`, `Missing` where the folder is not there, `Failed`.
+    pub fn create(path: &Path, deployment: &str) -> Result<()> {
+        SqliteStore::create(path, deployment)
+    }
+
+    /// Opens the store at `path`; a writer brings an older schema up to date first.
+    ///
+    /// # Errors
+    /// `Missing`, `NotADatabase`, `Newer` (nothing is changed), `Outdated` (a reader only), `Damaged`, `Full`, `Busy`.
+    pub fn open(path: &Path, mode: Mode) -> Result<Self> {
+        SqliteStore::open(path, mode).map(Self::Sqlite)
+    }
+
+    /// The deployment that the store was made for.
+    ///
+    /// # Errors
+    /// Where the backend cannot be read.
+    pub fn deployment(&self) -> Result<String> {
+        match self {
+            Self::Sqlite(store) => Ok(store.deployment().to_owned()),
+        }
+    }
+
+    /// The account of this id.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn account(&self, id: &AccountId) -> Result<Option<Account>> {
+        match self {
+            Self::Sqlite(store) => store.account(id),
+        }
+    }
+
+    /// The first account: the owner's.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn owner(&self) -> Result<Option<Account>> {
+        match self {
+            Self::Sqlite(store) => store.owner(),
+        }
+    }
+
+    /// The API key of this hash, with its account.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn api_key(&self, hash: &TokenHash) -> Result<Option<(ApiKey, Account)>> {
+        match self {
+            Self::Sqlite(store) => store.api_key(hash),
+        }
+    }
+
+    /// The account's secret of this name.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn secret(&self, account: &AccountId, name: &SecretName) -> Result<Option<Secret>> {
+        match self {
+            Self::Sqlite(store) => store.secret(account, name),
+        }
+    }
+
+    /// The account's secrets, newest first, at most `limit` (clamped to [`model::limits::PAGE_ITEMS_MAX`]). `after` continues below that id, also when the
+    /// secret of that id no longer exists.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn secrets(&self, account: &AccountId, after: Option<&SecretId>, limit: usize) -> Result<SecretPage> {
+        match self {
+            Self::Sqlite(store) => store.secrets(account, after, limit),
+        }
+    }
+
+    /// The secret of this id with its sealed value.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn sealed(&self, id: &SecretId) -> Result<Option<SealedSecret>> {
+        match self {
+            Self::Sqlite(store) => store.sealed(id),
+        }
+    }
+
+    /// The api's events that the query asks for, oldest first.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn events(&self, query: &EventQuery) -> Result<Vec<ChainedEvent>> {
+        match self {
+            Self::Sqlite(store) => store.events(query),
+        }
+    }
+
+    /// A number that is another one after any commit by this or another process; comparable with earlier answers of the same open store only. Microseconds.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn data_version(&self) -> Result<u64> {
+        match self {
+            Self::Sqlite(store) => store.data_version(),
+        }
+    }
+
+    /// Whether a read works and, for a writer, whether writes do: after one that failed, a small one is tried.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(store) => store.check(),
+        }
+    }
+
+    /// Walks the whole chain of events and answers its head. That the end was cut off shows only against a head kept elsewhere.
+    ///
+    /// # Errors
+    /// `ChainBroken` at the first event that was edited, removed, moved or planted.
+    pub fn verify_chain(&self) -> Result<Head> {
+        match self {
+            Self::Sqlite(store) => store.verify_chain(),
+        }
+    }
+
+    /// Adds an account.
+    ///
+    /// # Errors
+    /// `Conflict` where the id exists; `Full`, `Busy`, `Unavailable`, `ReadOnly`.
+    pub fn insert_account(&self, account: &Account, event: &Event) -> Result<()> {
+        match self {
+            Self::Sqlite(store) => store.insert_account(account, event),
+        }
+    }
+
+    /// Adds an API key.
+    ///
+    /// # Errors
+    /// `Conflict` where the id or hash exists, or the account does not; `Full`, `Busy`, `Unavailable`, `ReadOnly`.
+    pub fn insert_api_key(&self, key: &ApiKey, event: &Event) -> Result<()> {
+        match self {
+            Self::Sqlite(store) => store.insert_api_key(key, event),
+        }
+    }
+
+    /// Adds a secret, and its data key where no other row brought it.
+    ///
+    /// # Errors
+    /// `DuplicateName`; `Conflict` where the id exists, the account does not, or another data key has this id; `Full`, `Busy`, `Unavailable`, `ReadOnly`.
+    pub fn insert_secret(&self, row: &SealedSecret, event: &Event) -> Result<()> {
+        match self {
+            Self::Sqlite(store) => store.insert_secret(row, event),
+        }
+    }
+
+    /// Replaces a secret's value: `row.secret.version` is the stored one plus 1. The old ciphertext is erased, and its data key where no row needs it.
+    ///
+    /// # Errors
+    /// `Conflict` where the stored version is another one, or the secret is gone or has another name or account; `Full`, `Busy`, `Unavailable`, `ReadOnly`.
+    pub fn update_secret(&self, row: &SealedSecret, event: &Event) -> Result<()> {
+        match self {
+            Self::Sqlite(store) => store.update_secret(row, event),
+        }
+    }
+
+    /// Deletes a secret at this version; erased as by an update.
+    ///
+    /// # Errors
+    /// `Conflict` where the stored version is another one or the secret is gone; `Full`, `Busy`, `Unavailable`, `ReadOnly`.
+    pub fn delete_secret(&self, id: &SecretId, version: u32, event: &Event) -> Result<()> {
+        match self {
+            Self::Sqlite(store) => store.delete_secret(id, version, event),
+        }
+    }
+}
