@@ -1,1 +1,31 @@
+//! What the house does, who may do it, and what is recorded of it: one file per noun, verbs inside.
+//!
+//! The api's side (`House`: authenticate, secrets, events) seals and writes rows; the gateway's side (`Gate`: bindings, devboxes, resolve) opens values and
+//! decides where they may go. Synchronous throughout. What never lives here: HTTP, sockets, SQL, the command line.
+#![forbid(unsafe_code)]
 
+pub mod authenticate;
+pub mod bindings;
+pub mod clock;
+pub mod devboxes;
+pub mod events;
+pub mod gate;
+pub mod house;
+pub mod ids;
+pub mod resolve;
+pub mod rows;
+pub mod secrets;
+
+pub use authenticate::{AuthError, Caller, authenticate};
+pub use bindings::BindingsError;
+pub use clock::SystemClock;
+pub use devboxes::{CardGrant, DevboxCard, DevboxDenial, NewCa, OpenedDevbox, ResumedDevbox};
+pub use events::EventsError;
+pub use gate::{Gate, GateError};
+pub use house::{House, HouseError};
+pub use ids::{Ids, IdsError};
+pub use resolve::{Armed, Candidate};
+pub use secrets::{Page, Secrets, SecretsError};
+
+// What the api shows is what the store pages; the api itself never sees the store.
+pub use store::SecretPage;

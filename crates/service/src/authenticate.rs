@@ -1,0 +1,97 @@
+//! Who is calling: an API key becomes a caller, or an error that says what to do.
+
+use model::{Account, ApiKey, Scope, TokenHash};
+use store::{Store, StoreError};
+
+/// A caller whose API key was found: the proof that later steps take.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Whose key it is.
+    pub account: Account,
+    /// The key's record.
+    pub key: ApiKey,
+}
+
+/// Why a caller is not let in. Never contains the credential.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// No credential was shown.
+    #[error("no API key was shown: send `Authorization: Bearer tlk_...`; the owner's key is in the file api-key of the data folder")]
+    Missing,
+    /// The admin key was shown where API keys are taken.
+    #[error(
+        "this is the admin key, which is for the gateway alone (`tightlip bind`); send an API key (tlk_...) here, and replace the admin key: \
+         it has been sent to the wrong process"
+    )]
+    AdminKey,
+    /// No such API key.
+    #[error("this API key is not known here: check TIGHTLIP_API_KEY, or use the owner's key in the file api-key of the data folder")]
+    Unknown,
+    /// The key's account may not use the product.
+    #[error("this account does not have the devbox capability: ask whoever runs this server to give it")]
+    NoCapability,
+    /// The key lacks a scope.
+    #[error("this API key lacks the scope `{}`: use a key that has it", scope.as_str())]
+    Forbidden {
+        /// The missing scope.
+        scope: Scope,
+    },
+    /// The store could not say.
+    #[error("failed to check the API key: the store does not answer; try again")]
+    Unavailable(#[source] StoreError),
+}
+
+impl Caller {
+    /// Checks that the caller may do what needs `scope`.
+    ///
+    /// # Errors
+    /// [`AuthError::NoCapability`] and [`AuthError::Forbidden`].
+    pub fn require(&self, scope: Scope) -> Result<(), AuthError> {
+        if !self.account.devbox_capability {
+            Err(AuthError::NoCapability)
+        } else if !self.key.scopes.contains(scope) {
+            Err(AuthError::Forbidden { scope })
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl AuthError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Missing => "key_missing",
+            Self::AdminKey => "admin_key_refused",
+            Self::Unknown => "key_unknown",
+            Self::NoCapability => "no_capability",
+            Self::Forbidden { .. } => "scope_missing",
+            Self::Unavailable(_) => "store_unavailable",
+        }
+    }
+}
+
+/// Finds the caller of a credential. Known or not, the same work is done: one hash, one lookup by hash, one comparison in constant time.
+///
+/// # Errors
+/// [`AuthError`], but neither [`AuthError::NoCapability`] nor [`AuthError::Forbidden`]: those are [`Caller::require`]'s.
+pub fn authenticate(store: &Store, credential: Option<&str>) -> Result<Caller, AuthError> {
+    let credential = credential.filter(|text| !text.is_empty()).ok_or(AuthError::Missing)?;
+    if credential.starts_with(ADMIN_KEY_PREFIX) {
+        return Err(AuthError::AdminKey);
+    }
+    let shown = vault::hash_token(credential);
+    let found = store.api_key(&shown).map_err(AuthError::Unavailable)?;
+    let known = found.as_ref().map_or(NOBODY, |(key, _)| key.hash);
+    let same = vault::same(&known.0, &shown.0);
+    match found {
+        Some((key, account)) if same && key.account == account.id => Ok(Caller { account, key }),
+        Some(_) | None => Err(AuthError::Unknown),
+    }
+}
+
+/// What an admin key begins with. Never the beginning of an API key.
+pub const ADMIN_KEY_PREFIX: &str = "tla_";
+/// What an unknown credential is compared with.
+const NOBODY: TokenHash = TokenHash([0; 32]);

@@ -1,0 +1,262 @@
+//! Bindings: made and removed at the gateway with the admin key, shown to whoever may read.
+
+use std::sync::atomic::Ordering;
+
+use link::cli::{BindingView, Denial};
+use model::limits::{BINDINGS_PER_SECRET_MAX, LINK_MESSAGE_BYTES_MAX, LINK_PAGE_ITEMS_MAX};
+use model::{
+    AccountId, Binding, BindingId, BindingSource, Event, EventKind, HostPattern, Refusal, Scope, Secret, SecretId, SecretName,
+    StoredBinding,
+};
+use store::{SealedSecret, StoreError};
+
+use crate::authenticate::{AuthError, Caller};
+use crate::gate::Gate;
+use crate::ids::IdsError;
+use crate::rows::{BINDING_MAC, not_brokered};
+
+/// Why a verb on bindings failed. Never contains what the caller sent.
+#[derive(Debug, thiserror::Error)]
+pub enum BindingsError {
+    /// The caller may not.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// The admin key is missing or wrong.
+    #[error("bindings change with the admin key only: it is in the file gateway/admin-key of the data folder")]
+    NotAdmin,
+    /// No such secret.
+    #[error("no secret has this name: see `tightlip secret list`")]
+    NotFound,
+    /// The secret has no explicit binding that could be removed.
+    #[error("the secret has no such explicit binding: see `tightlip bindings`; a kind's default binding is replaced with `tightlip bind`")]
+    NoBinding,
+    /// The secret's kind cannot be swapped.
+    #[error("this secret cannot be bound: {0}")]
+    NotBrokered(&'static str),
+    /// The secret's value cannot be swapped.
+    #[error("this secret cannot be bound: {0}")]
+    Unfit(&'static str),
+    /// The secret has as many bindings as it may.
+    #[error("a secret has at most {BINDINGS_PER_SECRET_MAX} explicit bindings: remove one with `tightlip unbind NAME --host HOST`")]
+    TooMany,
+    /// The binding is too long.
+    #[error("the binding is too long: give fewer methods or a shorter path")]
+    TooLong,
+    /// The stored secret does not open, or a stored binding is not the gateway's.
+    #[error(
+        "the stored secret or one of its bindings was changed outside tightlip: delete it and store it again, and look at `tightlip events`"
+    )]
+    Tampered,
+    /// The databases do not answer.
+    #[error("failed to use the gateway's databases, and nothing was changed: try again, and look at the output of `tightlip up`")]
+    Unavailable(#[from] StoreError),
+    /// The gateway cannot decide now.
+    #[error("failed to decide, and nothing was changed: try again, and look at the output of `tightlip up`")]
+    Undecided,
+    /// No id could be made.
+    #[error(transparent)]
+    Id(#[from] IdsError),
+}
+
+impl Gate {
+    /// Makes an explicit binding; one of the same host, port, methods and path is replaced. Gives the secret's bindings as they are now.
+    ///
+    /// # Errors
+    /// Without the admin key, or where the value cannot be swapped.
+    pub fn bind(&self, admin_key: &str, caller: &Caller, name: &SecretName, binding: Binding) -> Result<Vec<BindingView>, BindingsError> {
+        let (row, existing) = self.explicit_of(admin_key, caller, name)?;
+        let opened = self.open_row(row)?;
+        if let Some(why) = not_brokered(opened.known.kind) {
+            return Err(BindingsError::NotBrokered(why));
+        }
+        if let Some(why) = opened.known.fitness.why_not() {
+            return Err(BindingsError::Unfit(why));
+        }
+        if json_bytes(&binding) > BINDING_JSON_BYTES_MAX {
+            return Err(BindingsError::TooLong);
+        }
+        let same_scope = |old: &&StoredBinding| {
+            let old = &old.binding;
+            old.host == binding.host && old.port == binding.port && old.methods == binding.methods && old.path == binding.path
+        };
+        let replaced: Vec<BindingId> = existing.iter().filter(same_scope).map(|old| old.id.clone()).collect();
+        let unchanged = existing.iter().any(|old| old.binding == binding);
+        if !unchanged {
+            if existing.len() - replaced.len() >= BINDINGS_PER_SECRET_MAX {
+                return Err(BindingsError::TooMany);
+            }
+            let stored = self.make_binding(&opened.secret, binding)?;
+            // The new one first: without any explicit binding, even for a moment, the kind's default would be in force.
+            self.ledger.insert_binding(&stored, &self.binding_event(EventKind::BindingCreated, caller, &opened.secret))?;
+            if !replaced.is_empty() {
+                self.ledger.delete_bindings(&replaced, &self.binding_event(EventKind::BindingDeleted, caller, &opened.secret))?;
+            }
+            self.bindings_changed.fetch_add(1, Ordering::SeqCst);
+        }
+        self.views_of(&opened.secret.id)
+    }
+
+    /// Removes explicit bindings: those of one host, or all. Gives the secret's bindings as they are now.
+    ///
+    /// # Errors
+    /// Without the admin key, or where there is nothing to remove.
+    pub fn unbind(
+        &self,
+        admin_key: &str,
+        caller: &Caller,
+        name: &SecretName,
+        host: Option<&HostPattern>,
+    ) -> Result<Vec<BindingView>, BindingsError> {
+        let (row, existing) = self.explicit_of(admin_key, caller, name)?;
+        let named = |old: &&StoredBinding| host.is_none_or(|host| old.binding.host == *host);
+        let removed: Vec<BindingId> = existing.iter().filter(named).map(|old| old.id.clone()).collect();
+        if removed.is_empty() {
+            return Err(BindingsError::NoBinding);
+        }
+        self.ledger.delete_bindings(&removed, &self.binding_event(EventKind::BindingDeleted, caller, &row.secret))?;
+        self.bindings_changed.fetch_add(1, Ordering::SeqCst);
+        self.views_of(&row.secret.id)
+    }
+
+    /// A page of an account's bindings, an unbound secret as one view without binding; and where the next page begins. Newest secrets first.
+    ///
+    /// # Errors
+    /// When the databases do not answer; [`BindingsError::NotFound`] where `name` names none.
+    pub fn views(
+        &self,
+        account: &AccountId,
+        name: Option<&SecretName>,
+        after: Option<&SecretId>,
+    ) -> Result<(Vec<BindingView>, Option<SecretId>), BindingsError> {
+        if let Some(name) = name {
+            let secret = self.store.secret(account, name)?.ok_or(BindingsError::NotFound)?;
+            return Ok((self.views_of(&secret.id)?, None));
+        }
+        let page = self.store.secrets(account, after, LINK_PAGE_ITEMS_MAX)?;
+        let (mut views, mut bytes, mut last) = (Vec::new(), 0, None);
+        for secret in page.secrets {
+            let more = self.views_of(&secret.id)?;
+            bytes += json_bytes(&more);
+            if last.is_some() && (bytes > VIEWS_JSON_BYTES_MAX || views.len() + more.len() > LINK_PAGE_ITEMS_MAX) {
+                return Ok((views, last));
+            }
+            views.extend(more);
+            last = Some(secret.id);
+        }
+        Ok((views, last.filter(|_| page.has_more)))
+    }
+
+    /// The bindings of a caller who may read them.
+    ///
+    /// # Errors
+    /// As [`Gate::views`], and when the caller may not.
+    pub fn views_for(
+        &self,
+        caller: &Caller,
+        name: Option<&SecretName>,
+        after: Option<&SecretId>,
+    ) -> Result<(Vec<BindingView>, Option<SecretId>), BindingsError> {
+        caller.require(Scope::Read)?;
+        self.views(&caller.account.id, name, after)
+    }
+
+    /// What all changes need first: the admin key, the secret's row, and its explicit bindings.
+    fn explicit_of(
+        &self,
+        admin_key: &str,
+        caller: &Caller,
+        name: &SecretName,
+    ) -> Result<(SealedSecret, Vec<StoredBinding>), BindingsError> {
+        if !self.is_admin(admin_key) {
+            return Err(BindingsError::NotAdmin);
+        }
+        let secret = self.store.secret(&caller.account.id, name)?.ok_or(BindingsError::NotFound)?;
+        let row = self.store.sealed(&secret.id)?.ok_or(BindingsError::NotFound)?;
+        if row.secret.account != caller.account.id || row.secret.name != *name {
+            return Err(BindingsError::Tampered);
+        }
+        let existing = self.explicit_bindings(&row.secret)?;
+        Ok((row, existing))
+    }
+
+    /// The views of one secret; none where it was deleted meanwhile. A row that does not open is shown without kind and binding: nothing of it is in force.
+    fn views_of(&self, id: &SecretId) -> Result<Vec<BindingView>, BindingsError> {
+        let Some(row) = self.store.sealed(id)? else { return Ok(Vec::new()) };
+        let secret = row.secret.clone();
+        let view = |kind, binding, source| BindingView {
+            account: secret.account.clone(),
+            secret_id: secret.id.clone(),
+            secret_name: secret.name.clone(),
+            kind,
+            binding,
+            source,
+        };
+        let known = match self.open_row(row) {
+            Ok(opened) => opened.known,
+            Err(Refusal::Undecided) => return Err(BindingsError::Undecided),
+            Err(refusal) => {
+                self.tally.count_refusal(secret.account.clone(), None, refusal, None);
+                return Ok(vec![view(None, None, None)]);
+            }
+        };
+        let kind = known.kind.map(model::Kind::id);
+        if known.bindings.is_empty() {
+            return Ok(vec![view(kind, None, None)]);
+        }
+        let source = if known.explicit { BindingSource::Explicit } else { BindingSource::Kind };
+        Ok(known.bindings.iter().map(|binding| view(kind, Some(binding.clone()), Some(source))).collect())
+    }
+
+    fn make_binding(&self, secret: &Secret, binding: Binding) -> Result<StoredBinding, BindingsError> {
+        let (now, number) = self.ids.next(self.clock.now())?;
+        let id = BindingId::from_parts(now, number);
+        let (account, secret) = (secret.account.clone(), secret.id.clone());
+        let unsigned = StoredBinding { id, account, secret, binding, created: now, mac: Vec::new() };
+        Ok(StoredBinding { mac: self.keys.mac(BINDING_MAC, &unsigned.mac_input()), ..unsigned })
+    }
+
+    fn binding_event(&self, kind: EventKind, caller: &Caller, secret: &Secret) -> Event {
+        Event { key: Some(caller.key.id.clone()), ..Event::bare(kind, self.clock.now(), caller.account.id.clone()).about(secret) }
+    }
+}
+
+impl BindingsError {
+    /// Which kind of denial this is to the command line.
+    #[must_use]
+    pub const fn denial(&self) -> Denial {
+        match self {
+            Self::Auth(error) => auth_denial(error),
+            Self::NotAdmin => Denial::NotAuthenticated,
+            Self::NotFound | Self::NoBinding => Denial::NotFound,
+            Self::NotBrokered(_) | Self::Unfit(_) | Self::Tampered => Denial::Forbidden,
+            Self::TooMany | Self::TooLong => Denial::Invalid,
+            Self::Unavailable(_) | Self::Undecided | Self::Id(_) => Denial::Unavailable,
+        }
+    }
+}
+
+impl From<Refusal> for BindingsError {
+    fn from(refusal: Refusal) -> Self {
+        if refusal == Refusal::Undecided { Self::Undecided } else { Self::Tampered }
+    }
+}
+
+/// Which kind of denial an authentication error is to the command line.
+#[must_use]
+pub const fn auth_denial(error: &AuthError) -> Denial {
+    match error {
+        AuthError::Missing | AuthError::AdminKey | AuthError::Unknown => Denial::NotAuthenticated,
+        AuthError::NoCapability | AuthError::Forbidden { .. } => Denial::Forbidden,
+        AuthError::Unavailable(_) => Denial::Unavailable,
+    }
+}
+
+/// The size that a message part takes on the link.
+fn json_bytes<T: serde::Serialize>(part: &T) -> usize {
+    serde_json::to_vec(part).map_or(usize::MAX / 2, |bytes| bytes.len())
+}
+
+/// One binding: the longest path, host and form with room, so that all bindings of one secret fit into one message.
+const BINDING_JSON_BYTES_MAX: usize = 2_500;
+/// A page of views, with room for the message around it.
+const VIEWS_JSON_BYTES_MAX: usize = LINK_MESSAGE_BYTES_MAX - 4 * 1024;

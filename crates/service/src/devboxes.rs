@@ -1,0 +1,363 @@
+//! Devboxes: opened with a token per wanted variable, resumed after a restart of the gateway, closed with all their grants.
+
+use std::collections::{BTreeSet, HashSet};
+
+use link::cli::{Denial, Given, LeftOut, Opened, Wanted};
+use model::limits::{ALLOW_PATTERNS_MAX, DEVBOX_TOKENS_MAX, LINK_FDS_MAX, PAGE_ITEMS_MAX};
+use model::{
+    AccountId, DevboxId, EnvName, Event, EventKind, Grant, HostPattern, Refusal, Scope, Secret, SecretName, Timestamp, Token, TokenHash,
+};
+use store::{DevboxRow, GrantRow, StoreError};
+use vault::KeyringError;
+use zeroize::Zeroizing;
+
+use crate::authenticate::{AuthError, Caller};
+use crate::bindings::auth_denial;
+use crate::gate::{Gate, lock};
+use crate::rows::{OpenedRow, not_brokered};
+
+/// A devbox's own certificate authority, made by the gateway for a devbox about to be opened.
+pub struct NewCa {
+    /// The devbox's id, from [`Gate::make_devbox_id`].
+    pub devbox: DevboxId,
+    /// The certificate, PEM.
+    pub pem: String,
+    /// The private key, DER.
+    pub key: Zeroizing<Vec<u8>>,
+}
+
+/// What the gateway keeps in memory of an open devbox.
+#[derive(Clone, Debug)]
+pub struct DevboxCard {
+    /// Its id.
+    pub devbox: DevboxId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What it may reach beside its secrets' hosts.
+    pub allow: Vec<HostPattern>,
+    /// Its tokens.
+    pub grants: Vec<CardGrant>,
+}
+
+/// One token of a devbox.
+#[derive(Clone, Debug)]
+pub struct CardGrant {
+    /// The grant.
+    pub grant: Grant,
+    /// The variable that holds the token.
+    pub env: EnvName,
+    /// The secret's name.
+    pub name: SecretName,
+    /// The token.
+    pub token: Token,
+}
+
+/// A devbox that was opened: what the command line is told, and what the gateway keeps.
+pub struct OpenedDevbox {
+    /// For the command line.
+    pub opened: Opened,
+    /// For the gateway.
+    pub card: DevboxCard,
+}
+
+/// A devbox that was taken up again.
+pub struct ResumedDevbox {
+    /// What the gateway keeps.
+    pub card: DevboxCard,
+    /// Its authority's certificate, PEM.
+    pub ca_pem: String,
+    /// Its authority's private key, DER.
+    pub ca_key: Zeroizing<Vec<u8>>,
+}
+
+/// Why a devbox was not opened, resumed or closed. Never contains what the caller sent: a secret is named by its place in the request.
+#[derive(Debug, thiserror::Error)]
+pub enum DevboxDenial {
+    /// The caller may not.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// A wanted secret does not exist.
+    #[error("secret {0} of those asked for does not exist: see `tightlip secret list`, or store it with `tightlip secret set NAME`")]
+    SecretUnknown(usize),
+    /// A wanted secret cannot be swapped.
+    #[error("secret {which} of those asked for cannot be used in a devbox: {why}")]
+    Unusable {
+        /// Its place in the request, from 1.
+        which: usize,
+        /// Why, and what to do.
+        why: &'static str,
+    },
+    /// Two wanted secrets in one variable.
+    #[error("secret {0} of those asked for would stand in a variable that is taken already: name another with --secret ENV=NAME")]
+    EnvTwice(usize),
+    /// More tokens than a devbox may hold.
+    #[error("a devbox holds at most {DEVBOX_TOKENS_MAX} secrets: ask for fewer")]
+    TooManySecrets,
+    /// More patterns than a devbox may have.
+    #[error("a devbox has at most {ALLOW_PATTERNS_MAX} --allow patterns: use wildcards such as *.example.com")]
+    TooManyPatterns,
+    /// More ports than can be handed over.
+    #[error("the bindings of the secrets name more than {PORTS_MAX} ports: ask for fewer secrets")]
+    TooManyPorts,
+    /// No such devbox, or it has ended.
+    #[error("this devbox has ended or never was: start a new one with `tightlip run`")]
+    NotFound,
+    /// The text that resumes a devbox is wrong.
+    #[error("this devbox cannot be taken up by this process: start a new one with `tightlip run`")]
+    WrongResume,
+    /// The databases do not answer.
+    #[error("failed to use the gateway's databases, and nothing was opened: try again, and look at the output of `tightlip up`")]
+    Unavailable(#[from] StoreError),
+    /// The gateway cannot decide, or its keys or the system's randomness fail.
+    #[error("failed to make the devbox's tokens, and nothing was opened: look at the output of `tightlip up`")]
+    Internal,
+}
+
+/// A secret chosen for a devbox.
+struct Chosen {
+    env: EnvName,
+    row: OpenedRow,
+}
+
+impl Gate {
+    /// Opens a devbox with one token per wanted variable. With `wanted` none: all usable secrets of the account, newest first, the others left out with the
+    /// reason. Unbound secrets are given, and said to be unbound.
+    ///
+    /// # Errors
+    /// When the caller may not, or a secret that was asked for by name does not exist or cannot be swapped.
+    pub fn open(
+        &self,
+        caller: &Caller,
+        wanted: Option<Vec<Wanted>>,
+        allow: Vec<HostPattern>,
+        ca: NewCa,
+    ) -> Result<OpenedDevbox, DevboxDenial> {
+        caller.require(Scope::Devbox)?;
+        if allow.len() > ALLOW_PATTERNS_MAX {
+            return Err(DevboxDenial::TooManyPatterns);
+        }
+        let mut ports = BTreeSet::from([80, 443]);
+        let (chosen, left_out) = match wanted {
+            Some(wanted) => (self.choose(&caller.account.id, wanted, &mut ports)?, Vec::new()),
+            None => self.choose_all(&caller.account.id, &mut ports)?,
+        };
+        let now = self.clock.now();
+        let mut rows = Vec::with_capacity(chosen.len());
+        let (mut given, mut grants) = (Vec::with_capacity(chosen.len()), Vec::with_capacity(chosen.len()));
+        for Chosen { env, row } in chosen {
+            let made = self.make_grant(&ca.devbox, env, &row, now)?;
+            given.push(Given {
+                env: made.env.clone(),
+                name: made.name.clone(),
+                token: made.token.clone(),
+                unbound: row.known.bindings.is_empty(),
+            });
+            rows.push(self.grant_row(&made)?);
+            grants.push(made);
+        }
+        let resume = vault::make_key(RESUME_PREFIX);
+        let devbox = DevboxRow {
+            id: ca.devbox.clone(),
+            account: caller.account.id.clone(),
+            key: caller.key.id.clone(),
+            allow: allow.clone(),
+            resume: vault::hash_token(&resume),
+            ca_pem: ca.pem.clone(),
+            ca_key: self.keys.wrap_ca(&ca.devbox, &ca.key)?,
+            opened: now,
+            closed: None,
+        };
+        self.ledger.open_devbox(&devbox, &rows, &devbox_event(EventKind::DevboxOpened, &devbox, now))?;
+        let card = DevboxCard { devbox: ca.devbox.clone(), account: devbox.account, allow, grants };
+        let ports = ports.into_iter().collect();
+        let opened = Opened { devbox: ca.devbox, resume: resume.to_string(), env: given, ca_pem: ca.pem, ports, left_out };
+        Ok(OpenedDevbox { opened, card })
+    }
+
+    /// Takes up a devbox that was open when the gateway ended.
+    ///
+    /// # Errors
+    /// [`DevboxDenial::NotFound`] where it has ended, [`DevboxDenial::WrongResume`] where the text is not the one that opening gave.
+    pub fn resume(&self, id: &DevboxId, resume: &str) -> Result<ResumedDevbox, DevboxDenial> {
+        let row = self.ledger.devbox(id)?.filter(|row| row.closed.is_none()).ok_or(DevboxDenial::NotFound)?;
+        if !vault::same(&vault::hash_token(resume).0, &row.resume.0) {
+            return Err(DevboxDenial::WrongResume);
+        }
+        let ca_key = self.keys.unwrap_ca(id, &row.ca_key)?;
+        let grants = self.ledger.grants_of(id)?.into_iter().map(|grant| self.card_grant(grant)).collect::<Result<_, _>>()?;
+        let card = DevboxCard { devbox: row.id, account: row.account, allow: row.allow, grants };
+        Ok(ResumedDevbox { card, ca_pem: row.ca_pem, ca_key })
+    }
+
+    /// Ends a devbox and its grants. Done already is done.
+    ///
+    /// # Errors
+    /// [`DevboxDenial::NotFound`] where it never was.
+    pub fn close(&self, id: &DevboxId) -> Result<(), DevboxDenial> {
+        let row = self.ledger.devbox(id)?.ok_or(DevboxDenial::NotFound)?;
+        self.forget_uses(id);
+        lock(&self.plans).forget(id);
+        if row.closed.is_some() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        match self.ledger.close_devbox(id, now, &devbox_event(EventKind::DevboxClosed, &row, now)) {
+            Ok(()) | Err(StoreError::Conflict) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The devboxes that have not ended: after a restart, those that may be resumed.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub fn open_devboxes(&self) -> Result<Vec<DevboxId>, DevboxDenial> {
+        Ok(self.ledger.open_devboxes()?.into_iter().map(|row| row.id).collect())
+    }
+
+    fn choose(&self, account: &AccountId, wanted: Vec<Wanted>, ports: &mut BTreeSet<u16>) -> Result<Vec<Chosen>, DevboxDenial> {
+        if wanted.len() > DEVBOX_TOKENS_MAX {
+            return Err(DevboxDenial::TooManySecrets);
+        }
+        let mut taken = HashSet::new();
+        let mut chosen = Vec::with_capacity(wanted.len());
+        for (which, Wanted { env, name }) in (1..).zip(wanted) {
+            if !taken.insert(env.clone()) {
+                return Err(DevboxDenial::EnvTwice(which));
+            }
+            let secret = self.store.secret(account, &name)?.ok_or(DevboxDenial::SecretUnknown(which))?;
+            let row = match self.usable(&secret)? {
+                Ok(row) => row,
+                Err(SECRET_GONE) => return Err(DevboxDenial::SecretUnknown(which)),
+                Err(why) => return Err(DevboxDenial::Unusable { which, why }),
+            };
+            if !add_ports(&row, ports) {
+                return Err(DevboxDenial::TooManyPorts);
+            }
+            chosen.push(Chosen { env, row });
+        }
+        Ok(chosen)
+    }
+
+    fn choose_all(&self, account: &AccountId, ports: &mut BTreeSet<u16>) -> Result<(Vec<Chosen>, Vec<LeftOut>), DevboxDenial> {
+        let (mut chosen, mut left_out) = (Vec::new(), Vec::new());
+        for secret in self.store.secrets(account, None, PAGE_ITEMS_MAX)?.secrets {
+            let full = chosen.len() >= DEVBOX_TOKENS_MAX;
+            let why = if full {
+                "a devbox holds at most 100 secrets, and newer ones were taken; ask for it with --secret NAME"
+            } else {
+                match (EnvName::try_from(&secret.name), self.usable(&secret)?) {
+                    (Err(_), _) => "its name is no variable's name; ask for it with --secret ENV=NAME",
+                    (Ok(_), Err(why)) => why,
+                    (Ok(_), Ok(row)) if !add_ports(&row, ports) => "its bindings name too many ports",
+                    (Ok(env), Ok(row)) => {
+                        chosen.push(Chosen { env, row });
+                        continue;
+                    }
+                }
+            };
+            left_out.push(LeftOut { name: secret.name, why: why.to_owned() });
+            if full && left_out.len() >= LEFT_OUT_MAX {
+                break;
+            }
+        }
+        left_out.truncate(LEFT_OUT_MAX);
+        Ok((chosen, left_out))
+    }
+
+    /// The opened row of a secret that can be swapped, or why it cannot.
+    fn usable(&self, secret: &Secret) -> Result<Result<OpenedRow, &'static str>, DevboxDenial> {
+        let row = match self.open_secret(&secret.account, &secret.id, &secret.name) {
+            Ok(row) => row,
+            Err(Refusal::Undecided) => return Err(DevboxDenial::Internal),
+            Err(Refusal::SecretGone) => return Ok(Err(SECRET_GONE)),
+            Err(refusal) => {
+                self.tally.count_refusal(secret.account.clone(), None, refusal, None);
+                return Ok(Err("its stored row or a binding of it was changed outside tightlip; delete it and store it again"));
+            }
+        };
+        let why_not = not_brokered(row.known.kind).or_else(|| row.known.fitness.why_not());
+        Ok(why_not.map_or(Ok(row), Err))
+    }
+
+    fn make_grant(&self, devbox: &DevboxId, env: EnvName, row: &OpenedRow, now: Timestamp) -> Result<CardGrant, DevboxDenial> {
+        let token = vault::make_token(row.known.kind, Some(&row.value)).map_err(|_| DevboxDenial::Internal)?;
+        let grant = Grant {
+            token: vault::hash_token(token.as_str()),
+            devbox: devbox.clone(),
+            account: row.secret.account.clone(),
+            secret: row.secret.id.clone(),
+            created: now,
+            ended: None,
+        };
+        Ok(CardGrant { grant, env, name: row.secret.name.clone(), token })
+    }
+
+    fn grant_row(&self, made: &CardGrant) -> Result<GrantRow, DevboxDenial> {
+        let text = Zeroizing::new(format!("{TOKEN_MARK}{}", made.token.as_str()));
+        let token = self.keys.wrap_ca(&made.grant.devbox, text.as_bytes())?;
+        Ok(GrantRow { grant: made.grant.clone(), env: made.env.clone(), name: made.name.clone(), token })
+    }
+
+    fn card_grant(&self, row: GrantRow) -> Result<CardGrant, DevboxDenial> {
+        let bytes = self.keys.unwrap_ca(&row.grant.devbox, &row.token)?;
+        let text = std::str::from_utf8(&bytes).ok().and_then(|text| text.strip_prefix(TOKEN_MARK));
+        let token: Option<Token> = text.and_then(|text| text.parse().ok());
+        let token = token.filter(|token| vault::hash_token(token.as_str()) == row.grant.token).ok_or(DevboxDenial::Internal)?;
+        Ok(CardGrant { grant: row.grant, env: row.env, name: row.name, token })
+    }
+}
+
+impl DevboxCard {
+    /// The grant of a token, compared by hash.
+    #[must_use]
+    pub fn grant(&self, token: &TokenHash) -> Option<&CardGrant> {
+        self.grants.iter().find(|held| held.grant.token == *token)
+    }
+}
+
+impl DevboxDenial {
+    /// Which kind of denial this is to the command line.
+    #[must_use]
+    pub const fn denial(&self) -> Denial {
+        match self {
+            Self::Auth(error) => auth_denial(error),
+            Self::SecretUnknown(_) | Self::NotFound => Denial::NotFound,
+            Self::Unusable { .. } => Denial::Forbidden,
+            Self::WrongResume => Denial::NotAuthenticated,
+            Self::EnvTwice(_) | Self::TooManySecrets | Self::TooManyPatterns | Self::TooManyPorts => Denial::Invalid,
+            Self::Unavailable(_) | Self::Internal => Denial::Unavailable,
+        }
+    }
+}
+
+impl From<KeyringError> for DevboxDenial {
+    fn from(_: KeyringError) -> Self {
+        Self::Internal
+    }
+}
+
+/// Adds the ports of a secret's bindings; false, and nothing added, where they would be too many.
+fn add_ports(row: &OpenedRow, ports: &mut BTreeSet<u16>) -> bool {
+    let more: BTreeSet<u16> = row.known.bindings.iter().map(|binding| binding.port).collect();
+    let fits = ports.union(&more).count() <= PORTS_MAX;
+    if fits {
+        ports.extend(more);
+    }
+    fits
+}
+
+fn devbox_event(kind: EventKind, row: &DevboxRow, now: Timestamp) -> Event {
+    Event { devbox: Some(row.id.clone()), key: Some(row.key.clone()), ..Event::bare(kind, now, row.account.clone()) }
+}
+
+/// What the text that resumes a devbox begins with.
+const RESUME_PREFIX: &str = "tlr_";
+/// Stands before a wrapped token, so that no other wrapped thing of the devbox can be taken for one.
+const TOKEN_MARK: &str = "token ";
+/// Each port is a descriptor in one message; two are for DNS.
+const PORTS_MAX: usize = LINK_FDS_MAX - 4;
+/// Secrets told to have been left out: the answer is one message.
+const LEFT_OUT_MAX: usize = 50;
+/// A secret that was deleted between two looks.
+const SECRET_GONE: &str = "it was deleted at this moment";

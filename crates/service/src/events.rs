@@ -1,0 +1,242 @@
+//! Events: reading both chains, and counting what happens too often to be written one by one.
+//!
+//! A first use is written before the value leaves. Later uses and refusals are counted here and written at every flush; while they cannot be written, no
+//! value leaves.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use model::limits::{LINK_MESSAGE_BYTES_MAX, LINK_PAGE_ITEMS_MAX, PAGE_ITEMS_MAX};
+use model::{AccountId, ChainedEvent, DevboxId, Event, EventKind, Host, Refusal, Scope, Secret, SecretId, SecretName, Timestamp};
+use store::{EventQuery, StoreError};
+
+use crate::authenticate::{AuthError, Caller};
+use crate::gate::{Gate, GateError, lock};
+use crate::house::House;
+
+/// Why events cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum EventsError {
+    /// The caller may not.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// The database does not answer.
+    #[error("failed to read events: try again, and look at the output of `tightlip up`")]
+    Unavailable(#[from] StoreError),
+}
+
+/// What is counted between two flushes.
+#[derive(Default)]
+pub(crate) struct Tally {
+    uses: Mutex<HashMap<UseKey, Use>>,
+    refusals: Mutex<HashMap<RefusalKey, u64>>,
+    /// First uses are written one after the other, so that each is written once.
+    first: Mutex<()>,
+    failing: AtomicBool,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct UseKey {
+    devbox: DevboxId,
+    secret: SecretId,
+    host: Host,
+}
+
+struct Use {
+    account: AccountId,
+    name: SecretName,
+    version: u32,
+    /// Not yet written.
+    count: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct RefusalKey {
+    account: AccountId,
+    devbox: Option<DevboxId>,
+    refusal: Refusal,
+    host: Option<Host>,
+}
+
+impl House {
+    /// The api's events of the caller's account, oldest first, after number `after`; at most 5000.
+    ///
+    /// # Errors
+    /// When the caller may not, or the store does not answer.
+    pub fn events(&self, caller: &Caller, name: Option<SecretName>, after: u64, limit: usize) -> Result<Vec<ChainedEvent>, EventsError> {
+        caller.require(Scope::Read)?;
+        let query = EventQuery { account: caller.account.id.clone(), name, after, limit: limit.min(PAGE_ITEMS_MAX) };
+        Ok(self.store.events(&query)?)
+    }
+}
+
+impl Gate {
+    /// The gateway's events of an account, oldest first, after number `after`: so many as fit into one message of the link, and none only where there is none.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub fn events(
+        &self,
+        account: &AccountId,
+        name: Option<SecretName>,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<ChainedEvent>, EventsError> {
+        let query = EventQuery { account: account.clone(), name, after, limit: limit.min(LINK_PAGE_ITEMS_MAX) };
+        let mut events = self.ledger.events(&query)?;
+        let mut bytes = 0;
+        let fits = |event: &ChainedEvent| {
+            bytes += serde_json::to_vec(event).map_or(usize::MAX / 2, |json| json.len() + 1);
+            bytes <= EVENTS_JSON_BYTES_MAX
+        };
+        let count = events.iter().map(fits).take_while(|fit| *fit).count();
+        events.truncate(count.max(1));
+        Ok(events)
+    }
+
+    /// Records that a request of a devbox was refused: counted, written at the next flush. Never blocks or fails.
+    pub fn refused(&self, card: &crate::DevboxCard, refusal: Refusal, host: Option<&Host>) {
+        self.tally.count_refusal(card.account.clone(), Some(card.devbox.clone()), refusal, host);
+    }
+
+    /// Writes what was counted since the last flush. Called every 100 ms.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written: the counts are kept, and no value leaves until a flush succeeds.
+    pub fn flush(&self) -> Result<(), GateError> {
+        let uses = self.tally.take_uses();
+        let refusals = std::mem::take(&mut *lock(&self.tally.refusals));
+        let now = self.clock.now();
+        let events: Vec<Event> = uses
+            .iter()
+            .map(|(key, count, name, account, version)| use_event(EventKind::SecretUsed, key, name, account, *version, Some(*count), now))
+            .chain(refusals.iter().map(|(key, count)| refusal_event(key, *count, now)))
+            .collect();
+        let written = if events.is_empty() && self.tally.is_failing() { self.ledger.check() } else { self.ledger.record(&events) };
+        self.tally.failing.store(written.is_err(), Ordering::SeqCst);
+        if written.is_err() {
+            self.tally.put_back(uses, refusals);
+        }
+        Ok(written?)
+    }
+
+    /// Records a use before the value leaves: the first one durably, later ones by count.
+    pub(crate) fn record_use(&self, devbox: &DevboxId, secret: &Secret, host: &Host) -> Result<(), Refusal> {
+        if self.tally.is_failing() {
+            return Err(Refusal::Undecided);
+        }
+        let key = UseKey { devbox: devbox.clone(), secret: secret.id.clone(), host: host.clone() };
+        if self.tally.count_use(&key, secret.version) {
+            return Ok(());
+        }
+        let _first = lock(&self.tally.first);
+        if self.tally.count_use(&key, secret.version) {
+            return Ok(());
+        }
+        let event = use_event(EventKind::SecretFirstUsed, &key, &secret.name, &secret.account, secret.version, None, self.clock.now());
+        self.ledger.record(&[event]).map_err(|_| Refusal::Undecided)?;
+        let seen = Use { account: secret.account.clone(), name: secret.name.clone(), version: secret.version, count: 0 };
+        self.tally.remember_use(key, seen);
+        Ok(())
+    }
+
+    /// Forgets which uses of a devbox were its first: it has ended. What is still to be counted stays until the next flush.
+    pub(crate) fn forget_uses(&self, devbox: &DevboxId) {
+        lock(&self.tally.uses).retain(|key, seen| key.devbox != *devbox || seen.count > 0);
+    }
+}
+
+type CountedUse = (UseKey, u64, SecretName, AccountId, u32);
+
+impl Tally {
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::SeqCst)
+    }
+
+    /// Counts a refusal; beyond the bound without its host, so that an agent that tries many hosts fills neither memory nor disk.
+    pub(crate) fn count_refusal(&self, account: AccountId, devbox: Option<DevboxId>, refusal: Refusal, host: Option<&Host>) {
+        let mut refusals = lock(&self.refusals);
+        let mut key = RefusalKey { account, devbox, refusal, host: host.cloned() };
+        if refusals.len() >= REFUSALS_PER_FLUSH_MAX && !refusals.contains_key(&key) {
+            key.host = None;
+        }
+        *refusals.entry(key).or_default() += 1;
+    }
+
+    /// Counts a use that is not a first one; false where it would be.
+    fn count_use(&self, key: &UseKey, version: u32) -> bool {
+        lock(&self.uses).get_mut(key).is_some_and(|seen| {
+            seen.version = version;
+            seen.count += 1;
+            true
+        })
+    }
+
+    /// Remembers a first use. Where memory is full, what has no count is forgotten: its next use is written as a first one, which only says too much.
+    fn remember_use(&self, key: UseKey, seen: Use) {
+        let mut uses = lock(&self.uses);
+        if uses.len() >= USES_MAX {
+            uses.retain(|_, seen| seen.count > 0);
+        }
+        if uses.len() < USES_MAX {
+            uses.insert(key, seen);
+        }
+    }
+
+    fn take_uses(&self) -> Vec<CountedUse> {
+        let mut uses = lock(&self.uses);
+        let counted = uses.iter_mut().filter(|(_, seen)| seen.count > 0);
+        counted
+            .map(|(key, seen)| (key.clone(), std::mem::take(&mut seen.count), seen.name.clone(), seen.account.clone(), seen.version))
+            .collect()
+    }
+
+    fn put_back(&self, uses: Vec<CountedUse>, refusals: HashMap<RefusalKey, u64>) {
+        let mut seen_uses = lock(&self.uses);
+        for (key, count, name, account, version) in uses {
+            seen_uses.entry(key).or_insert(Use { account, name, version, count: 0 }).count += count;
+        }
+        let mut counted = lock(&self.refusals);
+        for (key, count) in refusals {
+            *counted.entry(key).or_default() += count;
+        }
+    }
+}
+
+fn use_event(
+    kind: EventKind,
+    key: &UseKey,
+    name: &SecretName,
+    account: &AccountId,
+    version: u32,
+    count: Option<u64>,
+    now: Timestamp,
+) -> Event {
+    Event {
+        devbox: Some(key.devbox.clone()),
+        secret: Some(key.secret.clone()),
+        name: Some(name.clone()),
+        version: Some(version),
+        host: Some(key.host.clone()),
+        count,
+        ..Event::bare(kind, now, account.clone())
+    }
+}
+
+fn refusal_event(key: &RefusalKey, count: u64, now: Timestamp) -> Event {
+    Event {
+        devbox: key.devbox.clone(),
+        host: key.host.clone(),
+        refusal: Some(key.refusal),
+        count: Some(count),
+        ..Event::bare(EventKind::Refused, now, key.account.clone())
+    }
+}
+
+/// Devbox, secret and host together: bounds the memory of first uses where a binding is a wildcard.
+const USES_MAX: usize = 50_000;
+/// Refusals told apart by host between two flushes.
+const REFUSALS_PER_FLUSH_MAX: usize = 64;
+/// A page of events, with room for the message around it.
+const EVENTS_JSON_BYTES_MAX: usize = LINK_MESSAGE_BYTES_MAX - 4 * 1024;

@@ -1,0 +1,117 @@
+//! The gateway's side of the house: the only holder of keys that open values. Here is its state; its verbs stand in the files of their nouns.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use model::{Clock, DevboxId, Refusal, SecretId, TokenHash};
+use store::{Ledger, Store, StoreError};
+use vault::OpenKeys;
+
+use crate::authenticate::{self, AuthError, Caller};
+use crate::events::Tally;
+use crate::ids::{Ids, IdsError};
+use crate::resolve::Plans;
+use crate::rows::Known;
+
+/// The gateway's service.
+pub struct Gate {
+    pub(crate) store: Arc<Store>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) keys: Arc<OpenKeys>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Ids,
+    admin: TokenHash,
+    /// The greatest version that this process has seen of each secret: an older row is a rolled-back one.
+    pub(crate) seen: Mutex<HashMap<SecretId, u32>>,
+    /// What was derived from opened rows: kinds and bindings, never values.
+    pub(crate) known: Mutex<HashMap<SecretId, Known>>,
+    pub(crate) plans: Mutex<Plans>,
+    pub(crate) tally: Tally,
+    /// Counted up whenever an explicit binding changes.
+    pub(crate) bindings_changed: AtomicU64,
+}
+
+/// Why the gateway cannot do its work now.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// The store or the ledger does not answer.
+    #[error("failed to use the gateway's databases")]
+    Store(#[from] StoreError),
+    /// Events of use could not be written; nothing passes until they can.
+    #[error("failed to write events: nothing passes the gateway until they can be written")]
+    EventsFailing,
+    /// No id could be made.
+    #[error(transparent)]
+    Id(#[from] IdsError),
+}
+
+impl Gate {
+    /// The service over the store (to read), the gateway's own ledger, its keys and the admin key's hash.
+    #[must_use]
+    pub fn new(store: Arc<Store>, ledger: Arc<Ledger>, keys: Arc<OpenKeys>, admin_hash: TokenHash, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store,
+            ledger,
+            keys,
+            clock,
+            ids: Ids::default(),
+            admin: admin_hash,
+            seen: Mutex::default(),
+            known: Mutex::default(),
+            plans: Mutex::default(),
+            tally: Tally::default(),
+            bindings_changed: AtomicU64::new(0),
+        }
+    }
+
+    /// Finds the caller of an API key, as the api does.
+    ///
+    /// # Errors
+    /// As [`authenticate::authenticate`].
+    pub fn authenticate(&self, credential: Option<&str>) -> Result<Caller, AuthError> {
+        authenticate::authenticate(&self.store, credential)
+    }
+
+    /// Whether the gateway can decide and record.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check(&self) -> Result<(), GateError> {
+        self.store.check()?;
+        self.ledger.check()?;
+        if self.tally.is_failing() { Err(GateError::EventsFailing) } else { Ok(()) }
+    }
+
+    /// A number that changes whenever the api has committed something.
+    ///
+    /// # Errors
+    /// [`Refusal::Undecided`] when the store does not answer.
+    pub fn data_version(&self) -> Result<u64, Refusal> {
+        self.store.data_version().map_err(undecided)
+    }
+
+    /// An id for a devbox that is about to be opened.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub fn make_devbox_id(&self) -> Result<DevboxId, GateError> {
+        let (time, number) = self.ids.next(self.clock.now())?;
+        Ok(DevboxId::from_parts(time, number))
+    }
+
+    /// Whether this is the admin key; in constant time.
+    pub(crate) fn is_admin(&self, shown: &str) -> bool {
+        vault::same(&vault::hash_token(shown).0, &self.admin.0)
+    }
+}
+
+/// A store that does not answer is a decision that cannot be made.
+pub(crate) fn undecided(_: StoreError) -> Refusal {
+    Refusal::Undecided
+}
+
+/// The lock's content also after a panic elsewhere: every change under these locks is a single insert or remove.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,72 @@
+//! What the api process holds of the house: the store to write, public keys to seal with, and no way to open anything.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use model::Clock;
+use store::{Mode, Store, StoreError};
+use vault::Sealer;
+
+use crate::authenticate::{self, AuthError, Caller};
+use crate::secrets::Secrets;
+
+/// The api's side of the house.
+pub struct House {
+    pub(crate) store: Arc<Store>,
+    sealer: Arc<Sealer>,
+    clock: Arc<dyn Clock>,
+    secrets: Secrets,
+}
+
+/// Why the house cannot be opened, or cannot do its work now.
+#[derive(Debug, thiserror::Error)]
+pub enum HouseError {
+    /// The store does not open or does not answer.
+    #[error("failed to use the store")]
+    Store(#[from] StoreError),
+    /// The store is another installation's.
+    #[error("the store belongs to another installation than the gateway's manifest: restore both from one backup")]
+    Deployment,
+}
+
+impl House {
+    /// Opens the store at `path` for writing.
+    ///
+    /// # Errors
+    /// When the store does not open, or is not of the sealer's installation.
+    pub fn open(path: &Path, sealer: Arc<Sealer>, clock: Arc<dyn Clock>) -> Result<Self, HouseError> {
+        let store = Arc::new(Store::open(path, Mode::Writer)?);
+        if store.deployment()? != sealer.deployment() {
+            return Err(HouseError::Deployment);
+        }
+        let secrets = Secrets::new(Arc::clone(&store), Arc::clone(&sealer), Arc::clone(&clock));
+        Ok(Self { store, sealer, clock, secrets })
+    }
+
+    /// Finds the caller of a credential.
+    ///
+    /// # Errors
+    /// As [`authenticate::authenticate`].
+    pub fn authenticate(&self, credential: Option<&str>) -> Result<Caller, AuthError> {
+        authenticate::authenticate(&self.store, credential)
+    }
+
+    /// Secrets and their verbs.
+    #[must_use]
+    pub const fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Whether rows and events can be read and written.
+    ///
+    /// # Errors
+    /// When they cannot.
+    pub fn check(&self) -> Result<(), HouseError> {
+        Ok(self.store.check()?)
+    }
+
+    /// Wipes a data key that is past its life. Called every few milliseconds.
+    pub fn wipe_old_keys(&self) {
+        self.sealer.forget_old(self.clock.now());
+    }
+}

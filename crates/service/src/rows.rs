@@ -1,0 +1,196 @@
+//! Opening a stored row: what it holds, whether it is what it claims to be, and what follows from the value for its bindings.
+//!
+//! Nothing is taken from the row that its seal does not cover: the kind is recognised from the opened value and the authenticated name.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use model::kind::Brokering;
+use model::{AccountId, Binding, Kind, Place, Refusal, Secret, SecretId, SecretName, StoredBinding};
+use store::SealedSecret;
+use vault::SecretValue;
+
+use crate::gate::{Gate, lock, undecided};
+
+/// A row that was opened.
+pub(crate) struct OpenedRow {
+    pub(crate) secret: Secret,
+    pub(crate) value: SecretValue,
+    pub(crate) known: Known,
+}
+
+/// What follows from an opened row, without the value. Holds for one state of the store and of the explicit bindings.
+#[derive(Clone)]
+pub(crate) struct Known {
+    pub(crate) stamp: Stamp,
+    pub(crate) kind: Option<&'static Kind>,
+    pub(crate) bindings: Arc<[Binding]>,
+    pub(crate) explicit: bool,
+    pub(crate) fitness: Fitness,
+}
+
+/// For how long a derived fact holds: until the store or the explicit bindings change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    store: u64,
+    bindings: u64,
+}
+
+/// Whether a value can be swapped at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fitness {
+    /// It can.
+    Fit,
+    /// Too short to be told from chance in a reply.
+    TooShort,
+    /// It has line breaks or other bytes that no header takes.
+    Unheaderly,
+}
+
+impl Gate {
+    /// The kind of a secret and the bindings in force: explicit ones where there are any, otherwise the kind's default. Never taken from the row's own words.
+    ///
+    /// # Errors
+    /// [`Refusal::SecretTampered`] where the row or the MAC of a binding does not hold, [`Refusal::Undecided`] where the ledger does not answer.
+    pub fn effective(&self, row: &SealedSecret) -> Result<(Option<&'static Kind>, Vec<Binding>), Refusal> {
+        let opened = self.open_row(row.clone())?;
+        Ok((opened.known.kind, opened.known.bindings.to_vec()))
+    }
+
+    /// Whether this version of the secret is still the current one. False also when the store does not answer.
+    #[must_use]
+    pub fn stands(&self, secret: &SecretId, version: u32) -> bool {
+        matches!(self.store.sealed(secret), Ok(Some(row)) if row.secret.version == version)
+    }
+
+    pub(crate) fn stamp(&self) -> Result<Stamp, Refusal> {
+        Ok(Stamp { store: self.data_version()?, bindings: self.bindings_changed.load(Ordering::SeqCst) })
+    }
+
+    /// Reads and opens the row of a granted secret.
+    pub(crate) fn open_secret(&self, account: &AccountId, id: &SecretId, name: &SecretName) -> Result<OpenedRow, Refusal> {
+        let Some(row) = self.store.sealed(id).map_err(undecided)? else {
+            self.remember_gone(id);
+            return Err(Refusal::SecretGone);
+        };
+        let same_place = row.secret.id == *id && row.secret.account == *account && row.secret.name == *name;
+        if same_place { self.open_row(row) } else { Err(Refusal::SecretTampered) }
+    }
+
+    pub(crate) fn open_row(&self, row: SealedSecret) -> Result<OpenedRow, Refusal> {
+        // Taken before the reads that follow: what is derived can then only be fresher than its stamp.
+        let stamp = self.stamp()?;
+        let SealedSecret { secret, sealed, data_key } = row;
+        let place = Place {
+            deployment: self.keys.deployment().to_owned(),
+            account: secret.account.clone(),
+            secret: secret.id.clone(),
+            name: secret.name.clone(),
+            version: secret.version,
+        };
+        let value = self.keys.open(&data_key, &sealed, &place).map_err(|_| Refusal::SecretTampered)?;
+        self.remember_version(&secret)?;
+        let kind = vault::recognise(&secret.name, &value);
+        let explicit = self.explicit_bindings(&secret)?;
+        let fitness = fitness(&value);
+        let bindings: Arc<[Binding]> = if explicit.is_empty() {
+            kind.map_or_else(Vec::new, default_bindings).into()
+        } else {
+            explicit.iter().map(|stored| stored.binding.clone()).collect()
+        };
+        let known = Known { stamp, kind, bindings, explicit: !explicit.is_empty(), fitness };
+        self.remember(&secret.id, known.clone());
+        Ok(OpenedRow { secret, value, known })
+    }
+
+    /// What is known of a granted secret: from memory while nothing changed, otherwise from its row.
+    pub(crate) fn known(&self, account: &AccountId, id: &SecretId, name: &SecretName) -> Result<Known, Refusal> {
+        let stamp = self.stamp()?;
+        let remembered = lock(&self.known).get(id).filter(|known| known.stamp == stamp).cloned();
+        match remembered {
+            Some(known) => Ok(known),
+            None => Ok(self.open_secret(account, id, name)?.known),
+        }
+    }
+
+    fn remember(&self, id: &SecretId, fact: Known) {
+        let mut known = lock(&self.known);
+        if known.len() >= KNOWN_MAX && !known.contains_key(id) {
+            known.clear();
+        }
+        known.insert(id.clone(), fact);
+    }
+
+    /// The explicit bindings of a secret, each with a MAC that holds.
+    pub(crate) fn explicit_bindings(&self, secret: &Secret) -> Result<Vec<StoredBinding>, Refusal> {
+        let stored = self.ledger.bindings_of(&secret.id).map_err(undecided)?;
+        let holds = |binding: &StoredBinding| {
+            binding.secret == secret.id
+                && binding.account == secret.account
+                && self.keys.mac_holds(BINDING_MAC, &binding.mac_input(), &binding.mac)
+        };
+        if stored.iter().all(holds) { Ok(stored) } else { Err(Refusal::SecretTampered) }
+    }
+
+    /// A row older than one that was seen before was rolled back.
+    fn remember_version(&self, secret: &Secret) -> Result<(), Refusal> {
+        let mut seen = lock(&self.seen);
+        match seen.get_mut(&secret.id) {
+            Some(version) if secret.version < *version => return Err(Refusal::SecretTampered),
+            Some(version) => *version = secret.version,
+            None => {
+                seen.insert(secret.id.clone(), secret.version);
+            }
+        }
+        Ok(())
+    }
+
+    /// A deleted secret never comes back under its id: a row that does was rolled back.
+    fn remember_gone(&self, id: &SecretId) {
+        lock(&self.known).remove(id);
+        if let Some(version) = lock(&self.seen).get_mut(id) {
+            *version = u32::MAX;
+        }
+    }
+}
+
+impl Fitness {
+    /// Why the value cannot be swapped, and what to do; none where it can.
+    pub(crate) const fn why_not(self) -> Option<&'static str> {
+        match self {
+            Self::Fit => None,
+            Self::TooShort => Some("its value is shorter than 8 bytes, too short to be kept out of replies; store a longer one"),
+            Self::Unheaderly => Some("its value has line breaks or other bytes that cannot stand in a header; store it without them"),
+        }
+    }
+}
+
+pub(crate) fn fitness(value: &SecretValue) -> Fitness {
+    if vault::too_short(value) {
+        Fitness::TooShort
+    } else if vault::fits_header(value) {
+        Fitness::Fit
+    } else {
+        Fitness::Unheaderly
+    }
+}
+
+/// Why a kind cannot be swapped; none where it can.
+pub(crate) const fn not_brokered(kind: Option<&'static Kind>) -> Option<&'static str> {
+    match kind {
+        Some(Kind { brokering: Brokering::NotBrokered(why), .. }) => Some(why),
+        Some(Kind { brokering: Brokering::Hosts(_) | Brokering::BindFirst, .. }) | None => None,
+    }
+}
+
+fn default_bindings(kind: &Kind) -> Vec<Binding> {
+    match kind.brokering {
+        Brokering::Hosts(hosts) => hosts.iter().filter_map(|host| host.parse().ok()).map(Binding::to_host).collect(),
+        Brokering::BindFirst | Brokering::NotBrokered(_) => Vec::new(),
+    }
+}
+
+/// What the MAC of explicit bindings is for; no other MAC can be taken for it.
+pub(crate) const BINDING_MAC: &str = "tightlip explicit binding v1";
+/// Secrets whose facts are kept; beyond that they are derived anew.
+const KNOWN_MAX: usize = 10_000;
