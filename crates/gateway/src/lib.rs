@@ -1,1 +1,31 @@
+//! The gateway: a devbox's only way out.
+//!
+//! A request's life from top to bottom: `listen` (which devbox), `names` (what it looked up), `greet` and `intercept` (one name for one connection), `find`
+//! (its tokens), the service's decision, `dial` (the checked address), `reply` (through the scrubber). What is refused leaves at `refuse` and nowhere else.
+//! What never lives here: SQL, keys, and the bytes of a value outside the vault's own types.
+#![forbid(unsafe_code)]
 
+mod activity;
+pub mod ca;
+pub mod dial;
+mod exchange;
+mod find;
+pub mod front;
+mod greet;
+mod headers;
+mod intercept;
+pub mod listen;
+pub mod local;
+pub mod names;
+pub mod net;
+mod path;
+pub mod process;
+mod refuse;
+mod reply;
+mod upstream;
+mod watch;
+
+pub use ca::{Authority, AuthorityError};
+pub use listen::{ListenerError, check_listener};
+pub use names::Synthetic;
+pub use net::{Attached, Net, NetConfig, NetError, Timeouts};

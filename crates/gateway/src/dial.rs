@@ -1,0 +1,152 @@
+//! The upstream's address and the connection to it: resolved once after the decision, every address checked, dialled as checked.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{AlertDescription, ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use model::{Host, Refusal};
+
+/// Dials upstreams.
+pub(crate) struct Dialer {
+    resolve: HashMap<(Host, u16), SocketAddr>,
+    tls: TlsConnector,
+    connect: Duration,
+}
+
+/// Why no dialer was made.
+#[derive(Debug, thiserror::Error)]
+pub enum DialerError {
+    /// A certificate of `upstream_ca` is none.
+    #[error("a certificate of upstream_ca is not one of an authority")]
+    Authority(#[source] rustls::Error),
+    /// TLS cannot be set up.
+    #[error("failed to set up TLS towards upstreams")]
+    Tls(#[source] rustls::Error),
+}
+
+impl Dialer {
+    /// A dialer that trusts the system's authorities and `upstream_ca`.
+    pub(crate) fn new(
+        resolve: HashMap<(Host, u16), SocketAddr>,
+        upstream_ca: &[CertificateDer<'static>],
+        connect: Duration,
+    ) -> Result<Self, DialerError> {
+        let mut roots = RootCertStore::empty();
+        let native = rustls_native_certs::load_native_certs();
+        if native.certs.is_empty() {
+            tracing::warn!("this machine has no certificate authorities; upstreams are checked with upstream_ca only");
+        }
+        roots.add_parsable_certificates(native.certs);
+        for certificate in upstream_ca {
+            roots.add(certificate.clone()).map_err(DialerError::Authority)?;
+        }
+        let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(DialerError::Tls)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { resolve, tls: TlsConnector::from(Arc::new(config)), connect })
+    }
+
+    /// A TLS connection to the host, whose certificate names it.
+    pub(crate) async fn dial(&self, host: &Host, port: u16) -> Result<TlsStream<TcpStream>, Refusal> {
+        timeout(self.connect, self.dial_unhurried(host, port)).await.unwrap_or(Err(Refusal::UpstreamTimeout))
+    }
+
+    async fn dial_unhurried(&self, host: &Host, port: u16) -> Result<TlsStream<TcpStream>, Refusal> {
+        let name = ServerName::try_from(host.as_str().to_owned()).map_err(|_| Refusal::UpstreamUnresolved)?;
+        let tcp = connect(&self.addresses(host, port).await?, self.connect).await?;
+        tcp.set_nodelay(true).map_err(|_| Refusal::UpstreamUnreachable)?;
+        self.tls.connect(name, tcp).await.map_err(|error| why_no_tls(&error))
+    }
+
+    /// The addresses to dial, each checked; the one that the operator named, unchecked.
+    async fn addresses(&self, host: &Host, port: u16) -> Result<Vec<SocketAddr>, Refusal> {
+        if let Some(named) = self.resolve.get(&(host.clone(), port)) {
+            return Ok(vec![*named]);
+        }
+        let resolved = tokio::net::lookup_host((host.as_str(), port)).await.map_err(|_| Refusal::UpstreamUnresolved)?;
+        let addresses: Vec<SocketAddr> = resolved.collect();
+        if addresses.is_empty() {
+            return Err(Refusal::UpstreamUnresolved);
+        }
+        if addresses.iter().all(|address| is_public(address.ip())) { Ok(addresses) } else { Err(Refusal::AddressForbidden) }
+    }
+}
+
+/// The first address that accepts. Each has its share of the time, so that one that is silent does not take it all.
+async fn connect(addresses: &[SocketAddr], whole: Duration) -> Result<TcpStream, Refusal> {
+    let share = whole / u32::try_from(addresses.len().clamp(1, 4)).unwrap_or(1);
+    for address in addresses {
+        if let Ok(Ok(stream)) = timeout(share, TcpStream::connect(address)).await {
+            return Ok(stream);
+        }
+    }
+    Err(Refusal::UpstreamUnreachable)
+}
+
+fn why_no_tls(error: &io::Error) -> Refusal {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(_)) => Refusal::UpstreamUntrusted,
+        Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => Refusal::UpstreamHttp2Only,
+        Some(_) => Refusal::UpstreamBroken,
+        None => Refusal::UpstreamUnreachable,
+    }
+}
+
+/// Whether an address is one of the public internet: in none of the special registries (RFC 6890 and what was added since), and hiding no other address.
+#[must_use]
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => !V4_SPECIAL.iter().any(|(network, bits)| v4.to_bits() >> (32 - bits) == network.to_bits() >> (32 - bits)),
+        IpAddr::V6(v6) => {
+            let global = v6.to_bits() >> 125 == 1;
+            global && !V6_SPECIAL.iter().any(|(network, bits)| v6.to_bits() >> (128 - bits) == network.to_bits() >> (128 - bits))
+        }
+    }
+}
+
+/// IANA's IPv4 special-purpose registry, multicast, and the addresses where clouds keep their metadata.
+const V4_SPECIAL: [(Ipv4Addr, u32); 18] = [
+    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::new(10, 0, 0, 0), 8),
+    (Ipv4Addr::new(100, 64, 0, 0), 10),
+    (Ipv4Addr::new(127, 0, 0, 0), 8),
+    (Ipv4Addr::new(168, 63, 129, 16), 32),
+    (Ipv4Addr::new(169, 254, 0, 0), 16),
+    (Ipv4Addr::new(172, 16, 0, 0), 12),
+    (Ipv4Addr::new(192, 0, 0, 0), 24),
+    (Ipv4Addr::new(192, 0, 2, 0), 24),
+    (Ipv4Addr::new(192, 31, 196, 0), 24),
+    (Ipv4Addr::new(192, 52, 193, 0), 24),
+    (Ipv4Addr::new(192, 88, 99, 0), 24),
+    (Ipv4Addr::new(192, 168, 0, 0), 16),
+    (Ipv4Addr::new(192, 175, 48, 0), 24),
+    (Ipv4Addr::new(198, 18, 0, 0), 15),
+    (Ipv4Addr::new(198, 51, 100, 0), 24),
+    (Ipv4Addr::new(203, 0, 113, 0), 24),
+    (Ipv4Addr::new(224, 0, 0, 0), 3),
+];
+
+/// Inside 2000::/3, the only global unicast space: protocol assignments (Teredo and ORCHID among them), documentation, 6to4 and SRv6. What embeds an IPv4
+/// address elsewhere (mapped, NAT64) is outside 2000::/3 already.
+const V6_SPECIAL: [(Ipv6Addr, u32); 4] = [
+    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
+    (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
+    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16),
+    (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
+];
+
+#[cfg(test)]
+#[path = "dial/tests.rs"]
+mod tests;

@@ -1,0 +1,179 @@
+//! One request's life, from top to bottom: greeted, decided, armed, sent, and its reply scrubbed; or refused.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use vault::{ArmError, Found, arm};
+
+use model::{Asked, Host, Refusal};
+
+use crate::find::find;
+use crate::greet::{Destination, greet};
+use crate::headers::prepare_request;
+use crate::listen::Devbox;
+use crate::path::Path;
+use crate::refuse::refuse;
+use crate::reply::{ReplyBody, reply};
+use crate::upstream::{RequestBody, Unanswered, Upstream};
+use crate::watch::{Live, Ticket};
+
+/// One downstream connection: whose it is, whom it is for, and the upstream connection that it uses.
+pub(crate) struct Conversation {
+    pub(crate) devbox: Arc<Devbox>,
+    /// The one destination, or why there is none.
+    pub(crate) to: Result<Destination, Refusal>,
+    upstream: Mutex<Option<Upstream>>,
+}
+
+/// What a decision is about.
+struct Ask {
+    devbox: Arc<Devbox>,
+    to: Destination,
+    method: Method,
+    path: Path,
+    headers: HeaderMap,
+    live: Arc<Live>,
+}
+
+impl Conversation {
+    pub(crate) fn new(devbox: Arc<Devbox>, to: Result<Destination, Refusal>) -> Self {
+        Self { devbox, to, upstream: Mutex::new(None) }
+    }
+
+    /// Answers one request: the upstream's reply, or the refusal.
+    pub(crate) async fn exchange(&self, request: Request<Incoming>) -> Response<ReplyBody> {
+        match self.attempt(request).await {
+            Ok(response) => response,
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    /// Records a refusal and says it.
+    pub(crate) fn refuse(&self, refusal: Refusal) -> Response<ReplyBody> {
+        let host: Option<&Host> = self.to.as_ref().ok().map(|to| &to.host);
+        self.devbox.net.gate.refused(&self.devbox.card, refusal, host);
+        refuse(refusal)
+    }
+
+    async fn attempt(&self, request: Request<Incoming>) -> Result<Response<ReplyBody>, Refusal> {
+        let to = self.to.clone()?;
+        let (parts, body) = request.into_parts();
+        let path = greet(&parts, &to)?;
+        let ticket = self.devbox.watch.enter(to.clone());
+        let Parts { method, uri, headers, .. } = parts;
+        let ask = Arc::new(Ask {
+            devbox: Arc::clone(&self.devbox),
+            to: to.clone(),
+            method: method.clone(),
+            path,
+            headers,
+            live: Arc::clone(ticket.live()),
+        });
+        let headers = decide_elsewhere(&ask).await?;
+        let request = assemble(method.clone(), &uri, headers, body)?;
+        let cut = ticket.cut();
+        let response = tokio::select! {
+            biased;
+            () = cut.cancelled() => return Err(why_cut(&ask).await),
+            response = self.send(&to, request, &ticket) => response?,
+        };
+        reply(response, &method, ticket, self.devbox.net.timeouts.body_idle)
+    }
+
+    /// Sends a request over the connection's upstream; over a new one where that is gone and nothing was written to it.
+    async fn send(&self, to: &Destination, request: Request<RequestBody>, ticket: &Ticket) -> Result<Response<Incoming>, Refusal> {
+        let mut slot = self.upstream.lock().await;
+        let mut request = request;
+        if let Some(mut kept) = slot.take()
+            && kept.is_usable().await
+        {
+            match timeout(self.devbox.net.timeouts.head, kept.send(request)).await {
+                Ok(Ok(response)) => {
+                    *slot = Some(kept);
+                    return Ok(response);
+                }
+                Ok(Err(Unanswered::Unsent(unsent))) => request = *unsent,
+                Ok(Err(Unanswered::Broken)) => return Err(Refusal::UpstreamBroken),
+                Err(_) => return Err(Refusal::UpstreamTimeout),
+            }
+        }
+        let mut fresh = Upstream::open(self.devbox.net.dialer.dial(&to.host, to.port).await?).await?;
+        if !ticket.live().stands(&self.devbox.net.gate) {
+            return Err(Refusal::Undecided);
+        }
+        match timeout(self.devbox.net.timeouts.head, fresh.send(request)).await {
+            Ok(Ok(response)) => {
+                *slot = Some(fresh);
+                Ok(response)
+            }
+            Ok(Err(Unanswered::Unsent(_) | Unanswered::Broken)) => Err(Refusal::UpstreamBroken),
+            Err(_) => Err(Refusal::UpstreamTimeout),
+        }
+    }
+}
+
+/// Decides on a thread that may wait for the databases. A decision that panics is a refusal.
+async fn decide_elsewhere(ask: &Arc<Ask>) -> Result<HeaderMap, Refusal> {
+    let ask = Arc::clone(ask);
+    tokio::task::spawn_blocking(move || decide(&ask)).await.unwrap_or(Err(Refusal::Undecided))
+}
+
+/// Whether the request may leave; if so, its headers with every token's value in its place. By then the exchange is watched for each value's end, and every
+/// reply of the host is scrubbed of it.
+fn decide(ask: &Ask) -> Result<HeaderMap, Refusal> {
+    let Ask { devbox, to, live, .. } = ask;
+    let (gate, card) = (&devbox.net.gate, &devbox.card);
+    gate.reachable(card, &to.host, to.port)?;
+    let mut headers = ask.headers.clone();
+    prepare_request(&mut headers, to).map_err(|_| Refusal::RequestMalformed)?;
+    let extra = gate.extra_headers(card, &to.host, to.port)?;
+    for found in find(&headers, &extra, |candidate| gate.lookup(card, candidate))? {
+        write_value(ask, &found, &mut headers)?;
+    }
+    let plan = gate.scrub_plan(card, &to.host, to.port)?;
+    live.set_plan(&plan);
+    devbox.watch.share_plan(to, &plan);
+    // What stands now also stood when the plan was made: the plan knows every value that was written.
+    if live.stands(gate) { Ok(headers) } else { Err(Refusal::Undecided) }
+}
+
+/// Resolves one token and writes its value in the binding's form.
+fn write_value(ask: &Ask, found: &Found, headers: &mut HeaderMap) -> Result<(), Refusal> {
+    let devbox = &ask.devbox;
+    // Of a loose path only its first slash is certain: a binding covers it when it covers the whole host.
+    let path = match &ask.path {
+        Path::Plain(path) => path.as_str(),
+        Path::Loose => "/",
+        Path::Devious => return Err(Refusal::PathAmbiguous),
+    };
+    let asked = Asked { devbox: &devbox.card.devbox, host: &ask.to.host, port: ask.to.port, method: ask.method.as_str(), path };
+    let armed = devbox.net.gate.resolve(&devbox.card, &found.token, asked).map_err(|refusal| match (refusal, &ask.path) {
+        (Refusal::RequestNotBound, Path::Loose) => Refusal::PathAmbiguous,
+        (other, _) => other,
+    })?;
+    ask.live.carries(armed.secret, armed.version);
+    arm(armed.value, armed.permit.form(), found, headers).map_err(|error| match error {
+        ArmError::Unfit => Refusal::ValueUnfit,
+        ArmError::TokenAbsent => Refusal::RequestMalformed,
+    })
+}
+
+/// The request as the upstream gets it: in origin form, without what the gateway's own machinery attached.
+fn assemble(method: Method, uri: &Uri, headers: HeaderMap, body: Incoming) -> Result<Request<RequestBody>, Refusal> {
+    let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let mut request = Request::new(RequestBody(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = target.parse().map_err(|_| Refusal::RequestMalformed)?;
+    *request.version_mut() = Version::HTTP_11;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// Why an exchange was cut: what would be decided now. Where it would be permitted with a newer value, the client may try again.
+async fn why_cut(ask: &Arc<Ask>) -> Refusal {
+    decide_elsewhere(ask).await.err().unwrap_or(Refusal::UpstreamBroken)
+}

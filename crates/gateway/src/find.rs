@@ -1,0 +1,87 @@
+//! Where the devbox's tokens stand in a request. Only credential headers are looked into; a token anywhere else is inert.
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use http::header::{HeaderMap, HeaderName};
+use service::Candidate;
+use vault::Found;
+
+use model::Refusal;
+use model::kind::CREDENTIAL_HEADERS;
+
+/// The tokens in a request's credential headers and in the headers that bindings add, each with the header in which it stands.
+///
+/// `lookup` says of a text whether it is a token of this devbox.
+///
+/// # Errors
+/// What `lookup` refuses (a token of another devbox), and more candidates than any honest request has.
+pub(crate) fn find(
+    headers: &HeaderMap,
+    extra: &[String],
+    lookup: impl Fn(&str) -> Result<Candidate, Refusal>,
+) -> Result<Vec<Found>, Refusal> {
+    let mut found: Vec<Found> = Vec::new();
+    let mut asked = 0;
+    let extra = extra.iter().map(String::as_str).filter(|name| !CREDENTIAL_HEADERS.contains(name));
+    for name in CREDENTIAL_HEADERS.into_iter().chain(extra) {
+        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { return Err(Refusal::Undecided) };
+        for value in headers.get_all(&name) {
+            for candidate in candidates(value.as_bytes()) {
+                asked += 1;
+                if asked > CANDIDATES_MAX {
+                    return Err(Refusal::LimitReached);
+                }
+                match lookup(&candidate)? {
+                    Candidate::Ours(token) if found.iter().any(|known| known.header == name && known.token == token) => {}
+                    Candidate::Ours(token) => found.push(Found { header: name.clone(), token }),
+                    Candidate::NotOurs => {}
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The pieces of a header's value that could be a token: the whole, its parts between separators, and what Basic (RFC 7617) hides.
+fn candidates(value: &[u8]) -> Vec<String> {
+    let Ok(text) = std::str::from_utf8(value) else { return Vec::new() };
+    let mut texts = pieces(text);
+    if let Some(decoded) = basic(text) {
+        let halves = decoded.split_once(':').map_or(vec![decoded.as_str()], |(user, password)| vec![user, password]);
+        texts.extend(halves.into_iter().flat_map(pieces));
+    }
+    texts.sort_unstable();
+    texts.dedup();
+    texts
+}
+
+fn pieces(text: &str) -> Vec<String> {
+    let separator = |c: char| matches!(c, ' ' | '\t' | ',' | ';' | '=' | '"' | '\'');
+    let whole = std::iter::once(text.trim());
+    whole.chain(text.split(separator)).filter(|piece| piece.len() >= TOKEN_BYTES_MIN).map(str::to_owned).collect()
+}
+
+/// The user and password of Basic credentials, joined by a colon.
+fn basic(text: &str) -> Option<String> {
+    let (scheme, credentials) = text.trim().split_once([' ', '\t'])?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let credentials = credentials.trim();
+    let bytes = LENIENT.decode(credentials).or_else(|_| LENIENT_URL.decode(credentials)).ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+const CONFIG: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true);
+const LENIENT: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, CONFIG);
+const LENIENT_URL: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, CONFIG);
+/// A token is never shorter.
+const TOKEN_BYTES_MIN: usize = 16;
+/// Pieces that are looked up for one request: far more than any client's credentials have.
+const CANDIDATES_MAX: usize = 200;
+
+#[cfg(test)]
+#[path = "find/tests.rs"]
+mod tests;

@@ -1,0 +1,129 @@
+//! A devbox's connection: TLS ended with the devbox's own certificate for the name it is for, then HTTP/1.1. Plain HTTP is answered, never forwarded.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::server::Acceptor;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use model::binding::HTTPS_PORT;
+use model::limits::HEADER_LIST_BYTES_MAX;
+use model::{Host, Refusal};
+
+use crate::ca::Subject;
+use crate::exchange::Conversation;
+use crate::greet::{Destination, HTTP_PORT, Scheme, ServerName, greet, one_name};
+use crate::listen::Devbox;
+use crate::refuse::redirect;
+use crate::reply::ReplyBody;
+use crate::upstream::HEADERS_MAX;
+
+/// Why a connection ended before its client closed it.
+#[derive(Debug, thiserror::Error)]
+enum ConnectionError {
+    #[error("no whole greeting in time")]
+    Slow,
+    #[error("no TLS")]
+    Tls(#[source] io::Error),
+    #[error("no HTTP")]
+    Http(#[source] hyper::Error),
+}
+
+/// Serves one connection, that went to `port` of an address which stands for a name, or for none.
+pub(crate) async fn connection(devbox: Arc<Devbox>, stream: TcpStream, port: u16) {
+    let Ok(dialled) = stream.set_nodelay(true).and_then(|()| stream.local_addr()) else { return };
+    let dialled = dialled.ip().to_canonical();
+    let looked_up = devbox.names.name_of(dialled);
+    let served = if port == HTTP_PORT {
+        let to = looked_up.ok_or(Refusal::AddressUnmapped).map(|host| Destination { host, port, scheme: Scheme::Http });
+        let conversation = Arc::new(Conversation::new(devbox, to));
+        serve_http(conversation, stream, answer_plain).await
+    } else {
+        serve_tls(devbox, stream, dialled, looked_up, port).await
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a devbox's connection ended");
+    }
+}
+
+async fn serve_tls(
+    devbox: Arc<Devbox>,
+    stream: TcpStream,
+    dialled: IpAddr,
+    looked_up: Option<Host>,
+    port: u16,
+) -> Result<(), ConnectionError> {
+    let greeting = timeout(devbox.net.timeouts.greeting, end_tls(&devbox, stream, dialled, looked_up.as_ref()));
+    let (stream, said) = greeting.await.map_err(|_| ConnectionError::Slow)?.map_err(ConnectionError::Tls)?;
+    let to = one_name(looked_up, &said).map(|host| Destination { host, port, scheme: Scheme::Https });
+    let conversation = Arc::new(Conversation::new(devbox, to));
+    serve_http(conversation, stream, async |conversation, request| conversation.exchange(request).await).await
+}
+
+/// Ends TLS with a certificate for the name that the client hello says, else the one looked up, else the dialled address: a refusal must be readable.
+async fn end_tls(
+    devbox: &Devbox,
+    stream: TcpStream,
+    dialled: IpAddr,
+    looked_up: Option<&Host>,
+) -> io::Result<(TlsStream<TcpStream>, ServerName)> {
+    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    let said = ServerName::read(start.client_hello().server_name());
+    let subject = match (&said, looked_up) {
+        (ServerName::Named(host), _) => Subject::Name(host.clone()),
+        (ServerName::Absent | ServerName::Illegible, Some(host)) => Subject::Name(host.clone()),
+        (ServerName::Absent | ServerName::Illegible, None) => Subject::Address(dialled),
+    };
+    let config = devbox.authority.config_for(&subject).map_err(io::Error::other)?;
+    Ok((start.into_stream(config).await?, said))
+}
+
+async fn serve_http<S, A, F>(conversation: Arc<Conversation>, stream: S, answer: A) -> Result<(), ConnectionError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    A: Fn(Arc<Conversation>, Request<Incoming>) -> F,
+    F: Future<Output = Response<ReplyBody>>,
+{
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(conversation.devbox.net.timeouts.idle)
+        .max_headers(HEADERS_MAX)
+        .max_header_size(HEADER_LIST_BYTES_MAX);
+    let service = service_fn(|request| {
+        let answered = answer(Arc::clone(&conversation), request);
+        async move { Ok::<_, Infallible>(answered.await) }
+    });
+    http.serve_connection(TokioIo::new(stream), service).await.map_err(ConnectionError::Http)
+}
+
+/// Plain HTTP: to the same place over TLS, where the devbox may go there; nothing leaves either way.
+async fn answer_plain(conversation: Arc<Conversation>, request: Request<Incoming>) -> Response<ReplyBody> {
+    match redirection(&conversation, request).await {
+        Ok(location) => redirect(location),
+        Err(refusal) => conversation.refuse(refusal),
+    }
+}
+
+async fn redirection(conversation: &Conversation, request: Request<Incoming>) -> Result<HeaderValue, Refusal> {
+    let to = conversation.to.clone()?;
+    let (parts, _) = request.into_parts();
+    greet(&parts, &to)?;
+    let target = parts.uri.path_and_query().map(http::uri::PathAndQuery::as_str).filter(|target| target.starts_with('/'));
+    let location = format!("https://{}{}", to.host, target.ok_or(Refusal::RequestMalformed)?);
+    let devbox = Arc::clone(&conversation.devbox);
+    let reachable = move || devbox.net.gate.reachable(&devbox.card, &to.host, HTTPS_PORT);
+    tokio::task::spawn_blocking(reachable).await.unwrap_or(Err(Refusal::Undecided))?;
+    HeaderValue::try_from(location).map_err(|_| Refusal::RequestMalformed)
+}

@@ -1,0 +1,125 @@
+//! The network part as a whole: what it is made from, and the devboxes attached to it.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls_pki_types::CertificateDer;
+use service::{DevboxCard, Gate};
+use tokio_util::task::AbortOnDropHandle;
+
+use model::Host;
+
+use crate::ca::{Authority, AuthorityError};
+use crate::dial::{Dialer, DialerError};
+use crate::listen::{self, Devbox};
+use crate::names::{Names, Synthetic};
+use crate::watch::Watch;
+
+/// What the operator says about the network.
+#[derive(Clone, Debug)]
+pub struct NetConfig {
+    /// Hosts and ports that are dialled at a named address, unchecked: the operator's exceptions.
+    pub resolve: HashMap<(Host, u16), SocketAddr>,
+    /// Authorities trusted for upstreams beside the system's.
+    pub upstream_ca: Vec<CertificateDer<'static>>,
+    /// How long each thing may take.
+    pub timeouts: Timeouts,
+    /// Where the addresses that stand for names begin.
+    pub synthetic: Synthetic,
+}
+
+/// How long each thing may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// A devbox's TLS handshake.
+    pub greeting: Duration,
+    /// From the end of one exchange to the whole head of the next request.
+    pub idle: Duration,
+    /// Resolving, connecting to and greeting an upstream, all together.
+    pub connect: Duration,
+    /// From sending a request to the head of its reply. Model providers think for minutes.
+    pub head: Duration,
+    /// Between two pieces of a reply's body.
+    pub body_idle: Duration,
+}
+
+/// The network part of one gateway.
+pub struct Net {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) dialer: Dialer,
+    pub(crate) timeouts: Timeouts,
+    synthetic: Synthetic,
+}
+
+/// A devbox's connection to the world. When it is dropped, every task and connection of the devbox ends.
+#[must_use = "the devbox's network ends when this is dropped"]
+pub struct Attached {
+    _root: AbortOnDropHandle<()>,
+}
+
+/// Why the network part or a devbox's share of it was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// The upstreams' trust could not be loaded.
+    #[error("failed to load the authorities that upstreams are checked with")]
+    Trust(#[from] DialerError),
+    /// The devbox's authority cannot sign.
+    #[error("failed to prepare the devbox's certificates")]
+    Authority(#[from] AuthorityError),
+    /// A listener cannot be used.
+    #[error("failed to use a devbox's listener")]
+    Listener(#[source] std::io::Error),
+}
+
+impl NetConfig {
+    /// The operator's exceptions with this version's timeouts and address book.
+    #[must_use]
+    pub fn new(resolve: HashMap<(Host, u16), SocketAddr>, upstream_ca: Vec<CertificateDer<'static>>) -> Self {
+        Self { resolve, upstream_ca, timeouts: Timeouts::default(), synthetic: Synthetic::default() }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            greeting: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            connect: Duration::from_secs(15),
+            head: Duration::from_secs(600),
+            body_idle: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Net {
+    /// Makes the network part; reads the system's authorities once.
+    ///
+    /// # Errors
+    /// When a certificate of `upstream_ca` cannot be used.
+    pub fn new(config: NetConfig, gate: Arc<Gate>) -> Result<Arc<Self>, NetError> {
+        let NetConfig { resolve, upstream_ca, timeouts, synthetic } = config;
+        Ok(Arc::new(Self { gate, dialer: Dialer::new(resolve, &upstream_ca, timeouts.connect)?, timeouts, synthetic }))
+    }
+
+    /// Serves a devbox on its listeners: `tcp` with the port that each stands for, `dns` on port 53. Runs on the current tokio runtime.
+    ///
+    /// # Errors
+    /// When a listener or the devbox's authority cannot be used.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn attach(
+        self: &Arc<Self>,
+        card: DevboxCard,
+        authority: Authority,
+        tcp: Vec<(u16, TcpListener)>,
+        dns: Vec<UdpSocket>,
+    ) -> Result<Attached, NetError> {
+        let names = Names::new(self.synthetic);
+        let devbox = Arc::new(Devbox { net: Arc::clone(self), card, authority, names, watch: Watch::default() });
+        let root = listen::serve(devbox, tcp, dns).map_err(NetError::Listener)?;
+        Ok(Attached { _root: AbortOnDropHandle::new(tokio::spawn(root)) })
+    }
+}

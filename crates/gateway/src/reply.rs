@@ -1,0 +1,256 @@
+//! Replies on their way to the devbox: nothing in them passes but through the scrubber.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT_RANGES, ALT_SVC, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::response::Parts;
+use http::{Extensions, Method, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
+use tokio::time::{Instant, Sleep, sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use vault::{ScrubPlan, Scrubber};
+
+use model::Refusal;
+
+use crate::headers::strip_hop_by_hop;
+use crate::refuse::REFUSAL_HEADER;
+use crate::watch::Ticket;
+
+/// What a devbox receives as a body.
+pub(crate) struct ReplyBody(Inner);
+
+enum Inner {
+    /// The gateway's own words, or nothing.
+    Whole(Bytes),
+    /// An upstream's.
+    Passing(Box<Passing>),
+}
+
+/// A body that is coming from an upstream.
+struct Passing {
+    body: Incoming,
+    /// None: the devbox has nothing bound to this host.
+    scrubber: Option<Scrubber>,
+    plans_set: usize,
+    ticket: Ticket,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    idle: Pin<Box<Sleep>>,
+    idle_limit: Duration,
+    is_over: bool,
+}
+
+/// A reply that broke off: the devbox's connection is closed before the reply's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BrokenOff {
+    #[error("a value that this exchange carries was changed or removed")]
+    Revoked,
+    #[error("the upstream's reply broke off")]
+    Upstream,
+    #[error("the upstream's reply stopped coming")]
+    Idle,
+}
+
+/// Turns an upstream's reply into what the devbox receives.
+///
+/// # Errors
+/// [`Refusal::ReplyUnreadable`] where its coding hides what is in it, [`Refusal::UpgradeUnsupported`] where it changes the protocol.
+pub(crate) fn reply(
+    response: Response<Incoming>,
+    method: &Method,
+    ticket: Ticket,
+    idle_limit: Duration,
+) -> Result<Response<ReplyBody>, Refusal> {
+    let (mut parts, body) = response.into_parts();
+    if parts.status.is_informational() {
+        return Err(Refusal::UpgradeUnsupported);
+    }
+    let (Some(plan), plans_set) = ticket.live().plan() else { return Err(Refusal::Undecided) };
+    let bodiless = *method == Method::HEAD || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if !bodiless && !is_readable(&parts.headers, &plan) {
+        return Err(Refusal::ReplyUnreadable);
+    }
+    strip_hop_by_hop(&mut parts.headers);
+    for name in [ALT_SVC, ACCEPT_RANGES, REFUSAL_HEADER] {
+        parts.headers.remove(name);
+    }
+    scrub_head(&mut parts, &plan);
+    let body = if bodiless || body.is_end_stream() {
+        ReplyBody::whole(Bytes::new())
+    } else {
+        let scrubber = (!plan.is_empty()).then(|| Scrubber::new(plan));
+        if scrubber.is_some() {
+            parts.headers.remove(CONTENT_LENGTH);
+        }
+        ReplyBody::passing(body, scrubber, plans_set, ticket, idle_limit)
+    };
+    Ok(Response::from_parts(parts, body))
+}
+
+/// Whether the body's bytes are its content: no coding but chunks (RFC 9112, section 7), which hyper undoes. Compression matters only where there is
+/// something to look for; it was asked not to be used.
+fn is_readable(headers: &HeaderMap, plan: &ScrubPlan) -> bool {
+    let plain_transfer = headers.get_all(TRANSFER_ENCODING).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    let identity = |value: &HeaderValue| value.as_bytes().is_empty() || value.as_bytes().eq_ignore_ascii_case(b"identity");
+    plain_transfer && (plan.is_empty() || headers.get_all(CONTENT_ENCODING).iter().all(identity))
+}
+
+/// Scrubs the reason phrase, every header's value, and drops what cannot be written after it. A header whose name holds a value is dropped whole.
+fn scrub_head(parts: &mut Parts, plan: &ScrubPlan) {
+    let reason = parts.extensions.get::<ReasonPhrase>().map(|reason| reason.as_bytes().to_vec());
+    parts.extensions = Extensions::new();
+    if let Some(reason) = reason
+        && let Ok(reason) = ReasonPhrase::try_from(plan.scrub_all(&reason).unwrap_or(reason))
+    {
+        parts.extensions.insert(reason);
+    }
+    if plan.is_empty() {
+        return;
+    }
+    let names: Vec<HeaderName> = parts.headers.keys().cloned().collect();
+    for name in names {
+        if plan.scrub_all(name.as_str().as_bytes()).is_some() {
+            parts.headers.remove(&name);
+            continue;
+        }
+        let http::header::Entry::Occupied(mut entry) = parts.headers.entry(&name) else { continue };
+        let mut spoilt = false;
+        for value in entry.iter_mut() {
+            match plan.scrub_all(value.as_bytes()).map(|scrubbed| HeaderValue::from_bytes(&scrubbed)) {
+                None => {}
+                Some(Ok(scrubbed)) => *value = scrubbed,
+                Some(Err(_)) => spoilt = true,
+            }
+        }
+        if spoilt {
+            entry.remove();
+        }
+    }
+}
+
+impl ReplyBody {
+    /// A body that is known already.
+    pub(crate) const fn whole(bytes: Bytes) -> Self {
+        Self(Inner::Whole(bytes))
+    }
+
+    fn passing(body: Incoming, scrubber: Option<Scrubber>, plans_set: usize, ticket: Ticket, idle_limit: Duration) -> Self {
+        let cut: CancellationToken = ticket.cut();
+        Self(Inner::Passing(Box::new(Passing {
+            body,
+            scrubber,
+            plans_set,
+            ticket,
+            cut: Box::pin(cut.cancelled_owned()),
+            idle: Box::pin(sleep(idle_limit)),
+            idle_limit,
+            is_over: false,
+        })))
+    }
+}
+
+impl Passing {
+    /// The next piece for the devbox.
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        loop {
+            if self.is_over {
+                return Poll::Ready(None);
+            }
+            if self.cut.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Some(Err(BrokenOff::Revoked)));
+            }
+            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
+                ready!(self.idle.as_mut().poll(context));
+                return Poll::Ready(Some(Err(BrokenOff::Idle)));
+            };
+            self.idle.as_mut().reset(Instant::now() + self.idle_limit);
+            let carried = self.follow_plan()?;
+            let piece = match frame {
+                Some(Err(_)) => return Poll::Ready(Some(Err(BrokenOff::Upstream))),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.scrub(carried, data),
+                    Err(_trailers) => Bytes::from(carried),
+                },
+                None => {
+                    self.is_over = true;
+                    self.scrub_end(carried)
+                }
+            };
+            if !piece.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+        }
+    }
+
+    /// Goes over to a newer plan. What the old scrubber held back is given to the new one first, so that a value whose beginning it held is still whole.
+    fn follow_plan(&mut self) -> Result<Vec<u8>, BrokenOff> {
+        if self.ticket.live().plans_set() == self.plans_set {
+            return Ok(Vec::new());
+        }
+        let (plan, plans_set) = self.ticket.live().plan();
+        self.plans_set = plans_set;
+        match (plan, &mut self.scrubber) {
+            (Some(plan), Some(old)) => {
+                let held_back = old.finish();
+                let mut new = Scrubber::new(plan);
+                let out = new.feed(&held_back);
+                self.scrubber = Some(new);
+                Ok(out)
+            }
+            (Some(plan), None) if plan.is_empty() => Ok(Vec::new()),
+            // Its length and coding were passed on as they were: it cannot be scrubbed any more.
+            (Some(_) | None, None) | (None, Some(_)) => Err(BrokenOff::Revoked),
+        }
+    }
+
+    fn scrub(&mut self, mut carried: Vec<u8>, data: Bytes) -> Bytes {
+        match &mut self.scrubber {
+            None => data,
+            Some(scrubber) => {
+                let scrubbed = scrubber.feed(&data);
+                if carried.is_empty() {
+                    return Bytes::from(scrubbed);
+                }
+                carried.extend_from_slice(&scrubbed);
+                Bytes::from(carried)
+            }
+        }
+    }
+
+    fn scrub_end(&mut self, mut carried: Vec<u8>) -> Bytes {
+        if let Some(scrubber) = &mut self.scrubber {
+            carried.extend_from_slice(&scrubber.finish());
+        }
+        Bytes::from(carried)
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match &mut self.0 {
+            Inner::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Inner::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Inner::Passing(passing) => passing.poll_piece(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.0, Inner::Whole(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Inner::Passing(passing) if passing.scrubber.is_none() => passing.body.size_hint(),
+            Inner::Passing(_) => SizeHint::default(),
+        }
+    }
+}

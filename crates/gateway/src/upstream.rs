@@ -1,0 +1,89 @@
+//! One HTTP/1.1 connection to an upstream, kept for as long as its downstream connection uses it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
+use tokio_util::task::AbortOnDropHandle;
+
+use model::Refusal;
+use model::limits::HEADER_LIST_BYTES_MAX;
+
+/// A connection; closed when it is dropped.
+pub(crate) struct Upstream {
+    sender: SendRequest<RequestBody>,
+    _driver: AbortOnDropHandle<()>,
+}
+
+/// A devbox's request body, without trailers: whatever they hold, no decision was made about it.
+pub(crate) struct RequestBody(pub(crate) Incoming);
+
+/// Why a request has no reply.
+pub(crate) enum Unanswered {
+    /// Nothing of it was written: here it is again.
+    Unsent(Box<Request<RequestBody>>),
+    /// It may have reached the upstream.
+    Broken,
+}
+
+impl Upstream {
+    /// Begins to speak HTTP/1.1.
+    pub(crate) async fn open(stream: TlsStream<TcpStream>) -> Result<Self, Refusal> {
+        let mut builder = Builder::new();
+        builder.max_headers(HEADERS_MAX).max_header_size(HEADER_LIST_BYTES_MAX);
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|_| Refusal::UpstreamBroken)?;
+        let driver = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "an upstream's connection ended");
+            }
+        });
+        Ok(Self { sender, _driver: AbortOnDropHandle::new(driver) })
+    }
+
+    /// Whether another request can be sent; a connection that its upstream has closed cannot be used again.
+    pub(crate) async fn is_usable(&mut self) -> bool {
+        matches!(timeout(READY_WAIT, self.sender.ready()).await, Ok(Ok(())))
+    }
+
+    /// Sends a request and waits for the head of its reply.
+    pub(crate) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, Unanswered> {
+        self.sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
+            Some(request) => Unanswered::Unsent(Box::new(request)),
+            None => Unanswered::Broken,
+        })
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match ready!(Pin::new(&mut self.0).poll_frame(context)) {
+            Some(Ok(frame)) if frame.is_trailers() => Poll::Ready(None),
+            frame => Poll::Ready(frame),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+/// Headers of one message.
+pub(crate) const HEADERS_MAX: usize = 200;
+/// The end of the last reply has been read, so a connection that is not ready soon never will be.
+const READY_WAIT: Duration = Duration::from_secs(1);

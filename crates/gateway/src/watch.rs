@@ -1,0 +1,182 @@
+//! Exchanges under way, and what a change elsewhere means for them: an exchange that carries a value which no longer stands is cut, and a reply that is still
+//! coming is scrubbed of what its host may know by now.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use service::{DevboxCard, Gate};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use vault::ScrubPlan;
+
+use model::SecretId;
+use model::limits::REVOCATION_TICK_MS;
+
+use crate::greet::Destination;
+use crate::listen::Devbox;
+
+/// The exchanges of one devbox.
+#[derive(Default)]
+pub(crate) struct Watch {
+    live: Arc<Mutex<HashMap<u64, Arc<Live>>>>,
+    next: AtomicU64,
+}
+
+/// One exchange, from its decision to the end of its reply.
+pub(crate) struct Live {
+    to: Destination,
+    cut: CancellationToken,
+    state: Mutex<State>,
+    /// How often the plan was set; lets a reply see without a lock that nothing changed.
+    plans_set: AtomicUsize,
+}
+
+#[derive(Default)]
+struct State {
+    uses: Vec<Use>,
+    plan: Option<Arc<ScrubPlan>>,
+}
+
+/// A value that an exchange carries.
+struct Use {
+    secret: SecretId,
+    version: u32,
+}
+
+/// An exchange's place among those that are watched; given up when it is dropped.
+pub(crate) struct Ticket {
+    number: u64,
+    live: Arc<Live>,
+    all: Arc<Mutex<HashMap<u64, Arc<Live>>>>,
+}
+
+impl Watch {
+    /// Watches an exchange from now on.
+    pub(crate) fn enter(&self, to: Destination) -> Ticket {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let live = Arc::new(Live { to, cut: CancellationToken::new(), state: Mutex::default(), plans_set: AtomicUsize::new(0) });
+        lock(&self.live).insert(number, Arc::clone(&live));
+        Ticket { number, live, all: Arc::clone(&self.live) }
+    }
+
+    /// Tells every exchange with this host by which plan replies are scrubbed now: before a value leaves in one exchange, all others with its host know it.
+    pub(crate) fn share_plan(&self, to: &Destination, plan: &Arc<ScrubPlan>) {
+        for live in self.all() {
+            if live.to == *to {
+                live.set_plan(plan);
+            }
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        lock(&self.live).is_empty()
+    }
+
+    fn all(&self) -> Vec<Arc<Live>> {
+        lock(&self.live).values().cloned().collect()
+    }
+
+    /// Looks for a change since `seen` and acts on it. What cannot be looked up is taken for changed. Gives what was seen.
+    fn catch_up(&self, gate: &Gate, card: &DevboxCard, seen: Option<u64>) -> Option<u64> {
+        let version = gate.data_version().ok();
+        if version.is_some() && version == seen {
+            return seen;
+        }
+        for live in self.all() {
+            if !live.stands(gate) {
+                live.cut.cancel();
+            } else if live.is_decided() {
+                match gate.scrub_plan(card, &live.to.host, live.to.port) {
+                    Ok(plan) => live.set_plan(&plan),
+                    Err(_) => live.cut.cancel(),
+                }
+            }
+        }
+        version
+    }
+}
+
+impl Live {
+    /// The exchange is about to carry this version of a secret.
+    pub(crate) fn carries(&self, secret: SecretId, version: u32) {
+        lock(&self.state).uses.push(Use { secret, version });
+    }
+
+    /// Whether every value that the exchange carries still is its secret's.
+    pub(crate) fn stands(&self, gate: &Gate) -> bool {
+        lock(&self.state).uses.iter().all(|held| gate.stands(&held.secret, held.version))
+    }
+
+    /// Sets the plan for the reply, where it is another one than before. A plan with nothing in it never follows one with something.
+    pub(crate) fn set_plan(&self, plan: &Arc<ScrubPlan>) {
+        let mut state = lock(&self.state);
+        match &state.plan {
+            Some(old) if Arc::ptr_eq(old, plan) || (plan.is_empty() && !old.is_empty()) => {}
+            Some(_) | None => {
+                state.plan = Some(Arc::clone(plan));
+                self.plans_set.fetch_add(1, Ordering::Release);
+            }
+        }
+    }
+
+    /// The plan, and how often it was set.
+    pub(crate) fn plan(&self) -> (Option<Arc<ScrubPlan>>, usize) {
+        let state = lock(&self.state);
+        (state.plan.clone(), self.plans_set.load(Ordering::Acquire))
+    }
+
+    /// How often the plan was set.
+    pub(crate) fn plans_set(&self) -> usize {
+        self.plans_set.load(Ordering::Acquire)
+    }
+
+    fn is_decided(&self) -> bool {
+        self.plans_set() > 0
+    }
+}
+
+impl Ticket {
+    /// The exchange.
+    pub(crate) const fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// Cancelled when the exchange must end.
+    pub(crate) fn cut(&self) -> CancellationToken {
+        self.live.cut.clone()
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        lock(&self.all).remove(&self.number);
+    }
+}
+
+/// Looks for changes as long as the devbox lives, while it has exchanges under way.
+pub(crate) async fn run(devbox: Arc<Devbox>) {
+    let mut tick = interval(Duration::from_millis(REVOCATION_TICK_MS));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut seen = None;
+    loop {
+        tick.tick().await;
+        if devbox.watch.is_quiet() {
+            seen = None;
+            continue;
+        }
+        let looking = Arc::clone(&devbox);
+        let looked = tokio::task::spawn_blocking(move || looking.watch.catch_up(&looking.net.gate, &looking.card, seen)).await;
+        seen = looked.unwrap_or_else(|error| {
+            tracing::error!(%error, "failed to look for revocations; every exchange of the devbox is cut");
+            devbox.watch.all().iter().for_each(|live| live.cut.cancel());
+            None
+        });
+    }
+}
+
+/// The lock's content also after a panic elsewhere: every change under it is a single insert, push or remove.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
