@@ -165,12 +165,24 @@ impl Listener {
         Ok(Self(fd))
     }
 
+    /// A listening socket that was inherited or handed over.
+    #[must_use]
+    pub const fn from_fd(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+
     /// Waits for a connection.
     ///
     /// # Errors
     /// When the system refuses.
     pub fn accept(&self) -> Result<Packets, PacketError> {
         rustix::net::accept_with(&self.0, rustix::net::SocketFlags::CLOEXEC).map(Packets).map_err(errno)
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

@@ -1,1 +1,29 @@
-fn main() {}
+//! tightlip: secrets that AI agents can use and never tell.
+//!
+//! What lives here is which of the binary's bodies runs. The hidden ones are chosen by their first argument before anything else happens: a sandbox's
+//! first process must have one thread only, and the server's children are no business of the command line's parser.
+#![forbid(unsafe_code)]
+
+mod child;
+mod cli;
+mod config;
+mod detached;
+mod folder;
+mod logging;
+mod setup;
+mod supervisor;
+mod up;
+mod wiring;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let first = std::env::args_os().nth(1);
+    match first.as_deref().and_then(std::ffi::OsStr::to_str) {
+        Some("__init") => devbox::init_main(),
+        Some("__api") => child::main(child::Role::Api),
+        Some("__gateway") => child::main(child::Role::Gateway),
+        Some(detached::SUBCOMMAND) => detached::main(),
+        Some(_) | None => cli::main(),
+    }
+}

@@ -1,0 +1,67 @@
+//! The api's questions, answered with metadata only. Nothing that arrives here changes anything, and nothing of it is trusted.
+
+use std::time::Duration;
+
+use link::front::{Answer, Ask, Question, Tell};
+use link::{PacketError, Packets};
+use service::{BindingsError, Gate};
+
+use crate::activity::Activity;
+
+/// Answers one question after the other, until the api's end is gone for good: that is when the supervisor is.
+pub(crate) fn serve(link: &Packets, gate: &Gate, activity: &Activity) {
+    // An api that does not take its answers is not waited for.
+    if let Err(error) = link.limit_wait(Some(WAIT)) {
+        tracing::warn!(%error, "failed to limit the wait on the api");
+    }
+    loop {
+        let question = match link.recv::<Question>() {
+            Ok((question, _unasked_descriptors)) => question,
+            Err(PacketError::Timeout) => continue,
+            Err(PacketError::Malformed) => {
+                tracing::warn!("the api asked something that is not of the protocol");
+                continue;
+            }
+            Err(PacketError::Closed) => return,
+            Err(PacketError::Io(error)) => {
+                tracing::warn!(%error, "failed to read the api's question");
+                std::thread::sleep(WAIT);
+                continue;
+            }
+        };
+        let answer = Answer { number: question.number, tell: tell(gate, activity, question.ask) };
+        if let Err(error) = link.send(&answer, &[]) {
+            tracing::warn!(%error, "failed to answer the api");
+        }
+    }
+}
+
+fn tell(gate: &Gate, activity: &Activity, ask: Ask) -> Tell {
+    match ask {
+        // Asked by whatever watches the server, so it does not count as use.
+        Ask::Health => match gate.check() {
+            Ok(()) => Tell::Ready,
+            Err(error) => Tell::NotReady(error.to_string()),
+        },
+        Ask::Bindings { account, name, after } => {
+            activity.touch();
+            match gate.views(&account, name.as_ref(), after.as_ref()) {
+                Ok((bindings, next)) => Tell::Bindings { bindings, next },
+                // The api knows which secrets there are; one that is gone meanwhile has no bindings.
+                Err(BindingsError::NotFound) => Tell::Bindings { bindings: Vec::new(), next: None },
+                Err(error) => failed(&error),
+            }
+        }
+        Ask::Events { account, name, after, limit } => {
+            activity.touch();
+            gate.events(&account, name, after, limit).map_or_else(|error| failed(&error), Tell::Events)
+        }
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> Tell {
+    tracing::warn!("failed to answer the api: {error}");
+    Tell::Failed
+}
+
+const WAIT: Duration = Duration::from_secs(1);

@@ -1,0 +1,179 @@
+//! The gateway's process: its threads, its ticks, and how it ends.
+//!
+//! The network part runs on a tokio runtime; the two local doors (`local`, `front`) block on threads of their own, since whoever talks to them talks to
+//! databases next.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use link::{Listener, PacketError, Packets};
+use model::Clock;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use service::Gate;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::activity::Activity;
+use crate::local::{Local, RESUME_WAIT};
+use crate::net::{Net, NetConfig, NetError};
+
+/// What the gateway is made of.
+pub struct Setup {
+    /// The service that decides.
+    pub gate: Arc<Gate>,
+    /// What the operator says about the network.
+    pub net: NetConfig,
+    /// Where people's tools connect; it listens already.
+    pub socket: Listener,
+    /// The api's questions arrive here.
+    pub link: Packets,
+    /// The present time.
+    pub clock: Arc<dyn Clock>,
+    /// End when unused for so long.
+    pub idle_exit: Option<Duration>,
+}
+
+/// How the gateway came to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// A signal asked for it.
+    Asked,
+    /// Nobody used it for as long as it was told to wait.
+    Idle,
+}
+
+/// Why the gateway cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// The network part.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The devboxes that an earlier gateway left open cannot be read.
+    #[error("failed to read which devboxes are open")]
+    Devboxes(#[from] service::DevboxDenial),
+    /// The supervisor is gone.
+    #[error("failed to say that the gateway is ready")]
+    Ready(#[source] PacketError),
+    /// The system refused.
+    #[error("failed to start the gateway's threads")]
+    Io(#[from] io::Error),
+}
+
+/// Why the operator's certificates cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificatesError {
+    /// The file cannot be read, or is not PEM.
+    #[error("failed to read certificates from {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: rustls_pki_types::pem::Error,
+    },
+    /// The file holds none.
+    #[error("{} holds no certificate; it must be PEM, with BEGIN CERTIFICATE lines", .0.display())]
+    None(PathBuf),
+}
+
+/// Serves until it is asked to end or nobody uses it. `ready` is called once it does; it must not block.
+///
+/// # Errors
+/// When it cannot serve.
+pub fn run(setup: Setup, ready: impl FnOnce() -> Result<(), PacketError>) -> Result<Ended, ProcessError> {
+    let Setup { gate, net, socket, link, clock, idle_exit } = setup;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("net").build()?;
+    let mut asked = {
+        let _within = runtime.enter();
+        signal(SignalKind::terminate())?
+    };
+    let net = Net::new(net, Arc::clone(&gate))?;
+    let activity = Activity::new();
+    let local = Local::new(Arc::clone(&gate), net, runtime.handle().clone(), clock, Arc::clone(&activity))?;
+    on_thread("front", {
+        let (gate, activity) = (Arc::clone(&gate), Arc::clone(&activity));
+        move || crate::front::serve(&link, &gate, &activity)
+    })?;
+    on_thread("flush", {
+        let (gate, activity) = (Arc::clone(&gate), Arc::clone(&activity));
+        move || flush(&gate, &activity)
+    })?;
+    if local.lost_count() > 0 {
+        tracing::info!(devboxes = local.lost_count(), "devboxes of an earlier gateway may be taken up again");
+        let local = Arc::clone(&local);
+        on_thread("lost", move || {
+            std::thread::sleep(RESUME_WAIT);
+            local.close_lost();
+        })?;
+    }
+    on_thread("local", {
+        let local = Arc::clone(&local);
+        move || local.serve(&socket)
+    })?;
+    ready().map_err(ProcessError::Ready)?;
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            _ = asked.recv() => Ended::Asked,
+            () = unused(&activity, idle_exit) => Ended::Idle,
+        }
+    });
+    local.stop();
+    runtime.shutdown_timeout(STOP_WAIT);
+    if let Err(error) = gate.flush() {
+        tracing::error!("failed to write the last events: {error}");
+    }
+    Ok(ended)
+}
+
+/// Returns once nobody has used the gateway for `limit`; never without one.
+async fn unused(activity: &Activity, limit: Option<Duration>) {
+    let Some(limit) = limit else { return std::future::pending().await };
+    while activity.idle_for().is_none_or(|idle| idle < limit) {
+        tokio::time::sleep(limit.min(IDLE_LOOK)).await;
+    }
+}
+
+/// Writes counted events, and notices that the api has written: somebody uses the server then.
+fn flush(gate: &Gate, activity: &Activity) -> ! {
+    let (mut version, mut failing) = (gate.data_version().ok(), false);
+    loop {
+        std::thread::sleep(FLUSH_TICK);
+        let written = gate.flush();
+        if written.is_err() != failing {
+            failing = !failing;
+            match written {
+                Ok(()) => tracing::info!("events are written again"),
+                Err(error) => tracing::error!("{error}; no value leaves until events can be written"),
+            }
+        }
+        let now = gate.data_version().ok();
+        if now != version {
+            version = now;
+            activity.touch();
+        }
+    }
+}
+
+fn on_thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<()> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
+}
+
+/// The certificates in the PEM file at `path`.
+///
+/// # Errors
+/// When the file cannot be read, is not PEM, or holds no certificate.
+pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificatesError> {
+    let failed = |source| CertificatesError::Read { path: path.to_owned(), source };
+    let certificates: Vec<_> = CertificateDer::pem_file_iter(path).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
+    if certificates.is_empty() { Err(CertificatesError::None(path.to_owned())) } else { Ok(certificates) }
+}
+
+/// The exit code by which an idle gateway tells the supervisor to stop everything.
+pub const EXIT_IDLE: u8 = 75;
+const FLUSH_TICK: Duration = Duration::from_millis(100);
+/// How often an idle server looks whether it is still idle.
+const IDLE_LOOK: Duration = Duration::from_secs(1);
+/// For the network's tasks to end, of the five seconds that the supervisor waits.
+const STOP_WAIT: Duration = Duration::from_secs(1);

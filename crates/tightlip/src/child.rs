@@ -1,0 +1,222 @@
+//! How a child starts: what it is given, what it keeps, and what it says back.
+//!
+//! A child inherits three descriptors: nothing but the *leash* as its standard input, and the supervisor's standard output and error. Everything else
+//! arrives over the leash, named, in one message. No secret is among it: a child reads its keys itself.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use link::{PacketError, Packets};
+use nix::sys::signal::SigSet;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Resolve;
+
+/// Which child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Faces the network; has public keys only.
+    Api,
+    /// Holds the keys; faces the devboxes.
+    Gateway,
+}
+
+/// The first message on the leash. Beside it: the link's end, the socket to listen on, the data folder's lock.
+#[derive(Serialize, Deserialize)]
+pub struct Begin {
+    /// The supervisor's process id: a child whose parent is another was orphaned before it began.
+    pub supervisor: u32,
+    /// What the child is to do.
+    pub task: Task,
+}
+
+/// What a child is to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// Serve the API.
+    Api {
+        /// The data folder.
+        data: PathBuf,
+        /// Further names of the api.
+        hosts: Vec<String>,
+    },
+    /// Decide for devboxes.
+    Gateway {
+        /// The data folder.
+        data: PathBuf,
+        /// Hosts whose address the operator names.
+        resolve: Vec<Resolve>,
+        /// Certificates for upstreams, beside the system's.
+        upstream_ca: Option<PathBuf>,
+        /// End when unused for so many milliseconds.
+        idle_exit_ms: Option<u64>,
+    },
+}
+
+/// What a child says over the leash.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Report {
+    /// It serves.
+    Ready,
+    /// It cannot, and ends.
+    Failed {
+        /// Why, in words for the operator.
+        message: String,
+    },
+}
+
+/// What a child has when its task begins.
+pub struct Start {
+    /// What it is to do.
+    pub task: Task,
+    /// Its end of the link to the other child.
+    pub link: Packets,
+    /// The socket that it serves.
+    pub socket: OwnedFd,
+    /// Keeps the data folder locked as long as this process lives.
+    pub lock: OwnedFd,
+    /// To say that it serves, or why not.
+    pub leash: Packets,
+}
+
+/// Why a process cannot begin as a child.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A person called the hidden subcommand.
+    #[error("this subcommand is for `tightlip up` alone; run `tightlip up`")]
+    NotAChild,
+    /// The supervisor ended while this child began.
+    #[error("the supervisor is gone")]
+    Orphaned,
+    /// The system refused.
+    #[error("failed to begin as a child process")]
+    Io(#[from] io::Error),
+}
+
+impl Role {
+    /// The hidden subcommand.
+    #[must_use]
+    pub const fn subcommand(self) -> &'static str {
+        match self {
+            Self::Api => "__api",
+            Self::Gateway => "__gateway",
+        }
+    }
+
+    /// The word for people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// Starts a child of this very program, even when its file was replaced since, and hands it what it needs.
+///
+/// # Errors
+/// When the system refuses.
+pub fn spawn(role: Role, task: &Task, given: [BorrowedFd<'_>; 3]) -> Result<(Child, Packets), PacketError> {
+    let (ours, theirs) = Packets::pair()?;
+    let begin = Begin { supervisor: std::process::id(), task: task.clone() };
+    ours.send(&begin, &given)?;
+    let kept = KEPT_VARIABLES.into_iter().filter_map(|name| std::env::var_os(name).map(|value| (name, value)));
+    let child = Command::new("/proc/self/exe")
+        .arg0("tightlip")
+        .arg(role.subcommand())
+        .env_clear()
+        .envs(kept)
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        // A terminal's interrupt is for the supervisor, which stops its children in order.
+        .process_group(0)
+        .current_dir("/")
+        .spawn()?;
+    Ok((child, ours))
+}
+
+/// Begins as a child: single-threaded, before anything else.
+///
+/// # Errors
+/// When this process is no child of a supervisor, or the system refuses.
+pub fn begin() -> Result<Start, StartError> {
+    close_inherited()?;
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).map_err(io::Error::from)?;
+    // The supervisor blocks the signals that it reads from a descriptor, and a child inherits that.
+    SigSet::empty().thread_set_mask().map_err(io::Error::from)?;
+    let leash = Packets::from_fd(io::stdin().as_fd().try_clone_to_owned()?);
+    leash.limit_wait(Some(BEGIN_WAIT)).map_err(|_| StartError::NotAChild)?;
+    let (begin, fds) = leash.recv::<Begin>().map_err(|_| StartError::NotAChild)?;
+    let [link, socket, lock] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| StartError::NotAChild)?;
+    rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?).map_err(io::Error::from)?;
+    let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
+    if parent != Some(begin.supervisor) {
+        return Err(StartError::Orphaned);
+    }
+    leash.limit_wait(None).map_err(|_| StartError::Orphaned)?;
+    Ok(Start { task: begin.task, link: Packets::from_fd(link), socket, lock, leash })
+}
+
+/// Runs the child of this role to its end.
+#[must_use]
+pub fn main(role: Role) -> ExitCode {
+    crate::logging::start();
+    let start = match begin() {
+        Ok(start) => start,
+        Err(error) => {
+            tracing::error!("{error}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let leash = start.leash.try_clone();
+    let ended = match role {
+        Role::Api => crate::wiring::api(start),
+        Role::Gateway => crate::wiring::gateway(start),
+    };
+    let Err(error) = ended else { return ended.unwrap_or(ExitCode::FAILURE) };
+    let message = format!("{error:#}");
+    if leash.and_then(|leash| leash.send(&Report::Failed { message }, &[])).is_err() {
+        tracing::error!("the {} cannot serve: {error:#}", role.as_str());
+    }
+    ExitCode::FAILURE
+}
+
+/// An error and its causes in one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// Closes whatever this program's caller left open by mistake. Nothing of ours is open yet.
+///
+/// # Errors
+/// When the system does not say what is open.
+pub fn close_inherited() -> io::Result<()> {
+    let mut open = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        open.extend(entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()).filter(|fd| *fd > 2));
+    }
+    for fd in open {
+        // The folder that was read is among them and is closed already.
+        let _closed = nix::unistd::close(fd);
+    }
+    Ok(())
+}
+
+/// What a child keeps of the environment: how much it logs, and where the system's certificates are.
+const KEPT_VARIABLES: [&str; 4] = [crate::logging::VARIABLE, "SSL_CERT_FILE", "SSL_CERT_DIR", "RUST_BACKTRACE"];
+const BEGIN_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+const EXIT_USAGE: u8 = 2;

@@ -1,0 +1,166 @@
+//! `tightlip.toml`: what an operator may set. Read once, at start; a word that it does not know is an error, not ignored.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use model::Host;
+use serde::{Deserialize, Serialize};
+
+/// The configuration.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// Where the api listens, if the file says.
+    pub listen: Option<SocketAddr>,
+    /// Names under which the api may be addressed, beside its own address.
+    pub hosts: Vec<String>,
+    /// Hosts whose address the operator names.
+    pub resolve: Vec<Resolve>,
+    /// A file of certificates that upstreams may be certified by, beside the system's.
+    pub upstream_ca: Option<PathBuf>,
+}
+
+/// A host whose address the operator names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolve {
+    /// The host.
+    pub host: Host,
+    /// The port towards which the exception holds.
+    pub port: u16,
+    /// Where it is dialled.
+    pub address: SocketAddr,
+}
+
+/// Why the configuration cannot be used. Nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("failed to read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The file says something that cannot be.
+    #[error("{}{} is wrong: {why}", path.display(), at(*.line))]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// Which line, counted from 1, where it is known.
+        line: Option<usize>,
+        /// What is wrong, in words.
+        why: String,
+    },
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    api: ApiPart,
+    gateway: GatewayPart,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ApiPart {
+    listen: Option<SocketAddr>,
+    hosts: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct GatewayPart {
+    resolve: BTreeMap<String, SocketAddr>,
+    upstream_ca: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads `path`; a file that is not there says nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or says something that cannot be.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
+        }
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let wrong = |line, why| ConfigError::Wrong { path: path.to_owned(), line, why };
+        let file: File = toml::from_str(text).map_err(|error| {
+            let line = error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
+            wrong(line, error.message().to_owned())
+        })?;
+        let mut resolve = Vec::new();
+        for (authority, address) in file.gateway.resolve {
+            let (host, port) = Host::from_authority(&authority).map_err(|error| wrong(None, format!("[gateway] resolve: {error}")))?;
+            resolve.push(Resolve { host, port: port.unwrap_or(model::binding::HTTPS_PORT), address });
+        }
+        let beside = path.parent().unwrap_or(path);
+        let upstream_ca = file.gateway.upstream_ca.map(|relative| beside.join(relative));
+        Ok(Self { listen: file.api.listen, hosts: file.api.hosts, resolve, upstream_ca })
+    }
+}
+
+fn at(line: Option<usize>) -> String {
+    line.map(|line| format!(", line {line},")).unwrap_or_default()
+}
+
+/// Where the api listens when nothing else is said.
+pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7080);
+
+/// The file that the first run writes: every setting, commented out, at its default.
+pub const TEMPLATE: &str = r#"# tightlip's settings. Read at start: restart `tightlip up` after a change.
+
+[api]
+# Where the API listens. `--listen` goes before it.
+# listen = "127.0.0.1:7080"
+# Further names under which the API may be addressed (its Host header), beside the address itself and localhost.
+# hosts = ["tightlip.example.test"]
+
+[gateway]
+# Hosts whose address you name yourself; anything private or local is refused otherwise.
+# resolve = { "api.example.test:443" = "127.0.0.1:8443" }
+# Certificates (PEM) that such hosts may be certified by, beside the system's. Relative to this file.
+# upstream_ca = "ca.pem"
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, Path::new("/data/tightlip.toml"))
+    }
+
+    #[test]
+    fn an_unknown_word_is_an_error_that_names_its_line() {
+        let error = parse("[api]\nlisten_to = 1\n").expect_err("unknown").to_string();
+        assert!(error.contains("line 2") && error.contains("listen_to"), "{error}");
+        assert!(parse("[gateway]\nresolve = { \"127.0.0.1:443\" = \"127.0.0.1:1\" }\n").is_err());
+    }
+
+    #[test]
+    fn the_template_says_nothing_until_it_is_edited() {
+        assert_eq!(parse(TEMPLATE).expect("good"), Config::default());
+        let edited: String = TEMPLATE
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = ")).unwrap_or(line).to_owned() + "\n")
+            .collect();
+        let config = parse(&edited).expect("good");
+        assert_eq!(config.listen, Some(LISTEN_DEFAULT));
+        assert_eq!(config.upstream_ca, Some(PathBuf::from("/data/ca.pem")));
+        let host = "api.example.test".parse().expect("a host");
+        assert_eq!(config.resolve, [Resolve { host, port: 443, address: "127.0.0.1:8443".parse().expect("an address") }]);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_says_nothing() {
+        assert_eq!(Config::load(Path::new("/nowhere/tightlip.toml")).expect("absent"), Config::default());
+    }
+}

@@ -1,0 +1,401 @@
+//! The data folder: where each file of it lies, who may own it, and the lock that one server holds on it.
+//!
+//! Nothing here reads a key or a database. A folder that is not ours is never changed.
+
+use std::ffi::OsString;
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The data folder of one installation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataFolder(PathBuf);
+
+/// What stands at the data folder's path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Nothing yet.
+    Absent,
+    /// A folder that is empty or ours.
+    Present,
+}
+
+/// Held by the one server of a data folder, and by its children, until the last of them ends.
+#[derive(Debug)]
+pub struct Lock(File);
+
+/// Why a data folder cannot be used. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// Neither an option nor the environment says where it is.
+    #[error("no data folder: HOME is not set; name one with --data DIR or TIGHTLIP_DATA")]
+    NoHome,
+    /// The path is not text.
+    #[error("the data folder's path is not UTF-8; name another with --data DIR")]
+    NotText,
+    /// A Unix socket's path has an end (unix(7)).
+    #[error("the data folder's path is too long for the socket in it (at most {PATH_BYTES_MAX} bytes); name a shorter one with --data DIR")]
+    TooLong,
+    /// Something else is there.
+    #[error("{} is not a folder; name another with --data DIR", .0.display())]
+    NotAFolder(PathBuf),
+    /// Another user's folder.
+    #[error("{} belongs to the user with id {owner}; run tightlip as that user, or name another folder with --data DIR", path.display())]
+    ForeignOwner {
+        /// The folder.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+    },
+    /// A folder with something else in it.
+    #[error("{} is neither empty nor a data folder of tightlip; nothing was changed; name another with --data DIR", .0.display())]
+    NotOurs(PathBuf),
+    /// Another server holds it.
+    #[error("{} is served by another tightlip{}; use that one, stop it with `kill {}`, or name another folder with --data DIR", path.display(), with_pid(*.pid), pid_word(*.pid))]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+        /// The other server, where it said so.
+        pid: Option<u32>,
+    },
+    /// The system refused.
+    #[error("failed to {what} {}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl DataFolder {
+    /// The folder at `option`, else at `TIGHTLIP_DATA`, else `$XDG_DATA_HOME/tightlip`, else `~/.local/share/tightlip`. It need not exist.
+    ///
+    /// # Errors
+    /// When nothing says where, or the path is of no use.
+    pub fn locate(option: Option<&Path>) -> Result<Self, FolderError> {
+        let path = option.map(PathBuf::from).or_else(|| set("TIGHTLIP_DATA")).or_else(default_path).ok_or(FolderError::NoHome)?;
+        let path = std::path::absolute(&path).map_err(failed("find", &path))?;
+        if path.to_str().is_none() {
+            return Err(FolderError::NotText);
+        }
+        if path.as_os_str().len() > PATH_BYTES_MAX {
+            return Err(FolderError::TooLong);
+        }
+        Ok(Self(path))
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Looks at the path without changing it.
+    ///
+    /// # Errors
+    /// When what stands there is not a folder, not ours, or another user's.
+    pub fn look(&self) -> Result<Presence, FolderError> {
+        let metadata = match std::fs::metadata(&self.0) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Presence::Absent),
+            Err(error) => return Err(failed("read", &self.0)(error)),
+        };
+        if !metadata.is_dir() {
+            return Err(FolderError::NotAFolder(self.0.clone()));
+        }
+        if metadata.uid() != rustix::process::geteuid().as_raw() {
+            return Err(FolderError::ForeignOwner { path: self.0.clone(), owner: metadata.uid() });
+        }
+        let ours = [self.gateway(), self.set_up(), self.config()].iter().any(|path| path.exists());
+        if !ours && !self.holds_only_our_names()? {
+            return Err(FolderError::NotOurs(self.0.clone()));
+        }
+        Ok(Presence::Present)
+    }
+
+    /// Makes the folder where it is absent, and closes it to other users (0700).
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn make(&self) -> Result<(), FolderError> {
+        DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&self.0).map_err(failed("make", &self.0))?;
+        std::fs::set_permissions(&self.0, Permissions::from_mode(FOLDER_MODE)).map_err(failed("close to other users", &self.0))
+    }
+
+    /// Takes the lock, which one server at a time holds. Waits a moment for the children of a server that was killed.
+    ///
+    /// # Errors
+    /// When another server holds it, or the system refuses.
+    pub fn lock(&self) -> Result<Lock, FolderError> {
+        let path = self.lock_file();
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(FILE_MODE)
+            .open(&path)
+            .map_err(failed("open", &path))?;
+        let started = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_WAIT => std::thread::sleep(LOCK_LOOK),
+                Err(TryLockError::WouldBlock) => return Err(FolderError::Locked { path: self.0.clone(), pid: pid_in(&mut file) }),
+                Err(TryLockError::Error(error)) => return Err(failed("lock", &path)(error)),
+            }
+        }
+        let write = |file: &mut File| {
+            file.set_len(0)?;
+            file.rewind()?;
+            writeln!(file, "{}", std::process::id())
+        };
+        write(&mut file).map_err(failed("write", &path))?;
+        Ok(Lock(file))
+    }
+
+    /// The process id of the server that holds the lock now; none where nobody does.
+    #[must_use]
+    pub fn holder(&self) -> Option<u32> {
+        let mut file = File::open(self.lock_file()).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => pid_in(&mut file),
+            Ok(()) | Err(TryLockError::Error(_)) => None,
+        }
+    }
+
+    /// Whether nothing lies in the folder but what may lie there before the set-up.
+    fn holds_only_our_names(&self) -> Result<bool, FolderError> {
+        let read = failed("read", &self.0);
+        for entry in std::fs::read_dir(&self.0).map_err(&read)? {
+            if !BEFORE_SET_UP.contains(&entry.map_err(&read)?.file_name().to_string_lossy().as_ref()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Where each file lies.
+impl DataFolder {
+    /// The api's database and its folder's other files.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.0.join("store")
+    }
+
+    /// The store's database.
+    #[must_use]
+    pub fn store_db(&self) -> PathBuf {
+        self.store().join("tightlip.db")
+    }
+
+    /// What only the gateway reads.
+    #[must_use]
+    pub fn gateway(&self) -> PathBuf {
+        self.0.join("gateway")
+    }
+
+    /// The root key.
+    #[must_use]
+    pub fn root_key(&self) -> PathBuf {
+        self.gateway().join("root.key")
+    }
+
+    /// The gateway's private keys, wrapped by the root key.
+    #[must_use]
+    pub fn keyring(&self) -> PathBuf {
+        self.gateway().join("keyring.json")
+    }
+
+    /// The admin key.
+    #[must_use]
+    pub fn admin_key(&self) -> PathBuf {
+        self.gateway().join("admin-key")
+    }
+
+    /// The gateway's own database.
+    #[must_use]
+    pub fn ledger(&self) -> PathBuf {
+        self.gateway().join("gateway.db")
+    }
+
+    /// What the api reads.
+    #[must_use]
+    pub fn api(&self) -> PathBuf {
+        self.0.join("api")
+    }
+
+    /// The api's signing key.
+    #[must_use]
+    pub fn signing_key(&self) -> PathBuf {
+        self.api().join("signing.key")
+    }
+
+    /// The gateway's public keys, signed.
+    #[must_use]
+    pub fn manifest(&self) -> PathBuf {
+        self.api().join("manifest.json")
+    }
+
+    /// The key that the manifest's signature is held against.
+    #[must_use]
+    pub fn manifest_pin(&self) -> PathBuf {
+        self.api().join("manifest.pin")
+    }
+
+    /// The owner's API key.
+    #[must_use]
+    pub fn api_key(&self) -> PathBuf {
+        self.0.join("api-key")
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.0.join("tightlip.toml")
+    }
+
+    /// Where the command line reaches the gateway.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.0.join("gateway.sock")
+    }
+
+    /// The API address of the running server, as text. Removed when it stops.
+    #[must_use]
+    pub fn address(&self) -> PathBuf {
+        self.0.join("address")
+    }
+
+    /// What a detached server says.
+    #[must_use]
+    pub fn up_log(&self) -> PathBuf {
+        self.0.join("up.log")
+    }
+
+    /// The lock.
+    #[must_use]
+    pub fn lock_file(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    /// Where the first run builds everything before it is moved into its place.
+    #[must_use]
+    pub fn set_up(&self) -> PathBuf {
+        self.0.join(".setup")
+    }
+}
+
+impl Lock {
+    /// The lock's file, to be handed to a child so that the lock outlives a killed supervisor until its children are gone.
+    #[must_use]
+    pub const fn file(&self) -> &File {
+        &self.0
+    }
+}
+
+/// An error's maker for `what` was tried on `path`.
+pub fn failed<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> FolderError + 'a {
+    move |source| FolderError::Io { what, path: path.to_owned(), source }
+}
+
+fn default_path() -> Option<PathBuf> {
+    let home = || set("HOME").map(|home| home.join(".local/share"));
+    // The XDG base directory specification says that a relative path is to be ignored.
+    set("XDG_DATA_HOME").filter(|path| path.is_absolute()).or_else(home).map(|base| base.join("tightlip"))
+}
+
+fn set(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from)
+}
+
+fn pid_in(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.take(PID_BYTES_MAX).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+fn with_pid(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+}
+
+fn pid_word(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string())
+}
+
+/// The folder's mode: its owner's alone.
+pub const FOLDER_MODE: u32 = 0o700;
+/// A file's mode: its owner's alone.
+pub const FILE_MODE: u32 = 0o600;
+/// The longest path of a Unix socket is 107 bytes (unix(7)); the socket's own name takes 13 of them.
+const PATH_BYTES_MAX: usize = 107 - "/gateway.sock".len();
+/// What may lie in a folder before its first run: what an interrupted start left. With an operator's configuration beside it, anything may.
+const BEFORE_SET_UP: [&str; 4] = ["lock", "up.log", "address", "gateway.sock"];
+const LOCK_WAIT: Duration = Duration::from_millis(300);
+const LOCK_LOOK: Duration = Duration::from_millis(10);
+const PID_BYTES_MAX: u64 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, DataFolder) {
+        let place = tempfile::tempdir().expect("a folder");
+        let folder = DataFolder::locate(Some(&place.path().join("data"))).expect("located");
+        (place, folder)
+    }
+
+    #[test]
+    fn a_folder_with_other_things_in_it_is_refused_and_left_alone() {
+        let (place, _) = folder();
+        std::fs::write(place.path().join("thesis.txt"), "").expect("written");
+        let other = DataFolder::locate(Some(place.path())).expect("located");
+        assert!(matches!(other.look(), Err(FolderError::NotOurs(_))));
+    }
+
+    #[test]
+    fn a_file_is_no_folder() {
+        let (place, _) = folder();
+        let file = place.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        assert!(matches!(DataFolder::locate(Some(&file)).expect("located").look(), Err(FolderError::NotAFolder(_))));
+    }
+
+    #[test]
+    fn a_path_too_long_for_the_socket_is_refused() {
+        let long = PathBuf::from("/").join("x".repeat(PATH_BYTES_MAX));
+        assert!(matches!(DataFolder::locate(Some(&long)), Err(FolderError::TooLong)));
+    }
+
+    #[test]
+    fn a_second_lock_is_refused_and_names_the_holder() {
+        let (_place, folder) = folder();
+        assert_eq!(folder.look().expect("looked"), Presence::Absent);
+        folder.make().expect("made");
+        let lock = folder.lock().expect("locked");
+        let refused = folder.lock().expect_err("held");
+        assert!(refused.to_string().contains(&format!("`kill {}`", std::process::id())), "{refused}");
+        assert_eq!(folder.holder(), Some(std::process::id()));
+        drop(lock);
+        assert_eq!(folder.holder(), None);
+        folder.lock().expect("free again");
+    }
+
+    #[test]
+    fn a_folder_open_to_others_is_closed() {
+        let (_place, folder) = folder();
+        std::fs::create_dir(folder.path()).expect("made");
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("opened");
+        assert_eq!(folder.look().expect("looked"), Presence::Present);
+        folder.make().expect("made");
+        assert_eq!(std::fs::metadata(folder.path()).expect("there").mode() & 0o777, FOLDER_MODE);
+    }
+}

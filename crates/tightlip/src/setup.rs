@@ -1,0 +1,272 @@
+//! The first run, and what every later one looks at before it starts anything.
+//!
+//! The first run builds everything aside, marks it complete, and only then moves it into its place: whatever interrupts it, the next start either begins
+//! anew or moves the rest. A folder that was set up once is never set up again: a missing part is for a backup to bring back.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use model::{Account, AccountId, ApiKey, ApiKeyId, Clock, Event, EventKind, Scopes};
+use rootkey::RootKeyError;
+use store::{Ledger, Mode, Store, StoreError};
+use vault::{KeyringError, OpenKeys, Sealer, SigningKey};
+
+use crate::folder::{DataFolder, FILE_MODE, FOLDER_MODE};
+
+/// Whether this start made the data folder's contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstRun {
+    /// It did.
+    Yes,
+    /// They were there.
+    No,
+}
+
+/// Why the data folder's contents cannot be used, or could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A part of the folder is missing.
+    #[error("{} is missing; nothing was changed; bring it back from your backup, or name another folder with --data DIR", .0.display())]
+    Missing(PathBuf),
+    /// The root key cannot be used.
+    #[error("nothing was changed: the root key at {} cannot be used", path.display())]
+    RootKey {
+        /// Where it is.
+        path: PathBuf,
+        /// Why not, and what to do.
+        #[source]
+        source: RootKeyError,
+    },
+    /// The root key is another installation's.
+    #[error("nothing was changed: {} is not the root key of this data folder; bring the right one back from your backup", .0.display())]
+    WrongRootKey(PathBuf),
+    /// A newer tightlip has written here.
+    #[error("nothing was changed: {} was written by a newer tightlip; start that one, or restore a backup of this version", .0.display())]
+    Newer(PathBuf),
+    /// A database, the keyring or the manifest is of another installation.
+    #[error("nothing was changed: {} belongs to another installation than the keyring; restore both from one backup", .0.display())]
+    Foreign(PathBuf),
+    /// The keyring or the manifest.
+    #[error("failed to {what}")]
+    Keyring {
+        /// What was tried.
+        what: &'static str,
+        /// Why not.
+        #[source]
+        source: KeyringError,
+    },
+    /// A database.
+    #[error("failed to {what} {}", path.display())]
+    Store {
+        /// What was tried.
+        what: &'static str,
+        /// Which database.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: StoreError,
+    },
+    /// The system's randomness.
+    #[error("failed to make a key: the system gave no randomness")]
+    Random,
+    /// The system refused.
+    #[error("failed to {what} {}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Makes the folder's contents where there are none, finishes what was interrupted, and looks at everything that the children need. Call with the lock.
+///
+/// # Errors
+/// When something is missing, wrong, newer, or could not be made.
+pub fn ensure(folder: &DataFolder, clock: &dyn Clock) -> Result<FirstRun, SetupError> {
+    let aside = Layout(folder.set_up());
+    let mut first_run = FirstRun::No;
+    if aside.0.exists() && !aside.complete().exists() {
+        std::fs::remove_dir_all(&aside.0).map_err(io_failed("remove", &aside.0))?;
+    }
+    if !aside.0.exists() && PARTS.iter().all(|part| !folder.path().join(part).exists()) {
+        build(&aside, clock)?;
+    }
+    if aside.complete().exists() {
+        move_in(&aside, folder)?;
+        first_run = FirstRun::Yes;
+    }
+    check(folder)?;
+    Ok(first_run)
+}
+
+/// The folder while it is built: the same layout, aside.
+struct Layout(PathBuf);
+
+impl Layout {
+    fn complete(&self) -> PathBuf {
+        self.0.join("complete")
+    }
+
+    /// The layout as a data folder, for its paths alone.
+    fn folder(&self) -> Result<DataFolder, SetupError> {
+        DataFolder::locate(Some(&self.0)).map_err(|_| SetupError::Missing(self.0.clone()))
+    }
+}
+
+fn build(aside: &Layout, clock: &dyn Clock) -> Result<(), SetupError> {
+    let to = aside.folder()?;
+    for folder in [to.path().to_owned(), to.store(), to.gateway(), to.api()] {
+        DirBuilder::new().mode(FOLDER_MODE).create(&folder).map_err(io_failed("make", &folder))?;
+    }
+    let root = rootkey::make(&to.root_key()).map_err(|source| SetupError::RootKey { path: to.root_key(), source })?;
+    let deployment = format!("dep_{}", model::id::base62(random()?, DEPLOYMENT_CHARS));
+    let signing = SigningKey::make().map_err(keyring("make the api's signing key"))?;
+    let mut keys = OpenKeys::make(&deployment).map_err(keyring("make the keyring"))?;
+    keys.trust_api(signing.verify_key());
+    write_new(&to.keyring(), &keys.wrap(&root).map_err(keyring("wrap the keyring"))?)?;
+    write_new(&to.manifest(), &keys.manifest().map_err(keyring("sign the manifest"))?)?;
+    write_new(&to.manifest_pin(), &keys.manifest_pin())?;
+    write_new(&to.signing_key(), &signing.to_bytes())?;
+    write_new(&to.admin_key(), vault::make_key("tla_").as_bytes())?;
+    let api_key = vault::make_key("tlk_");
+    write_new(&to.api_key(), api_key.as_bytes())?;
+    write_new(&to.config(), crate::config::TEMPLATE.as_bytes())?;
+    Store::create(&to.store_db(), &deployment).map_err(store_failed("make", to.store_db()))?;
+    Ledger::create(&to.ledger(), &deployment).map_err(store_failed("make", to.ledger()))?;
+    make_owner(&to.store_db(), &api_key, clock)?;
+    write_new(&aside.complete(), b"")?;
+    for folder in [to.store(), to.gateway(), to.api(), to.path().to_owned()] {
+        sync(&folder)?;
+    }
+    Ok(())
+}
+
+/// The account of the machine's owner, and the key that may do everything in it.
+fn make_owner(db: &Path, api_key: &str, clock: &dyn Clock) -> Result<(), SetupError> {
+    let now = clock.now();
+    let failed = store_failed("write", db.to_owned());
+    let account = Account { id: AccountId::from_parts(now, random()?), name: OWNER.to_owned(), devbox_capability: true, created: now };
+    let key = ApiKey {
+        id: ApiKeyId::from_parts(now, random()?),
+        account: account.id.clone(),
+        hash: vault::hash_token(api_key),
+        scopes: Scopes::all(),
+        created: now,
+    };
+    let store = Store::open(db, Mode::Writer).map_err(&failed)?;
+    store.insert_account(&account, &Event::bare(EventKind::AccountCreated, now, account.id.clone())).map_err(&failed)?;
+    let made = Event { key: Some(key.id.clone()), ..Event::bare(EventKind::KeyCreated, now, account.id.clone()) };
+    store.insert_api_key(&key, &made).map_err(&failed)
+}
+
+/// Moves what was built into its place. Every step may be the last one before a crash: the next start goes on here.
+fn move_in(aside: &Layout, folder: &DataFolder) -> Result<(), SetupError> {
+    for part in PARTS.iter().chain(&["tightlip.toml"]) {
+        let (from, to) = (aside.0.join(part), folder.path().join(part));
+        // An operator's own configuration stays.
+        if from.exists() && !to.exists() {
+            std::fs::rename(&from, &to).map_err(io_failed("move in", &to))?;
+        }
+    }
+    sync(folder.path())?;
+    std::fs::remove_dir_all(&aside.0).map_err(io_failed("remove", &aside.0))?;
+    sync(folder.path())
+}
+
+/// Looks at everything that the children need, and changes none of it.
+fn check(folder: &DataFolder) -> Result<(), SetupError> {
+    let root = folder.root_key();
+    let source = |source| SetupError::RootKey { path: root.clone(), source };
+    let files = [
+        folder.keyring(),
+        folder.admin_key(),
+        folder.signing_key(),
+        folder.manifest(),
+        folder.manifest_pin(),
+        folder.store_db(),
+        folder.ledger(),
+    ];
+    let root_key = rootkey::load(&root).map_err(source)?;
+    if let Some(missing) = files.into_iter().find(|path| !path.exists()) {
+        return Err(SetupError::Missing(missing));
+    }
+    let keys = OpenKeys::unwrap(&read(&folder.keyring())?, &root_key).map_err(|source| match source {
+        KeyringError::WrongRootKey => SetupError::WrongRootKey(root.clone()),
+        other => SetupError::Keyring { what: "open the keyring", source: other },
+    })?;
+    let signing = SigningKey::from_bytes(&read(&folder.signing_key())?).map_err(keyring("read the api's signing key"))?;
+    let sealer = Sealer::new(&read(&folder.manifest())?, &read(&folder.manifest_pin())?, signing).map_err(keyring("check the manifest"))?;
+    let store = open_store(&folder.store_db()).map_err(store_failed("open", folder.store_db()))?;
+    let ledger = Ledger::open(&folder.ledger()).map_err(store_failed("open", folder.ledger()))?;
+    let told = [
+        (folder.manifest(), sealer.deployment().to_owned()),
+        (folder.store_db(), store.deployment().map_err(store_failed("read", folder.store_db()))?),
+        (folder.ledger(), ledger.deployment().to_owned()),
+    ];
+    match told.into_iter().find(|(_, deployment)| deployment != keys.deployment()) {
+        Some((path, _)) => Err(SetupError::Foreign(path)),
+        None => Ok(()),
+    }
+}
+
+/// The store to read, once it has this build's schema: only a writer can bring it there.
+fn open_store(db: &Path) -> Result<Store, StoreError> {
+    match Store::open(db, Mode::Reader) {
+        Err(StoreError::Outdated { .. }) => {
+            drop(Store::open(db, Mode::Writer)?);
+            Store::open(db, Mode::Reader)
+        }
+        opened => opened,
+    }
+}
+
+/// Reads a small file of ours.
+///
+/// # Errors
+/// When the system refuses.
+pub fn read(path: &Path) -> Result<Vec<u8>, SetupError> {
+    std::fs::read(path).map_err(io_failed("read", path))
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), SetupError> {
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(io_failed("write", path))
+}
+
+fn sync(folder: &Path) -> Result<(), SetupError> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_failed("write", folder))
+}
+
+fn random() -> Result<u128, SetupError> {
+    vault::random_u128().map_err(|_| SetupError::Random)
+}
+
+fn io_failed<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> SetupError + 'a {
+    move |source| SetupError::Io { what, path: path.to_owned(), source }
+}
+
+fn keyring(what: &'static str) -> impl Fn(KeyringError) -> SetupError {
+    move |source| SetupError::Keyring { what, source }
+}
+
+fn store_failed(what: &'static str, path: PathBuf) -> impl Fn(StoreError) -> SetupError {
+    move |source| match source {
+        StoreError::Newer { .. } => SetupError::Newer(path.clone()),
+        source => SetupError::Store { what, path: path.clone(), source },
+    }
+}
+
+/// What the first run makes, beside the configuration. Any one of them means that the folder was set up.
+const PARTS: [&str; 4] = ["gateway", "store", "api", "api-key"];
+const DEPLOYMENT_CHARS: usize = 20;
+const OWNER: &str = "owner";

@@ -1,0 +1,374 @@
+//! The supervisor: starts the two children, starts a died one again, and ends both in order.
+//!
+//! It serves nobody, opens no value and has one thread. What connects the children stays with it, so that a child that is started again finds the same
+//! link, the same listening socket and the same `gateway.sock`.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use link::{Listener, PacketError, Packets};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, kill_process};
+
+use crate::child::{self, Report, Role, Task};
+use crate::config::Config;
+use crate::folder::{DataFolder, FILE_MODE, Lock};
+use crate::up::UpError;
+
+/// What is to be supervised.
+pub struct Plan<'a> {
+    /// The data folder.
+    pub folder: &'a DataFolder,
+    /// Its lock.
+    pub lock: Lock,
+    /// The settings.
+    pub config: Config,
+    /// The api's bound socket.
+    pub api_socket: OwnedFd,
+    /// How it is reached from this machine.
+    pub url: String,
+    /// The socket of people's tools.
+    pub gateway_socket: Listener,
+    /// Stop when unused for so long.
+    pub idle_exit: Option<Duration>,
+}
+
+/// Why the server did not start or did not stay.
+#[derive(Debug, thiserror::Error)]
+pub enum SupervisorError {
+    /// A child said why it cannot serve.
+    #[error("the {} did not start: {message}", role.as_str())]
+    Refused {
+        /// Which.
+        role: Role,
+        /// Its words.
+        message: String,
+    },
+    /// A child ended before it was ready and said nothing.
+    #[error("the {} ended before it was ready ({status}); its own words, if any, stand above", role.as_str())]
+    Died {
+        /// Which.
+        role: Role,
+        /// How.
+        status: ExitStatus,
+    },
+    /// A child took too long.
+    #[error("the {} was not ready within {} s", .0.as_str(), READY_WAIT.as_secs())]
+    Slow(Role),
+    /// A child keeps ending.
+    #[error("the {} ended {FAST_DEATHS_MAX} times within seconds of its start; gave up; its own words stand above", .0.as_str())]
+    KeepsDying(Role),
+    /// A local socket.
+    #[error("failed to connect the two processes")]
+    Link(#[source] PacketError),
+    /// The system refused.
+    #[error("failed to supervise")]
+    Io(#[from] io::Error),
+}
+
+/// How the server came to stop.
+enum Stop {
+    /// A signal asked for it.
+    Asked,
+    /// Nobody used it.
+    Idle,
+}
+
+struct Supervisor<'a> {
+    plan: Plan<'a>,
+    /// Kept for as long as the server lives; each child gets a handle on its end.
+    ends: (Packets, Packets),
+    signals: SignalFd,
+    api: Ward,
+    gateway: Ward,
+}
+
+/// One child, from the supervisor's side.
+struct Ward {
+    role: Role,
+    state: State,
+    fast_deaths: u32,
+}
+
+enum State {
+    Down { again_at: Instant },
+    Up { child: Child, leash: Option<Packets>, since: Instant, ready: bool },
+    Ended,
+}
+
+/// Starts both children, calls `announce` when both serve, and stays until a signal, an idle gateway or a child that does not stay.
+///
+/// # Errors
+/// When a child does not start or does not stay, or the system refuses.
+pub fn supervise(plan: Plan<'_>, announce: impl FnOnce() -> io::Result<()>) -> Result<(), UpError> {
+    let mut supervisor = Supervisor::new(plan)?;
+    let ended = supervisor.serve(announce);
+    supervisor.stop();
+    let _absent = std::fs::remove_file(supervisor.plan.folder.address());
+    match ended? {
+        Stop::Asked => tracing::info!("stopped"),
+        Stop::Idle => tracing::info!("stopped: unused"),
+    }
+    Ok(())
+}
+
+impl<'a> Supervisor<'a> {
+    fn new(plan: Plan<'a>) -> Result<Self, SupervisorError> {
+        let mut mask = SigSet::empty();
+        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD] {
+            mask.add(signal);
+        }
+        mask.thread_block().map_err(io::Error::from)?;
+        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(io::Error::from)?;
+        let ends = Packets::pair().map_err(SupervisorError::Link)?;
+        Ok(Self { plan, ends, signals, api: Ward::new(Role::Api), gateway: Ward::new(Role::Gateway) })
+    }
+
+    fn serve(&mut self, announce: impl FnOnce() -> io::Result<()>) -> Result<Stop, UpError> {
+        self.start(Role::Gateway)?;
+        self.start(Role::Api)?;
+        let limit = Instant::now() + READY_WAIT;
+        while let Some(role) = self.awaited() {
+            if Instant::now() >= limit {
+                return Err(SupervisorError::Slow(role).into());
+            }
+            if let Some(stop) = self.turn(Some(limit), Phase::First)? {
+                return Ok(stop);
+            }
+        }
+        self.write_address()?;
+        announce().map_err(UpError::Announce)?;
+        loop {
+            if let Some(stop) = self.turn(None, Phase::Serving)? {
+                return Ok(stop);
+            }
+        }
+    }
+
+    /// A child that is not ready yet.
+    fn awaited(&self) -> Option<Role> {
+        let ready = |ward: &Ward| matches!(ward.state, State::Up { ready: true, .. });
+        [&self.api, &self.gateway].into_iter().find(|ward| !ready(ward)).map(|ward| ward.role)
+    }
+
+    /// Waits for the next thing to happen and sees to it.
+    fn turn(&mut self, limit: Option<Instant>, phase: Phase) -> Result<Option<Stop>, UpError> {
+        self.wait(limit)?;
+        if self.signalled()? {
+            return Ok(Some(Stop::Asked));
+        }
+        for role in [Role::Gateway, Role::Api] {
+            let last_words = self.ward(role).listen();
+            if let Some(status) = self.ward(role).ended()?
+                && let Some(stop) = self.see_to_end(role, status, last_words, phase)?
+            {
+                return Ok(Some(stop));
+            }
+            if matches!(self.ward(role).state, State::Down { again_at } if Instant::now() >= again_at) {
+                self.start(role)?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sleeps until a signal, a word from a child, a restart that is due, or `limit`.
+    fn wait(&self, limit: Option<Instant>) -> Result<(), SupervisorError> {
+        let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        let mut until = limit;
+        for ward in [&self.api, &self.gateway] {
+            match &ward.state {
+                State::Up { leash: Some(leash), .. } => fds.push(PollFd::new(leash, PollFlags::IN)),
+                State::Down { again_at } => until = Some(until.map_or(*again_at, |at| at.min(*again_at))),
+                State::Up { leash: None, .. } | State::Ended => {}
+            }
+        }
+        let left = until.map(|at| at.saturating_duration_since(Instant::now()));
+        let left = left.map(|left| Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() });
+        match poll(&mut fds, left.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(SupervisorError::Io(error.into())),
+        }
+    }
+
+    /// Whether a signal asks to stop. A child's end is looked for anyway.
+    fn signalled(&self) -> Result<bool, SupervisorError> {
+        let mut stop = false;
+        while let Some(signal) = self.signals.read_signal().map_err(io::Error::from)? {
+            stop |= signal.ssi_signo != Signal::SIGCHLD as u32;
+        }
+        Ok(stop)
+    }
+
+    fn see_to_end(&mut self, role: Role, status: ExitStatus, words: Option<String>, phase: Phase) -> Result<Option<Stop>, UpError> {
+        // What it said between the last look and its end.
+        let words = words.or_else(|| self.ward(role).listen());
+        if role == Role::Gateway && status.code() == Some(gateway::process::EXIT_IDLE.into()) && self.plan.idle_exit.is_some() {
+            return Ok(Some(Stop::Idle));
+        }
+        match phase {
+            Phase::First => {
+                let refused = words.map(|message| SupervisorError::Refused { role, message });
+                Err(refused.unwrap_or(SupervisorError::Died { role, status }).into())
+            }
+            Phase::Serving => {
+                let said = words.unwrap_or_default();
+                tracing::warn!("the {} ended ({status}) and is started again {said}", role.as_str());
+                self.ward(role).mourn().map_err(UpError::from).map(|()| None)
+            }
+        }
+    }
+
+    fn start(&mut self, role: Role) -> Result<(), SupervisorError> {
+        let task = self.task(role);
+        let (end, socket) = match role {
+            Role::Api => (&self.ends.0, self.plan.api_socket.as_fd()),
+            Role::Gateway => (&self.ends.1, self.plan.gateway_socket.as_fd()),
+        };
+        let given = [end.as_fd(), socket, self.plan.lock.file().as_fd()];
+        let (child, leash) = child::spawn(role, &task, given).map_err(SupervisorError::Link)?;
+        self.ward(role).state = State::Up { child, leash: Some(leash), since: Instant::now(), ready: false };
+        Ok(())
+    }
+
+    fn task(&self, role: Role) -> Task {
+        let data = self.plan.folder.path().to_owned();
+        let config = &self.plan.config;
+        match role {
+            Role::Api => Task::Api { data, hosts: config.hosts.clone() },
+            Role::Gateway => Task::Gateway {
+                data,
+                resolve: config.resolve.clone(),
+                upstream_ca: config.upstream_ca.clone(),
+                idle_exit_ms: self.plan.idle_exit.map(|idle| u64::try_from(idle.as_millis()).unwrap_or(u64::MAX)),
+            },
+        }
+    }
+
+    /// Tells the command line how the api is reached.
+    fn write_address(&self) -> Result<(), SupervisorError> {
+        use std::io::Write;
+        use std::os::unix::fs::OpenOptionsExt;
+        let path = self.plan.folder.address();
+        let new = path.with_extension("new");
+        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&new)?;
+        writeln!(file, "{}", self.plan.url)?;
+        Ok(std::fs::rename(&new, &path)?)
+    }
+
+    /// Ends the api, which finishes what it was asked, then the gateway; whatever is left at the end of the time is killed.
+    fn stop(&mut self) {
+        let limit = Instant::now() + STOP_WAIT;
+        for (role, share) in [(Role::Api, STOP_WAIT / 2), (Role::Gateway, STOP_WAIT)] {
+            let until = limit.min(Instant::now() + share);
+            self.ward(role).ask_to_end();
+            while self.ward(role).runs() && Instant::now() < until {
+                if self.wait(Some(until)).is_err() || self.signalled().unwrap_or(true) {
+                    break;
+                }
+            }
+            self.ward(role).kill();
+        }
+    }
+
+    const fn ward(&mut self, role: Role) -> &mut Ward {
+        match role {
+            Role::Api => &mut self.api,
+            Role::Gateway => &mut self.gateway,
+        }
+    }
+}
+
+/// Whether the server was ready once: before that, a child that ends ends everything.
+#[derive(Clone, Copy)]
+enum Phase {
+    First,
+    Serving,
+}
+
+impl Ward {
+    const fn new(role: Role) -> Self {
+        Self { role, state: State::Ended, fast_deaths: 0 }
+    }
+
+    /// Takes in what the child says; returns why it ends, if it said so.
+    fn listen(&mut self) -> Option<String> {
+        let State::Up { leash, ready, .. } = &mut self.state else { return None };
+        let mut last_words = None;
+        while let Some(end) = leash {
+            if !readable(end) {
+                break;
+            }
+            match end.recv::<Report>() {
+                Ok((Report::Ready, _)) => {
+                    *ready = true;
+                    tracing::info!("the {} is ready", self.role.as_str());
+                }
+                Ok((Report::Failed { message }, _)) => last_words = Some(message),
+                Err(_) => *leash = None,
+            }
+        }
+        last_words
+    }
+
+    /// How the child ended, if it did.
+    fn ended(&mut self) -> Result<Option<ExitStatus>, SupervisorError> {
+        let State::Up { child, .. } = &mut self.state else { return Ok(None) };
+        Ok(child.try_wait()?)
+    }
+
+    /// Plans the next start of a child that died.
+    fn mourn(&mut self) -> Result<(), SupervisorError> {
+        let State::Up { since, .. } = &self.state else { return Ok(()) };
+        self.fast_deaths = if since.elapsed() < FAST_DEATH { self.fast_deaths + 1 } else { 1 };
+        if self.fast_deaths >= FAST_DEATHS_MAX {
+            return Err(SupervisorError::KeepsDying(self.role));
+        }
+        self.state = State::Down { again_at: Instant::now() + BACKOFF * 2_u32.pow(self.fast_deaths - 1) };
+        Ok(())
+    }
+
+    fn ask_to_end(&mut self) {
+        if let State::Up { child, .. } = &self.state {
+            // A child that is gone needs no asking.
+            let _gone = kill_process(Pid::from_child(child), rustix::process::Signal::TERM);
+        }
+    }
+
+    fn runs(&mut self) -> bool {
+        match &mut self.state {
+            State::Up { child, .. } => matches!(child.try_wait(), Ok(None)),
+            State::Down { .. } | State::Ended => false,
+        }
+    }
+
+    /// Kills the child where it still runs, and buries it.
+    fn kill(&mut self) {
+        if let State::Up { child, .. } = &mut self.state {
+            if matches!(child.try_wait(), Ok(None)) {
+                tracing::warn!("the {} did not end in time and was killed", self.role.as_str());
+            }
+            let _gone = child.kill();
+            let _buried = child.wait();
+        }
+        self.state = State::Ended;
+    }
+}
+
+fn readable(end: &Packets) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(end, PollFlags::IN)], Some(&now)).is_ok_and(|count| count > 0)
+}
+
+/// Until both children serve at the first start. Ordinarily a fraction of a second.
+const READY_WAIT: Duration = Duration::from_secs(20);
+/// Until a server that was asked to stop has stopped.
+const STOP_WAIT: Duration = Duration::from_secs(5);
+/// A child that ends sooner than this after its start counts towards giving up.
+const FAST_DEATH: Duration = Duration::from_secs(10);
+const FAST_DEATHS_MAX: u32 = 6;
+/// Before the first restart; doubled at each fast death after it.
+const BACKOFF: Duration = Duration::from_millis(50);

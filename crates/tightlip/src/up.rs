@@ -1,0 +1,194 @@
+//! `tightlip up`: everything is looked at before anything is changed or started, then the supervisor takes over.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use link::Listener;
+use serde::Serialize;
+
+use crate::config::{Config, ConfigError, LISTEN_DEFAULT};
+use crate::folder::{DataFolder, FolderError, Presence};
+use crate::setup::{self, FirstRun, SetupError};
+use crate::supervisor::{self, SupervisorError};
+
+/// What `up` was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The data folder, where one was named.
+    pub data: Option<PathBuf>,
+    /// Where the api is to listen, where that was named.
+    pub listen: Option<SocketAddr>,
+    /// Stop when nobody has used the server for so long.
+    pub idle_exit: Option<Duration>,
+}
+
+/// A server that is ready.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ready {
+    /// The api's base address.
+    pub url: String,
+    /// The data folder.
+    pub data: PathBuf,
+    /// The supervisor's process id.
+    pub pid: u32,
+    /// Whether this start made the data folder.
+    #[serde(skip)]
+    pub first_run: bool,
+    /// This program, for the commands to try next.
+    #[serde(skip)]
+    pub program: PathBuf,
+}
+
+/// Why there is no server. Unless it says otherwise, nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum UpError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data folder's contents cannot be used, or could not be made.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// Another program has the port.
+    #[error("port {} of {} is in use by another program; name another with --listen, such as --listen {}:{}", .0.port(), .0.ip(), .0.ip(), .0.port().wrapping_add(1))]
+    PortInUse(SocketAddr),
+    /// The address is not one of ours, or the port is closed to us.
+    #[error("failed to listen on {address}; name another address with --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The certificates of `[gateway] upstream_ca`.
+    #[error("failed to use [gateway] upstream_ca")]
+    UpstreamCa(#[source] gateway::process::CertificatesError),
+    /// A child did not start or did not stay, or the system refused.
+    #[error(transparent)]
+    Supervisor(#[from] SupervisorError),
+    /// The starter of a detached server is gone, or the terminal is.
+    #[error("failed to say that the server is ready")]
+    Announce(#[source] io::Error),
+}
+
+impl UpError {
+    /// The process's exit code.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Folder(FolderError::Locked { .. }) => 6,
+            Self::Folder(
+                FolderError::NoHome
+                | FolderError::NotText
+                | FolderError::TooLong
+                | FolderError::NotAFolder(_)
+                | FolderError::ForeignOwner { .. }
+                | FolderError::NotOurs(_)
+                | FolderError::Io { .. },
+            )
+            | Self::Config(_)
+            | Self::Setup(_)
+            | Self::PortInUse(_)
+            | Self::Listen { .. }
+            | Self::UpstreamCa(_)
+            | Self::Supervisor(_)
+            | Self::Announce(_) => 1,
+        }
+    }
+}
+
+/// Serves the data folder until a signal stops it. `announce` is called once, when both children are ready.
+///
+/// # Errors
+/// When the server could not start, or could not go on.
+pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) -> Result<(), UpError> {
+    crate::logging::start();
+    let folder = DataFolder::locate(options.data.as_deref())?;
+    let early = match folder.look()? {
+        Presence::Present => Some(folder.lock()?),
+        Presence::Absent => None,
+    };
+    let config = Config::load(&folder.config())?;
+    if let Some(path) = &config.upstream_ca {
+        gateway::process::read_certificates(path).map_err(UpError::UpstreamCa)?;
+    }
+    let (socket, address) = bind(options.listen.or(config.listen).unwrap_or(LISTEN_DEFAULT))?;
+    folder.make()?;
+    let lock = match early {
+        Some(lock) => lock,
+        None => folder.lock()?,
+    };
+    let first_run = setup::ensure(&folder, &service::SystemClock)? == FirstRun::Yes;
+    let ready = Ready {
+        url: base_url(address),
+        data: folder.path().to_owned(),
+        pid: std::process::id(),
+        first_run,
+        program: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("tightlip")),
+    };
+    // What a server that was killed left behind.
+    remove(&folder.address());
+    let plan = supervisor::Plan {
+        gateway_socket: local_socket(&folder)?,
+        api_socket: socket,
+        url: ready.url.clone(),
+        config,
+        lock,
+        idle_exit: options.idle_exit,
+        folder: &folder,
+    };
+    let ended = supervisor::supervise(plan, || announce(&ready));
+    remove(&folder.socket());
+    ended
+}
+
+/// A bound socket that does not listen yet, and its address. The api listens on it once it has confined itself.
+fn bind(address: SocketAddr) -> Result<(OwnedFd, SocketAddr), UpError> {
+    let refused = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => UpError::PortInUse(address),
+        _ => UpError::Listen { address, source },
+    };
+    let bound = api::Bound::to(address).map_err(refused)?;
+    let address = bound.addr().map_err(refused)?;
+    Ok((bound.into(), address))
+}
+
+/// The gateway's socket, listening: it stays while the gateway is started again, so that people's tools wait instead of failing.
+fn local_socket(folder: &DataFolder) -> Result<Listener, UpError> {
+    let path = folder.socket();
+    remove(&path);
+    Listener::bind(&path).map_err(|source| SupervisorError::Link(source).into())
+}
+
+/// Removes a file that the lock's holder alone may have made. Whether it was there does not matter.
+fn remove(path: &Path) {
+    let _absent = std::fs::remove_file(path);
+}
+
+/// How the api is reached from this machine.
+fn base_url(address: SocketAddr) -> String {
+    let here = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    format!("http://{}", SocketAddr::new(here, address.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_on_every_address_is_reached_over_loopback() {
+        for (address, url) in [("0.0.0.0:1", "http://127.0.0.1:1"), ("[::]:2", "http://[::1]:2"), ("10.0.0.1:3", "http://10.0.0.1:3")] {
+            assert_eq!(base_url(address.parse().expect("an address")), url);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What each child is made of. The only place that gives the gateway its keys, and the api its lack of them.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use service::{Gate, SystemClock};
+use store::{Ledger, Mode, Store};
+use tokio::signal::unix::{SignalKind, signal};
+use vault::{OpenKeys, Sealer, SigningKey};
+use zeroize::Zeroizing;
+
+use crate::child::{Report, Start, Task};
+use crate::folder::DataFolder;
+use crate::setup::read;
+
+/// The gateway: the keys that open values, the store to read, its own database, the devboxes.
+///
+/// # Errors
+/// When it cannot serve.
+pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
+    let Start { task, link, socket, lock, leash } = start;
+    let Task::Gateway { data, resolve, upstream_ca, idle_exit_ms } = task else { bail!("this is another child's task") };
+    vault::seclude().context("failed to close the gateway's memory to others")?;
+    let folder = DataFolder::locate(Some(&data))?;
+    let root = rootkey::load(&folder.root_key())?;
+    let keys = OpenKeys::unwrap(&read(&folder.keyring())?, &root).context("failed to open the keyring")?;
+    drop(root);
+    let admin_key = vault::hash_token(std::str::from_utf8(&read(&folder.admin_key())?)?.trim_end());
+    let store = Store::open(&folder.store_db(), Mode::Reader).context("failed to open the store")?;
+    let ledger = Ledger::open(&folder.ledger()).context("failed to open the gateway's database")?;
+    let clock = Arc::new(SystemClock);
+    let gate = Gate::new(Arc::new(store), Arc::new(ledger), Arc::new(keys), admin_key, clock.clone());
+    let upstream_ca = upstream_ca.as_deref().map(gateway::process::read_certificates).transpose()?.unwrap_or_default();
+    let resolve = resolve.into_iter().map(|named| ((named.host, named.port), named.address)).collect();
+    let setup = gateway::process::Setup {
+        gate: Arc::new(gate),
+        net: gateway::NetConfig::new(resolve, upstream_ca),
+        socket: link::Listener::from_fd(socket),
+        link,
+        clock,
+        idle_exit: idle_exit_ms.map(Duration::from_millis),
+    };
+    let ended = gateway::process::run(setup, || leash.send(&Report::Ready, &[]))?;
+    drop(lock);
+    Ok(match ended {
+        gateway::process::Ended::Asked => ExitCode::SUCCESS,
+        gateway::process::Ended::Idle => ExitCode::from(gateway::process::EXIT_IDLE),
+    })
+}
+
+/// The api: public keys, the store to write, one socket to listen on, and nothing else.
+///
+/// # Errors
+/// When it cannot serve.
+pub fn api(start: Start) -> anyhow::Result<ExitCode> {
+    let Start { task, link, socket, lock, leash } = start;
+    let Task::Api { data, hosts } = task else { bail!("this is another child's task") };
+    let folder = DataFolder::locate(Some(&data))?;
+    let signing = SigningKey::from_bytes(&Zeroizing::new(read(&folder.signing_key())?)).context("failed to read the signing key")?;
+    let sealer =
+        Sealer::new(&read(&folder.manifest())?, &read(&folder.manifest_pin())?, signing).context("failed to check the manifest")?;
+    let setup = api::Setup {
+        bound: api::Bound::from_fd(socket),
+        store: folder.store_db(),
+        api_dir: folder.api(),
+        sealer: Arc::new(sealer),
+        clock: Arc::new(SystemClock),
+        hosts,
+        link,
+    };
+    let ready = |_address| {
+        // A supervisor that is gone takes this process with it.
+        let _gone = leash.send(&Report::Ready, &[]);
+    };
+    api::run(setup, ready, asked_to_end())?;
+    drop(lock);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Comes back when the supervisor asks this process to end.
+async fn asked_to_end() {
+    match signal(SignalKind::terminate()) {
+        Ok(mut asked) => {
+            asked.recv().await;
+        }
+        Err(error) => {
+            tracing::warn!("failed to wait for the signal to end; this process will end without finishing its requests: {error}");
+            std::future::pending().await
+        }
+    }
+}
