@@ -1,1 +1,28 @@
+//! The only code that can read a value.
+//!
+//! What lives here: the closed type of plaintext and every verb that needs its bytes (seal, open, arm, scrub, recognise, put on the client's wire), and the
+//! keys that these verbs use. What never does: a logger, async, SQL, a clock, and any public function that gives a value's bytes back.
+#![deny(unsafe_code)]
 
+pub mod arm;
+mod bound;
+mod envelope;
+pub mod keyring;
+pub mod locked;
+pub mod open;
+pub mod recognise;
+pub mod scrub;
+pub mod seal;
+pub mod token;
+pub mod value;
+pub mod wire;
+
+pub use arm::{ArmError, Found, arm};
+pub use keyring::{ApiVerifyKey, KeyringError, OpenKeys, RootKey, SigningKey};
+pub use locked::{LockError, Locked, seclude};
+pub use open::OpenError;
+pub use recognise::{fits_header, recognise, too_short};
+pub use scrub::{ScrubError, ScrubPair, ScrubPlan, Scrubber};
+pub use seal::{SealError, Sealer};
+pub use token::{RandomError, hash_token, make_key, make_token, random_u128, same};
+pub use value::{SecretValue, ValueError};
