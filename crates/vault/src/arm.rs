@@ -1,0 +1,155 @@
+//! Writing a value into a request's head: strip what carried the token, then set what the binding's form names.
+//!
+//! The value is consumed. What is written is a [`HeaderValue`] marked sensitive; its memory belongs to the `http` crate and is freed without being wiped,
+//! while every buffer made here is wiped.
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use zeroize::Zeroizing;
+
+use model::binding::Form;
+use model::token::Token;
+
+use crate::recognise::fits_header;
+use crate::value::SecretValue;
+
+/// Where the gateway found a token in a request's head.
+pub struct Found {
+    /// The header in which it stands.
+    pub header: HeaderName,
+    /// The token.
+    pub token: Token,
+}
+
+/// Why a value was not written. The headers are as they were.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ArmError {
+    /// The value cannot be written in this form: control characters (line breaks among them), or in a plain header anything but visible ASCII, or a colon in
+    /// the user's half of Basic.
+    #[error("the value cannot be written in this form")]
+    Unfit,
+    /// The header does not hold the token.
+    #[error("the token does not stand in this header")]
+    TokenAbsent,
+}
+
+/// Writes `value` into `headers` in place of `found`'s token.
+///
+/// `Auto` replaces the token wherever it stands in its header: after any scheme (`Bearer T`, `token T`), alone (`x-api-key: T`), or inside Basic (RFC 7617),
+/// which is decoded and encoded again. The other forms strip that header and set their own. Either way no other line of the header the token stood in, and
+/// of the header that is set, survives. Headers that did not carry the token are not touched.
+///
+/// # Errors
+/// [`ArmError`]; the headers are then untouched.
+pub fn arm(value: SecretValue, form: &Form, found: &Found, headers: &mut HeaderMap) -> Result<(), ArmError> {
+    let token = found.token.as_str().as_bytes();
+    if !headers.get_all(&found.header).iter().any(|line| carries(line.as_bytes(), token)) {
+        return Err(ArmError::TokenAbsent);
+    }
+    let (name, lines) = match form {
+        Form::Auto => (found.header.clone(), in_place(&value, token, headers.get_all(&found.header).iter())?),
+        Form::Bearer => (AUTHORIZATION, vec![plain_line(b"Bearer ", &value)?]),
+        Form::Basic { user } => (AUTHORIZATION, vec![basic_line(user, &value)?]),
+        Form::Header { name } => (HeaderName::from_bytes(name.as_bytes()).map_err(|_| ArmError::Unfit)?, vec![plain_line(b"", &value)?]),
+    };
+    headers.remove(&found.header);
+    headers.remove(&name);
+    for line in lines {
+        headers.append(&name, line);
+    }
+    Ok(())
+}
+
+/// The lines that carry the token, with the value in its place.
+fn in_place<'h>(value: &SecretValue, token: &[u8], lines: impl Iterator<Item = &'h HeaderValue>) -> Result<Vec<HeaderValue>, ArmError> {
+    let carriers = lines.filter(|line| carries(line.as_bytes(), token));
+    carriers.map(|line| armed_line(line.as_bytes(), token, value)).collect()
+}
+
+fn armed_line(line: &[u8], token: &[u8], value: &SecretValue) -> Result<HeaderValue, ArmError> {
+    let Some(credentials) = decode_basic(line).filter(|credentials| holds(credentials, token)) else {
+        return if fits_header(value) { to_line(&replaced(line, token, value.bytes())) } else { Err(ArmError::Unfit) };
+    };
+    let user_bytes = credentials.iter().position(|byte| *byte == b':').unwrap_or(0);
+    let is_user = holds(&credentials[..user_bytes], token);
+    if !fits_basic(value) || (is_user && value.bytes().contains(&b':')) {
+        return Err(ArmError::Unfit);
+    }
+    to_basic_line(&line[..SCHEME_BYTES], &replaced(&credentials, token, value.bytes()))
+}
+
+fn plain_line(scheme: &[u8], value: &SecretValue) -> Result<HeaderValue, ArmError> {
+    if !fits_header(value) {
+        return Err(ArmError::Unfit);
+    }
+    to_line(&Zeroizing::new([scheme, value.bytes()].concat()))
+}
+
+fn basic_line(user: &str, value: &SecretValue) -> Result<HeaderValue, ArmError> {
+    if !fits_basic(value) {
+        return Err(ArmError::Unfit);
+    }
+    to_basic_line(b"Basic", &Zeroizing::new([user.as_bytes(), b":", value.bytes()].concat()))
+}
+
+fn to_basic_line(scheme: &[u8], credentials: &[u8]) -> Result<HeaderValue, ArmError> {
+    let encoded = Zeroizing::new(STANDARD.encode(credentials));
+    to_line(&Zeroizing::new([scheme, b" ", encoded.as_bytes()].concat()))
+}
+
+fn to_line(bytes: &[u8]) -> Result<HeaderValue, ArmError> {
+    let mut line = HeaderValue::from_bytes(bytes).map_err(|_| ArmError::Unfit)?;
+    line.set_sensitive(true);
+    Ok(line)
+}
+
+fn carries(line: &[u8], token: &[u8]) -> bool {
+    holds(line, token) || decode_basic(line).is_some_and(|credentials| holds(&credentials, token))
+}
+
+/// What a Basic line holds (RFC 7617), if it is one. Missing padding is accepted, since clients leave it out.
+fn decode_basic(line: &[u8]) -> Option<Vec<u8>> {
+    let (scheme, rest) = line.split_at_checked(SCHEME_BYTES)?;
+    if !scheme.eq_ignore_ascii_case(b"basic") || rest.first() != Some(&b' ') {
+        return None;
+    }
+    LENIENT.decode(rest.trim_ascii()).ok()
+}
+
+/// Whether a value can stand inside Basic: UTF-8 text without control characters (RFC 7617 section 2).
+fn fits_basic(value: &SecretValue) -> bool {
+    !value.bytes().iter().any(u8::is_ascii_control)
+}
+
+fn holds(text: &[u8], token: &[u8]) -> bool {
+    text.windows(token.len()).any(|window| window == token)
+}
+
+/// `text` with each `token` replaced by `value`; what was written is not looked at again. The buffer never moves, so no copy stays behind.
+fn replaced(text: &[u8], token: &[u8], value: &[u8]) -> Zeroizing<Vec<u8>> {
+    let occurrences = text.len() / token.len();
+    let mut out = Zeroizing::new(Vec::with_capacity(text.len() + occurrences * value.len()));
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        if let Some(after_token) = rest.strip_prefix(token) {
+            out.extend_from_slice(value);
+            rest = after_token;
+        } else {
+            out.push(*first);
+            rest = after;
+        }
+    }
+    out
+}
+
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true),
+);
+const SCHEME_BYTES: usize = b"basic".len();
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! Scrubbing: no reply that goes to a devbox holds a value or one of its common encodings, wherever the reply is cut into chunks.
+//!
+//! A plan knows every form of every value ([`forms`]) in one automaton ([`automaton`]), behind a sieve that skips text in which nothing can begin
+//! ([`sieve`]). Every occurrence is found, overlapping ones too; those that overlap are replaced together, by the placeholder of the one that begins first
+//! (the longest, where several begin there). What does not belong to an occurrence passes byte for byte. What is held back is exactly the longest end of the text that could still become an occurrence, so a
+//! stream of events is not delayed unless an event ends in the beginning of a value.
+//!
+//! **What is wiped.** Forms, edges, heads and the sieve are wiped when the plan is dropped, held text when the scrubber is. Not wiped: the automaton's
+//! links and depths (they tell lengths, and where a value repeats itself, but no byte of it), and chunks, which belong to the caller. Nothing here is locked
+//! in memory.
+//!
+//! **Not promised**: an excerpt of a value, a value echoed piecemeal, encodings that are not listed in [`forms`], and encodings of encodings.
+
+mod automaton;
+mod forms;
+mod sieve;
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use model::limits::BROKERED_VALUE_BYTES_MIN;
+use model::token::Token;
+
+use crate::value::SecretValue;
+use automaton::{Automaton, Cursor, Region};
+
+/// A value and what stands for it.
+pub struct ScrubPair {
+    /// The value; wiped once the plan is made.
+    pub value: SecretValue,
+    /// The placeholder that the devbox holds for it.
+    pub placeholder: Token,
+    /// The user names with which its bindings write it into Basic credentials.
+    pub basic_users: Vec<String>,
+}
+
+/// What to look for, made once for all replies of one host to one devbox.
+pub struct ScrubPlan {
+    automaton: Automaton,
+    /// What replaces each form, by the form's number.
+    replacements: Vec<Vec<u8>>,
+}
+
+/// One stream of bytes on its way through a plan.
+pub struct Scrubber {
+    plan: Arc<ScrubPlan>,
+    /// Text whose fate is open, from `open` on; before it, text that was given out already and is not yet moved away.
+    text: Zeroizing<Vec<u8>>,
+    open: usize,
+    /// Up to where the text belongs to an occurrence whose placeholder was given out.
+    covered: usize,
+    cursor: Cursor,
+    regions: Vec<Region>,
+}
+
+/// Why a plan cannot be made; without one, nothing passes.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ScrubError {
+    /// A value is shorter than [`BROKERED_VALUE_BYTES_MIN`].
+    #[error("a value of less than {BROKERED_VALUE_BYTES_MIN} bytes cannot be told from other text")]
+    TooShort,
+    /// The values' forms take more than [`FORMS_BYTES_MAX`].
+    #[error("the values bound to one host are too large together to be scrubbed")]
+    TooLarge,
+}
+
+impl ScrubPlan {
+    /// A plan for all of these values. An empty list gives a plan that passes everything.
+    ///
+    /// # Errors
+    /// [`ScrubError`]
+    pub fn new(pairs: Vec<ScrubPair>) -> Result<Self, ScrubError> {
+        let mut forms = Vec::new();
+        for pair in pairs {
+            if pair.value.bytes().len() < BROKERED_VALUE_BYTES_MIN {
+                return Err(ScrubError::TooShort);
+            }
+            forms::add_forms(&mut forms, pair.value.bytes(), pair.placeholder.as_str(), &pair.basic_users);
+            if forms.iter().map(|form| form.bytes.len()).sum::<usize>() > FORMS_BYTES_MAX {
+                return Err(ScrubError::TooLarge);
+            }
+        }
+        forms.sort_by(|a, b| a.bytes.cmp(&b.bytes));
+        let automaton = Automaton::make(&forms);
+        Ok(Self { automaton, replacements: forms.into_iter().map(|form| form.replacement).collect() })
+    }
+
+    /// Whether there is nothing to look for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.replacements.is_empty()
+    }
+
+    /// Scrubs a text that is whole, as a header's value or a reason phrase; `None` when it holds nothing.
+    #[must_use]
+    pub fn scrub_all(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut regions = Vec::new();
+        self.automaton.scan(bytes, &mut Cursor::default(), &mut regions);
+        if regions.is_empty() {
+            return None;
+        }
+        let mut out = Vec::with_capacity(bytes.len());
+        let written = self.write(&mut out, bytes, &regions, 0);
+        out.extend_from_slice(&bytes[written..]);
+        Some(out)
+    }
+
+    /// Writes `text` from `from` up to the end of the last region, with the regions replaced, and gives that end. A region that begins before `from`, or
+    /// before the last one's end, belongs to what was replaced already and only lengthens it.
+    fn write(&self, out: &mut Vec<u8>, text: &[u8], regions: &[Region], from: usize) -> usize {
+        let mut written = from;
+        for region in regions {
+            if region.start >= written {
+                out.extend_from_slice(&text[written..region.start]);
+                out.extend_from_slice(&self.replacements[region.form as usize]);
+            }
+            written = written.max(region.end);
+        }
+        written
+    }
+}
+
+impl Scrubber {
+    /// A scrubber at the beginning of a stream.
+    #[must_use]
+    pub fn new(plan: Arc<ScrubPlan>) -> Self {
+        Self { plan, text: Zeroizing::default(), open: 0, covered: 0, cursor: Cursor::default(), regions: Vec::new() }
+    }
+
+    /// Takes the next bytes and gives those whose fate is decided, scrubbed; possibly none.
+    #[must_use]
+    pub fn feed(&mut self, chunk: &[u8]) -> Vec<u8> {
+        if self.plan.is_empty() {
+            return chunk.to_vec();
+        }
+        self.forget_given();
+        append(&mut self.text, chunk);
+        self.plan.automaton.scan(&self.text, &mut self.cursor, &mut self.regions);
+        let decided = self.plan.automaton.undecided_from(&self.text, &mut self.cursor);
+        self.give(decided)
+    }
+
+    /// Ends the stream and gives what was held back, scrubbed. The scrubber can then begin another stream.
+    #[must_use]
+    pub fn finish(&mut self) -> Vec<u8> {
+        let out = self.give(self.text.len());
+        let plan = Arc::clone(&self.plan);
+        *self = Self::new(plan);
+        out
+    }
+
+    /// Gives the text up to `decided`: no later occurrence begins before it. Of an occurrence that begins before it, the placeholder is given at once.
+    fn give(&mut self, decided: usize) -> Vec<u8> {
+        let count = self.regions.partition_point(|region| region.start < decided);
+        let mut out = Vec::with_capacity(decided - self.open);
+        let written = self.plan.write(&mut out, &self.text, &self.regions[..count], self.open.max(self.covered));
+        if written < decided {
+            out.extend_from_slice(&self.text[written..decided]);
+        }
+        self.regions.drain(..count);
+        self.covered = written;
+        self.open = decided;
+        out
+    }
+
+    /// Moves given text away, once it is at least half of all, so that moving stays cheaper than what was given.
+    fn forget_given(&mut self) {
+        let given = self.open;
+        if given * 2 < self.text.len() {
+            return;
+        }
+        let rest_bytes = self.text.len() - given;
+        self.text.copy_within(given.., 0);
+        self.text.truncate(rest_bytes);
+        self.open = 0;
+        self.covered = self.covered.saturating_sub(given);
+        self.cursor.at -= given;
+        for region in &mut self.regions {
+            region.start -= given;
+            region.end -= given;
+        }
+    }
+}
+
+/// Appends without leaving an unwiped copy behind, as growing in place would.
+fn append(text: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
+    let needed = text.len() + chunk.len();
+    if needed > text.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(text.capacity() * 2)));
+        larger.extend_from_slice(text);
+        *text = larger;
+    }
+    text.extend_from_slice(chunk);
+}
+
+/// All forms of one plan: room for any single value of the largest size, and for a hundred tokens of 4 KiB. The automaton takes ten times as much.
+pub const FORMS_BYTES_MAX: usize = 12 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

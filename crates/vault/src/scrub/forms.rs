@@ -1,0 +1,267 @@
+//! The forms in which a value is looked for, and what replaces each.
+//!
+//! Raw; base64 (RFC 4648, both alphabets) whole, with and without padding, and inside a longer text at each of three offsets, without the characters at the
+//! edges that neighbours share; hex in both cases; percent-encoded (RFC 3986) in full and as the common encoders do, in both cases, with `+` for a space
+//! where they write that; JSON- and HTML-escaped as the common encoders do; whole Basic credentials (RFC 7617). A value that is itself `user:password` is
+//! looked for in halves as well.
+//!
+//! A form is replaced by the placeholder in the same encoding, except base64 inside a longer text, where the placeholder's own text stands: the bytes around
+//! it would have to shift.
+
+use base64::Engine;
+use base64::engine::general_purpose::{GeneralPurpose, STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use zeroize::Zeroizing;
+
+use model::limits::BROKERED_VALUE_BYTES_MIN;
+
+/// One form and what replaces it.
+pub(super) struct ScrubForm {
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+    pub(super) replacement: Vec<u8>,
+}
+
+/// Adds all forms of one value, each once.
+pub(super) fn add_forms(forms: &mut Vec<ScrubForm>, value: &[u8], placeholder: &str, basic_users: &[String]) {
+    let mut of_value = Forms { list: forms, first: 0, placeholder: placeholder.as_bytes() };
+    of_value.first = of_value.list.len();
+    of_value.add_encodings(value);
+    for user in basic_users {
+        of_value.add_basic(user, value);
+    }
+    let halves = credential_halves(value).into_iter().flatten();
+    for half in halves.filter(|half| half.len() >= BROKERED_VALUE_BYTES_MIN) {
+        of_value.add_encodings(half);
+    }
+}
+
+/// The user and the password, where the value looks like credentials: visible ASCII without quotes, and a colon that does not belong to a URL or an object.
+fn credential_halves(value: &[u8]) -> Option<[&[u8]; 2]> {
+    let colon = value.iter().position(|byte| *byte == b':')?;
+    let (user, password) = (&value[..colon], &value[colon + 1..]);
+    let plain = value.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'{'));
+    (plain && !password.starts_with(b"//")).then_some([user, password])
+}
+
+struct Forms<'a> {
+    list: &'a mut Vec<ScrubForm>,
+    /// Where this value's forms begin.
+    first: usize,
+    placeholder: &'a [u8],
+}
+
+impl Forms<'_> {
+    fn add_encodings(&mut self, value: &[u8]) {
+        self.add(Zeroizing::new(value.to_vec()), self.placeholder.to_vec());
+        for (padded, unpadded) in [(STANDARD, STANDARD_NO_PAD), (URL_SAFE, URL_SAFE_NO_PAD)] {
+            self.add_encoded(value, |bytes| to_base64(&padded, bytes));
+            self.add_encoded(value, |bytes| to_base64(&unpadded, bytes));
+            for offset in 0..3 {
+                self.add(to_inner_base64(&unpadded, value, offset), self.placeholder.to_vec());
+            }
+        }
+        for digits in [LOWER, UPPER] {
+            self.add_encoded(value, |bytes| to_hex(bytes, digits));
+            self.add_encoded(value, |bytes| to_percent(bytes, None, digits));
+        }
+        if !value.iter().all(|byte| byte.is_ascii_alphanumeric()) {
+            self.add_escaped(value);
+        }
+    }
+
+    /// The encodings that leave letters and digits as they are.
+    fn add_escaped(&mut self, value: &[u8]) {
+        for kept in &PERCENT_KEPT {
+            for digits in [LOWER, UPPER] {
+                self.add_encoded(value, |bytes| to_percent(bytes, Some(kept), digits));
+            }
+        }
+        if value.iter().any(|byte| !byte.is_ascii_graphic() || br#""'&<>=+`\/"#.contains(byte)) {
+            for style in &JSON_STYLES {
+                self.add_encoded(value, |bytes| to_json(bytes, style));
+            }
+            for entities in HTML_ENTITIES {
+                self.add_encoded(value, |bytes| to_html(bytes, entities));
+            }
+        }
+    }
+
+    fn add_basic(&mut self, user: &str, value: &[u8]) {
+        let credentials = |password: &[u8]| Zeroizing::new([user.as_bytes(), b":", password].concat());
+        for engine in [STANDARD, STANDARD_NO_PAD] {
+            self.add_encoded(value, |bytes| to_base64(&engine, &credentials(bytes)));
+        }
+    }
+
+    fn add_encoded(&mut self, value: &[u8], encode: impl Fn(&[u8]) -> Zeroizing<Vec<u8>>) {
+        self.add(encode(value), encode(self.placeholder).to_vec());
+    }
+
+    fn add(&mut self, bytes: Zeroizing<Vec<u8>>, replacement: Vec<u8>) {
+        if self.list[self.first..].iter().all(|form| *form.bytes != *bytes) {
+            self.list.push(ScrubForm { bytes, replacement });
+        }
+    }
+}
+
+fn to_base64(engine: &GeneralPurpose, bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(engine.encode(bytes).into_bytes())
+}
+
+/// The characters that `value` alone decides when `offset` bytes of a group of three stand before it.
+fn to_inner_base64(unpadded: &GeneralPurpose, value: &[u8], offset: usize) -> Zeroizing<Vec<u8>> {
+    let group = Zeroizing::new([&[0; 3][..offset], value].concat());
+    let encoded = to_base64(unpadded, &group);
+    let first = (offset * 8).div_ceil(6);
+    Zeroizing::new(encoded[first..group.len() * 8 / 6].to_vec())
+}
+
+fn to_hex(bytes: &[u8], digits: &[u8; 16]) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(bytes.len() * 2));
+    bytes.iter().for_each(|byte| push_hex(&mut out, *byte, digits));
+    out
+}
+
+fn push_hex(out: &mut Vec<u8>, byte: u8, digits: &[u8; 16]) {
+    out.push(digits[usize::from(byte >> 4)]);
+    out.push(digits[usize::from(byte & 0xf)]);
+}
+
+/// `kept` of `None` encodes every byte.
+fn to_percent(bytes: &[u8], kept: Option<&PercentKept>, digits: &[u8; 16]) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(bytes.len() * 3));
+    for byte in bytes {
+        match kept {
+            Some(kept) if byte.is_ascii_alphanumeric() || kept.signs.contains(byte) => out.push(*byte),
+            Some(PercentKept { space: Some(sign), .. }) if *byte == b' ' => out.push(*sign),
+            Some(_) | None => {
+                out.push(b'%');
+                push_hex(&mut out, *byte, digits);
+            }
+        }
+    }
+    out
+}
+
+/// The inside of a JSON string (RFC 8259 section 7).
+fn to_json(bytes: &[u8], style: &JsonStyle) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(bytes.len() * 6));
+    let text = std::str::from_utf8(bytes).expect("values and placeholders are text");
+    for character in text.chars() {
+        let short = JSON_SHORT.iter().find(|(known, _)| *known == character);
+        let coded = style.coded.contains(character) || (!character.is_ascii() && style.beyond_ascii == BeyondAscii::Coded);
+        if style.backslashed.contains(character) {
+            out.extend_from_slice(&[b'\\', character as u8]);
+        } else if let Some((_, letter)) = short {
+            out.extend_from_slice(&[b'\\', *letter]);
+        } else if coded || character < ' ' {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                out.extend_from_slice(b"\\u");
+                unit.to_be_bytes().iter().for_each(|byte| push_hex(&mut out, *byte, style.digits));
+            }
+        } else {
+            out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+    out
+}
+
+fn to_html(bytes: &[u8], entities: &[(u8, &str)]) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(bytes.len() * HTML_ENTITY_BYTES_MAX));
+    for byte in bytes {
+        match entities.iter().find(|(known, _)| known == byte) {
+            Some((_, entity)) => out.extend_from_slice(entity.as_bytes()),
+            None => out.push(*byte),
+        }
+    }
+    out
+}
+
+/// What a percent-encoder leaves beside letters and digits.
+struct PercentKept {
+    signs: &'static [u8],
+    /// What it writes for a space, where that is not `%20`.
+    space: Option<u8>,
+}
+
+/// How an encoder writes JSON strings.
+struct JsonStyle {
+    /// Characters with a backslash before them.
+    backslashed: &'static str,
+    /// Characters written as `\u` and four digits, beside control characters.
+    coded: &'static str,
+    beyond_ascii: BeyondAscii,
+    digits: &'static [u8; 16],
+}
+
+#[derive(PartialEq, Eq)]
+enum BeyondAscii {
+    Kept,
+    Coded,
+}
+
+const LOWER: &[u8; 16] = b"0123456789abcdef";
+const UPPER: &[u8; 16] = b"0123456789ABCDEF";
+
+const PERCENT_KEPT: [PercentKept; 12] = [
+    // RFC 3986's unreserved characters: Python's quote(safe=""), curl, Rust.
+    PercentKept { signs: b"-._~", space: None },
+    // Go's and Python's encoders of queries.
+    PercentKept { signs: b"-._~", space: Some(b'+') },
+    // application/x-www-form-urlencoded of the URL standard; Java.
+    PercentKept { signs: b"-._*", space: Some(b'+') },
+    // PHP and Ruby.
+    PercentKept { signs: b"-._", space: Some(b'+') },
+    PercentKept { signs: b"-._", space: None },
+    // encodeURIComponent and encodeURI.
+    PercentKept { signs: b"-_.!~*'()", space: None },
+    PercentKept { signs: b"-_.!~*'();,/?:@&=+$#", space: None },
+    // Python's quote; Go's path segments.
+    PercentKept { signs: b"-._~/", space: None },
+    PercentKept { signs: b"-._~$&+=:@", space: None },
+    // The URL standard's queries and paths.
+    PercentKept { signs: b"!$%&'()*+,-./:;=?@[\\]^_`{|}~", space: None },
+    PercentKept { signs: b"!$%&'()*+,-./:;=@[\\]_|~", space: None },
+    PercentKept { signs: b"", space: None },
+];
+
+/// The escapes of one letter.
+const JSON_SHORT: [(char, u8); 5] = [('\u{8}', b'b'), ('\u{c}', b'f'), ('\n', b'n'), ('\r', b'r'), ('\t', b't')];
+
+const JSON_STYLES: [JsonStyle; 8] = [
+    // serde, JavaScript.
+    JsonStyle { backslashed: "\"\\", coded: "", beyond_ascii: BeyondAscii::Kept, digits: LOWER },
+    // Python, and the same with capitals (Jackson).
+    JsonStyle { backslashed: "\"\\", coded: "\x7f", beyond_ascii: BeyondAscii::Coded, digits: LOWER },
+    JsonStyle { backslashed: "\"\\", coded: "\x7f", beyond_ascii: BeyondAscii::Coded, digits: UPPER },
+    // PHP, with and without its flag for Unicode.
+    JsonStyle { backslashed: "\"\\/", coded: "", beyond_ascii: BeyondAscii::Coded, digits: LOWER },
+    JsonStyle { backslashed: "\"\\/", coded: "", beyond_ascii: BeyondAscii::Kept, digits: LOWER },
+    // Go, Rails.
+    JsonStyle { backslashed: "\"\\", coded: "<>&\u{2028}\u{2029}", beyond_ascii: BeyondAscii::Kept, digits: LOWER },
+    // Gson.
+    JsonStyle { backslashed: "\"\\", coded: "<>&='\u{2028}\u{2029}", beyond_ascii: BeyondAscii::Kept, digits: LOWER },
+    // .NET.
+    JsonStyle { backslashed: "\\", coded: "\"'<>&+`\x7f", beyond_ascii: BeyondAscii::Coded, digits: UPPER },
+];
+
+const HTML_ENTITY_BYTES_MAX: usize = 6;
+const HTML_ENTITIES: [&[(u8, &str)]; 8] = [
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;")],
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;")],
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;"), (b'\'', "&#39;")],
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;"), (b'\'', "&#039;")],
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;"), (b'\'', "&#x27;")],
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;"), (b'\'', "&apos;")],
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&#34;"), (b'\'', "&#39;")],
+    // Mustache and its kin.
+    &[
+        (b'&', "&amp;"),
+        (b'<', "&lt;"),
+        (b'>', "&gt;"),
+        (b'"', "&quot;"),
+        (b'\'', "&#39;"),
+        (b'/', "&#x2F;"),
+        (b'`', "&#x60;"),
+        (b'=', "&#x3D;"),
+    ],
+];
