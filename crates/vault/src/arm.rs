@@ -110,13 +110,14 @@ fn carries(line: &[u8], token: &[u8]) -> bool {
     holds(line, token) || decode_basic(line).is_some_and(|credentials| holds(&credentials, token))
 }
 
-/// What a Basic line holds (RFC 7617), if it is one. Missing padding is accepted, since clients leave it out.
+/// What a Basic line holds (RFC 7617), if it is one. Missing padding and the URL alphabet are accepted, since clients write them.
 fn decode_basic(line: &[u8]) -> Option<Vec<u8>> {
     let (scheme, rest) = line.split_at_checked(SCHEME_BYTES)?;
-    if !scheme.eq_ignore_ascii_case(b"basic") || rest.first() != Some(&b' ') {
+    if !scheme.eq_ignore_ascii_case(b"basic") || !rest.first().is_some_and(u8::is_ascii_whitespace) {
         return None;
     }
-    LENIENT.decode(rest.trim_ascii()).ok()
+    let encoded = rest.trim_ascii();
+    LENIENT.decode(encoded).or_else(|_| LENIENT_URL.decode(encoded)).ok()
 }
 
 /// Whether a value can stand inside Basic: UTF-8 text without control characters (RFC 7617 section 2).
@@ -145,10 +146,10 @@ fn replaced(text: &[u8], token: &[u8], value: &[u8]) -> Zeroizing<Vec<u8>> {
     out
 }
 
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true),
-);
+const LENIENCE: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true);
+const LENIENT: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENCE);
+const LENIENT_URL: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENCE);
 const SCHEME_BYTES: usize = b"basic".len();
 
 #[cfg(test)]

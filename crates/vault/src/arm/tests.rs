@@ -140,11 +140,19 @@ fn auto_replaces_the_token_where_it_stands() {
 fn auto_looks_inside_basic_whatever_its_case_and_padding() {
     for (model, scheme) in [("x-access-token:T", "Basic"), ("T:", "basic"), ("T:x-oauth-basic", "BASIC"), (":T", "Basic"), ("T", "Basic")] {
         let line = format!("{scheme} {}", b64(&model.replace('T', TOKEN)));
-        for line in [line.clone(), line.trim_end_matches('=').to_owned(), line.replacen(' ', "  ", 1)] {
+        for line in [line.clone(), line.trim_end_matches('=').to_owned(), line.replacen(' ', "  ", 1), line.replacen(' ', "\t", 1)] {
             let outcome = armed(&Form::Auto, "authorization", &line, VALUE, "authorization");
             assert_eq!(outcome, Ok(vec![format!("{scheme} {}", b64(&model.replace('T', VALUE)))]), "{line}");
         }
     }
+}
+
+#[test]
+fn basic_in_the_url_alphabet_is_read_and_written_in_the_standard_one() {
+    let line = b64(&format!("ÿÿ>:{TOKEN}")).replace('+', "-").replace('/', "_");
+    assert!(line.contains(['-', '_']));
+    let outcome = armed(&Form::Auto, "authorization", &format!("Basic {line}"), VALUE, "authorization");
+    assert_eq!(outcome, Ok(vec![format!("Basic {}", b64(&format!("ÿÿ>:{VALUE}")))]));
 }
 
 #[test]
