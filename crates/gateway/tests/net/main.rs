@@ -1,0 +1,15 @@
+//! The network part over real sockets: a devbox's clients on one side, TLS upstreams on the other, the real service between, all on loopback.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod addresses;
+mod bytes;
+mod client;
+mod refused;
+mod replies;
+mod revoked;
+mod road;
+mod upstream;
+mod world;
+
+#[path = "../../../service/tests/fixture/installation.rs"]
+mod installation;

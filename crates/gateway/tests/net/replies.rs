@@ -1,0 +1,161 @@
+//! What comes back: no byte of a value, wherever an upstream puts it.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+use crate::client::Reply;
+use crate::upstream::{Step, always, plain, say};
+use crate::world::{API, Plan, VALUE, World};
+
+/// Whether a token stands in a text, raw or encoded as the value was.
+fn holds_in_some_form(text: &str, token: &str) -> bool {
+    let inner = text.trim_matches(['<', '>']);
+    text.contains(token) || STANDARD.decode(inner).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(token))
+}
+
+/// The reply to a request that carries no token: a value that another request brought there is scrubbed all the same.
+async fn reply_to(steps: Vec<Step>) -> (World, Reply) {
+    let world = Plan::default().bound("KEY", VALUE, API).upstream(API, always(steps)).start().await;
+    let reply = world.get(API, "/", "").await;
+    let everything = [reply.head.as_bytes(), &reply.body].concat();
+    assert!(!everything.windows(8).any(|window| VALUE.as_bytes().windows(8).any(|part| part == window)), "{reply:?}");
+    (world, reply)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_in_the_head_is_replaced() {
+    let (world, reply) = reply_to(vec![say(format!(
+        "HTTP/1.1 200 Hello {VALUE}\r\nx-echo: a {VALUE} b\r\nset-cookie: k={VALUE}; Path=/\r\nset-cookie: l=m\r\n\
+         location: https://x.example/?k={}\r\ncontent-length: 2\r\n\r\nok",
+        VALUE.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")
+    ))])
+    .await;
+    let token = world.token("KEY");
+    assert!(reply.head.starts_with(&format!("HTTP/1.1 200 Hello {token}\r\n")), "{}", reply.head);
+    for wanted in [format!("x-echo: a {token} b\r\n"), format!("set-cookie: k={token}; Path=/\r\n"), "set-cookie: l=m\r\n".to_owned()] {
+        assert!(reply.head.contains(&wanted), "{}", reply.head);
+    }
+    assert_eq!(reply.header("location"), Some(format!("https://x.example/?k={token}").as_str()));
+    assert_eq!(reply.text(), "ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_as_a_headers_name_takes_the_header_with_it() {
+    let value = "lowercase-value-that-is-a-header-name";
+    let world = Plan::default()
+        .bound("KEY", value, API)
+        .upstream(API, always(vec![say(format!("HTTP/1.1 200 OK\r\n{value}: 1\r\ncontent-length: 2\r\n\r\nok"))]))
+        .start()
+        .await;
+    let reply = world.get(API, "/", "").await;
+    assert!(!reply.head.contains(value), "{}", reply.head);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_in_the_body_is_replaced_wherever_it_is_cut() {
+    let body = format!("before {VALUE} after");
+    for cut in 0..body.len() {
+        if cut % 7 != 0 {
+            continue;
+        }
+        let chunk = |text: &str| say(format!("{:x}\r\n{text}\r\n", text.len()));
+        let mut steps = vec![say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")];
+        steps.extend([&body[..cut], &body[cut..]].into_iter().filter(|part| !part.is_empty()).map(chunk));
+        steps.push(say("0\r\n\r\n"));
+        let (world, reply) = reply_to(steps).await;
+        assert_eq!(reply.text(), format!("before {} after", world.token("KEY")), "cut at {cut}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn encodings_of_a_value_are_replaced() {
+    let hex: String = VALUE.bytes().map(|byte| format!("{byte:02X}")).collect();
+    let percent: String = VALUE.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    for encoded in
+        [STANDARD.encode(VALUE), STANDARD.encode(format!("x{VALUE}")), URL_SAFE_NO_PAD.encode(format!("xy{VALUE}")), hex, percent]
+    {
+        let (world, reply) = reply_to(vec![plain(&format!("<{encoded}>"))]).await;
+        assert!(!reply.text().contains(&encoded[4..24]), "{encoded}");
+        assert!(holds_in_some_form(&reply.text(), &world.token("KEY")), "{}", reply.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_ends_with_the_connection_is_scrubbed_to_its_end() {
+    let (world, reply) = reply_to(vec![say(format!("HTTP/1.1 200 OK\r\n\r\nlast words: {VALUE}")), Step::Close]).await;
+    assert_eq!(reply.text(), format!("last words: {}", world.token("KEY")));
+    let (_, reply) = reply_to(vec![say(format!("HTTP/1.1 200 OK\r\n\r\nhalf: {}", &VALUE[..7])), Step::Close]).await;
+    assert_eq!(reply.text(), format!("half: {}", &VALUE[..7]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trailers_and_interim_replies_do_not_come_through() {
+    let (_, reply) = reply_to(vec![
+        say(format!("HTTP/1.1 103 Early Hints\r\nlink: <{VALUE}>\r\n\r\nHTTP/1.1 100 {VALUE}\r\n\r\n")),
+        say("HTTP/1.1 200 OK\r\ntrailer: x-t\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n"),
+        say(format!("0\r\nx-t: {VALUE}\r\n\r\n")),
+    ])
+    .await;
+    assert_eq!((reply.status, reply.text().as_str(), reply.header("trailer")), (200, "ok", None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_cannot_be_read_is_withheld() {
+    for head in [
+        "content-encoding: gzip\r\ncontent-length: 3\r\n",
+        "content-encoding: identity, br\r\ncontent-length: 3\r\n",
+        "connection: content-encoding\r\ncontent-encoding: deflate\r\ncontent-length: 3\r\n",
+        "content-encoding: zstd\r\ncontent-length: 3\r\n",
+    ] {
+        let (_, reply) = reply_to(vec![say(format!("HTTP/1.1 200 OK\r\n{head}\r\nabc")), Step::Close]).await;
+        assert_eq!(reply.refusal().as_deref(), Some("reply_unreadable"), "{head}");
+    }
+    let coded = vec![say("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"), Step::Close];
+    let (_, reply) = reply_to(coded).await;
+    assert!(reply.refusal().is_some(), "{reply:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_does_not_speak_as_the_gateway_nor_lead_around_it() {
+    let (_, reply) = reply_to(vec![say(
+        "HTTP/1.1 401 Unauthorized\r\nx-tightlip-refusal: token_ended\r\nalt-svc: h3=\":443\"\r\naccept-ranges: bytes\r\n\
+         www-authenticate: Basic\r\nconnection: x-hop\r\nx-hop: 1\r\nkeep-alive: timeout=5\r\ncontent-length: 2\r\n\r\nno",
+    )])
+    .await;
+    assert_eq!((reply.status, reply.refusal(), reply.header("www-authenticate")), (401, None, Some("Basic")));
+    for unwanted in ["alt-svc", "accept-ranges", "x-hop", "keep-alive"] {
+        assert_eq!(reply.header(unwanted), None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_protocol_is_refused() {
+    let (_, reply) = reply_to(vec![say("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"), say(VALUE)]).await;
+    assert!(reply.refusal().is_some(), "{reply:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_breaks_off_is_not_passed_as_whole() {
+    let (_, reply) = reply_to(vec![say("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf"), Step::Close]).await;
+    assert!(!reply.is_whole);
+    let (_, reply) = reply_to(vec![say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n"), Step::Close]).await;
+    assert!(!reply.is_whole);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_come_through_as_they_are_sent() {
+    let told = std::sync::Arc::new(tokio::sync::Notify::new());
+    let steps = vec![
+        say("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"),
+        say("data: one\n\n"),
+        Step::Wait(std::sync::Arc::clone(&told)),
+        say(format!("data: {VALUE}\n\n")),
+        Step::Close,
+    ];
+    let world = Plan::default().bound("KEY", VALUE, API).upstream(API, always(steps)).start().await;
+    let mut connection = world.connect(API).await;
+    connection.send(format!("GET / HTTP/1.1\r\nhost: {API}\r\n\r\n")).await;
+    connection.read_until(b"data: one\n\n").await;
+    told.notify_one();
+    connection.read_until(format!("data: {}\n\n", world.token("KEY")).as_bytes()).await;
+}

@@ -1,0 +1,191 @@
+//! Upstreams that say exactly the bytes they are told to, and remember every byte they were sent.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// An authority of upstreams.
+pub struct Trust {
+    issuer: Issuer<'static, KeyPair>,
+    pub certificate: CertificateDer<'static>,
+}
+
+/// One thing that an upstream does in answer to a request.
+#[derive(Clone)]
+pub enum Step {
+    /// Write these bytes and flush them.
+    Say(Vec<u8>),
+    /// Wait until told.
+    Wait(Arc<Notify>),
+    /// Close the connection.
+    Close,
+}
+
+/// What an upstream answers to a request, given as it was received.
+pub type Script = Arc<dyn Fn(&str) -> Vec<Step> + Send + Sync>;
+
+/// What an upstream has seen.
+#[derive(Default)]
+pub struct Seen {
+    pub connections: usize,
+    pub requests: Vec<String>,
+}
+
+pub struct Upstream {
+    pub address: SocketAddr,
+    pub seen: Arc<Mutex<Seen>>,
+}
+
+impl Trust {
+    pub fn make() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        Self { issuer: Issuer::new(params, key), certificate }
+    }
+
+    /// An upstream with a certificate for `host`, that negotiates `protocol` where it is asked to.
+    pub async fn upstream(&self, host: &str, protocol: &str, script: Script) -> Upstream {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec![host.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(config)), script, Arc::clone(&seen)));
+        Upstream { address, seen }
+    }
+}
+
+impl Upstream {
+    pub fn requests(&self) -> Vec<String> {
+        self.seen.lock().unwrap().requests.clone()
+    }
+
+    pub fn connections(&self) -> usize {
+        self.seen.lock().unwrap().connections
+    }
+}
+
+async fn accept(listener: TcpListener, acceptor: TlsAcceptor, script: Script, seen: Arc<Mutex<Seen>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        seen.lock().unwrap().connections += 1;
+        let (acceptor, script, seen) = (acceptor.clone(), Arc::clone(&script), Arc::clone(&seen));
+        tokio::spawn(async move {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                converse(stream, script, seen).await;
+            }
+        });
+    }
+}
+
+async fn converse(mut stream: TlsStream<TcpStream>, script: Script, seen: Arc<Mutex<Seen>>) {
+    let mut unread = Vec::new();
+    while let Some(request) = read_request(&mut stream, &mut unread).await {
+        seen.lock().unwrap().requests.push(request.clone());
+        for step in script(&request) {
+            match step {
+                Step::Say(bytes) => {
+                    if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {
+                        return;
+                    }
+                }
+                Step::Wait(told) => told.notified().await,
+                Step::Close => {
+                    let _ = stream.shutdown().await;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// One request with its body as framed. Strict on purpose: what it would read in two ways fails the test.
+async fn read_request(stream: &mut TlsStream<TcpStream>, unread: &mut Vec<u8>) -> Option<String> {
+    let head_end = loop {
+        if let Some(at) = find(unread, b"\r\n\r\n") {
+            break at + 4;
+        }
+        more(stream, unread).await?;
+    };
+    let head = String::from_utf8(unread.drain(..head_end).collect()).unwrap();
+    let lower = head.to_ascii_lowercase();
+    let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")).map(|text| text.parse::<usize>().unwrap());
+    let chunked = lower.contains("transfer-encoding: chunked");
+    assert!(!(chunked && length.is_some()), "two framings reached the upstream:\n{head}");
+    let mut body = Vec::new();
+    if chunked {
+        loop {
+            let line_end = loop {
+                if let Some(at) = find(unread, b"\r\n") {
+                    break at;
+                }
+                more(stream, unread).await?;
+            };
+            let line: Vec<u8> = unread.drain(..line_end + 2).collect();
+            let size = usize::from_str_radix(std::str::from_utf8(&line[..line_end]).unwrap(), 16).unwrap();
+            while unread.len() < size + 2 {
+                more(stream, unread).await?;
+            }
+            body.extend(unread.drain(..size));
+            unread.drain(..2);
+            if size == 0 {
+                break;
+            }
+        }
+    }
+    while body.len() < length.unwrap_or(0) {
+        if unread.is_empty() {
+            more(stream, unread).await?;
+        }
+        let take = (length.unwrap_or(0) - body.len()).min(unread.len());
+        body.extend(unread.drain(..take));
+    }
+    Some(head + &String::from_utf8_lossy(&body))
+}
+
+async fn more(stream: &mut TlsStream<TcpStream>, unread: &mut Vec<u8>) -> Option<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    let length = stream.read(&mut buffer).await.ok().filter(|length| *length > 0)?;
+    unread.extend_from_slice(&buffer[..length]);
+    Some(())
+}
+
+pub fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len()).position(|window| window == wanted)
+}
+
+/// A whole reply with a body of known length.
+pub fn plain(body: &str) -> Step {
+    Step::Say(format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes())
+}
+
+/// Answers every request with the same steps.
+pub fn always(steps: Vec<Step>) -> Script {
+    Arc::new(move |_| steps.clone())
+}
+
+/// Answers with the request itself as the body.
+pub fn echo() -> Script {
+    Arc::new(|request| vec![plain(request)])
+}
+
+pub fn say(bytes: impl AsRef<[u8]>) -> Step {
+    Step::Say(bytes.as_ref().to_vec())
+}

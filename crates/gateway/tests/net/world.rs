@@ -1,0 +1,170 @@
+//! One devbox, its upstreams, and the real service between.
+//!
+//! In a devbox every address leads to its listeners. Here they listen on some of the loopback network's addresses, and names stand for exactly those.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway::{Attached, Authority, Net, NetConfig, Synthetic};
+use model::{Binding, Host};
+use service::DevboxCard;
+
+use crate::installation::{Installation, START, secret_name, value};
+use crate::upstream::{Script, Trust, Upstream};
+
+pub struct World {
+    pub house: Installation,
+    pub net: Arc<Net>,
+    pub card: DevboxCard,
+    pub ca_pem: String,
+    pub dns: SocketAddr,
+    pub listeners: HashMap<(IpAddr, u16), SocketAddr>,
+    pub upstreams: HashMap<String, Upstream>,
+    pub attached: Option<Attached>,
+}
+
+/// What a world is made of.
+#[derive(Default)]
+pub struct Plan {
+    upstreams: Vec<(String, u16, String, Script)>,
+    strangers: Vec<(String, Script)>,
+    named: Vec<(String, SocketAddr)>,
+    secrets: Vec<(String, String, Vec<Binding>)>,
+    allow: Vec<String>,
+}
+
+/// A value of no known kind.
+pub const VALUE: &str = "Zq7-a+value/that_is.a=secret~0123456789";
+pub const API: &str = "api.example.com";
+pub const OTHER: &str = "other.example.com";
+
+impl Plan {
+    /// A host whose upstream speaks by this script.
+    pub fn upstream(self, host: &str, script: Script) -> Self {
+        self.upstream_on(host, 443, "http/1.1", script)
+    }
+
+    pub fn upstream_on(mut self, host: &str, port: u16, protocol: &str, script: Script) -> Self {
+        self.upstreams.push((host.to_owned(), port, protocol.to_owned(), script));
+        self
+    }
+
+    /// A host whose upstream has a certificate of an authority that nobody trusts.
+    pub fn stranger(mut self, host: &str, script: Script) -> Self {
+        self.strangers.push((host.to_owned(), script));
+        self
+    }
+
+    /// A host that the operator has put at an address.
+    pub fn at(mut self, host: &str, address: SocketAddr) -> Self {
+        self.named.push((host.to_owned(), address));
+        self
+    }
+
+    /// A secret bound to a host, in place of its token.
+    pub fn bound(self, name: &str, value: &str, host: &str) -> Self {
+        self.secret(name, value, vec![binding(host)])
+    }
+
+    pub fn secret(mut self, name: &str, value: &str, bindings: Vec<Binding>) -> Self {
+        self.secrets.push((name.to_owned(), value.to_owned(), bindings));
+        self
+    }
+
+    pub fn allow(mut self, pattern: &str) -> Self {
+        self.allow.push(pattern.to_owned());
+        self
+    }
+
+    pub async fn start(self) -> World {
+        let trust = Trust::make();
+        let (mut upstreams, mut resolve) = (HashMap::new(), HashMap::new());
+        for (host, port, protocol, script) in self.upstreams {
+            let upstream = trust.upstream(&host, &protocol, script).await;
+            resolve.insert((host.parse::<Host>().unwrap(), port), upstream.address);
+            upstreams.insert(host, upstream);
+        }
+        for (host, script) in self.strangers {
+            let upstream = Trust::make().upstream(&host, "http/1.1", script).await;
+            resolve.insert((host.parse().unwrap(), 443), upstream.address);
+            upstreams.insert(host, upstream);
+        }
+        for (host, address) in self.named {
+            resolve.insert((host.parse().unwrap(), 443), address);
+        }
+        let house = Installation::make();
+        for (name, value, bindings) in &self.secrets {
+            house.store(name, value);
+            for binding in bindings {
+                house.gate.bind(&house.admin_key, &house.caller(), &secret_name(name), binding.clone()).unwrap();
+            }
+        }
+        let names: Vec<&str> = self.secrets.iter().map(|(name, ..)| name.as_str()).collect();
+        let allow: Vec<&str> = self.allow.iter().map(String::as_str).collect();
+        let card = house.open(Some(&names), &allow).unwrap().card;
+        let mut config = NetConfig::new(resolve, vec![trust.certificate.clone()]);
+        config.synthetic = Synthetic { v4: Ipv4Addr::new(127, 77, 0, 0), ..Synthetic::default() };
+        config.timeouts.connect = Duration::from_secs(10);
+        config.timeouts.head = Duration::from_secs(3);
+        let net = Net::new(config, Arc::clone(&house.gate)).unwrap();
+        attach(house, net, card, upstreams)
+    }
+}
+
+fn attach(house: Installation, net: Arc<Net>, card: DevboxCard, upstreams: HashMap<String, Upstream>) -> World {
+    let authority = Authority::make(&card.devbox, START).unwrap();
+    let ca_pem = authority.pem().to_owned();
+    let (mut tcp, mut listeners) = (Vec::new(), HashMap::new());
+    for number in 0..NAMES {
+        let address = Ipv4Addr::new(127, 77, 1, number);
+        for port in [443, 80, 8443] {
+            let listener = TcpListener::bind((address, 0)).unwrap();
+            listeners.insert((IpAddr::V4(address), port), listener.local_addr().unwrap());
+            tcp.push((port, listener));
+        }
+    }
+    let dns = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let dns_address = dns.local_addr().unwrap();
+    let attached = net.attach(card.clone(), authority, tcp, vec![dns]).unwrap();
+    World { house, net, card, ca_pem, dns: dns_address, listeners, upstreams, attached: Some(attached) }
+}
+
+impl World {
+    /// The placeholder of a secret.
+    pub fn token(&self, name: &str) -> String {
+        self.card.grants.iter().find(|held| held.name.as_str() == name).unwrap().token.as_str().to_owned()
+    }
+
+    /// The placeholder of a secret as a bearer's header line.
+    pub fn bearer(&self, name: &str) -> String {
+        format!("authorization: Bearer {}\r\n", self.token(name))
+    }
+
+    pub fn received(&self, host: &str) -> Vec<String> {
+        self.upstreams[host].requests()
+    }
+
+    /// The refusals that the gateway has written down.
+    pub fn recorded_refusals(&self) -> Vec<model::Refusal> {
+        self.house.gate.flush().unwrap();
+        let query = store::EventQuery { account: self.house.owner.id.clone(), name: None, after: 0, limit: 1000 };
+        self.house.ledger.events(&query).unwrap().into_iter().filter_map(|chained| chained.event.refusal).collect()
+    }
+
+    pub fn update(&self, name: &str, new: &str) {
+        self.house.house.secrets().update(&self.house.caller(), &secret_name(name), value(new)).unwrap();
+    }
+
+    pub fn delete(&self, name: &str) {
+        self.house.house.secrets().delete(&self.house.caller(), &secret_name(name)).unwrap();
+    }
+}
+
+pub fn binding(host: &str) -> Binding {
+    Binding::to_host(host.parse().unwrap())
+}
+
+/// Names that a test may look up; the address after them stands for none.
+const NAMES: u8 = 6;
