@@ -25,7 +25,7 @@ pub(crate) fn serve(link: &Packets, gate: &Gate, activity: &Activity) {
             Err(PacketError::Closed) => return,
             Err(PacketError::Io(error)) => {
                 tracing::warn!(%error, "failed to read the api's question");
-                std::thread::sleep(WAIT);
+                std::thread::park_timeout(WAIT);
                 continue;
             }
         };

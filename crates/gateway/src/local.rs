@@ -54,7 +54,7 @@ struct Tenant {
 
 enum Stage {
     /// Opened; its listeners are not here yet.
-    Opened { card: DevboxCard, authority: Authority },
+    Opened { card: DevboxCard, authority: Box<Authority> },
     /// Served.
     Attached { _network: Attached },
     /// Its listeners could not be used, or it is ending.
@@ -81,7 +81,7 @@ impl Local {
                 Ok(peer) => self.admit(peer),
                 Err(error) => {
                     tracing::warn!(%error, "failed to accept a tool's connection");
-                    std::thread::sleep(ACCEPT_PAUSE);
+                    std::thread::park_timeout(ACCEPT_PAUSE);
                 }
             }
         }
@@ -188,7 +188,7 @@ impl Session {
         let ca = NewCa { devbox: devbox.clone(), pem: authority.pem().to_owned(), key: authority.key_der() };
         let opened = local.gate.open(&caller, secrets, allow, ca)?;
         tracing::info!(%devbox, secrets = opened.card.grants.len(), "devbox opened");
-        let stage = Stage::Opened { card: opened.card, authority };
+        let stage = Stage::Opened { card: opened.card, authority: Box::new(authority) };
         self.tenant = Some(Tenant { local: Arc::clone(local), devbox, stage });
         Ok(opened.opened)
     }
@@ -201,7 +201,7 @@ impl Session {
             self.tenant = None;
             return Err(Refused::ATTACHED);
         };
-        tenant.stage = self.local.serve_devbox(card, authority, sockets)?;
+        tenant.stage = self.local.serve_devbox(card, *authority, sockets)?;
         Ok(Reply::Done)
     }
 

@@ -6,6 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use link::{Listener, PacketError, Packets};
@@ -96,16 +97,20 @@ pub fn run(setup: Setup, ready: impl FnOnce() -> Result<(), PacketError>) -> Res
         let (gate, activity) = (Arc::clone(&gate), Arc::clone(&activity));
         move || crate::front::serve(&link, &gate, &activity)
     })?;
+    // Both are dropped when the gateway ends, and whoever waits at the other end knows.
+    let (_serving, ended) = mpsc::channel();
     on_thread("flush", {
         let (gate, activity) = (Arc::clone(&gate), Arc::clone(&activity));
-        move || flush(&gate, &activity)
+        move || flush(&gate, &activity, &ended)
     })?;
+    let (_serving, ended) = mpsc::channel::<()>();
     if local.lost_count() > 0 {
         tracing::info!(devboxes = local.lost_count(), "devboxes of an earlier gateway may be taken up again");
         let local = Arc::clone(&local);
         on_thread("lost", move || {
-            std::thread::sleep(RESUME_WAIT);
-            local.close_lost();
+            if ended.recv_timeout(RESUME_WAIT) == Err(RecvTimeoutError::Timeout) {
+                local.close_lost();
+            }
         })?;
     }
     on_thread("local", {
@@ -135,11 +140,10 @@ async fn unused(activity: &Activity, limit: Option<Duration>) {
     }
 }
 
-/// Writes counted events, and notices that the api has written: somebody uses the server then.
-fn flush(gate: &Gate, activity: &Activity) -> ! {
+/// Writes counted events until the gateway ends, and notices that the api has written: somebody uses the server then.
+fn flush(gate: &Gate, activity: &Activity, ended: &Receiver<()>) {
     let (mut version, mut failing) = (gate.data_version().ok(), false);
-    loop {
-        std::thread::sleep(FLUSH_TICK);
+    while ended.recv_timeout(FLUSH_TICK) == Err(RecvTimeoutError::Timeout) {
         let written = gate.flush();
         if written.is_err() != failing {
             failing = !failing;
@@ -156,8 +160,24 @@ fn flush(gate: &Gate, activity: &Activity) -> ! {
     }
 }
 
-fn on_thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<()> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
+/// Works on a thread that the gateway cannot be without.
+fn on_thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let vital = move || {
+        let _vital = Vital;
+        work();
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(vital).map(drop)
+}
+
+/// Ends the process when its thread panics: a whole new gateway is better than one that records or answers nothing.
+struct Vital;
+
+impl Drop for Vital {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::exit(EXIT_PANIC);
+        }
+    }
 }
 
 /// The certificates in the PEM file at `path`.
@@ -172,6 +192,8 @@ pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Ce
 
 /// The exit code by which an idle gateway tells the supervisor to stop everything.
 pub const EXIT_IDLE: u8 = 75;
+/// A thread panicked; its words stand on standard error. The supervisor starts the gateway again.
+const EXIT_PANIC: i32 = 101;
 const FLUSH_TICK: Duration = Duration::from_millis(100);
 /// How often an idle server looks whether it is still idle.
 const IDLE_LOOK: Duration = Duration::from_secs(1);

@@ -63,7 +63,7 @@ pub fn start_detached(folder: &DataFolder) -> Result<(), DetachedError> {
             // The other one may be starting, or just stopping: it is there when it has written its address.
             Word::Locked if serves(folder) => return Ok(()),
             Word::Locked if Instant::now() >= limit => return Err(DetachedError::Silent(folder.up_log().display().to_string())),
-            Word::Locked => std::thread::sleep(LOOK),
+            Word::Locked => std::thread::park_timeout(LOOK),
         }
     }
 }

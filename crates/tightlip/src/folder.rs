@@ -146,7 +146,7 @@ impl DataFolder {
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_WAIT => std::thread::sleep(LOCK_LOOK),
+                Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_WAIT => std::thread::park_timeout(LOCK_LOOK),
                 Err(TryLockError::WouldBlock) => return Err(FolderError::Locked { path: self.0.clone(), pid: pid_in(&mut file) }),
                 Err(TryLockError::Error(error)) => return Err(failed("lock", &path)(error)),
             }

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Some("__api") => child::main(child::Role::Api),
         Some("__gateway") => child::main(child::Role::Gateway),
         Some(detached::SUBCOMMAND) => detached::main(),
+        Some("__probe") => prove::probe::run().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
         Some(_) | None => cli::main(),
     }
 }

@@ -196,9 +196,12 @@ fn check(folder: &DataFolder) -> Result<(), SetupError> {
     if let Some(missing) = files.into_iter().find(|path| !path.exists()) {
         return Err(SetupError::Missing(missing));
     }
-    let keys = OpenKeys::unwrap(&read(&folder.keyring())?, &root_key).map_err(|source| match source {
-        KeyringError::WrongRootKey => SetupError::WrongRootKey(root.clone()),
-        other => SetupError::Keyring { what: "open the keyring", source: other },
+    let keys = OpenKeys::unwrap(&read(&folder.keyring())?, &root_key).map_err(|source| {
+        if matches!(source, KeyringError::WrongRootKey) {
+            SetupError::WrongRootKey(root.clone())
+        } else {
+            keyring("open the keyring")(source)
+        }
     })?;
     let signing = SigningKey::from_bytes(&read(&folder.signing_key())?).map_err(keyring("read the api's signing key"))?;
     let sealer = Sealer::new(&read(&folder.manifest())?, &read(&folder.manifest_pin())?, signing).map_err(keyring("check the manifest"))?;
@@ -217,13 +220,12 @@ fn check(folder: &DataFolder) -> Result<(), SetupError> {
 
 /// The store to read, once it has this build's schema: only a writer can bring it there.
 fn open_store(db: &Path) -> Result<Store, StoreError> {
-    match Store::open(db, Mode::Reader) {
-        Err(StoreError::Outdated { .. }) => {
-            drop(Store::open(db, Mode::Writer)?);
-            Store::open(db, Mode::Reader)
-        }
-        opened => opened,
+    let opened = Store::open(db, Mode::Reader);
+    if !matches!(opened, Err(StoreError::Outdated { .. })) {
+        return opened;
     }
+    drop(Store::open(db, Mode::Writer)?);
+    Store::open(db, Mode::Reader)
 }
 
 /// Reads a small file of ours.
@@ -260,9 +262,9 @@ fn keyring(what: &'static str) -> impl Fn(KeyringError) -> SetupError {
 }
 
 fn store_failed(what: &'static str, path: PathBuf) -> impl Fn(StoreError) -> SetupError {
-    move |source| match source {
-        StoreError::Newer { .. } => SetupError::Newer(path.clone()),
-        source => SetupError::Store { what, path: path.clone(), source },
+    move |source| {
+        let path = path.clone();
+        if matches!(source, StoreError::Newer { .. }) { SetupError::Newer(path) } else { SetupError::Store { what, path, source } }
     }
 }
 

@@ -150,9 +150,8 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
 
 /// A bound socket that does not listen yet, and its address. The api listens on it once it has confined itself.
 fn bind(address: SocketAddr) -> Result<(OwnedFd, SocketAddr), UpError> {
-    let refused = |source: io::Error| match source.kind() {
-        io::ErrorKind::AddrInUse => UpError::PortInUse(address),
-        _ => UpError::Listen { address, source },
+    let refused = |source: io::Error| {
+        if source.kind() == io::ErrorKind::AddrInUse { UpError::PortInUse(address) } else { UpError::Listen { address, source } }
     };
     let bound = api::Bound::to(address).map_err(refused)?;
     let address = bound.addr().map_err(refused)?;
