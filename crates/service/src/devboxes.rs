@@ -294,16 +294,13 @@ impl Gate {
     }
 
     fn grant_row(&self, made: &CardGrant) -> Result<GrantRow, DevboxDenial> {
-        let text = Zeroizing::new(format!("{TOKEN_MARK}{}", made.token.as_str()));
-        let token = self.keys.wrap_ca(&made.grant.devbox, text.as_bytes())?;
+        let token = self.keys.wrap_token(&made.grant.devbox, &made.token)?;
         Ok(GrantRow { grant: made.grant.clone(), env: made.env.clone(), name: made.name.clone(), token })
     }
 
     fn card_grant(&self, row: GrantRow) -> Result<CardGrant, DevboxDenial> {
-        let bytes = self.keys.unwrap_ca(&row.grant.devbox, &row.token)?;
-        let text = std::str::from_utf8(&bytes).ok().and_then(|text| text.strip_prefix(TOKEN_MARK));
-        let token: Option<Token> = text.and_then(|text| text.parse().ok());
-        let token = token.filter(|token| vault::hash_token(token.as_str()) == row.grant.token).ok_or(DevboxDenial::Internal)?;
+        let token = self.keys.unwrap_token(&row.grant.devbox, &row.token)?;
+        let token = Some(token).filter(|token| vault::hash_token(token.as_str()) == row.grant.token).ok_or(DevboxDenial::Internal)?;
         Ok(CardGrant { grant: row.grant, env: row.env, name: row.name, token })
     }
 }
@@ -353,8 +350,6 @@ fn devbox_event(kind: EventKind, row: &DevboxRow, now: Timestamp) -> Event {
 
 /// What the text that resumes a devbox begins with.
 const RESUME_PREFIX: &str = "tlr_";
-/// Stands before a wrapped token, so that no other wrapped thing of the devbox can be taken for one.
-const TOKEN_MARK: &str = "token ";
 /// Each port is a descriptor in one message; two are for DNS.
 const PORTS_MAX: usize = LINK_FDS_MAX - 4;
 /// Secrets told to have been left out: the answer is one message.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::{Asked, DevboxId, Form, Host, Permit, Refusal, SecretId, Token, permits};
-use vault::{ScrubPair, ScrubPlan, SecretValue};
+use vault::{ScrubError, ScrubPair, ScrubPlan, SecretValue};
 
 use crate::devboxes::{CardGrant, DevboxCard};
 use crate::gate::{Gate, lock, undecided};
@@ -45,9 +45,10 @@ impl Gate {
         if web && card.allow.iter().any(|pattern| pattern.matches(host)) {
             return Ok(());
         }
+        let stamp = self.stamp()?;
         let mut worst = Refusal::HostNotAllowed;
         for held in &card.grants {
-            match self.held_known(held) {
+            match self.held_known(stamp, held) {
                 Ok(known) if known.bindings.iter().any(|binding| binding.covers_host(host, port)) => return Ok(()),
                 Ok(_) | Err(Refusal::SecretGone) => {}
                 Err(refusal) => worst = refusal,
@@ -135,18 +136,19 @@ impl Gate {
                 pairs.push(ScrubPair { value: row.value, placeholder: held.token.clone(), basic_users });
             }
         }
-        let plan = Arc::new(ScrubPlan::new(pairs).map_err(|_| Refusal::Undecided)?);
+        let plan = Arc::new(ScrubPlan::new(pairs).map_err(unscrubbable)?);
         lock(&self.plans).insert(key, stamp, Arc::clone(&plan));
         Ok(plan)
     }
 
-    fn held_known(&self, held: &CardGrant) -> Result<Known, Refusal> {
-        self.known(&held.grant.account, &held.grant.secret, &held.name)
+    fn held_known(&self, stamp: Stamp, held: &CardGrant) -> Result<Known, Refusal> {
+        self.known(stamp, &held.grant.account, &held.grant.secret, &held.name)
     }
 
     /// What is known of each of the devbox's secrets that still exists.
     fn each_known(&self, card: &DevboxCard) -> Result<Vec<Known>, Refusal> {
-        let known = card.grants.iter().map(|held| self.held_known(held));
+        let stamp = self.stamp()?;
+        let known = card.grants.iter().map(|held| self.held_known(stamp, held));
         known.filter(|known| !matches!(known, Err(Refusal::SecretGone))).collect()
     }
 }
@@ -171,6 +173,14 @@ fn basic_user(form: &Form) -> Option<&str> {
     match form {
         Form::Basic { user } => Some(user),
         Form::Auto | Form::Bearer | Form::Header { .. } => None,
+    }
+}
+
+/// What cannot be scrubbed does not pass.
+const fn unscrubbable(error: ScrubError) -> Refusal {
+    match error {
+        ScrubError::TooShort => Refusal::ValueUnfit,
+        ScrubError::TooLarge => Refusal::LimitReached,
     }
 }
 

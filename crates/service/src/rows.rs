@@ -104,8 +104,7 @@ impl Gate {
     }
 
     /// What is known of a granted secret: from memory while nothing changed, otherwise from its row.
-    pub(crate) fn known(&self, account: &AccountId, id: &SecretId, name: &SecretName) -> Result<Known, Refusal> {
-        let stamp = self.stamp()?;
+    pub(crate) fn known(&self, stamp: Stamp, account: &AccountId, id: &SecretId, name: &SecretName) -> Result<Known, Refusal> {
         let remembered = lock(&self.known).get(id).filter(|known| known.stamp == stamp).cloned();
         match remembered {
             Some(known) => Ok(known),

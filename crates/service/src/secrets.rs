@@ -203,8 +203,17 @@ impl From<StoreError> for SecretsError {
             StoreError::DuplicateName => Self::Duplicate,
             StoreError::Conflict => Self::Conflict,
             StoreError::Full => Self::Full,
-            #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else fails in the store, the caller can only try again")]
-            other => Self::Unavailable(other),
+            StoreError::Newer { .. }
+            | StoreError::Outdated { .. }
+            | StoreError::Missing
+            | StoreError::Exists
+            | StoreError::NotADatabase
+            | StoreError::Damaged(_)
+            | StoreError::ChainBroken { .. }
+            | StoreError::Busy
+            | StoreError::ReadOnly
+            | StoreError::Unavailable
+            | StoreError::Failed(_) => Self::Unavailable(error),
         }
     }
 }

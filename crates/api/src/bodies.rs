@@ -1,0 +1,121 @@
+//! What callers send: read up to a limit into memory that is wiped, parsed into nouns, never repeated in an error.
+
+use http_body_util::BodyExt;
+use model::SecretName;
+use model::limits::API_BODY_BYTES_MAX;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use vault::SecretValue;
+use zeroize::Zeroizing;
+
+use crate::limits::BODY_DRAIN_BYTES_MAX;
+
+/// The body of a create.
+pub(crate) struct CreateBody {
+    pub(crate) name: SecretName,
+    pub(crate) value: SecretValue,
+}
+
+/// The body of an update.
+pub(crate) struct UpdateBody {
+    pub(crate) value: SecretValue,
+}
+
+/// Why a body is not what a route takes. Never contains any of it.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BodyError {
+    /// Too large.
+    #[error("the body is larger than 131072 bytes: a value has at most 65536")]
+    TooLarge,
+    /// The connection broke off.
+    #[error("the body broke off before its end: send it again")]
+    Broken,
+    /// Not JSON.
+    #[error("the body is not valid JSON: send an object such as {{\"name\": \"GITHUB_TOKEN\", \"value\": \"...\"}}")]
+    NotJson,
+    /// JSON of another shape.
+    #[error("the body must be a JSON object in which `name` and `value` are strings, each written once")]
+    Shape,
+    /// No name.
+    #[error("the body has no `name`: send the secret's name as a string")]
+    NameMissing,
+    /// Not a name.
+    #[error("the name is not legal: a secret's name is 1 to 255 letters, digits, underscores, hyphens or dots, and not '.' or '..'")]
+    NameIllegal,
+    /// No value.
+    #[error("the body has no `value`: send the secret's value as a string")]
+    ValueMissing,
+}
+
+/// The wire's form, in which anything may be missing; unknown fields are ignored. A value that is `null` is missing.
+#[derive(Deserialize)]
+struct Wire {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    value: Option<SecretValue>,
+}
+
+impl BodyError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TooLarge => "body_too_large",
+            Self::Broken => "body_broken",
+            Self::NotJson => "body_not_json",
+            Self::Shape => "body_shape",
+            Self::NameMissing => "name_missing",
+            Self::NameIllegal => "name_illegal",
+            Self::ValueMissing => "value_missing",
+        }
+    }
+}
+
+/// Reads a body into memory that is wiped. Of one that is too large, a little more is read and thrown away, so that its sender reads our answer instead of a
+/// broken connection.
+pub(crate) async fn read(mut body: axum::body::Body) -> Result<Zeroizing<Vec<u8>>, BodyError> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    let mut total = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| BodyError::Broken)?;
+        let Some(data) = frame.data_ref() else { continue };
+        total += data.len();
+        if total > BODY_DRAIN_BYTES_MAX {
+            break;
+        }
+        if total <= API_BODY_BYTES_MAX {
+            // Never grows afterwards, so that no copy is left behind.
+            let room = API_BODY_BYTES_MAX - bytes.len();
+            bytes.reserve_exact(room);
+            bytes.extend_from_slice(data);
+        }
+    }
+    if total > API_BODY_BYTES_MAX { Err(BodyError::TooLarge) } else { Ok(bytes) }
+}
+
+pub(crate) fn create(bytes: &[u8]) -> Result<CreateBody, BodyError> {
+    let wire = parse(bytes)?;
+    let name = wire.name.ok_or(BodyError::NameMissing)?.parse().map_err(|_| BodyError::NameIllegal)?;
+    Ok(CreateBody { name, value: wire.value.ok_or(BodyError::ValueMissing)? })
+}
+
+pub(crate) fn update(bytes: &[u8]) -> Result<UpdateBody, BodyError> {
+    Ok(UpdateBody { value: parse(bytes)?.value.ok_or(BodyError::ValueMissing)? })
+}
+
+/// A delete's body is nothing, or any JSON.
+pub(crate) fn empty(bytes: &[u8]) -> Result<(), BodyError> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(());
+    }
+    serde_json::from_slice::<IgnoredAny>(bytes).map(|_| ()).map_err(|_| BodyError::NotJson)
+}
+
+fn parse(bytes: &[u8]) -> Result<Wire, BodyError> {
+    // serde would take a list for an object with its fields in order.
+    if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+        return empty(bytes).and(Err(BodyError::Shape));
+    }
+    serde_json::from_slice(bytes).map_err(|error| if error.is_data() { BodyError::Shape } else { BodyError::NotJson })
+}

@@ -1,0 +1,168 @@
+//! What the api gives up before it listens: every file but its own folder's and the store's, every outgoing connection, every other process.
+//!
+//! Landlock (landlock(7)) for files, TCP, abstract sockets and signals; seccomp (seccomp(2)) for calls that make sockets, run programs, look into other
+//! processes or reach the kernel's less trodden parts. Both bind the calling thread and all threads that it starts later.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+use seccompiler::{SeccompAction, SeccompFilter, TargetArch};
+
+/// Why the process could not be confined. It must not serve then.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfineError {
+    /// A folder that must be open to the api cannot be opened.
+    #[error("failed to open the folder {0}")]
+    Folder(PathBuf, #[source] PathFdError),
+    /// The kernel has no Landlock.
+    #[error(
+        "this kernel has no Landlock, and the api does not run without: use Linux 5.13 or newer with `landlock` among the kernel's `lsm=`"
+    )]
+    NoLandlock,
+    /// Landlock refused.
+    #[error("failed to confine the api with Landlock: a container's own seccomp profile may forbid it")]
+    Landlock(#[from] RulesetError),
+    /// seccomp refused.
+    #[error("failed to confine the api with seccomp: this kernel or container does not allow filters")]
+    Seccomp(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Capabilities could not be dropped.
+    #[error("failed to drop the api's capabilities")]
+    Capabilities(#[source] std::io::Error),
+}
+
+/// Confines the calling thread, and every thread that it starts from now on, for good.
+///
+/// # Errors
+/// [`ConfineError`]; the process may then be partly confined and must end.
+pub fn confine(store_dir: &Path, api_dir: &Path) -> Result<(), ConfineError> {
+    drop_capabilities()?;
+    restrict_files(&[store_dir, api_dir])?;
+    filter_calls()
+}
+
+/// An api that root started keeps one capability: to use a data folder that another user owns, as far as Landlock lets it.
+fn drop_capabilities() -> Result<(), ConfineError> {
+    let failed = |error: rustix::io::Errno| ConfineError::Capabilities(error.into());
+    let held = rustix::thread::capabilities(None).map_err(failed)?;
+    let kept = CapabilitySet::DAC_OVERRIDE;
+    let fewer = CapabilitySets { effective: held.effective & kept, permitted: held.permitted & kept, inheritable: CapabilitySet::empty() };
+    rustix::thread::set_capabilities(None, fewer).map_err(failed)
+}
+
+fn restrict_files(folders: &[&Path]) -> Result<(), ConfineError> {
+    // Handled is everything that any kernel up to this ABI knows; what this kernel does not know is left out, but files must be enforced.
+    let handled = AccessFs::from_all(KNOWN_ABI);
+    let devices =
+        AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::MakeSock | AccessFs::MakeFifo | AccessFs::MakeSym;
+    let allowed: BitFlags<AccessFs> = AccessFs::from_all(ABI::V3) & !devices;
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(ABI::V1))?
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(handled)?
+        .handle_access(AccessNet::from_all(KNOWN_ABI))?
+        .scope(Scope::from_all(KNOWN_ABI))?
+        .create()?;
+    for folder in folders {
+        let opened = PathFd::new(folder).map_err(|source| ConfineError::Folder(folder.to_path_buf(), source))?;
+        ruleset = ruleset.add_rule(PathBeneath::new(opened, allowed))?;
+    }
+    let status = ruleset.restrict_self()?;
+    if status.ruleset == RulesetStatus::NotEnforced || !status.no_new_privs { Err(ConfineError::NoLandlock) } else { Ok(()) }
+}
+
+fn filter_calls() -> Result<(), ConfineError> {
+    let numbers = DENIED_CALLS.iter().copied().chain(x32_calls());
+    let rules: BTreeMap<i64, _> = numbers.map(|number| (number, Vec::new())).collect();
+    let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(seccomp)?;
+    let denied = SeccompAction::Errno(u32::try_from(libc::EPERM).expect("a small positive number"));
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, denied, arch).map_err(seccomp)?;
+    let program: seccompiler::BpfProgram = filter.try_into().map_err(seccomp)?;
+    seccompiler::apply_filter(&program).map_err(seccomp)
+}
+
+/// On x86-64 a call's number with this bit is the same call in the x32 convention; 512 to 547 are calls of x32 alone. We make none of them.
+#[cfg(target_arch = "x86_64")]
+fn x32_calls() -> impl Iterator<Item = i64> {
+    const X32: i64 = 0x4000_0000;
+    DENIED_CALLS.iter().copied().chain(512..=547).map(|number| number | X32)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn x32_calls() -> impl Iterator<Item = i64> {
+    std::iter::empty()
+}
+
+fn seccomp(error: impl std::error::Error + Send + Sync + 'static) -> ConfineError {
+    ConfineError::Seccomp(Box::new(error))
+}
+
+/// The newest Landlock whose rights this file names.
+const KNOWN_ABI: ABI = ABI::V7;
+
+/// Calls that the api never needs once its sockets exist, and a stranger in it would.
+const DENIED_CALLS: &[i64] = &[
+    // sockets and connections
+    libc::SYS_socket,
+    libc::SYS_socketpair,
+    libc::SYS_bind,
+    libc::SYS_connect,
+    // programs
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    // other processes
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_pidfd_open,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_kcmp,
+    libc::SYS_move_pages,
+    libc::SYS_migrate_pages,
+    // mounts and namespaces
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    // files without names
+    libc::SYS_open_by_handle_at,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_fanotify_init,
+    // the kernel's less trodden parts
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_bpf,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_userfaultfd,
+    libc::SYS_perf_event_open,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_quotactl,
+    libc::SYS_acct,
+    libc::SYS_personality,
+];

@@ -1,0 +1,39 @@
+//! What every handler has at hand: the house, the line to the gateway, the names we answer to.
+
+use std::sync::Arc;
+
+use service::House;
+use tokio::sync::{Semaphore, watch};
+
+use crate::front::Front;
+use crate::host::Hosts;
+use crate::limits::FOLLOWERS_MAX;
+
+/// The api's state.
+pub struct Desk {
+    pub(crate) house: House,
+    pub(crate) front: Front,
+    pub(crate) hosts: Hosts,
+    pub(crate) followers: Arc<Semaphore>,
+    stopping: watch::Sender<bool>,
+}
+
+impl Desk {
+    /// A desk over an opened house, a line to the gateway, and the names that the server answers to.
+    #[must_use]
+    pub fn new(house: House, front: Front, hosts: Hosts) -> Self {
+        Self { house, front, hosts, followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)), stopping: watch::Sender::new(false) }
+    }
+
+    /// Ends the answers that would go on for ever.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Comes back when the server stops.
+    pub(crate) async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // An error means that the sender is gone, and we hold it.
+        let _ = stopping.wait_for(|stop| *stop).await;
+    }
+}

@@ -1,0 +1,179 @@
+//! Everything that can go wrong at this door, and what each is to the caller: one exhaustive match from error to status and code.
+//!
+//! Messages say what to do and never contain what was sent. What failed inside is logged here, once, with its causes.
+
+use std::error::Error;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use http::{HeaderName, StatusCode};
+use serde::Serialize;
+use service::{AuthError, EventsError, HouseError, SecretsError};
+use vault::ValueError;
+
+use crate::bodies::BodyError;
+use crate::front::FrontError;
+use crate::queries::QueryError;
+
+/// Why a request is not answered with 200.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The caller is unknown or may not.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// A verb on secrets failed.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// Events could not be read.
+    #[error(transparent)]
+    Events(#[from] EventsError),
+    /// The gateway did not answer.
+    #[error(transparent)]
+    Front(#[from] FrontError),
+    /// The body is not what the route takes.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// The query is not what the route takes.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// Something that the server needs does not work.
+    #[error("not ready: {}", .0.join("; "))]
+    NotReady(Vec<String>),
+    /// The store does not answer.
+    #[error("failed to use the store: look at the output of `tightlip up`")]
+    House(#[from] HouseError),
+    /// No such route.
+    #[error("no such route: see /openapi.yaml")]
+    RouteUnknown,
+    /// The route does not take this method.
+    #[error("this route does not take this method: see /openapi.yaml")]
+    MethodUnknown,
+    /// A `Host` that is none of ours.
+    #[error("this server does not answer to this Host: use the address it listens on, or add the name to `[api] hosts` in tightlip.toml")]
+    HostUnknown,
+    /// A request of a web page.
+    #[error("requests from web pages are refused: call this API from a program, without an Origin header")]
+    OriginRefused,
+    /// It took too long.
+    #[error("the request took too long and may or may not have been done: look, then try again")]
+    Slow,
+    /// Too many clients follow events.
+    #[error("too many clients follow events: end one, or ask without follow")]
+    FollowersFull,
+    /// A bug.
+    #[error("something failed inside: look at the output of `tightlip up`")]
+    Internal,
+}
+
+#[derive(Serialize)]
+struct Problem {
+    message: String,
+    code: &'static str,
+}
+
+impl ApiError {
+    /// Status and stable code of every error there is.
+    pub(crate) fn answer(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Auth(error) | Self::Secrets(SecretsError::Auth(error)) | Self::Events(EventsError::Auth(error)) => {
+                (auth_status(error), error.code())
+            }
+            Self::Secrets(error) => (secrets_status(error), error.code()),
+            Self::Events(EventsError::Unavailable(_)) | Self::House(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
+            Self::Front(FrontError::Away) => (StatusCode::SERVICE_UNAVAILABLE, "gateway_away"),
+            Self::Front(FrontError::Failed) => (StatusCode::SERVICE_UNAVAILABLE, "gateway_failed"),
+            Self::Body(error) => (StatusCode::BAD_REQUEST, error.code()),
+            Self::Query(error) => (StatusCode::BAD_REQUEST, error.code()),
+            Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
+            Self::RouteUnknown => (StatusCode::NOT_FOUND, "route_unknown"),
+            Self::MethodUnknown => (StatusCode::METHOD_NOT_ALLOWED, "method_unknown"),
+            Self::HostUnknown => (StatusCode::FORBIDDEN, "host_unknown"),
+            Self::OriginRefused => (StatusCode::FORBIDDEN, "origin_refused"),
+            Self::Slow => (StatusCode::SERVICE_UNAVAILABLE, "slow"),
+            Self::FollowersFull => (StatusCode::TOO_MANY_REQUESTS, "followers_full"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Secrets(SecretsError::Value(error)) => value_message(*error).to_owned(),
+            Self::Auth(_)
+            | Self::Secrets(_)
+            | Self::Events(_)
+            | Self::Front(_)
+            | Self::Body(_)
+            | Self::Query(_)
+            | Self::NotReady(_)
+            | Self::House(_)
+            | Self::RouteUnknown
+            | Self::MethodUnknown
+            | Self::HostUnknown
+            | Self::OriginRefused
+            | Self::Slow
+            | Self::FollowersFull
+            | Self::Internal => self.to_string(),
+        }
+    }
+
+    /// What failed inside is for the log: nothing in it is the caller's.
+    fn log(&self, status: StatusCode, code: &str) {
+        if status.is_server_error() {
+            let mut text = self.to_string();
+            let mut cause = self.source();
+            while let Some(error) = cause {
+                text = format!("{text}: {error}");
+                cause = error.source();
+            }
+            tracing::warn!(code, "{text}");
+        }
+    }
+}
+
+/// The vault says what is wrong with a value; what to do about it depends on the door.
+const fn value_message(error: ValueError) -> &'static str {
+    match error {
+        ValueError::Empty => "the value is empty: send the secret's value as a string in `value`",
+        ValueError::TooLarge => "the value is longer than 65536 bytes: store a shorter credential, or what it is fetched with",
+        ValueError::NotText => "the value is not text: encode it, for example in base64, and store that",
+    }
+}
+
+const fn auth_status(error: &AuthError) -> StatusCode {
+    match error {
+        AuthError::Missing | AuthError::AdminKey | AuthError::Unknown => StatusCode::UNAUTHORIZED,
+        AuthError::NoCapability | AuthError::Forbidden { .. } => StatusCode::FORBIDDEN,
+        AuthError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+const fn secrets_status(error: &SecretsError) -> StatusCode {
+    match error {
+        SecretsError::Auth(error) => auth_status(error),
+        // The contract's word for a duplicate is 400: clients would retry a 409 for half a minute.
+        SecretsError::Duplicate | SecretsError::Value(_) => StatusCode::BAD_REQUEST,
+        SecretsError::NotFound => StatusCode::NOT_FOUND,
+        SecretsError::Conflict | SecretsError::Full | SecretsError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        SecretsError::Seal(_) | SecretsError::Id(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, code) = self.answer();
+        self.log(status, code);
+        let mut response = (status, Json(Problem { message: self.message(), code })).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if code == "disk_full" {
+            // Clients retry 5xx for half a minute; room is not made in that time.
+            response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        response
+    }
+}
+
+/// What the official clients look at before they retry.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");

@@ -1,0 +1,138 @@
+//! What callers write after the question mark, parsed into nouns; errors never repeat it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use axum::extract::Query;
+use http::Uri;
+use model::{SecretId, SecretName};
+use service::Page;
+
+use crate::limits::EVENTS_MAX;
+
+/// Why a query is not what a route takes. Never contains any of it.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum QueryError {
+    /// Not a query.
+    #[error("the query is not of the form key=value&key=value")]
+    Malformed,
+    /// Not a limit.
+    #[error("`limit` is a whole number from 0 (the default, 20) to 5000; more is cut to that")]
+    Limit,
+    /// Not a secret's id.
+    #[error("`starting_after` is the id of a secret, as in sec_ and 21 letters or digits")]
+    StartingAfter,
+    /// Not a secret's name.
+    #[error("`secret` is the name of a secret")]
+    Secret,
+    /// Not a cursor.
+    #[error("`after` is the `cursor` of an event that was listed before")]
+    After,
+    /// Not yes or no.
+    #[error("`follow` is true or false")]
+    Follow,
+}
+
+/// Where two chains of events were left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Cursor {
+    pub(crate) api: u64,
+    pub(crate) gateway: u64,
+}
+
+/// Which events are asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct EventsQuery {
+    pub(crate) secret: Option<SecretName>,
+    pub(crate) after: Cursor,
+    pub(crate) limit: usize,
+    pub(crate) follow: bool,
+}
+
+impl QueryError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Malformed => "query_malformed",
+            Self::Limit => "limit_invalid",
+            Self::StartingAfter => "starting_after_invalid",
+            Self::Secret => "secret_invalid",
+            Self::After => "after_invalid",
+            Self::Follow => "follow_invalid",
+        }
+    }
+}
+
+/// The query's pairs; of a key that stands twice, the last counts.
+struct Pairs(Vec<(String, String)>);
+
+impl Pairs {
+    fn of(uri: &Uri) -> Result<Self, QueryError> {
+        Query::try_from_uri(uri).map(|Query(pairs)| Self(pairs)).map_err(|_| QueryError::Malformed)
+    }
+
+    fn find(&self, key: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+
+    /// A number of items; 0 where none is named, and the greatest number there is for one that does not fit.
+    fn limit(&self) -> Result<usize, QueryError> {
+        match self.find("limit") {
+            None | Some("") => Ok(0),
+            Some(text) if text.bytes().all(|b| b.is_ascii_digit()) => Ok(text.parse().unwrap_or(usize::MAX)),
+            Some(_) => Err(QueryError::Limit),
+        }
+    }
+
+    fn starting_after(&self) -> Result<Option<SecretId>, QueryError> {
+        let text = self.find("starting_after").filter(|text| !text.is_empty());
+        text.map(str::parse).transpose().map_err(|_| QueryError::StartingAfter)
+    }
+}
+
+/// A page of secrets.
+pub(crate) fn page(uri: &Uri) -> Result<Page, QueryError> {
+    let pairs = Pairs::of(uri)?;
+    Ok(Page::new(pairs.limit()?, pairs.starting_after()?))
+}
+
+/// Where a list goes on.
+pub(crate) fn starting_after(uri: &Uri) -> Result<Option<SecretId>, QueryError> {
+    Pairs::of(uri)?.starting_after()
+}
+
+/// Events.
+pub(crate) fn events(uri: &Uri) -> Result<EventsQuery, QueryError> {
+    let pairs = Pairs::of(uri)?;
+    let follow = match pairs.find("follow") {
+        None | Some("" | "false") => false,
+        Some("true") => true,
+        Some(_) => return Err(QueryError::Follow),
+    };
+    let secret = pairs.find("secret").map(str::parse).transpose().map_err(|_| QueryError::Secret)?;
+    let after = pairs.find("after").filter(|text| !text.is_empty()).map_or(Ok(Cursor::default()), str::parse)?;
+    let limit = Page::new(pairs.limit()?, None).limit.min(EVENTS_MAX);
+    // A follower has no pages: it catches up as fast as it can.
+    Ok(EventsQuery { secret, after, limit: if follow { EVENTS_MAX } else { limit }, follow })
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.api, self.gateway)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = QueryError;
+
+    fn from_str(text: &str) -> Result<Self, QueryError> {
+        // What the store counts with has 63 bits.
+        let number = |text: &str| {
+            let digits = text.bytes().all(|b| b.is_ascii_digit());
+            text.parse::<u64>().ok().filter(|number| digits && *number <= i64::MAX.unsigned_abs()).ok_or(QueryError::After)
+        };
+        let (api, gateway) = text.split_once('-').ok_or(QueryError::After)?;
+        Ok(Self { api: number(api)?, gateway: number(gateway)? })
+    }
+}

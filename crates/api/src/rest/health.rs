@@ -1,0 +1,40 @@
+//! `/healthz` and `/readyz`: without a key, and without anything that only a key should see.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use link::front::{Ask, Tell};
+
+use crate::desk::Desk;
+use crate::problem::ApiError;
+use crate::views::StatusView;
+
+/// `GET /healthz`: the process lives.
+pub(crate) async fn alive() -> Response {
+    Json(StatusView { status: "ok" }).into_response()
+}
+
+/// `GET /readyz`: secrets can be written and used.
+pub(crate) async fn ready(State(desk): State<Arc<Desk>>) -> Response {
+    match tokio::task::spawn_blocking(move || reasons(&desk)).await {
+        Ok(reasons) if reasons.is_empty() => Json(StatusView { status: "ready" }).into_response(),
+        Ok(reasons) => ApiError::NotReady(reasons).into_response(),
+        Err(_panic) => ApiError::Internal.into_response(),
+    }
+}
+
+fn reasons(desk: &Desk) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if desk.house.check().is_err() {
+        reasons.push("the store or its events cannot be written".to_owned());
+    }
+    match desk.front.ask(Ask::Health) {
+        Ok(Tell::Ready) => {}
+        Ok(Tell::NotReady(why)) => reasons.push(format!("the gateway is not ready: {why}")),
+        Ok(Tell::Bindings { .. } | Tell::Events(_) | Tell::Failed) => reasons.push("the gateway could not answer".to_owned()),
+        Err(error) => reasons.push(error.to_string()),
+    }
+    reasons
+}

@@ -1,0 +1,53 @@
+//! Every route, on one screen.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+
+use super::{bindings, events, health, secrets};
+use crate::desk::Desk;
+use crate::host;
+use crate::limits::REQUEST_TIME;
+use crate::problem::ApiError;
+
+/// The router of the whole api.
+pub fn router(desk: Arc<Desk>) -> Router {
+    Router::new()
+        .route("/v1/secrets", get(secrets::list).post(secrets::create))
+        .route("/v1/secrets/{name}", get(secrets::get).post(secrets::update))
+        .route("/v1/secrets/{name}/delete", post(secrets::delete))
+        .route("/v1/bindings", get(bindings::list))
+        .route("/v1/bindings/{secret_name}", get(bindings::get))
+        .route("/v1/events", get(events::list))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/openapi.yaml", get(document))
+        .fallback(|| async { ApiError::RouteUnknown })
+        .method_not_allowed_fallback(|| async { ApiError::MethodUnknown })
+        .layer(middleware::from_fn_with_state(Arc::clone(&desk), host::guard))
+        .layer(middleware::from_fn(bound))
+        .with_state(desk)
+}
+
+/// The document that all of this is held to, as it stands.
+async fn document() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/yaml")], OPENAPI)
+}
+
+/// What holds for every answer: it comes in time, is kept by nobody, and is what it says it is.
+async fn bound(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(REQUEST_TIME, next.run(request)).await;
+    let mut response = answer.unwrap_or_else(|_| ApiError::Slow.into_response());
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// `openapi.yaml`.
+pub const OPENAPI: &str = include_str!("../../openapi.yaml");

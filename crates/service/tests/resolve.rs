@@ -1,0 +1,247 @@
+//! Whether a value leaves.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+#[path = "fixture/installation.rs"]
+mod installation;
+
+use installation::{Installation, secret_name, value};
+use model::{Asked, Binding, EventKind, Host, Refusal};
+use service::{Armed, Candidate, DevboxCard};
+use vault::{Found, arm};
+
+const GITHUB: &str = "ghp_0123456789abcdefghijABCDEFGHIJ012345";
+
+fn host(text: &str) -> Host {
+    text.parse().unwrap()
+}
+
+fn resolve(house: &Installation, card: &DevboxCard, to: &str) -> Result<Armed, Refusal> {
+    let to = host(to);
+    let asked = Asked { devbox: &card.devbox, host: &to, port: 443, method: "GET", path: "/user" };
+    house.gate.resolve(card, &card.grants[0].token, asked)
+}
+
+/// What an upstream would receive.
+fn written(armed: Armed, card: &DevboxCard) -> String {
+    let token = card.grants[0].token.clone();
+    let mut headers = http::HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {}", token.as_str()).parse().unwrap());
+    arm(armed.value, armed.permit.form(), &Found { header: http::header::AUTHORIZATION, token }, &mut headers).unwrap();
+    headers["authorization"].to_str().unwrap().to_owned()
+}
+
+fn kinds(house: &Installation) -> Vec<EventKind> {
+    house.gate.events(&house.owner.id, None, 0, 100).unwrap().into_iter().map(|event| event.event.kind).collect()
+}
+
+#[test]
+fn a_value_goes_to_no_host_but_its_own() {
+    let house = Installation::make();
+    house.store("TOKEN", GITHUB);
+    house.store("UNBOUND", "a plain value");
+    let card = house.card(&["TOKEN"]);
+    assert_eq!(resolve(&house, &card, "evil.example.com").err(), Some(Refusal::HostNotBound));
+    assert_eq!(resolve(&house, &house.card(&["UNBOUND"]), "api.github.com").err(), Some(Refusal::SecretUnbound));
+    assert!(!kinds(&house).contains(&EventKind::SecretFirstUsed));
+    assert_eq!(written(resolve(&house, &card, "api.github.com").unwrap(), &card), format!("Bearer {GITHUB}"));
+}
+
+#[test]
+fn a_token_is_worth_nothing_in_another_devbox() {
+    let house = Installation::make();
+    house.store("TOKEN", GITHUB);
+    let (card, other) = (house.card(&["TOKEN"]), house.card(&["TOKEN"]));
+    let to = host("api.github.com");
+    let asked = Asked { devbox: &other.devbox.clone(), host: &to, port: 443, method: "GET", path: "/" };
+    assert_eq!(house.gate.resolve(&other, &card.grants[0].token, asked).err(), Some(Refusal::TokenForeign));
+    let planted = DevboxCard { grants: card.grants.clone(), ..other };
+    assert_eq!(house.gate.resolve(&planted, &card.grants[0].token, asked).err(), Some(Refusal::TokenForeign));
+    assert_eq!(house.gate.lookup(&card, card.grants[0].token.as_str()), Ok(Candidate::Ours(card.grants[0].token.clone())));
+}
+
+#[test]
+fn update_and_delete_are_in_force_at_the_next_request() {
+    let house = Installation::make();
+    let secret = house.store("TOKEN", GITHUB);
+    let card = house.card(&["TOKEN"]);
+    let before = house.gate.data_version().unwrap();
+    let new = GITHUB.replace('0', "9");
+    house.house.secrets().update(&house.caller(), &secret_name("TOKEN"), value(&new)).unwrap();
+    assert_ne!(house.gate.data_version().unwrap(), before);
+    assert!(!house.gate.stands(&secret.id, 1) && house.gate.stands(&secret.id, 2));
+    assert_eq!(written(resolve(&house, &card, "api.github.com").unwrap(), &card), format!("Bearer {new}"));
+    house.house.secrets().delete(&house.caller(), &secret_name("TOKEN")).unwrap();
+    assert!(!house.gate.stands(&secret.id, 2));
+    assert_eq!(resolve(&house, &card, "api.github.com").err(), Some(Refusal::SecretGone));
+    house.store("TOKEN", GITHUB);
+    assert_eq!(resolve(&house, &card, "api.github.com").err(), Some(Refusal::SecretGone));
+}
+
+#[test]
+fn a_closed_devbox_resolves_nothing() {
+    let house = Installation::make();
+    house.store("TOKEN", GITHUB);
+    let card = house.card(&["TOKEN"]);
+    house.gate.close(&card.devbox).unwrap();
+    assert_eq!(resolve(&house, &card, "api.github.com").err(), Some(Refusal::TokenEnded));
+}
+
+#[test]
+fn a_value_that_no_longer_fits_does_not_leave() {
+    let house = Installation::make();
+    house.store("TOKEN", GITHUB);
+    let card = house.card(&["TOKEN"]);
+    let bind =
+        house.gate.bind(&house.admin_key, &house.caller(), &secret_name("TOKEN"), Binding::to_host("a.example.com".parse().unwrap()));
+    bind.unwrap();
+    for unfit in ["short", "two\r\nlines of it"] {
+        house.house.secrets().update(&house.caller(), &secret_name("TOKEN"), value(unfit)).unwrap();
+        assert_eq!(resolve(&house, &card, "a.example.com").err(), Some(Refusal::ValueUnfit));
+    }
+}
+
+#[test]
+fn the_first_use_is_on_disk_before_the_value_leaves_and_later_ones_are_counted() {
+    let house = Installation::make();
+    house.store("TOKEN", GITHUB);
+    let card = house.card(&["TOKEN"]);
+    for _ in 0..4 {
+        resolve(&house, &card, "api.github.com").unwrap();
+    }
+    resolve(&house, &card, "github.com").unwrap();
+    use EventKind::{DevboxOpened, Refused, SecretFirstUsed, SecretUsed};
+    assert_eq!(kinds(&house), [DevboxOpened, SecretFirstUsed, SecretFirstUsed]);
+    house.gate.refused(&card, Refusal::HostNotBound, Some(&host("evil.example.com")));
+    house.gate.refused(&card, Refusal::HostNotBound, Some(&host("evil.example.com")));
+    house.gate.flush().unwrap();
+    house.gate.flush().unwrap();
+    assert_eq!(kinds(&house), [DevboxOpened, SecretFirstUsed, SecretFirstUsed, SecretUsed, Refused]);
+    let events = house.gate.events(&house.owner.id, None, 3, 100).unwrap();
+    assert_eq!((events[0].event.count, events[1].event.count), (Some(3), Some(2)));
+    let of_secret = house.gate.events(&house.owner.id, Some(secret_name("TOKEN")), 0, 100).unwrap();
+    assert_eq!(of_secret.len(), 3);
+}
+
+#[test]
+fn an_agent_that_tries_many_hosts_fills_no_log() {
+    let house = Installation::make();
+    house.store("TOKEN", GITHUB);
+    let card = house.card(&["TOKEN"]);
+    for number in 0..1000 {
+        house.gate.refused(&card, Refusal::HostNotAllowed, Some(&host(&format!("h{number}.example.com"))));
+    }
+    house.gate.flush().unwrap();
+    let events = house.gate.events(&house.owner.id, None, 1, 1000).unwrap();
+    assert!(events.len() <= 65);
+    assert_eq!(events.iter().filter_map(|event| event.event.count).sum::<u64>(), 1000);
+}
+
+#[test]
+fn a_devbox_reaches_what_it_was_allowed_and_what_it_is_bound_to() {
+    let house = Installation::make();
+    house.store("TOKEN", GITHUB);
+    let card = house.open(Some(&["TOKEN"]), &["*.example.com"]).unwrap().card;
+    let reach = |to: &str, port| house.gate.reachable(&card, &host(to), port);
+    for (to, port) in [("example.com", 443), ("a.example.com", 22), ("api.github.com", 80), ("evil.net", 443)] {
+        assert_eq!(reach(to, port), Err(Refusal::HostNotAllowed), "{to}:{port}");
+    }
+    for (to, port) in [("a.example.com", 443), ("a.example.com", 80), ("api.github.com", 443)] {
+        assert_eq!(reach(to, port), Ok(()), "{to}:{port}");
+    }
+    house.house.secrets().delete(&house.caller(), &secret_name("TOKEN")).unwrap();
+    assert_eq!(reach("api.github.com", 443), Err(Refusal::HostNotAllowed));
+}
+
+#[test]
+fn headers_that_bindings_name_are_looked_into() {
+    let house = Installation::make();
+    house.store("KEY", "a plain value");
+    let binding = Binding { form: "header:x-special".parse().unwrap(), ..Binding::to_host("a.example.com".parse().unwrap()) };
+    house.gate.bind(&house.admin_key, &house.caller(), &secret_name("KEY"), binding).unwrap();
+    let card = house.card(&["KEY"]);
+    assert_eq!(house.gate.extra_headers(&card, &host("a.example.com"), 443), Ok(vec!["x-special".to_owned()]));
+    assert_eq!(house.gate.extra_headers(&card, &host("b.example.com"), 443), Ok(vec![]));
+}
+
+#[test]
+fn replies_are_scrubbed_of_every_value_bound_to_the_host() {
+    let house = Installation::make();
+    house.store("TOKEN", GITHUB);
+    house.store("OTHER", "another plain value");
+    let card = house.card(&["TOKEN", "OTHER"]);
+    let reply = format!("{GITHUB} and another plain value");
+    let scrub = |to: &str| house.gate.scrub_plan(&card, &host(to), 443).unwrap().scrub_all(reply.as_bytes());
+    assert_eq!(scrub("evil.example.com"), None);
+    let scrubbed = String::from_utf8(scrub("api.github.com").unwrap()).unwrap();
+    assert_eq!(scrubbed, format!("{} and another plain value", card.grants[0].token.as_str()));
+    let binding = Binding::to_host("api.github.com".parse().unwrap());
+    house.gate.bind(&house.admin_key, &house.caller(), &secret_name("OTHER"), binding).unwrap();
+    let scrubbed = String::from_utf8(scrub("api.github.com").unwrap()).unwrap();
+    assert!(!scrubbed.contains("another plain value"));
+    let new = GITHUB.replace('0', "9");
+    house.house.secrets().update(&house.caller(), &secret_name("TOKEN"), value(&new)).unwrap();
+    let plan = house.gate.scrub_plan(&card, &host("api.github.com"), 443).unwrap();
+    assert!(plan.scrub_all(new.as_bytes()).is_some());
+}
+
+#[test]
+fn a_row_that_was_rolled_back_or_moved_is_noticed() {
+    let house = Installation::make();
+    let secret = house.store("TOKEN", GITHUB);
+    house.store("OTHER", "another plain value");
+    let card = house.card(&["TOKEN"]);
+    let kept = rusqlite::Connection::open(house.folder.path().join("tightlip.db")).unwrap();
+    kept.execute_batch("PRAGMA foreign_keys = OFF; CREATE TEMP TABLE old_keys AS SELECT * FROM data_keys").unwrap();
+    kept.execute_batch("CREATE TEMP TABLE old_texts AS SELECT * FROM ciphertexts; CREATE TEMP TABLE old AS SELECT * FROM secrets").unwrap();
+    house.clock.advance(1_000);
+    house.house.secrets().update(&house.caller(), &secret_name("TOKEN"), value(&GITHUB.replace('0', "9"))).unwrap();
+    resolve(&house, &card, "api.github.com").unwrap();
+    let back = "DELETE FROM secrets; DELETE FROM data_keys; DELETE FROM ciphertexts; INSERT INTO data_keys SELECT * FROM old_keys;
+        INSERT INTO ciphertexts SELECT * FROM old_texts; INSERT INTO secrets SELECT * FROM old";
+    kept.execute_batch(back).unwrap();
+    assert_eq!(resolve(&house, &card, "api.github.com").err(), Some(Refusal::SecretTampered));
+    // A version made up does not open, and neither does another secret's row under this one's id.
+    kept.execute("UPDATE secrets SET version = 3 WHERE id = ?1", [secret.id.as_str()]).unwrap();
+    assert_eq!(resolve(&house, &card, "api.github.com").err(), Some(Refusal::SecretTampered));
+    let moved = "UPDATE secrets SET version = 2, (data_key, ciphertext) =
+        (SELECT data_key, ciphertext FROM secrets WHERE name = 'OTHER') WHERE name = 'TOKEN'";
+    kept.execute_batch(moved).unwrap();
+    assert_eq!(resolve(&house, &card, "api.github.com").err(), Some(Refusal::SecretTampered));
+}
+
+#[test]
+fn a_deleted_secret_that_comes_back_is_noticed() {
+    let house = Installation::make();
+    let secret = house.store("TOKEN", GITHUB);
+    let card = house.card(&["TOKEN"]);
+    let kept = rusqlite::Connection::open(house.folder.path().join("tightlip.db")).unwrap();
+    kept.execute_batch("PRAGMA foreign_keys = OFF; CREATE TEMP TABLE old_keys AS SELECT * FROM data_keys").unwrap();
+    kept.execute_batch("CREATE TEMP TABLE old_texts AS SELECT * FROM ciphertexts; CREATE TEMP TABLE old AS SELECT * FROM secrets").unwrap();
+    house.house.secrets().delete(&house.caller(), &secret.name).unwrap();
+    assert_eq!(resolve(&house, &card, "api.github.com").err(), Some(Refusal::SecretGone));
+    let back = "DELETE FROM data_keys; DELETE FROM ciphertexts; INSERT INTO data_keys SELECT * FROM old_keys;
+        INSERT INTO ciphertexts SELECT * FROM old_texts; INSERT INTO secrets SELECT * FROM old";
+    kept.execute_batch(back).unwrap();
+    assert_eq!(resolve(&house, &card, "api.github.com").err(), Some(Refusal::SecretTampered));
+}
+
+#[test]
+fn while_events_cannot_be_written_nothing_leaves() {
+    let house = Installation::make();
+    house.store("TOKEN", GITHUB);
+    let card = house.card(&["TOKEN"]);
+    resolve(&house, &card, "api.github.com").unwrap();
+    let ledger = rusqlite::Connection::open(house.folder.path().join("gateway.db")).unwrap();
+    ledger.execute_batch("CREATE TRIGGER stop BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'no'); END").unwrap();
+    assert_eq!(resolve(&house, &card, "github.com").err(), Some(Refusal::Undecided));
+    resolve(&house, &card, "api.github.com").unwrap();
+    assert!(house.gate.flush().is_err());
+    assert_eq!(resolve(&house, &card, "api.github.com").err(), Some(Refusal::Undecided));
+    assert!(house.gate.check().is_err());
+    ledger.execute_batch("DROP TRIGGER stop").unwrap();
+    house.gate.flush().unwrap();
+    resolve(&house, &card, "api.github.com").unwrap();
+    house.gate.flush().unwrap();
+    let counted: u64 = house.gate.events(&house.owner.id, None, 2, 100).unwrap().iter().filter_map(|event| event.event.count).sum();
+    assert_eq!(counted, 2);
+}
