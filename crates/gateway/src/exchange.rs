@@ -19,7 +19,7 @@ use crate::path::Path;
 use crate::refuse::refuse;
 use crate::reply::{ReplyBody, reply};
 use crate::upstream::{RequestBody, Unanswered, Upstream};
-use crate::watch::{Live, Ticket};
+use crate::watch::Live;
 
 /// One downstream connection: whose it is, whom it is for, and the upstream connection that it uses.
 pub(crate) struct Conversation {
@@ -79,13 +79,13 @@ impl Conversation {
         let response = tokio::select! {
             biased;
             () = cut.cancelled() => return Err(why_cut(&ask).await),
-            response = self.send(&to, request, &ticket) => response?,
+            response = self.send(&ask, request) => response?,
         };
         reply(response, &method, ticket, self.devbox.net.timeouts.body_idle)
     }
 
     /// Sends a request over the connection's upstream; over a new one where that is gone and nothing was written to it.
-    async fn send(&self, to: &Destination, request: Request<RequestBody>, ticket: &Ticket) -> Result<Response<Incoming>, Refusal> {
+    async fn send(&self, ask: &Arc<Ask>, request: Request<RequestBody>) -> Result<Response<Incoming>, Refusal> {
         let mut slot = self.upstream.lock().await;
         let mut request = request;
         if let Some(mut kept) = slot.take()
@@ -101,9 +101,10 @@ impl Conversation {
                 Err(_) => return Err(Refusal::UpstreamTimeout),
             }
         }
-        let mut fresh = Upstream::open(self.devbox.net.dialer.dial(&to.host, to.port).await?).await?;
-        if !ticket.live().stands(&self.devbox.net.gate) {
-            return Err(Refusal::Undecided);
+        let mut fresh = Upstream::open(self.devbox.net.dialer.dial(&ask.to.host, ask.to.port).await?).await?;
+        // Dialling took time.
+        if !stands_elsewhere(ask).await {
+            return Err(why_cut(ask).await);
         }
         match timeout(self.devbox.net.timeouts.head, fresh.send(request)).await {
             Ok(Ok(response)) => {
@@ -122,14 +123,19 @@ async fn decide_elsewhere(ask: &Arc<Ask>) -> Result<HeaderMap, Refusal> {
     tokio::task::spawn_blocking(move || decide(&ask)).await.unwrap_or(Err(Refusal::Undecided))
 }
 
+async fn stands_elsewhere(ask: &Arc<Ask>) -> bool {
+    let ask = Arc::clone(ask);
+    tokio::task::spawn_blocking(move || ask.live.stands(&ask.devbox.net.gate)).await.unwrap_or(false)
+}
+
 /// Whether the request may leave; if so, its headers with every token's value in its place. By then the exchange is watched for each value's end, and every
 /// reply of the host is scrubbed of it.
 fn decide(ask: &Ask) -> Result<HeaderMap, Refusal> {
     let Ask { devbox, to, live, .. } = ask;
     let (gate, card) = (&devbox.net.gate, &devbox.card);
-    gate.reachable(card, &to.host, to.port)?;
     let mut headers = ask.headers.clone();
     prepare_request(&mut headers, to).map_err(|_| Refusal::RequestMalformed)?;
+    gate.reachable(card, &to.host, to.port).map_err(|refusal| ended_or(refusal, ask, &headers))?;
     let extra = gate.extra_headers(card, &to.host, to.port)?;
     for found in find(&headers, &extra, |candidate| gate.lookup(card, candidate))? {
         write_value(ask, &found, &mut headers)?;
@@ -139,6 +145,22 @@ fn decide(ask: &Ask) -> Result<HeaderMap, Refusal> {
     devbox.watch.share_plan(to, &plan);
     // What stands now also stood when the plan was made: the plan knows every value that was written.
     if live.stands(gate) { Ok(headers) } else { Err(Refusal::Undecided) }
+}
+
+/// Why a host that the devbox may not reach is refused: where the request holds a token whose secret or devbox has ended, its bindings ended with it, and
+/// that is what the person has to know.
+fn ended_or(refusal: Refusal, ask: &Ask, headers: &HeaderMap) -> Refusal {
+    let gate = &ask.devbox.net.gate;
+    let mut ended = refusal;
+    let tokens = find(headers, &[], |candidate| gate.lookup(&ask.devbox.card, candidate));
+    for found in tokens.unwrap_or_default() {
+        let asked =
+            Asked { devbox: &ask.devbox.card.devbox, host: &ask.to.host, port: ask.to.port, method: ask.method.as_str(), path: "/" };
+        if let Err(why @ (Refusal::SecretGone | Refusal::TokenEnded)) = gate.resolve(&ask.devbox.card, &found.token, asked) {
+            ended = why;
+        }
+    }
+    ended
 }
 
 /// Resolves one token and writes its value in the binding's form.

@@ -1,6 +1,6 @@
 //! Canaries: values planted only to be searched for, in every form in which a value could come back.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -8,31 +8,23 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 /// A planted value and the search for it.
 pub struct Canary {
     value: String,
-    windows: HashSet<[u8; WINDOW_BYTES]>,
+    /// For each length, the pieces of that length that must not be found.
+    pieces: BTreeMap<usize, HashSet<Vec<u8>>>,
 }
 
 impl Canary {
-    /// A canary with this value, which should be random and at least 32 characters long.
-    #[must_use]
-    pub fn new(value: String) -> Self {
-        let windows = forms(value.as_bytes()).iter().flat_map(|form| windows(form).collect::<Vec<_>>()).collect();
-        Self { value, windows }
-    }
-
     /// A canary of random letters and digits behind `prefix`, 40 characters in all.
     ///
     /// # Errors
     /// When the system gives no randomness.
     pub fn make(prefix: &str) -> anyhow::Result<Self> {
-        let mut random = [0_u8; 64];
+        let mut random = [0_u8; 96];
         getrandom::fill(&mut random)?;
         let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-        let tail = random
-            .iter()
-            .filter(|byte| usize::from(**byte) < letters.len() * 4)
-            .map(|byte| char::from(letters[usize::from(*byte) % letters.len()]));
-        let value: String = prefix.chars().chain(tail).take(CANARY_CHARS).collect();
-        Ok(Self::new(value))
+        let even = random.iter().filter(|byte| usize::from(**byte) < letters.len() * 4);
+        let tail: String =
+            even.map(|byte| char::from(letters[usize::from(*byte) % letters.len()])).take(CANARY_CHARS - prefix.len()).collect();
+        Ok(Self { pieces: pieces(tail.as_bytes()), value: format!("{prefix}{tail}") })
     }
 
     /// The planted value.
@@ -41,41 +33,40 @@ impl Canary {
         &self.value
     }
 
-    /// Whether `bytes` hold eight bytes in a row of the value or of one of its encodings.
+    /// Whether `bytes` hold eight characters in a row of the value's random part, raw or encoded. The prefix is no secret: placeholders have it too.
     #[must_use]
     pub fn is_in(&self, bytes: &[u8]) -> bool {
-        windows(bytes).any(|window| self.windows.contains(&window))
+        self.pieces.iter().any(|(length, pieces)| bytes.windows(*length).any(|window| pieces.contains(window)))
     }
 }
 
-fn windows(bytes: &[u8]) -> impl Iterator<Item = [u8; WINDOW_BYTES]> + '_ {
-    bytes.windows(WINDOW_BYTES).filter_map(|window| window.try_into().ok())
-}
-
-/// The value raw, backwards-compatible encodings of it, and those again in base64.
-fn forms(value: &[u8]) -> Vec<Vec<u8>> {
-    let hex_lower: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+/// The value's windows of eight characters, raw, in hexadecimal, percent-encoded, and in base64 at three offsets and in both alphabets.
+fn pieces(value: &[u8]) -> BTreeMap<usize, HashSet<Vec<u8>>> {
+    let lower: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
     let percent: String = value.iter().map(|byte| format!("%{byte:02X}")).collect();
     let mut forms = vec![
-        value.to_vec(),
-        hex_lower.to_uppercase().into_bytes(),
-        hex_lower.into_bytes(),
-        percent.to_lowercase().into_bytes(),
-        percent.into_bytes(),
+        (WINDOW_CHARS, value.to_vec()),
+        (WINDOW_CHARS * 2, lower.to_uppercase().into_bytes()),
+        (WINDOW_CHARS * 2, lower.into_bytes()),
+        (WINDOW_CHARS * 3, percent.to_lowercase().into_bytes()),
+        (WINDOW_CHARS * 3, percent.into_bytes()),
     ];
     for offset in 0..3 {
         let padded: Vec<u8> = std::iter::repeat_n(b'\0', offset).chain(value.iter().copied()).collect();
         for text in [STANDARD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)] {
             // The first and last characters depend on the neighbours; what lies between is the value's alone.
-            let from = usize::from(offset > 0) * 4;
-            let to = text.len().saturating_sub(4);
-            forms.push(text.as_bytes().get(from..to).unwrap_or_default().to_vec());
+            let (from, to) = (usize::from(offset > 0) * 4, text.len().saturating_sub(4));
+            forms.push((WINDOW_CHARS, text.as_bytes().get(from..to).unwrap_or_default().to_vec()));
         }
     }
-    forms
+    let mut pieces: BTreeMap<usize, HashSet<Vec<u8>>> = BTreeMap::new();
+    for (length, form) in forms {
+        pieces.entry(length).or_default().extend(form.windows(length).map(<[u8]>::to_vec));
+    }
+    pieces
 }
 
-const WINDOW_BYTES: usize = 8;
+const WINDOW_CHARS: usize = 8;
 const CANARY_CHARS: usize = 40;
 
 #[cfg(test)]
@@ -89,10 +80,10 @@ mod tests {
         assert_eq!(value.len(), CANARY_CHARS);
         let basic = STANDARD.encode(format!("x-access-token:{value}"));
         let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
-        for text in [value.clone(), format!("a{value}b"), basic, hex, value[10..18].to_owned()] {
+        for text in [value.clone(), format!("a{value}b"), basic, hex, value[10..18].to_owned(), URL_SAFE_NO_PAD.encode(&value)] {
             assert!(canary.is_in(text.as_bytes()));
         }
         let other = Canary::make("ghp_").expect("randomness");
-        assert!(!canary.is_in(other.value().as_bytes()) && !canary.is_in(b"") && !canary.is_in(&value.as_bytes()[..7]));
+        assert!(!canary.is_in(other.value().as_bytes()) && !canary.is_in(b"") && !canary.is_in(&value.as_bytes()[..11]));
     }
 }

@@ -99,6 +99,11 @@ impl Upstream {
 }
 
 impl Record {
+    /// Whether the client asked for the connection's end.
+    fn wants_close(&self) -> bool {
+        self.bytes.split(|byte| *byte == b'\n').any(|line| line.to_ascii_lowercase().starts_with(b"connection: close"))
+    }
+
     /// Whether the bytes hold `text`, raw.
     #[must_use]
     pub fn holds(&self, text: &str) -> bool {
@@ -121,6 +126,10 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, state: &State) -> Option<
         for part in reply {
             stream.get_mut().write_all(&part).ok()?;
             stream.get_mut().flush().ok()?;
+        }
+        if record.wants_close() {
+            stream.get_mut().conn.send_close_notify();
+            return stream.get_mut().flush().ok();
         }
     }
 }

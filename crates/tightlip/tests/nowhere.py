@@ -24,11 +24,11 @@ def udp():
     except OSError:
         return "silent"
 
-attempt("loopback", connect(socket.AF_INET, ("127.0.0.1", PORT)))
+attempt("loopback", connect(socket.AF_INET, ("127.0.0.1", @PORT@)))
 attempt("raw", lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) and "OPENED")
 attempt("packet", lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) and "OPENED")
 attempt("udp", udp)
-attempt("unix", connect(socket.AF_UNIX, "UNIX"))
+attempt("unix", connect(socket.AF_UNIX, "@UNIX@"))
 attempt("abstract", connect(socket.AF_UNIX, "\0/tmp/.X11-unix/X0"))
 attempt("ssh", connect(socket.AF_INET, ("192.0.2.1", 22)))
 

@@ -28,9 +28,13 @@ fn the_agent_holds_a_placeholder_and_the_upstream_receives_the_value() {
 fn an_echo_comes_back_as_the_placeholder() {
     for user in users() {
         let road = Road::start(user);
-        let shown = ok(&road.sh("echo \"$GITHUB_TOKEN\"; curl -sSi https://api.github.com/echo -H \"Authorization: Bearer $GITHUB_TOKEN\""));
+        let shown =
+            ok(&road.sh("echo \"$GITHUB_TOKEN\"; curl -sSi https://api.github.com/echo -H \"Authorization: Bearer $GITHUB_TOKEN\""));
         let token = shown.lines().next().unwrap();
-        assert!(shown.lines().skip(1).any(|line| line.to_ascii_lowercase() == format!("authorization: bearer {token}").to_ascii_lowercase()), "{shown}");
+        assert!(
+            shown.lines().skip(1).any(|line| line.to_ascii_lowercase() == format!("authorization: bearer {token}").to_ascii_lowercase()),
+            "{shown}"
+        );
     }
 }
 
@@ -67,9 +71,12 @@ fn raw_sockets_udp_addresses_loopback_and_unix_sockets_lead_nowhere() {
         let unix_path = road.server.beside().join("outside.sock");
         let unix = std::os::unix::net::UnixListener::bind(&unix_path).unwrap();
         unix.set_nonblocking(true).unwrap();
-        let script = include_str!("nowhere.py").replace("PORT", &outside.local_addr().unwrap().port().to_string()).replace("UNIX", unix_path.to_str().unwrap());
+        let script = include_str!("nowhere.py")
+            .replace("@PORT@", &outside.local_addr().unwrap().port().to_string())
+            .replace("@UNIX@", unix_path.to_str().unwrap());
         let shown = ok(&road.run(&[], &["/usr/bin/python3", "-c", &script]));
-        let expected = ["loopback: refused", "raw: refused", "packet: refused", "udp: silent", "unix: refused", "abstract: refused", "ssh: refused"];
+        let expected =
+            ["loopback: refused", "raw: refused", "packet: refused", "udp: silent", "unix: refused", "abstract: refused", "ssh: refused"];
         for line in expected {
             assert!(shown.lines().any(|shown| shown == line), "no line {line:?} in {shown}");
         }
@@ -89,7 +96,8 @@ fn git_python_and_node_make_their_authenticated_call_with_no_flag() {
         make_repo(folder.path(), &repo);
         let road = Road::start_with_repo(user, Some(&repo));
 
-        let clone = "git clone -q https://x-access-token:$GITHUB_TOKEN@github.com/repo.git cloned && cat cloned/file && cat cloned/.git/config";
+        let clone =
+            "git clone -q https://x-access-token:$GITHUB_TOKEN@github.com/repo.git cloned && cat cloned/file && cat cloned/.git/config";
         let shown = ok(&road.sh(clone));
         assert!(shown.starts_with("hello from the repository"), "{shown}");
 
@@ -177,7 +185,10 @@ fn make_repo(folder: &std::path::Path, repo: &std::path::Path) {
     std::fs::write(work.join("file"), "hello from the repository\n").unwrap();
     let git = |arguments: &[&str]| {
         let mut command = std::process::Command::new("git");
-        command.current_dir(&work).args(["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"]).args(arguments);
+        command
+            .current_dir(&work)
+            .args(["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"])
+            .args(arguments);
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
     };

@@ -13,7 +13,8 @@ pub fn ask(server: &Server, head: &str, body: &str) -> String {
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let (line, headers) = head.split_once("\r\n").unwrap_or((head, ""));
     let headers = if headers.is_empty() { String::new() } else { format!("{headers}\r\n") };
-    let request = format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len());
+    let request =
+        format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len());
     // A server that refuses early closes before it has read everything; its answer is what counts.
     let _ = stream.write_all(request.as_bytes());
     let mut answer = Vec::new();

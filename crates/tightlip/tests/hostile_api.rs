@@ -1,0 +1,298 @@
+//! The api process, live and hostile: with its files, its database, its keys, its end of the link and its confinement it obtains no stored value and
+//! redirects none.
+//!
+//! A test of its own kind (no harness): the program starts itself again as the hostile process, confined as the api is.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use link::front::{Answer, Ask, Question, Tell};
+use link::{Listener, Packets};
+use model::{AccountId, Timestamp};
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+use testkit::{Canary, Launch, Server, Upstream, UpstreamSpec};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_tightlip");
+const BOUND: &str = "api.github.com";
+const OTHER: &str = "api.openai.com";
+const NAME: &str = "the_api_taken_over_obtains_no_value_and_redirects_none";
+const HOSTILE: &str = "TIGHTLIP_TEST_HOSTILE";
+
+fn main() -> ExitCode {
+    if let Ok(knowledge) = std::env::var(HOSTILE) {
+        hostile(&serde_json::from_str(&knowledge).unwrap());
+        return ExitCode::SUCCESS;
+    }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    if has("--list") {
+        if !has("--ignored") {
+            writeln!(std::io::stdout(), "{NAME}: test").unwrap();
+        }
+        return ExitCode::SUCCESS;
+    }
+    the_api_taken_over_obtains_no_value_and_redirects_none();
+    ExitCode::SUCCESS
+}
+
+/// What the hostile process knows.
+#[derive(Serialize, Deserialize)]
+struct Knowledge {
+    data: PathBuf,
+    account: AccountId,
+    gateway: i32,
+    outside: std::net::SocketAddr,
+}
+
+/// What it brings home: each attempt's name, whether it was let through, and every byte that it obtained.
+#[derive(Default, Serialize, Deserialize)]
+struct Loot {
+    let_through: BTreeMap<String, bool>,
+    bytes: Vec<u8>,
+}
+
+/// A gateway that the test started, holding the api's end of the link itself.
+struct Alone {
+    gateway: Child,
+    link: Option<Packets>,
+    _leash: Packets,
+}
+
+fn the_api_taken_over_obtains_no_value_and_redirects_none() {
+    let canary = Canary::make("ghp_").unwrap();
+    let hosts = vec![BOUND.to_owned(), OTHER.to_owned()];
+    let upstream = Upstream::start(UpstreamSpec { hosts, expected: Some(canary.value().to_owned()), repo: None }).unwrap();
+    let server =
+        Server::start(Path::new(BINARY), Launch { upstreams: &[(BOUND, &upstream), (OTHER, &upstream)], ..Launch::default() }).unwrap();
+    server.expect(&["secret", "set", "GITHUB_TOKEN"], canary.value().as_bytes()).unwrap();
+    let (folder, _log) = server.stop().unwrap();
+    let data = folder.path().join("data");
+    let database = Connection::open(data.join("store/tightlip.db")).unwrap();
+    let account: String = database.query_row("SELECT id FROM accounts", [], |row| row.get(0)).unwrap();
+
+    let mut alone = start_gateway(&data, &upstream);
+    let loot = let_loose(&data, &account, &mut alone);
+    assert!(!canary.is_in(&loot.bytes), "the hostile process obtained the value");
+    assert!(loot.bytes.len() > 10_000, "it read its own files: {} bytes", loot.bytes.len());
+    for (attempt, let_through) in &loot.let_through {
+        assert_eq!(*let_through, attempt.starts_with("may "), "{attempt}");
+    }
+
+    let agent = Agent { data: &data, upstream: &upstream, canary: &canary };
+    let honest = agent.use_secret("GITHUB_TOKEN", BOUND, None);
+    assert!(honest.contains("\"authorized\":true"), "the honest use works: {honest}");
+    planted_rows_lead_nowhere(&database, &account, &agent);
+    let elsewhere = upstream.records_of(OTHER);
+    assert!(elsewhere.iter().all(|record| !canary.is_in(&record.bytes)), "the value went to another host");
+
+    alone.link.take();
+    alone.gateway.kill().unwrap();
+    alone.gateway.wait().unwrap();
+}
+
+/// Each change that a hostile api can make to its own database, then an agent that tries to profit from it.
+fn planted_rows_lead_nowhere(database: &Connection, account: &str, agent: &Agent<'_>) {
+    let change = |sql: &str| database.execute_batch(sql).unwrap();
+
+    // Another kind: where the value may go is derived from the value.
+    change("UPDATE secrets SET kind = 'openai_api_key'");
+    agent.must_fail("GITHUB_TOKEN", OTHER, None);
+    assert!(agent.use_secret("GITHUB_TOKEN", BOUND, None).contains("\"authorized\":true"));
+
+    // Another name, whose default binding is another host.
+    change("UPDATE secrets SET name = 'OPENAI_API_KEY'");
+    agent.must_fail("OPENAI_API_KEY", OTHER, None);
+    agent.must_fail("OPENAI_API_KEY", BOUND, None);
+    change("UPDATE secrets SET name = 'GITHUB_TOKEN'");
+
+    // Another version of the same secret.
+    change("UPDATE secrets SET version = version + 1");
+    agent.must_fail("GITHUB_TOKEN", BOUND, None);
+    change("UPDATE secrets SET version = version - 1");
+
+    // Another account, whose key the hostile api knows.
+    let (mallory, key) = (AccountId::from_parts(Timestamp::from_unix_ms(1), 7), format!("tlk_{}", "m".repeat(43)));
+    let hash: String = sha256(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    change(&format!("INSERT INTO accounts (id, name, devbox_capability, created) VALUES ('{mallory}', 'm', 1, 1)"));
+    change(&format!(
+        "INSERT INTO api_keys VALUES ('key_000000000000000000001', '{mallory}', X'{hash}', 'read,secrets,devbox,keys', 1);
+         UPDATE secrets SET account = '{mallory}'"
+    ));
+    agent.must_fail("GITHUB_TOKEN", BOUND, Some(&key));
+    agent.must_fail("GITHUB_TOKEN", OTHER, Some(&key));
+    change(&format!("UPDATE secrets SET account = '{account}'"));
+
+    // A data-key record of its own: the old ciphertext does not open under it.
+    change("UPDATE data_keys SET signature = randomblob(64)");
+    agent.must_fail("GITHUB_TOKEN", BOUND, None);
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    vault::hash_token(std::str::from_utf8(bytes).unwrap()).0
+}
+
+struct Agent<'a> {
+    data: &'a Path,
+    upstream: &'a Upstream,
+    canary: &'a Canary,
+}
+
+impl Agent<'_> {
+    /// Starts a devbox with the secret and asks `host`; all that was shown.
+    fn use_secret(&self, name: &str, host: &str, key: Option<&str>) -> String {
+        let line = format!("curl -sSi https://{host}/user -H \"Authorization: Bearer ${name}\"");
+        let mut command = Command::new(BINARY);
+        command.args(["run", "--secret", name, "--allow", host, "--", "sh", "-c", &line]).env("TIGHTLIP_DATA", self.data);
+        if let Some(key) = key {
+            command.env("TIGHTLIP_API_KEY", key);
+        }
+        let work = self.data.with_file_name("work");
+        std::fs::create_dir_all(&work).unwrap();
+        let output = command.current_dir(work).stdin(Stdio::null()).output().unwrap();
+        assert!(!self.canary.is_in(&output.stdout) && !self.canary.is_in(&output.stderr));
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
+    /// The same, and nothing may arrive anywhere.
+    fn must_fail(&self, name: &str, host: &str, key: Option<&str>) {
+        let before = self.upstream.records().len();
+        let shown = self.use_secret(name, host, key);
+        assert!(!shown.contains("authorized"), "{name} to {host}: {shown}");
+        assert_eq!(self.upstream.records().len(), before, "{name} to {host}: something arrived: {shown}");
+    }
+}
+
+fn start_gateway(data: &Path, upstream: &Upstream) -> Alone {
+    let socket = data.join("gateway.sock");
+    let _absent = std::fs::remove_file(&socket);
+    let listener = Listener::bind(&socket).unwrap();
+    let lock = std::fs::File::open(data.join("lock")).unwrap();
+    let (api_end, gateway_end) = Packets::pair().unwrap();
+    let (leash, theirs) = Packets::pair().unwrap();
+    let resolve: Vec<serde_json::Value> =
+        [BOUND, OTHER].iter().map(|host| serde_json::json!({"host": host, "port": 443, "address": upstream.address()})).collect();
+    let task = serde_json::json!({"gateway": {"data": data, "resolve": resolve, "upstream_ca": data.join("upstream-ca.pem"), "idle_exit_ms": null}});
+    let begin = serde_json::json!({"supervisor": std::process::id(), "task": task});
+    leash.send(&begin, &[gateway_end.as_fd(), listener.as_fd(), lock.as_fd()]).unwrap();
+    let gateway = Command::new(BINARY).arg("__gateway").stdin(Stdio::from(OwnedFd::from(theirs))).spawn().unwrap();
+    leash.limit_wait(Some(Duration::from_secs(20))).unwrap();
+    let (report, _) = leash.recv::<serde_json::Value>().unwrap();
+    assert_eq!(report, serde_json::json!("ready"));
+    Alone { gateway, link: Some(api_end), _leash: leash }
+}
+
+/// Runs the hostile process to its end with the api's end of the link as its standard input.
+fn let_loose(data: &Path, account: &str, alone: &mut Alone) -> Loot {
+    let outside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let knowledge = Knowledge {
+        data: data.to_owned(),
+        account: account.parse().unwrap(),
+        gateway: i32::try_from(alone.gateway.id()).unwrap(),
+        outside: outside.local_addr().unwrap(),
+    };
+    let link = alone.link.as_ref().unwrap().try_clone().unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.env(HOSTILE, serde_json::to_string(&knowledge).unwrap()).stdin(Stdio::from(OwnedFd::from(link)));
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "the hostile process ended with {:?}", output.status);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The hostile process.
+fn hostile(knowledge: &Knowledge) {
+    let link = Packets::from_fd(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
+    let data = &knowledge.data;
+    api::confine(&data.join("store"), &data.join("api")).unwrap();
+    let mut loot = Loot::default();
+    loot.files(data);
+    loot.processes(knowledge);
+    loot.network(knowledge);
+    loot.ask_the_gateway(&link, knowledge);
+    serde_json::to_writer(std::io::stdout(), &loot).unwrap();
+}
+
+impl Loot {
+    fn note<T>(&mut self, name: &str, outcome: std::io::Result<T>) {
+        self.let_through.insert(name.to_owned(), outcome.is_ok());
+    }
+
+    fn files(&mut self, data: &Path) {
+        for file in ["gateway/root.key", "gateway/keyring.json", "gateway/gateway.db", "gateway/admin-key", "api-key", "tightlip.toml"] {
+            let read = std::fs::read(data.join(file));
+            self.bytes.extend(read.as_deref().unwrap_or_default());
+            self.note(&format!("read {file}"), read);
+        }
+        for folder in ["store", "api"] {
+            for entry in std::fs::read_dir(data.join(folder)).unwrap().flatten() {
+                let read = std::fs::read(entry.path());
+                self.bytes.extend(read.as_deref().unwrap_or_default());
+                self.note(&format!("may read {folder}/{}", entry.file_name().to_string_lossy()), read);
+            }
+        }
+        let moved = std::fs::rename(data.join("store/tightlip.db"), data.join("gateway/gateway.db"));
+        self.note("replace gateway.db", moved);
+        self.note("write /tmp", std::fs::write(std::env::temp_dir().join("tightlip-hostile"), "x"));
+    }
+
+    fn processes(&mut self, knowledge: &Knowledge) {
+        let pid = knowledge.gateway;
+        for file in ["mem", "environ", "maps"] {
+            let read = std::fs::read(format!("/proc/{pid}/{file}"));
+            self.bytes.extend(read.as_deref().unwrap_or_default());
+            self.note(&format!("read the gateway's {file}"), read);
+        }
+        self.note("run a program", Command::new("/bin/cat").arg(knowledge.data.join("gateway/root.key")).output());
+        let target = nix::unistd::Pid::from_raw(pid);
+        self.note("attach to the gateway", nix::sys::ptrace::attach(target).map_err(Into::into));
+        self.note("end the gateway", nix::sys::signal::kill(target, nix::sys::signal::Signal::SIGTERM).map_err(Into::into));
+    }
+
+    fn network(&mut self, knowledge: &Knowledge) {
+        self.note("connect to loopback", std::net::TcpStream::connect(knowledge.outside));
+        self.note("make a UDP socket", std::net::UdpSocket::bind("127.0.0.1:0"));
+        self.note("listen", std::net::TcpListener::bind("127.0.0.1:0"));
+        self.note("ask gateway.sock", Packets::connect(&knowledge.data.join("gateway.sock")).map_err(std::io::Error::other));
+    }
+
+    fn ask_the_gateway(&mut self, link: &Packets, knowledge: &Knowledge) {
+        link.limit_wait(Some(Duration::from_secs(2))).unwrap();
+        let account = knowledge.account.clone();
+        let asks = [
+            Ask::Health,
+            Ask::Bindings { account: account.clone(), name: None, after: None },
+            Ask::Bindings { account: account.clone(), name: "GITHUB_TOKEN".parse().ok(), after: None },
+            Ask::Events { account, name: None, after: 0, limit: usize::MAX },
+        ];
+        for (number, ask) in (1..).zip(asks) {
+            link.send(&Question { number, ask }, &[]).unwrap();
+            let (answer, fds) = link.recv::<Answer>().unwrap();
+            assert!(fds.is_empty() && answer.number == number);
+            self.let_through.insert(format!("may ask {number}"), !matches!(answer.tell, Tell::Failed));
+            self.bytes.extend(serde_json::to_vec(&answer).unwrap());
+        }
+        // What only people's tools may ask, and what is no question at all.
+        let key = std::fs::read(knowledge.data.join("api-key")).unwrap_or_default();
+        let open = serde_json::json!({"open_devbox": {"api_key": String::from_utf8_lossy(&key), "secrets": null, "allow": []}});
+        let strange = [open, serde_json::json!({"number": 9, "ask": "Everything"}), serde_json::json!([1, 2, 3]), serde_json::json!("")];
+        for message in strange {
+            link.send(&message, &[]).unwrap();
+        }
+        link.limit_wait(Some(Duration::from_millis(500))).unwrap();
+        while let Ok((answer, fds)) = link.recv::<serde_json::Value>() {
+            assert!(fds.is_empty());
+            self.bytes.extend(answer.to_string().into_bytes());
+            self.let_through.insert("ask as people's tools do".to_owned(), answer.to_string().contains("devbox_opened"));
+        }
+        // It is still there for honest questions.
+        link.limit_wait(Some(Duration::from_secs(2))).unwrap();
+        let asked = link.send(&Question { number: 99, ask: Ask::Health }, &[]).and_then(|()| link.recv::<Answer>());
+        self.let_through.insert("may ask again".to_owned(), asked.is_ok_and(|(answer, _)| matches!(answer.tell, Tell::Ready)));
+        let _ = std::io::stdin().read(&mut []);
+    }
+}
