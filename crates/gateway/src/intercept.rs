@@ -28,7 +28,7 @@ use crate::greet::{Destination, HTTP_PORT, Scheme, ServerName, greet, one_name};
 use crate::listen::Devbox;
 use crate::refuse::redirect;
 use crate::reply::ReplyBody;
-use crate::upstream::HEADERS_MAX;
+use crate::upstream::{BUFFER_BYTES_MAX, HEADERS_MAX};
 
 /// Why a connection ended before its client closed it.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +100,8 @@ where
     http.timer(TokioTimer::new())
         .header_read_timeout(conversation.devbox.net.timeouts.idle)
         .max_headers(HEADERS_MAX)
-        .max_header_size(HEADER_LIST_BYTES_MAX);
+        .max_header_size(HEADER_LIST_BYTES_MAX)
+        .max_buf_size(BUFFER_BYTES_MAX);
     let service = service_fn(|request| {
         let answered = answer(Arc::clone(&conversation), request);
         async move { Ok::<_, Infallible>(answered.await) }

@@ -39,7 +39,7 @@ impl Upstream {
     /// Begins to speak HTTP/1.1.
     pub(crate) async fn open(stream: TlsStream<TcpStream>) -> Result<Self, Refusal> {
         let mut builder = Builder::new();
-        builder.max_headers(HEADERS_MAX).max_header_size(HEADER_LIST_BYTES_MAX);
+        builder.max_headers(HEADERS_MAX).max_header_size(HEADER_LIST_BYTES_MAX).max_buf_size(BUFFER_BYTES_MAX);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|_| Refusal::UpstreamBroken)?;
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -85,5 +85,7 @@ impl Body for RequestBody {
 
 /// Headers of one message.
 pub(crate) const HEADERS_MAX: usize = 200;
+/// What one connection buffers: a whole head, and pieces of bodies beside it.
+pub(crate) const BUFFER_BYTES_MAX: usize = 2 * HEADER_LIST_BYTES_MAX;
 /// The end of the last reply has been read, so a connection that is not ready soon never will be.
 const READY_WAIT: Duration = Duration::from_secs(1);

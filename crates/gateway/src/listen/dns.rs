@@ -80,16 +80,18 @@ fn receive_now(socket: &UdpSocket) -> io::Result<Option<Question>> {
     let mut space = nix::cmsg_space!(in6_pktinfo, in_pktinfo);
     let mut parts = [IoSliceMut::new(&mut bytes)];
     let got = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_DONTWAIT)?;
-    let asked = got.cmsgs()?.find_map(|message| match message {
-        ControlMessageOwned::Ipv4PacketInfo(info) => {
-            Some(Asked::V4(in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: info.ipi_addr, ipi_addr: in_addr { s_addr: 0 } }))
-        }
-        ControlMessageOwned::Ipv6PacketInfo(info) => Some(Asked::V6(in6_pktinfo { ipi6_ifindex: 0, ..info })),
-        _ => None,
-    });
+    let asked = got.cmsgs()?.find_map(|message| asked_address(&message));
     let (from, length) = (got.address, got.bytes);
     let (Some(asked), Some(from), Some(message)) = (asked, from, bytes.get(..length)) else { return Ok(None) };
     Ok(Some(Question { message: message.to_vec(), from, asked }))
+}
+
+fn asked_address(message: &ControlMessageOwned) -> Option<Asked> {
+    if let ControlMessageOwned::Ipv6PacketInfo(info) = message {
+        return Some(Asked::V6(in6_pktinfo { ipi6_ifindex: 0, ..*info }));
+    }
+    let ControlMessageOwned::Ipv4PacketInfo(info) = message else { return None };
+    Some(Asked::V4(in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: info.ipi_addr, ipi_addr: in_addr { s_addr: 0 } }))
 }
 
 /// A question is one name and perhaps EDNS; what is longer is cut by the kernel and then malformed.

@@ -19,11 +19,12 @@ fn ask(names: &Names, name: &str, kind: RecordType) -> Message {
 }
 
 fn address(reply: &Message) -> Option<IpAddr> {
-    match &reply.answers.first()?.data {
-        RData::A(A(v4)) => Some(IpAddr::V4(*v4)),
-        RData::AAAA(AAAA(v6)) => Some(IpAddr::V6(*v6)),
-        other => panic!("{other:?}"),
+    let data = &reply.answers.first()?.data;
+    if let RData::A(A(v4)) = data {
+        return Some(IpAddr::V4(*v4));
     }
+    let RData::AAAA(AAAA(v6)) = data else { panic!("{data:?}") };
+    Some(IpAddr::V6(*v6))
 }
 
 #[test]

@@ -78,10 +78,9 @@ impl World {
         let mut buffer = [0; 512];
         let length = timeout(WAIT, socket.recv(&mut buffer)).await.unwrap().unwrap();
         let reply = Message::from_vec(&buffer[..length]).unwrap();
-        match &reply.answers.first().expect("an address").data {
-            RData::A(address) => IpAddr::V4(address.0),
-            other => panic!("{other:?}"),
-        }
+        let data = &reply.answers.first().expect("an answer").data;
+        let RData::A(address) = data else { panic!("{data:?}") };
+        IpAddr::V4(address.0)
     }
 
     /// Looks a name up and connects with TLS under that name.

@@ -98,21 +98,25 @@ async fn what_carries_no_changed_value_goes_on_and_learns_the_new_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_secrets_changes_disturb_nothing() {
+async fn another_secrets_end_disturbs_nothing() {
     let told = Arc::new(Notify::new());
     let world = Plan::default()
         .bound("KEY", VALUE, API)
-        .bound("ELSE", "a value of somewhere else", OTHER)
+        .bound("ELSE", "a-value-of-somewhere-else", OTHER)
         .upstream(API, always(endless(&told)))
+        .upstream(OTHER, always(endless(&Arc::default())))
         .start()
         .await;
-    let mut connection = world.connect(API).await;
-    connection.send(format!("GET / HTTP/1.1\r\nhost: {API}\r\n{}\r\n", world.bearer("KEY"))).await;
-    connection.read_until(b"begun").await;
+    let mut staying = world.connect(API).await;
+    staying.send(format!("GET / HTTP/1.1\r\nhost: {API}\r\n{}\r\n", world.bearer("KEY"))).await;
+    staying.read_until(b"begun").await;
+    let mut ending = world.connect(OTHER).await;
+    ending.send(format!("GET / HTTP/1.1\r\nhost: {OTHER}\r\n{}\r\n", world.bearer("ELSE"))).await;
+    ending.read_until(b"begun").await;
     world.delete("ELSE");
-    tokio::time::sleep(Duration::from_millis(3 * model::limits::REVOCATION_TICK_MS)).await;
+    ending.rest().await;
     told.notify_one();
-    connection.read_until(b"0\r\n\r\n").await;
+    staying.read_until(b"0\r\n\r\n").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,6 +33,7 @@ pub struct Plan {
     named: Vec<(String, SocketAddr)>,
     secrets: Vec<(String, String, Vec<Binding>)>,
     allow: Vec<String>,
+    idle: Option<Duration>,
 }
 
 /// A value of no known kind.
@@ -78,6 +79,12 @@ impl Plan {
         self
     }
 
+    /// How long the gateway waits for a greeting and for a head.
+    pub fn idle(mut self, idle: Duration) -> Self {
+        self.idle = Some(idle);
+        self
+    }
+
     pub async fn start(self) -> World {
         let trust = Trust::make();
         let (mut upstreams, mut resolve) = (HashMap::new(), HashMap::new());
@@ -108,6 +115,9 @@ impl Plan {
         config.synthetic = Synthetic { v4: Ipv4Addr::new(127, 77, 0, 0), ..Synthetic::default() };
         config.timeouts.connect = Duration::from_secs(10);
         config.timeouts.head = Duration::from_secs(3);
+        if let Some(idle) = self.idle {
+            (config.timeouts.idle, config.timeouts.greeting) = (idle, idle);
+        }
         let net = Net::new(config, Arc::clone(&house.gate)).unwrap();
         attach(house, net, card, upstreams)
     }
