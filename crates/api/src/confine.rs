@@ -19,13 +19,16 @@ pub enum ConfineError {
     /// A folder that must be open to the api cannot be opened.
     #[error("failed to open the folder {0}")]
     Folder(PathBuf, #[source] PathFdError),
-    /// The kernel has no Landlock.
+    /// Landlock took the rules and does not enforce them.
     #[error(
         "this kernel has no Landlock, and the api does not run without: use Linux 5.13 or newer with `landlock` among the kernel's `lsm=`"
     )]
     NoLandlock,
     /// Landlock refused.
-    #[error("failed to confine the api with Landlock: a container's own seccomp profile may forbid it")]
+    #[error(
+        "failed to confine the api with Landlock, and it does not run without: it needs Linux 5.13 or newer, `landlock` among the kernel's `lsm=`, \
+         and in a container a seccomp profile that allows it"
+    )]
     Landlock(#[from] RulesetError),
     /// seccomp refused.
     #[error("failed to confine the api with seccomp: this kernel or container does not allow filters")]

@@ -37,8 +37,13 @@ impl Front {
     /// # Errors
     /// When the system refuses to limit the wait.
     pub fn new(end: Packets) -> Result<Self, PacketError> {
+        // The line outlives an api that died: what the gateway answered that one must not be taken for an answer to this one.
+        Self::numbered_from(end, u64::from(std::process::id()) << u32::BITS)
+    }
+
+    fn numbered_from(end: Packets, number: u64) -> Result<Self, PacketError> {
         end.limit_wait(Some(GATEWAY_TIME))?;
-        Ok(Self { line: Mutex::new(Line { end, number: 0 }), waiting: AtomicUsize::new(0) })
+        Ok(Self { line: Mutex::new(Line { end, number }), waiting: AtomicUsize::new(0) })
     }
 
     /// Asks, and waits for the answer. Blocks.
@@ -87,7 +92,7 @@ mod tests {
     #[test]
     fn a_gateway_that_is_gone_is_away() {
         let (end, gateway) = Packets::pair().expect("a pair");
-        let front = Front::new(end).expect("a front");
+        let front = Front::numbered_from(end, 0).expect("a front");
         drop(gateway);
         assert!(matches!(front.ask(Ask::Health), Err(FrontError::Away)));
     }
@@ -95,7 +100,7 @@ mod tests {
     #[test]
     fn a_late_answer_is_not_taken_for_another() {
         let (end, gateway) = Packets::pair().expect("a pair");
-        let front = Front::new(end).expect("a front");
+        let front = Front::numbered_from(end, 0).expect("a front");
         answer(&gateway, 0, Tell::NotReady("late".into()));
         gateway.send(&"noise", &[]).expect("sent");
         answer(&gateway, 1, Tell::Ready);
@@ -103,9 +108,20 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_answer_is_an_error() {
+    fn an_answer_to_an_api_that_died_is_not_taken_for_ours() {
         let (end, gateway) = Packets::pair().expect("a pair");
         let front = Front::new(end).expect("a front");
+        for number in 0..3 {
+            answer(&gateway, number, Tell::Ready);
+        }
+        drop(gateway);
+        assert!(matches!(front.ask(Ask::Health), Err(FrontError::Away)));
+    }
+
+    #[test]
+    fn a_failed_answer_is_an_error() {
+        let (end, gateway) = Packets::pair().expect("a pair");
+        let front = Front::numbered_from(end, 0).expect("a front");
         answer(&gateway, 1, Tell::Failed);
         assert!(matches!(front.ask(Ask::Health), Err(FrontError::Failed)));
     }
