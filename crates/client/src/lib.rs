@@ -1,1 +1,16 @@
+//! Typed calls to the REST surface, for the command line.
+//!
+//! What lives here: requests, answers, their errors. What never does: a decision, a file, a value that can be read (bodies with a value are written by
+//! `vault::wire`). One call at a time on one thread: the caller needs no runtime of its own.
+#![forbid(unsafe_code)]
 
+mod error;
+mod events;
+mod secrets;
+mod sse;
+mod transport;
+
+pub use error::ClientError;
+pub use events::{EventPage, EventsWanted, Follow};
+pub use secrets::{SecretPage, SecretView};
+pub use transport::Client;

@@ -1,0 +1,128 @@
+//! The command line: one word, one file. Parses, calls, shows; decides nothing.
+//!
+//! What a person typed is never repeated where it could be a value: arguments that look like one are refused without an echo.
+
+mod ago;
+mod argv;
+mod bind;
+mod completions;
+mod events;
+mod fault;
+mod gate;
+mod output;
+mod prove;
+mod run;
+mod secret;
+mod set;
+mod target;
+mod up;
+mod value;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use fault::Fault;
+use output::Output;
+use target::Target;
+
+/// The whole command line.
+#[derive(Parser)]
+#[command(name = "tightlip", version, about, long_about = None, after_help = AFTER_HELP, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(clap::Args)]
+struct Global {
+    /// Write JSON, errors too
+    #[arg(long, global = true)]
+    json: bool,
+    /// The data folder [default: $TIGHTLIP_DATA, then $XDG_DATA_HOME/tightlip]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The server [default: $TIGHTLIP_URL, then $RUNLOOP_BASE_URL, then the one on the data folder]
+    #[arg(long, global = true, value_name = "URL")]
+    url: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the server and keep it in the foreground
+    Up(up::Args),
+    /// Store, list and delete secrets
+    #[command(subcommand)]
+    Secret(secret::Command),
+    /// Say where a secret's value may go
+    Bind(bind::BindArgs),
+    /// Take back what `bind` said
+    Unbind(bind::UnbindArgs),
+    /// Show where secrets may go
+    Bindings(bind::BindingsArgs),
+    /// Run a command that can use secrets and cannot read them
+    Run(run::Args),
+    /// Show what happened: changes, uses, refusals
+    Events(events::Args),
+    /// Attack a throw-away tightlip on this machine and look for leaks
+    Prove(prove::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+}
+
+/// Parses the process's arguments, does what they say, and gives the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let json = argv::asks_for_json(&arguments);
+    let code = match argv::parse(&arguments) {
+        Ok(cli) => {
+            let out = Output::new(cli.global.json);
+            obey(cli, &out).unwrap_or_else(|fault| out.fault(&fault))
+        }
+        Err(argv::Stopped::Shown(error)) => output::clap_error(&error),
+        Err(argv::Stopped::Fault(fault)) => Output::new(json).fault(&fault),
+    };
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+/// The command line's own description, for completions.
+fn description() -> clap::Command {
+    Cli::command()
+}
+
+fn obey(cli: Cli, out: &Output) -> Result<i32, Fault> {
+    let target = || Target::find(cli.global.data.as_deref(), cli.global.url.as_deref());
+    match cli.command {
+        Command::Up(args) => up::up(&args, cli.global.data.as_deref(), out),
+        Command::Secret(command) => secret::obey(command, target, out).map(|()| 0),
+        Command::Bind(args) => bind::bind(args, &target()?, out).map(|()| 0),
+        Command::Unbind(args) => bind::unbind(&args, &target()?, out).map(|()| 0),
+        Command::Bindings(args) => bind::bindings(&args, &target()?, out).map(|()| 0),
+        Command::Run(args) => run::run(args, target, out),
+        Command::Events(args) => events::events(args, &target()?, out),
+        Command::Prove(args) => prove::prove(&args, out),
+        Command::Completions(args) => completions::completions(&args, out).map(|()| 0),
+    }
+}
+
+const AFTER_HELP: &str = "\
+Two commands to begin with (the server starts by itself):
+  tightlip secret set GITHUB_TOKEN
+  tightlip run -- git clone https://github.com/me/private.git
+
+Environment:
+  TIGHTLIP_DATA     the data folder
+  TIGHTLIP_URL      the server; RUNLOOP_BASE_URL after it
+  TIGHTLIP_API_KEY  the API key; RUNLOOP_API_KEY after it, then the data folder's own
+
+Exit codes:
+  0 done, 1 failure, 2 usage, 3 not found, 4 not authenticated, 5 exists, 6 server unreachable or locked, 7 refused by policy, 10 a leak was found; \
+`run` gives its command's code, 125 could not start, 126 not executable, 127 not found";
+
+#[cfg(test)]
+mod tests;

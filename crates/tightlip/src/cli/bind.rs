@@ -1,0 +1,251 @@
+//! `tightlip bind`, `unbind`, `bindings`: where a secret's value may go. They change at the gateway, with the admin key, and nowhere else.
+
+use link::cli::{BindingView, Request};
+use model::binding::HTTPS_PORT;
+use model::kind::{Brokering, Kind};
+use model::{Binding, BindingSource, Form, HostPattern, KindId, Methods, PathPrefix, SecretName};
+use serde::Serialize;
+
+use super::fault::{Exit, Fault};
+use super::output::{Output, table};
+use super::secret::unknown;
+use super::target::Target;
+
+/// A secret and one destination, or several hosts of one.
+#[derive(clap::Args)]
+#[command(after_help = BIND_EXAMPLES)]
+pub(super) struct BindArgs {
+    /// The secret's name
+    #[arg(value_name = "NAME")]
+    name: SecretName,
+    /// A host that the value may go to, exact or *.example.com; repeat for more
+    #[arg(long = "host", value_name = "HOST", required = true)]
+    hosts: Vec<HostPattern>,
+    /// The port
+    #[arg(long, value_name = "PORT", default_value_t = HTTPS_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
+    /// Methods, separated by commas [default: any]
+    #[arg(long, value_name = "METHODS")]
+    methods: Option<Methods>,
+    /// Only paths that begin with this
+    #[arg(long, value_name = "PATH", default_value_t)]
+    path: PathPrefix,
+    /// How the value is written there: auto, bearer, basic:USER or header:NAME
+    #[arg(long = "as", value_name = "FORM", default_value_t = Form::Auto)]
+    form: Form,
+}
+
+/// A secret, and perhaps one of its hosts.
+#[derive(clap::Args)]
+#[command(after_help = UNBIND_EXAMPLES)]
+pub(super) struct UnbindArgs {
+    /// The secret's name
+    #[arg(value_name = "NAME")]
+    name: SecretName,
+    /// Take back this host only [default: every explicit binding]
+    #[arg(long, value_name = "HOST")]
+    host: Option<HostPattern>,
+}
+
+/// All secrets, or one.
+#[derive(clap::Args)]
+#[command(after_help = BINDINGS_EXAMPLES)]
+pub(super) struct BindingsArgs {
+    /// Of this secret only
+    #[arg(value_name = "NAME")]
+    name: Option<SecretName>,
+}
+
+/// Where one secret may go, as the gateway says it.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Where {
+    kind: Option<KindId>,
+    bindings: Vec<Binding>,
+    #[serde(skip)]
+    explicit: bool,
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    bindings: &'a [BindingView],
+}
+
+/// Makes explicit bindings.
+pub(super) fn bind(args: BindArgs, target: &Target, out: &Output) -> Result<(), Fault> {
+    let admin_key = target.admin_key()?;
+    let api_key = target.api_key()?;
+    let gate = target.gate()?;
+    let mut views = Vec::new();
+    for host in args.hosts {
+        let binding = Binding {
+            host,
+            port: args.port,
+            methods: args.methods.clone().unwrap_or_default(),
+            path: args.path.clone(),
+            form: args.form.clone(),
+        };
+        let request = Request::Bind { admin_key: admin_key.clone(), api_key: api_key.clone(), name: args.name.clone(), binding };
+        views = gate.change(&request).map_err(|fault| missing(fault, "tightlip secret list"))?;
+    }
+    show_changed(&args.name, &views, out);
+    Ok(())
+}
+
+/// Takes explicit bindings back.
+pub(super) fn unbind(args: &UnbindArgs, target: &Target, out: &Output) -> Result<(), Fault> {
+    let request =
+        Request::Unbind { admin_key: target.admin_key()?, api_key: target.api_key()?, name: args.name.clone(), host: args.host.clone() };
+    let views = target.gate()?.change(&request).map_err(|fault| missing(fault, "tightlip bindings"))?;
+    show_changed(&args.name, &views, out);
+    Ok(())
+}
+
+/// Shows where secrets may go.
+pub(super) fn bindings(args: &BindingsArgs, target: &Target, out: &Output) -> Result<(), Fault> {
+    let api_key = target.api_key()?;
+    let views = target.gate()?.bindings(&api_key, args.name.as_ref());
+    let views = match &args.name {
+        Some(name) => views.map_err(|fault| unknown(fault, name))?,
+        None => views?,
+    };
+    if views.is_empty() && !out.json() {
+        out.note("no secrets yet; store one: tightlip secret set NAME");
+        return Ok(());
+    }
+    out.result(&Listed { bindings: &views }, || {
+        let header = ["SECRET", "KIND", "MAY GO TO", "AS", "METHODS", "PATH", "BY"];
+        table(header, &views.iter().map(row).collect::<Vec<_>>())
+    });
+    Ok(())
+}
+
+/// Where a secret may go, asked of the gateway.
+pub(super) fn whereabouts(target: &Target, name: &SecretName) -> Result<Where, Fault> {
+    let views = target.gate()?.bindings(&target.api_key()?, Some(name))?;
+    Ok(Where::of_views(&views))
+}
+
+impl Where {
+    /// What the gateway said of one secret.
+    pub(super) fn of_views(views: &[BindingView]) -> Self {
+        Self {
+            kind: views.iter().find_map(|view| view.kind),
+            bindings: views.iter().filter_map(|view| view.binding.clone()).collect(),
+            explicit: views.iter().any(|view| view.source == Some(BindingSource::Explicit)),
+        }
+    }
+
+    /// What the catalogue says, where the gateway cannot be asked.
+    pub(super) fn of_kind(kind: Option<&'static Kind>) -> Self {
+        let hosts = kind.map_or(&[][..], |kind| match kind.brokering {
+            Brokering::Hosts(hosts) => hosts,
+            Brokering::BindFirst | Brokering::NotBrokered(_) => &[],
+        });
+        let bindings = hosts.iter().filter_map(|host| host.parse().ok()).map(Binding::to_host).collect();
+        Self { kind: kind.map(Kind::id), bindings, explicit: false }
+    }
+
+    /// Whether it may go anywhere.
+    pub(super) const fn is_bound(&self) -> bool {
+        !self.bindings.is_empty()
+    }
+
+    /// What people call the kind.
+    pub(super) fn title(&self) -> Option<&'static str> {
+        self.kind.and_then(KindId::kind).map(|kind| kind.title)
+    }
+
+    /// The destinations in words.
+    pub(super) fn hosts(&self) -> Vec<String> {
+        self.bindings.iter().map(destination).collect()
+    }
+
+    /// The destinations as a list, or what to do where there are none.
+    pub(super) fn words(&self, name: &SecretName) -> String {
+        if self.is_bound() { self.hosts().join(", ") } else { format!("nowhere yet; bind it: tightlip bind {name} --host api.example.com") }
+    }
+
+    /// `GitHub token: may go to api.github.com, ...`
+    pub(super) fn sentence(&self) -> String {
+        let hosts = self.hosts().join(", ");
+        match self.title() {
+            Some(title) if self.explicit => format!("{title}: may go to {hosts} (as bound; its kind's own hosts no longer count)"),
+            Some(title) => format!("{title}: may go to {hosts}"),
+            None => format!("may go to {hosts}"),
+        }
+    }
+}
+
+/// What is not there gets the command that shows what is.
+fn missing(fault: Fault, next: &str) -> Fault {
+    if fault.exit == Exit::NotFound { fault.next(next) } else { fault }
+}
+
+fn show_changed(name: &SecretName, views: &[BindingView], out: &Output) {
+    out.result(&Listed { bindings: views }, || {
+        let destinations = Where::of_views(views);
+        if destinations.is_bound() {
+            format!("{name}: {}", destinations.sentence())
+        } else {
+            format!("{name} may go {}", destinations.words(name))
+        }
+    });
+}
+
+/// A binding's host, with what narrows it.
+fn destination(binding: &Binding) -> String {
+    let mut text = binding.host.to_string();
+    if binding.port != HTTPS_PORT {
+        text.push_str(&format!(":{}", binding.port));
+    }
+    if binding.path != PathPrefix::default() {
+        text.push_str(binding.path.as_str());
+    }
+    if !binding.methods.as_slice().is_empty() {
+        text.push_str(&format!(" ({})", binding.methods));
+    }
+    text
+}
+
+fn row(view: &BindingView) -> [String; 7] {
+    let kind = view.kind.map_or_else(|| "-".to_owned(), |kind| kind.to_string());
+    let Some(binding) = &view.binding else {
+        let dash = || "-".to_owned();
+        return [view.secret_name.to_string(), kind, "nowhere yet".to_owned(), dash(), dash(), dash(), dash()];
+    };
+    let port = if binding.port == HTTPS_PORT { String::new() } else { format!(":{}", binding.port) };
+    let by = match view.source {
+        Some(BindingSource::Kind) => "kind",
+        Some(BindingSource::Explicit) => "bind",
+        None => "-",
+    };
+    [
+        view.secret_name.to_string(),
+        kind,
+        format!("{}{port}", binding.host),
+        binding.form.to_string(),
+        binding.methods.to_string(),
+        binding.path.to_string(),
+        by.to_owned(),
+    ]
+}
+
+const BIND_EXAMPLES: &str = "\
+The first explicit binding of a secret takes the place of its kind's own hosts. Requests are always TLS.
+
+Examples:
+  tightlip bind ACME_KEY --host api.acme.example
+  tightlip bind ACME_KEY --host api.acme.example --as header:x-api-key --methods GET,POST --path /v1
+  tightlip bind NPM_TOKEN --host registry.npmjs.org";
+
+const UNBIND_EXAMPLES: &str = "\
+Without an explicit binding, a value of a known kind goes to its kind's hosts again, and any other nowhere.
+
+Examples:
+  tightlip unbind ACME_KEY --host api.acme.example
+  tightlip unbind ACME_KEY";
+
+const BINDINGS_EXAMPLES: &str = "\
+Examples:
+  tightlip bindings
+  tightlip bindings GITHUB_TOKEN --json";

@@ -1,0 +1,96 @@
+//! Asking the gateway at `gateway.sock`: one request, one reply.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use link::cli::{BindingView, Opened, Reply, Request};
+use link::{PacketError, Packets};
+use model::SecretName;
+
+use super::fault::{Exit, Fault};
+
+/// A connection to the gateway.
+pub(super) struct Gate(Packets);
+
+impl Gate {
+    /// Connects.
+    pub(super) fn connect(socket: &Path) -> Result<Self, PacketError> {
+        let packets = Packets::connect(socket)?;
+        packets.limit_wait(Some(REPLY_WAIT))?;
+        Ok(Self(packets))
+    }
+
+    /// Sends a request without waiting for its reply.
+    pub(super) fn send(&self, request: &Request, fds: &[BorrowedFd<'_>]) -> Result<(), PacketError> {
+        self.0.send(request, fds)
+    }
+
+    /// Waits for a reply. What the gateway refused is a fault.
+    pub(super) fn reply(&self) -> Result<Reply, Fault> {
+        match self.0.recv::<Reply>()?.0 {
+            Reply::Refused { why, message } => Err(Fault::denied(why, message)),
+            reply @ (Reply::Ready | Reply::DevboxOpened(_) | Reply::Bindings { .. } | Reply::Done) => Ok(reply),
+        }
+    }
+
+    /// Asks for something that is done or not.
+    pub(super) fn done(&self, request: &Request, fds: &[BorrowedFd<'_>]) -> Result<(), Fault> {
+        self.send(request, fds)?;
+        match self.reply()? {
+            Reply::Done => Ok(()),
+            Reply::Ready | Reply::DevboxOpened(_) | Reply::Bindings { .. } | Reply::Refused { .. } => Err(unexpected()),
+        }
+    }
+
+    /// Opens a devbox.
+    pub(super) fn open(&self, request: &Request) -> Result<Opened, Fault> {
+        self.send(request, &[])?;
+        match self.reply()? {
+            Reply::DevboxOpened(opened) => Ok(opened),
+            Reply::Ready | Reply::Done | Reply::Bindings { .. } | Reply::Refused { .. } => Err(unexpected()),
+        }
+    }
+
+    /// Changes bindings, and gives the secret's bindings as they are afterwards.
+    pub(super) fn change(&self, request: &Request) -> Result<Vec<BindingView>, Fault> {
+        self.page(request).map(|(bindings, _)| bindings)
+    }
+
+    /// The bindings of one secret, or of all, every page.
+    pub(super) fn bindings(&self, api_key: &str, name: Option<&SecretName>) -> Result<Vec<BindingView>, Fault> {
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let request = Request::Bindings { api_key: api_key.to_owned(), name: name.cloned(), after: after.clone() };
+            let (page, next) = self.page(&request)?;
+            all.extend(page);
+            if next.is_none() || next == after {
+                return Ok(all);
+            }
+            after = next;
+        }
+    }
+
+    fn page(&self, request: &Request) -> Result<(Vec<BindingView>, Option<model::SecretId>), Fault> {
+        self.send(request, &[])?;
+        match self.reply()? {
+            Reply::Bindings { bindings, next } => Ok((bindings, next)),
+            Reply::Ready | Reply::Done | Reply::DevboxOpened(_) | Reply::Refused { .. } => Err(unexpected()),
+        }
+    }
+}
+
+impl AsFd for Gate {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn unexpected() -> Fault {
+    let fault = Fault::new(Exit::Failure, "the gateway's reply does not fit the request: it may be of another version than this command");
+    fault.next("stop the running `tightlip up` and start it again")
+}
+
+/// The gateway answers within milliseconds; a restart of it takes under a second.
+const REPLY_WAIT: Duration = Duration::from_secs(20);

@@ -1,0 +1,169 @@
+//! `tightlip run`: a command that can use secrets and cannot read them.
+//!
+//! The gateway gives placeholders and a certificate; the devbox is started here, in the user's own rights, and its listeners go to the gateway. No value
+//! ever comes into this process.
+
+mod environment;
+mod summary;
+mod watch;
+
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use devbox::{DevboxError, Prepared, Spec, Terminal};
+use link::cli::{Opened, Request, Role, Wanted};
+use model::HostPattern;
+
+use super::fault::{Exit, Fault, chain};
+use super::gate::Gate;
+use super::output::Output;
+use super::secret::unknown;
+use super::target::Target;
+use watch::{Listeners, Watch};
+
+/// A command, and what it gets.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// A secret to use, in a variable of its name or of another; repeat for more [default: every secret that can be used]
+    #[arg(long = "secret", short = 's', value_name = "NAME|ENV=NAME")]
+    secrets: Vec<OsString>,
+    /// A host that may be reached beside those of the secrets, exact or *.example.com; repeat for more
+    #[arg(long, value_name = "HOST")]
+    allow: Vec<HostPattern>,
+    /// A variable to pass on or to set; nothing else of the environment goes in; repeat for more
+    #[arg(long, short = 'e', value_name = "K[=V]")]
+    env: Vec<OsString>,
+    /// A path to read, beside the system's programs and the work folder; repeat for more
+    #[arg(long, value_name = "PATH")]
+    ro: Vec<PathBuf>,
+    /// A path to read and write; repeat for more
+    #[arg(long, value_name = "PATH")]
+    rw: Vec<PathBuf>,
+    /// A folder that is kept as the home [default: an empty one that vanishes]
+    #[arg(long, value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// Say nothing about the devbox
+    #[arg(long, short = 'q')]
+    quiet: bool,
+    /// The command and its arguments [default: $SHELL]
+    #[arg(trailing_var_arg = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+/// Runs the command and gives its exit code.
+pub(super) fn run(args: Args, target: impl FnOnce() -> Result<Target, Fault>, out: &Output) -> Result<i32, Fault> {
+    let wanted = environment::wanted(&args.secrets)?;
+    let given = environment::given(&args.env, wanted.as_deref().unwrap_or_default())?;
+    let target = target()?;
+    launch(&args, &target, wanted, given, out).map_err(Fault::before_the_command)
+}
+
+fn launch(args: &Args, target: &Target, wanted: Option<Vec<Wanted>>, given: environment::Given, out: &Output) -> Result<i32, Fault> {
+    let api_key = target.api_key()?;
+    let gate = target.gate()?;
+    let request = Request::OpenDevbox { api_key: api_key.clone(), secrets: wanted.clone(), allow: args.allow.clone() };
+    let opened = gate.open(&request).map_err(|fault| name_the_missing(fault, &gate, &api_key, wanted.as_deref().unwrap_or_default()))?;
+    let prepared = devbox::prepare(&spec(args, target, &opened, given)?).map_err(|error| not_started(&error))?;
+    let listeners = hand_over(&gate, &opened, &prepared)?;
+    if !args.quiet {
+        summary::show(&gate, &api_key, &opened, &args.allow, out);
+    }
+    let running = prepared.start().map_err(|error| not_started(&error))?;
+    let resume = Request::ResumeDevbox { devbox: opened.devbox.clone(), resume: opened.resume, roles: listeners.roles.clone() };
+    let watch = Watch::start(gate, target.folder().socket(), resume, listeners, running.killer())?;
+    let ended = running.wait();
+    let gate = watch.stop();
+    let exit = match gate {
+        Ok(Some(gate)) => {
+            // The devbox is gone already; the gateway ends it with the connection where this does not arrive.
+            let _closed = gate.done(&Request::CloseDevbox { devbox: opened.devbox }, &[]);
+            ended
+        }
+        Ok(None) => ended,
+        Err(lost) => return Err(lost),
+    };
+    let exit = exit.map_err(|error| not_started(&error))?;
+    if !args.quiet {
+        for note in &exit.git_changes {
+            out.note(&format!("tightlip: {note}"));
+        }
+    }
+    Ok(exit.code)
+}
+
+/// The gateway counts the secrets that it was asked for; a person is told which one is not there.
+fn name_the_missing(fault: Fault, gate: &Gate, api_key: &str, wanted: &[Wanted]) -> Fault {
+    let is_missing = |one: &&Wanted| gate.bindings(api_key, Some(&one.name)).is_err_and(|fault| fault.exit == Exit::NotFound);
+    match (fault.exit, wanted.iter().find(is_missing)) {
+        (Exit::NotFound, Some(one)) => unknown(fault, &one.name),
+        _ => fault,
+    }
+}
+
+/// The devbox: the user's command in the user's folder, with nothing of the environment but what is named.
+fn spec(args: &Args, target: &Target, opened: &Opened, given: environment::Given) -> Result<Spec, Fault> {
+    let work_dir =
+        std::env::current_dir().map_err(|error| Fault::new(Exit::CannotStart, format!("failed to find the current folder: {error}")))?;
+    let mut bundle_pem = devbox::system_bundle().map_err(|error| not_started(&error))?;
+    bundle_pem.push(b'\n');
+    bundle_pem.extend_from_slice(opened.ca_pem.as_bytes());
+    Ok(Spec {
+        argv: if args.command.is_empty() { vec![environment::shell()] } else { args.command.clone() },
+        env: environment::whole(&opened.env, given),
+        work_dir,
+        ro: args.ro.clone(),
+        rw: args.rw.clone(),
+        home: args.home.clone(),
+        hidden: vec![target.folder().path().to_owned()],
+        bundle_pem,
+        ports: opened.ports.clone(),
+        terminal: Terminal::Auto,
+    })
+}
+
+/// Hands the devbox's listeners to the gateway, and keeps a second handle on each for a gateway that comes back.
+fn hand_over(gate: &Gate, opened: &Opened, prepared: &Prepared) -> Result<Listeners, Fault> {
+    let listening = prepared.listeners();
+    let roles: Vec<Role> = listening.iter().map(|one| role(one.role)).collect();
+    let fds: Vec<_> = listening.iter().map(|one| one.fd.as_fd()).collect();
+    gate.done(&Request::HandListeners { devbox: opened.devbox.clone(), roles: roles.clone() }, &fds)?;
+    let kept: Result<Vec<_>, _> = fds.iter().map(|fd| fd.try_clone_to_owned()).collect();
+    kept.map(|fds| Listeners { roles, fds }).map_err(|error| Fault::new(Exit::CannotStart, format!("failed to keep a socket: {error}")))
+}
+
+const fn role(role: devbox::Role) -> Role {
+    match role {
+        devbox::Role::Tcp(port) => Role::Tcp(port),
+        devbox::Role::Dns => Role::Dns,
+    }
+}
+
+fn not_started(error: &DevboxError) -> Fault {
+    let exit = match error {
+        DevboxError::NotExecutable => Exit::NotExecutable,
+        DevboxError::NotFound => Exit::CommandNotFound,
+        DevboxError::NamespacesForbidden(_)
+        | DevboxError::WorkDir(_)
+        | DevboxError::Path { .. }
+        | DevboxError::FolderAsStdio
+        | DevboxError::NoBundle
+        | DevboxError::Kernel { .. } => Exit::CannotStart,
+    };
+    Fault::new(exit, format!("failed to run the command: {}", chain(error)))
+}
+
+const EXAMPLES: &str = "\
+The command sees a placeholder in each secret's variable; the gateway writes the value into requests to the hosts that the secret may go to, \
+and nowhere else. Nothing else is reachable but what --allow names. The current folder is writable; .git/hooks and .git/config are copies, \
+and .env files are empty. Everything after CMD belongs to it.
+
+Examples:
+  tightlip run -- git clone https://github.com/me/private.git
+  tightlip run --secret GITHUB_TOKEN --allow pypi.org --allow files.pythonhosted.org -- ./agent
+  tightlip run --secret GH_TOKEN=GITHUB_TOKEN -- gh api user
+  tightlip run                                        (your shell)
+
+Exit codes:
+  the command's own (128+n by signal n), 125 could not start, 126 not executable, 127 not found";

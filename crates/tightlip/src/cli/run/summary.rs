@@ -1,0 +1,92 @@
+//! What a devbox holds, in a line on standard error: names and hosts, no placeholder, no value.
+
+use link::cli::{LeftOut, Opened};
+use model::{EnvName, HostPattern, SecretName};
+use serde::Serialize;
+
+use super::super::bind::Where;
+use super::super::gate::Gate;
+use super::super::output::Output;
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    devbox: &'a model::DevboxId,
+    secrets: Vec<Held<'a>>,
+    allow: &'a [HostPattern],
+    left_out: &'a [LeftOut],
+}
+
+#[derive(Serialize)]
+struct Held<'a> {
+    env: &'a EnvName,
+    name: &'a SecretName,
+    unbound: bool,
+    hosts: Vec<String>,
+}
+
+/// Says what the devbox holds, and what was left out and why.
+pub(super) fn show(gate: &Gate, api_key: &str, opened: &Opened, allow: &[HostPattern], out: &Output) {
+    let secrets: Vec<Held<'_>> = opened
+        .env
+        .iter()
+        .enumerate()
+        .map(|(index, given)| Held {
+            env: &given.env,
+            name: &given.name,
+            unbound: given.unbound,
+            hosts: hosts(gate, api_key, &given.name, index, given.unbound),
+        })
+        .collect();
+    let summary = Summary { devbox: &opened.devbox, secrets, allow, left_out: &opened.left_out };
+    out.aside(&summary, || summary.text());
+    let unbound: Vec<&str> = opened.env.iter().filter(|given| given.unbound).map(|given| given.name.as_str()).collect();
+    if let [first, rest @ ..] = unbound.as_slice() {
+        let others = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+        out.note(&format!("tightlip: {first}{others} may go nowhere yet; bind: tightlip bind {first} --host api.example.com"));
+    }
+}
+
+/// Where a secret may go. Many secrets are not asked about one by one: the line has no room for them.
+fn hosts(gate: &Gate, api_key: &str, name: &SecretName, index: usize, unbound: bool) -> Vec<String> {
+    if unbound || index >= NAMED_MAX {
+        return Vec::new();
+    }
+    gate.bindings(api_key, Some(name)).map(|views| Where::of_views(&views).hosts()).unwrap_or_default()
+}
+
+impl Summary<'_> {
+    fn text(&self) -> String {
+        let mut named: Vec<String> = self.secrets.iter().take(NAMED_MAX).map(Held::text).collect();
+        if self.secrets.len() > NAMED_MAX {
+            named.push(format!("{} more", self.secrets.len() - NAMED_MAX));
+        }
+        let held = if named.is_empty() { "no secrets".to_owned() } else { format!("placeholders for {}", named.join(", ")) };
+        let allowed = if self.allow.is_empty() {
+            String::new()
+        } else {
+            format!("; may also reach {}", self.allow.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        };
+        let mut lines = vec![format!("tightlip: {held}{allowed}")];
+        lines.extend(self.left_out.iter().take(NAMED_MAX).map(|left| format!("tightlip: left out {}: {}", left.name, left.why)));
+        if self.left_out.len() > NAMED_MAX {
+            lines.push(format!("tightlip: left out {} more", self.left_out.len() - NAMED_MAX));
+        }
+        lines.join("\n")
+    }
+}
+
+impl Held<'_> {
+    fn text(&self) -> String {
+        let name = if self.env.as_str() == self.name.as_str() { self.name.to_string() } else { format!("{}={}", self.env, self.name) };
+        match self.hosts.as_slice() {
+            [] if self.unbound => format!("{name} (nowhere yet)"),
+            [] => name,
+            [one] => format!("{name} ({one})"),
+            [first, second] => format!("{name} ({first}, {second})"),
+            [first, rest @ ..] => format!("{name} ({first} and {} more)", rest.len()),
+        }
+    }
+}
+
+/// More would not be a short line any more.
+const NAMED_MAX: usize = 8;

@@ -1,0 +1,141 @@
+//! `tightlip secret`: store, list, show and delete. Nothing shows a value: there is no call for it.
+
+use clap::Subcommand;
+use client::SecretView;
+use model::{Clock, SecretName};
+use serde::Serialize;
+use service::SystemClock;
+
+use super::ago::ago;
+use super::bind::{self, Where};
+use super::fault::{Exit, Fault};
+use super::output::{Output, table};
+use super::set::{self, Verb, WriteArgs};
+use super::target::Target;
+
+/// The verbs.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Create a secret, or replace its value
+    #[command(after_help = set::SET_EXAMPLES)]
+    Set(WriteArgs),
+    /// Create a secret; fails where the name is taken
+    #[command(after_help = set::CREATE_EXAMPLES)]
+    Create(WriteArgs),
+    /// Replace a secret's value; fails where there is no such secret
+    #[command(after_help = set::UPDATE_EXAMPLES)]
+    Update(WriteArgs),
+    /// List secrets, newest first; values are never shown
+    #[command(visible_alias = "ls", after_help = LIST_EXAMPLES)]
+    List,
+    /// Show one secret and where it may go; the value is never shown
+    #[command(visible_alias = "show", after_help = GET_EXAMPLES)]
+    Get(NameArgs),
+    /// Delete a secret for good, in running devboxes too
+    #[command(visible_alias = "rm", after_help = DELETE_EXAMPLES)]
+    Delete(NameArgs),
+}
+
+/// A secret's name, and nothing more.
+#[derive(clap::Args)]
+pub(super) struct NameArgs {
+    /// The secret's name
+    #[arg(value_name = "NAME")]
+    name: SecretName,
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    secrets: &'a [SecretView],
+    total_count: usize,
+}
+
+/// A secret and what is known of where it may go.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    view: &'a SecretView,
+    #[serde(flatten)]
+    destinations: Option<Where>,
+}
+
+/// Does what `command` says.
+pub(super) fn obey(command: Command, target: impl FnOnce() -> Result<Target, Fault>, out: &Output) -> Result<(), Fault> {
+    match command {
+        Command::Set(args) => set::write(Verb::Set, args, target, out),
+        Command::Create(args) => set::write(Verb::Create, args, target, out),
+        Command::Update(args) => set::write(Verb::Update, args, target, out),
+        Command::List => list(&target()?, out),
+        Command::Get(args) => get(&args.name, &target()?, out),
+        Command::Delete(args) => delete(&args.name, &target()?, out),
+    }
+}
+
+fn list(target: &Target, out: &Output) -> Result<(), Fault> {
+    let secrets = target.client()?.list()?;
+    if secrets.is_empty() {
+        out.note("no secrets yet; store one: tightlip secret set NAME");
+    }
+    if secrets.is_empty() && !out.json() {
+        return Ok(());
+    }
+    out.result(&List { secrets: &secrets, total_count: secrets.len() }, || {
+        let now = SystemClock.now();
+        let row = |view: &SecretView| [view.name.to_string(), ago(view.create_time_ms, now), ago(view.update_time_ms, now)];
+        table(["NAME", "CREATED", "UPDATED"], &secrets.iter().map(row).collect::<Vec<_>>())
+    });
+    Ok(())
+}
+
+fn get(name: &SecretName, target: &Target, out: &Output) -> Result<(), Fault> {
+    let view = target.client()?.get(name).map_err(|error| unknown(error.into(), name))?;
+    // Where the gateway is on another machine, what is known is shown.
+    let destinations = bind::whereabouts(target, name).ok();
+    out.result(&Shown { view: &view, destinations: destinations.clone() }, || {
+        let now = SystemClock.now();
+        let mut lines = vec![
+            format!("name        {}", view.name),
+            format!("id          {}", view.id),
+            format!("created     {}", ago(view.create_time_ms, now)),
+            format!("updated     {}", ago(view.update_time_ms, now)),
+        ];
+        if let Some(destinations) = &destinations {
+            lines.push(format!("kind        {}", destinations.title().unwrap_or("not recognised")));
+            lines.push(format!("may go to   {}", destinations.words(name)));
+        }
+        lines.push("value       never shown; use it: tightlip run -- CMD".to_owned());
+        lines.join("\n")
+    });
+    Ok(())
+}
+
+fn delete(name: &SecretName, target: &Target, out: &Output) -> Result<(), Fault> {
+    let view = target.client()?.delete(name).map_err(|error| unknown(error.into(), name))?;
+    out.result(&view, || format!("deleted {name}; running devboxes can no longer use it"));
+    Ok(())
+}
+
+/// A name that is not there gets the next command.
+pub(super) fn unknown(fault: Fault, name: &SecretName) -> Fault {
+    if fault.exit != Exit::NotFound {
+        return fault;
+    }
+    let fault = Fault { message: format!("there is no secret {name}"), ..fault };
+    fault.next(format!("tightlip secret list\ntightlip secret set {name}"))
+}
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  tightlip secret list
+  tightlip secret ls --json | jq -r '.secrets[].name'";
+
+const GET_EXAMPLES: &str = "\
+Examples:
+  tightlip secret get GITHUB_TOKEN
+  tightlip run --secret GITHUB_TOKEN -- CMD   (to use the value)";
+
+const DELETE_EXAMPLES: &str = "\
+Every version is erased. The same name can be used again, for another secret.
+
+Examples:
+  tightlip secret delete GITHUB_TOKEN";

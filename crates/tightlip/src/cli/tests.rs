@@ -1,0 +1,133 @@
+//! The command line as people meet it: the words of every help page, and that a value among the arguments is refused and never repeated.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::ffi::OsString;
+
+use super::argv::Stopped;
+use super::fault::{Exit, Fault};
+use super::*;
+
+const VALUE: &str = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+
+fn line(words: &[&str]) -> Vec<OsString> {
+    ["tightlip"].iter().chain(words).map(OsString::from).collect()
+}
+
+/// What a command line comes to before any server is asked.
+fn refused(words: &[&str]) -> Fault {
+    let cli = match argv::parse(&line(words)) {
+        Ok(cli) => cli,
+        Err(Stopped::Fault(fault)) => return fault,
+        Err(Stopped::Shown(error)) => return Fault::usage(error.render().to_string()),
+    };
+    match cli.command {
+        Command::Secret(command) => secret::obey(command, || panic!("no server is asked"), &Output::new(true)).unwrap_err(),
+        Command::Run(args) => run::run(args, || panic!("no server is asked"), &Output::new(true)).unwrap_err(),
+        Command::Up(_)
+        | Command::Bind(_)
+        | Command::Unbind(_)
+        | Command::Bindings(_)
+        | Command::Events(_)
+        | Command::Prove(_)
+        | Command::Completions(_) => panic!("another command"),
+    }
+}
+
+#[test]
+fn a_value_among_the_arguments_is_refused_and_never_repeated() {
+    let pair = format!("GITHUB_TOKEN={VALUE}");
+    let option = format!("--value={VALUE}");
+    let secret_option = format!("--secret={VALUE}");
+    let lines: [&[&str]; 15] = [
+        &["secret", "set", "GITHUB_TOKEN", VALUE],
+        &["secret", "set", "GITHUB_TOKEN", "short"],
+        &["secret", "create", "GITHUB_TOKEN", VALUE],
+        &["secret", "update", "GITHUB_TOKEN", "--", VALUE],
+        &["secret", "set", &pair],
+        &["secret", "set", "A="],
+        &["secret", "set", VALUE],
+        &["secret", "set", "GITHUB_TOKEN", "--value", VALUE],
+        &["secret", "set", "GITHUB_TOKEN", &option],
+        &["secret", "set", "GITHUB_TOKEN", "-b", VALUE],
+        &["secret", "set", "GITHUB_TOKEN", "--body", VALUE],
+        &["secret", "get", "GITHUB_TOKEN", VALUE],
+        &["secret", VALUE],
+        &["run", &secret_option, "--", "true"],
+        &["run", "--env", &pair, "--", "true"],
+    ];
+    for words in lines {
+        let fault = refused(words);
+        let shown = format!("{fault:?}");
+        assert_eq!(fault.exit, Exit::Usage, "{words:?}");
+        assert_eq!(fault.code, "value_in_argv", "{words:?}: {shown}");
+        assert!(fault.next.is_some_and(|next| next.contains("tightlip secret set")), "{words:?}");
+        assert!(!shown.contains("abcdef") && !shown.contains("short"), "{shown}");
+    }
+}
+
+#[test]
+fn the_advice_names_the_secret_where_that_is_no_value() {
+    let next = |words: &[&str]| refused(words).next.unwrap();
+    assert!(next(&["secret", "set", "GITHUB_TOKEN", "x"]).contains("tightlip secret set GITHUB_TOKEN\n"));
+    assert!(next(&["secret", "set", "GITHUB_TOKEN=x"]).contains("tightlip secret set GITHUB_TOKEN\n"));
+    assert!(next(&["secret", "set", VALUE]).contains("tightlip secret set NAME\n"));
+}
+
+#[test]
+fn an_illegal_name_is_refused_before_a_value_is_read() {
+    for name in ["", "a/b", "a b", "..", "ä"] {
+        let fault = refused(&["secret", "set", name]);
+        assert_eq!((fault.exit, fault.code.as_str()), (Exit::Usage, "usage"), "{name}");
+    }
+}
+
+#[test]
+fn a_misuse_is_told_as_json_where_that_was_asked_for() {
+    let Err(Stopped::Fault(fault)) = argv::parse(&line(&["--json", "secret", "sett"])) else { panic!("no fault") };
+    assert_eq!((fault.exit, fault.code.as_str()), (Exit::Usage, "usage"));
+    let lines = line(&["run", "--", "echo", "--json"]);
+    assert!(!argv::asks_for_json(&lines));
+}
+
+#[test]
+fn everything_after_the_command_belongs_to_it() {
+    for words in [&["run", "-q", "--", "ls", "-q", "--json"][..], &["run", "-q", "ls", "-q", "--json"]] {
+        let Ok(cli) = argv::parse(&line(words)) else { panic!("{words:?}") };
+        assert!(!cli.global.json && matches!(cli.command, Command::Run(_)), "{words:?}");
+    }
+    assert!(argv::parse(&line(&["run", "--no-such-option", "--", "ls"])).is_err());
+}
+
+#[test]
+fn a_form_without_a_host_is_refused() {
+    assert!(argv::parse(&line(&["secret", "set", "A", "--as", "bearer"])).is_err());
+    assert!(argv::parse(&line(&["secret", "set", "A", "--as", "query:x", "--host", "a.example.com"])).is_err());
+    assert!(argv::parse(&line(&["bind", "A", "--host", "127.0.0.1"])).is_err());
+    assert!(argv::parse(&line(&["bind", "A"])).is_err());
+}
+
+#[test]
+fn the_help_pages_are_these() {
+    let mut pages = Vec::new();
+    let mut whole = description().term_width(100);
+    whole.build();
+    collect(&whole, &mut vec!["tightlip".to_owned()], &mut pages);
+    insta::assert_snapshot!("help", pages.join("\n"));
+}
+
+fn collect(command: &clap::Command, path: &mut Vec<String>, pages: &mut Vec<String>) {
+    let name = path.join(" ");
+    let help = command.clone().render_long_help();
+    let lines: Vec<String> = help.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
+    pages.push(format!("===== {name} --help =====\n{}\n", lines.join("\n")));
+    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        path.push(sub.get_name().to_owned());
+        collect(sub, path, pages);
+        path.pop();
+    }
+}
+
+#[test]
+fn the_description_is_sound() {
+    description().debug_assert();
+}

@@ -1,0 +1,96 @@
+//! `tightlip up`: the server in the foreground. And the server that other commands start for themselves where none runs.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use link::Packets;
+
+use super::fault::{Exit, Fault, chain};
+use super::output::Output;
+use crate::detached::{self, DetachedError};
+use crate::folder::{DataFolder, FolderError};
+use crate::up::{Options, Ready};
+
+/// Where to serve.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Where the API listens [default: the settings file's, then 127.0.0.1:7080]
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+/// Serves until a signal stops it.
+pub(super) fn up(args: &Args, data: Option<&Path>, out: &Output) -> Result<i32, Fault> {
+    let options = Options { data: data.map(PathBuf::from), listen: args.listen, idle_exit: None };
+    let ended = crate::up::up(&options, |ready| {
+        out.result(ready, || greeting(ready, data));
+        Ok(())
+    });
+    ended.map(|()| 0).map_err(|error| {
+        let exit = if error.exit_code() == Exit::Unreachable as u8 { Exit::Unreachable } else { Exit::Failure };
+        Fault::new(exit, chain(&error))
+    })
+}
+
+/// Starts the data folder's server, detached, unless one serves already. It goes when nobody uses it.
+pub(super) fn ensure(folder: &DataFolder) -> Result<(), Fault> {
+    if folder.holder().is_some() && folder.address().exists() && Packets::connect(&folder.socket()).is_ok() {
+        return Ok(());
+    }
+    detached::start_detached(folder).map_err(|error| {
+        let exit = match error {
+            DetachedError::Folder(
+                FolderError::NoHome | FolderError::NotText | FolderError::TooLong | FolderError::NotAFolder(_) | FolderError::NotOurs(_),
+            ) => Exit::Failure,
+            DetachedError::Folder(FolderError::ForeignOwner { .. } | FolderError::Locked { .. } | FolderError::Io { .. })
+            | DetachedError::Refused(_)
+            | DetachedError::Silent(_)
+            | DetachedError::Io(_) => Exit::Unreachable,
+        };
+        Fault::new(exit, chain(&error)).next("tightlip up   (to see what it says)")
+    })
+}
+
+/// What a person sees when the server is ready.
+fn greeting(ready: &Ready, data: Option<&Path>) -> String {
+    let program = quoted(&ready.program);
+    let option = data.map(|path| format!(" --data {}", quoted(path))).unwrap_or_default();
+    let folder = ready.data.display();
+    let mut lines =
+        vec![format!("tightlip is ready at {}", ready.url), format!("  data folder  {folder}"), format!("  API key      {folder}/api-key")];
+    if ready.first_run {
+        lines.push(format!("  root key     {folder}/gateway/root.key"));
+        lines.push("Back up root.key, apart from the rest of the folder: without it no stored value opens again.".to_owned());
+    }
+    lines.push("Try next, in another terminal:".to_owned());
+    lines.push(format!("  {program}{option} secret set GITHUB_TOKEN"));
+    lines.push(format!("  {program}{option} run -- git clone https://github.com/me/private.git"));
+    lines.push("Ctrl-C stops it.".to_owned());
+    lines.join("\n")
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+const EXAMPLES: &str = "\
+Other commands start a server by themselves where none runs, and that one goes when nobody uses it. `up` keeps one.
+
+Examples:
+  tightlip up
+  tightlip up --data ~/work/tightlip --listen 127.0.0.1:7081";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_blanks_or_quotes_is_quoted() {
+        assert_eq!(quoted(Path::new("/a/b-c")), "/a/b-c");
+        assert_eq!(quoted(Path::new("/a b/it's")), "'/a b/it'\\''s'");
+    }
+}
