@@ -125,6 +125,10 @@ impl DataFolder {
     /// When the system refuses.
     pub fn make(&self) -> Result<(), FolderError> {
         DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&self.0).map_err(failed("make", &self.0))?;
+        let mode = std::fs::metadata(&self.0).map_err(failed("read", &self.0))?.mode();
+        if mode & OTHERS != 0 {
+            tracing::warn!("{} was open to other users and is closed now", self.0.display());
+        }
         std::fs::set_permissions(&self.0, Permissions::from_mode(FOLDER_MODE)).map_err(failed("close to other users", &self.0))
     }
 
@@ -333,6 +337,8 @@ fn pid_word(pid: Option<u32>) -> String {
 
 /// The folder's mode: its owner's alone.
 pub const FOLDER_MODE: u32 = 0o700;
+/// What group and others may do.
+const OTHERS: u32 = 0o077;
 /// A file's mode: its owner's alone.
 pub const FILE_MODE: u32 = 0o600;
 /// The longest path of a Unix socket is 107 bytes (unix(7)); the socket's own name takes 13 of them.
