@@ -18,7 +18,7 @@ use crate::listen::Devbox;
 use crate::path::Path;
 use crate::refuse::refuse;
 use crate::reply::{ReplyBody, reply};
-use crate::upstream::{RequestBody, Unanswered, Upstream};
+use crate::upstream::{RequestBody, Unanswered, Upstream, copy_of};
 use crate::watch::Live;
 
 /// One downstream connection: whose it is, whom it is for, and the upstream connection that it uses.
@@ -84,20 +84,21 @@ impl Conversation {
         reply(response, &method, ticket, self.devbox.net.timeouts.body_idle)
     }
 
-    /// Sends a request over the connection's upstream; over a new one where that is gone and nothing was written to it.
+    /// Sends a request over the connection's upstream; over a new one where that is gone and the request either was not written or may be sent twice.
     async fn send(&self, ask: &Arc<Ask>, request: Request<RequestBody>) -> Result<Response<Incoming>, Refusal> {
         let mut slot = self.upstream.lock().await;
         let mut request = request;
         if let Some(mut kept) = slot.take()
             && kept.is_usable().await
         {
+            let copy = copy_of(&request);
             match timeout(self.devbox.net.timeouts.head, kept.send(request)).await {
                 Ok(Ok(response)) => {
                     *slot = Some(kept);
                     return Ok(response);
                 }
                 Ok(Err(Unanswered::Unsent(unsent))) => request = *unsent,
-                Ok(Err(Unanswered::Broken)) => return Err(Refusal::UpstreamBroken),
+                Ok(Err(Unanswered::Broken)) => request = copy.ok_or(Refusal::UpstreamBroken)?,
                 Err(_) => return Err(Refusal::UpstreamTimeout),
             }
         }
@@ -187,7 +188,7 @@ fn write_value(ask: &Ask, found: &Found, headers: &mut HeaderMap) -> Result<(), 
 /// The request as the upstream gets it: in origin form, without what the gateway's own machinery attached.
 fn assemble(method: Method, uri: &Uri, headers: HeaderMap, body: Incoming) -> Result<Request<RequestBody>, Refusal> {
     let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let mut request = Request::new(RequestBody(body));
+    let mut request = Request::new(RequestBody::new(body));
     *request.method_mut() = method;
     *request.uri_mut() = target.parse().map_err(|_| Refusal::RequestMalformed)?;
     *request.version_mut() = Version::HTTP_11;

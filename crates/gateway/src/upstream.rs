@@ -24,8 +24,8 @@ pub(crate) struct Upstream {
     _driver: AbortOnDropHandle<()>,
 }
 
-/// A devbox's request body, without trailers: whatever they hold, no decision was made about it.
-pub(crate) struct RequestBody(pub(crate) Incoming);
+/// A devbox's request body, without trailers: whatever they hold, no decision was made about it. None: no body at all.
+pub(crate) struct RequestBody(Option<Incoming>);
 
 /// Why a request has no reply.
 pub(crate) enum Unanswered {
@@ -63,23 +63,43 @@ impl Upstream {
     }
 }
 
+impl RequestBody {
+    /// The body as it comes from the devbox.
+    pub(crate) fn new(body: Incoming) -> Self {
+        Self(Some(body).filter(|body| !body.is_end_stream()))
+    }
+}
+
+/// The same request, where sending it twice does what sending it once does and nothing of it is used up by sending (RFC 9110, section 9.2).
+pub(crate) fn copy_of(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    if !request.method().is_safe() || request.body().0.is_some() {
+        return None;
+    }
+    let mut copy = Request::new(RequestBody(None));
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    copy.headers_mut().clone_from(request.headers());
+    Some(copy)
+}
+
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match ready!(Pin::new(&mut self.0).poll_frame(context)) {
+        let Some(body) = &mut self.0 else { return Poll::Ready(None) };
+        match ready!(Pin::new(body).poll_frame(context)) {
             Some(Ok(frame)) if frame.is_trailers() => Poll::Ready(None),
             frame => Poll::Ready(frame),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.0.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 

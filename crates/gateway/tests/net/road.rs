@@ -93,12 +93,33 @@ async fn paths_that_servers_cut_differently_pass_where_the_whole_host_is_bound()
 async fn an_upstream_that_closed_its_idle_connection_costs_no_request() {
     let world = Plan::default().bound("KEY", VALUE, API).upstream(API, always(vec![plain("ok"), Step::Close])).start().await;
     let mut connection = world.connect(API).await;
-    for _ in 0..5 {
+    for number in 0..5 {
         let request = format!("POST / HTTP/1.1\r\nhost: {API}\r\n{}content-length: 4\r\n\r\nbody", world.bearer("KEY"));
         assert_eq!(connection.ask(&request).await.text(), "ok");
+        while world.upstreams[API].closed() <= number {
+            tokio::task::yield_now().await;
+        }
     }
     assert_eq!(world.upstreams[API].connections(), 5);
     assert!(world.received(API).iter().all(|request| request.ends_with("body") && request.contains(VALUE)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_crosses_the_upstreams_close_is_sent_again_only_where_that_is_safe() {
+    let world = Plan::default().bound("KEY", VALUE, API).upstream(API, always(vec![plain("ok"), Step::Close])).start().await;
+    let mut connection = world.connect(API).await;
+    for _ in 0..30 {
+        assert_eq!(connection.ask(&format!("GET / HTTP/1.1\r\nhost: {API}\r\n{}\r\n", world.bearer("KEY"))).await.text(), "ok");
+    }
+    let mut connection = world.connect(API).await;
+    for _ in 0..30 {
+        let before = world.received(API).len();
+        let request = format!("POST / HTTP/1.1\r\nhost: {API}\r\n{}content-length: 4\r\n\r\nbody", world.bearer("KEY"));
+        let reply = connection.ask(&request).await;
+        let sent = world.received(API).len() - before;
+        // Either it arrived once, or it is said that it did not; never twice.
+        assert!((reply.status, sent) == (200, 1) || (reply.refusal().as_deref(), sent) == (Some("upstream_broken"), 0), "{reply:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,8 @@ pub type Script = Arc<dyn Fn(&str) -> Vec<Step> + Send + Sync>;
 #[derive(Default)]
 pub struct Seen {
     pub connections: usize,
+    /// Connections that were closed here and then by the gateway as well.
+    pub closed: usize,
     pub requests: Vec<String>,
 }
 
@@ -78,6 +80,10 @@ impl Upstream {
         self.seen.lock().unwrap().requests.clone()
     }
 
+    pub fn closed(&self) -> usize {
+        self.seen.lock().unwrap().closed
+    }
+
     pub fn connections(&self) -> usize {
         self.seen.lock().unwrap().connections
     }
@@ -109,6 +115,8 @@ async fn converse(mut stream: TlsStream<TcpStream>, script: Script, seen: Arc<Mu
                 Step::Wait(told) => told.notified().await,
                 Step::Close => {
                     let _ = stream.shutdown().await;
+                    while more(&mut stream, &mut unread).await.is_some() {}
+                    seen.lock().unwrap().closed += 1;
                     return;
                 }
             }
