@@ -23,7 +23,7 @@ fn no_planted_value_is_anywhere() {
     use_devboxes(&road, &mut shown);
     let Road { server, canary, .. } = road;
     let (folder, log) = server.stop().unwrap();
-    assert!(log.len() > 1000, "the log at its most talkative says something");
+    assert!(log.len() > 200, "the log at its most talkative says something: {}", String::from_utf8_lossy(&log));
     shown.0.push(("the log at TRACE".to_owned(), log));
     search_files(folder.path().join("data").as_path(), &mut shown);
     assert!(shown.0.iter().any(|(name, _)| name.ends_with("tightlip.db")) && shown.0.iter().any(|(name, _)| name.ends_with("gateway.db")));
@@ -103,7 +103,7 @@ fn use_the_command_line(road: &Road, shown: &mut Shown) {
 }
 
 fn use_devboxes(road: &Road, shown: &mut Shown) {
-    let everything = "env; cat /proc/*/environ /proc/*/cmdline; find / -xdev -type f -size -1M -not -path '/usr/*' -exec cat {} + 2>/dev/null; \
+    let everything = "env; cat /proc/*/environ /proc/*/cmdline; find / -xdev -type f -size -1024k -not -path '/usr/*' -not -path '/dev/*' -exec cat {} + 2>/dev/null; \
                       curl -sSi https://api.github.com/echo -H \"Authorization: Bearer $GITHUB_TOKEN\"; \
                       curl -sSi https://api.github.com/echo/head -H \"Authorization: Bearer $GITHUB_TOKEN\"; \
                       curl -sSi https://allowed.example.com/echo -H \"Authorization: Bearer $GITHUB_TOKEN\"";

@@ -1,4 +1,5 @@
 //! The smallest HTTP client: a request as it stands, every byte of the answer.
+#![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,5 @@
 //! What the tests of the main job share: a server with stand-ins for the internet, as root and as an ordinary user.
+#![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
