@@ -32,3 +32,19 @@ pub const LINK_MESSAGE_BYTES_MAX: usize = 160 * 1024;
 pub const LINK_PAGE_ITEMS_MAX: usize = 200;
 /// Descriptors in one message between two of our own processes.
 pub const LINK_FDS_MAX: usize = 64;
+/// What a devbox keeps in memory: its private folders, `/tmp` and home included. Enough for a build's caches; the host's memory is the other bound.
+pub const DEVBOX_MEMORY_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
+/// Processes and threads of one devbox: large parallel builds stay far below.
+pub const DEVBOX_PROCESSES_MAX: u64 = 4096;
+/// `.env` files and sockets masked in one work folder: each is a mount.
+pub const DEVBOX_MASKS_MAX: usize = 1000;
+/// Entries of the work folder looked at for `.env` files: keeps the start quick in large trees.
+pub const DEVBOX_MASK_ENTRIES_MAX: usize = 20_000;
+/// How deep below the work folder `.env` files are looked for.
+pub const DEVBOX_MASK_DEPTH_MAX: usize = 5;
+/// A repository's configuration, or one of its hooks: larger ones are hidden, not copied.
+pub const DEVBOX_REPOSITORY_FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Repositories (submodules included) of one work folder, and files in one's hooks.
+pub const DEVBOX_REPOSITORY_FILES_MAX: usize = 200;
+/// Lines that tell what was not kept.
+pub const DEVBOX_NOTES_MAX: usize = 50;

@@ -1,0 +1,124 @@
+//! A devbox from request to start: its namespaces and listeners, made by a process of ours in the user's own rights.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio as Standard};
+use std::time::Duration;
+
+use crate::control::{Control, Order, Report, Role, Step};
+use crate::error::DevboxError;
+use crate::forbidden::explain;
+use crate::running::Running;
+use crate::setup::memory;
+use crate::spec::{Spec, Terminal};
+use crate::{relay, stdio};
+
+/// A devbox whose network stands and whose command does not run yet. Dropped, it ends.
+#[derive(Debug)]
+pub struct Prepared {
+    made: Made,
+    listeners: Vec<Listening>,
+    terminal: Terminal,
+}
+
+/// A listener of the devbox: a socket in its network namespace.
+#[derive(Debug)]
+pub struct Listening {
+    /// What it is.
+    pub role: Role,
+    /// The descriptor.
+    pub fd: OwnedFd,
+}
+
+/// A devbox's process outside, and the connection to its pid 1. Dropped, both end.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub control: std::sync::Arc<Control>,
+    pub child: Child,
+}
+
+/// Makes a devbox's namespaces and listeners. Nothing of the command runs yet.
+///
+/// Starts `/proc/self/exe __init`: the executable must call [`crate::init_main`] first thing for that argument.
+///
+/// # Errors
+/// [`DevboxError::WorkDir`], [`DevboxError::Path`] and [`DevboxError::FolderAsStdio`] before anything is made; then
+/// [`DevboxError::NamespacesForbidden`] or [`DevboxError::Kernel`].
+pub fn prepare(spec: &Spec) -> Result<Prepared, DevboxError> {
+    let setup = spec.check()?;
+    let failed = |source| DevboxError::Kernel { step: Step::FirstProcess.words(), source };
+    let (ours, theirs) = Control::pair().map_err(failed)?;
+    let spawned = Command::new("/proc/self/exe")
+        .arg0("tightlip")
+        .arg("__init")
+        .env_clear()
+        .current_dir("/")
+        .stdin(Standard::from(OwnedFd::from(theirs)))
+        .stdout(Standard::null())
+        .stderr(Standard::null())
+        .spawn();
+    let made = Made { control: ours.into(), child: spawned.map_err(failed)? };
+    made.control.limit_wait(Some(STEP_WAIT)).map_err(failed)?;
+    let told = setup.to_memory().and_then(|setup| Ok((setup, memory(&spec.bundle_pem)?)));
+    let (setup, bundle) = told.map_err(failed)?;
+    made.control.send(&Order::Setup, &[setup.as_fd(), bundle.as_fd()]).map_err(failed)?;
+    match made.control.recv::<Report>().map_err(failed)? {
+        (Report::Listening(roles), fds) if roles.len() == fds.len() => {
+            let listeners = roles.into_iter().zip(fds).map(|(role, fd)| Listening { role, fd }).collect();
+            Ok(Prepared { made, listeners, terminal: spec.terminal })
+        }
+        (Report::Failed(fail), _) => Err(explain(fail)),
+        (Report::Listening(_) | Report::Started { .. } | Report::Exited { .. }, _) => Err(failed(std::io::ErrorKind::InvalidData.into())),
+    }
+}
+
+impl Prepared {
+    /// The listeners, to be handed to the gateway. Whoever holds them holds the devbox's whole network.
+    #[must_use]
+    pub fn listeners(&self) -> &[Listening] {
+        &self.listeners
+    }
+
+    /// Runs the command behind its walls. Returns once it was executed.
+    ///
+    /// # Errors
+    /// [`DevboxError::NotFound`], [`DevboxError::NotExecutable`], or [`DevboxError::Kernel`] for the wall that the kernel refused.
+    pub fn start(self) -> Result<Running, DevboxError> {
+        let failed = |source| DevboxError::Kernel { step: Step::Stdio.words(), source };
+        let Self { made, listeners, terminal } = self;
+        let stdio = stdio::make(terminal).map_err(failed)?;
+        let caught = Running::catch_signals();
+        let given: Vec<_> = stdio.given.iter().map(AsFd::as_fd).collect();
+        made.control.send(&Order::Start { stdio: stdio.channels, size: stdio.size() }, &given).map_err(failed)?;
+        let (masked, mut notes, fds) = match made.control.recv::<Report>().map_err(failed)? {
+            (Report::Started { masked, notes }, fds) => (masked, notes, fds),
+            (Report::Failed(fail), _) => return Err(explain(fail)),
+            (Report::Listening(_) | Report::Exited { .. }, _) => return Err(failed(std::io::ErrorKind::InvalidData.into())),
+        };
+        if !masked.is_empty() {
+            notes.insert(0, format!("masked in the work folder: {}", masked.join(", ")));
+        }
+        made.control.limit_wait(None).map_err(failed)?;
+        let relay = relay::Relay::new(stdio, fds.into_iter().next()).map_err(failed)?;
+        Ok(Running::new(made, listeners, relay, notes, caught))
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        self.control.hang_up();
+        // Pid 1 sees the hang-up, ends everything and leaves; its waiter follows. Should it be stuck, it is not waited for.
+        let limit = rustix::event::Timespec { tv_sec: 5, tv_nsec: 0 };
+        let pid = rustix::process::Pid::from_child(&self.child);
+        if let Ok(handle) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+            let mut ended = [rustix::event::PollFd::new(&handle, rustix::event::PollFlags::IN)];
+            if !rustix::event::poll(&mut ended, Some(&limit)).is_ok_and(|ready| ready > 0) {
+                drop(self.child.kill());
+            }
+        }
+        drop(self.child.wait());
+    }
+}
+
+/// How long one step of the making may take: a loaded machine, not a broken one.
+const STEP_WAIT: Duration = Duration::from_secs(30);

@@ -1,0 +1,264 @@
+//! The work folder's repository: what git runs or believes on the host must not be the agent's to write.
+//!
+//! Hooks and configuration are private copies, credentials in them masked; `.git` itself and the folders on the way are mount points, which can be neither
+//! renamed nor removed. `git config` replaces its file by renaming: so a *symlink* into a private folder is mounted over `config`, and git follows it.
+
+mod config;
+mod hooks;
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path, PathBuf};
+
+use model::limits::{DEVBOX_NOTES_MAX, DEVBOX_REPOSITORY_FILE_BYTES_MAX, DEVBOX_REPOSITORY_FILES_MAX};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, openat, openat2, statat, unlinkat};
+use rustix::io::{Errno, Result};
+
+pub(crate) use config::mask_config;
+use hooks::Hooks;
+
+use super::tree::{self, POINT, Tree};
+use crate::kernel::mount_attr::{self, READ_ONLY, Reach};
+
+/// The repositories of a work folder, and what they were like.
+#[derive(Debug, Default)]
+pub(crate) struct Repositories {
+    work: Option<OwnedFd>,
+    guarded: Vec<Guarded>,
+    notes: Vec<String>,
+    had_none: bool,
+}
+
+/// One repository's folder (`.git`, or a submodule's).
+#[derive(Debug)]
+struct Guarded {
+    /// As shown: relative to the work folder.
+    name: String,
+    folder: OwnedFd,
+    /// The private folder that holds the copies.
+    private: OwnedFd,
+    /// Configuration files and their text at the start.
+    configs: Vec<(&'static str, String)>,
+    hooks: Option<Hooks>,
+    /// What was not there and must not appear.
+    absent: Vec<&'static str>,
+}
+
+/// Protects the repository of the work folder. Call when the work folder is mounted.
+pub(crate) fn protect(root: &Tree, work: &Path) -> Result<Repositories> {
+    let mut found = Repositories { work: root.find(work), ..Repositories::default() };
+    let Some(work_folder) = found.work.as_ref() else { return Ok(found) };
+    let work_folder = rustix::io::fcntl_dupfd_cloexec(work_folder, 3)?;
+    match file_type(&work_folder, ".git") {
+        None => found.had_none = true,
+        Some(FileType::Directory) => {
+            let git = pin(&work_folder, OsStr::new(".git"))?;
+            found.guard(root, git, ".git".to_owned())?;
+        }
+        Some(kind) => found.pointer(root, &work_folder, work, kind)?,
+    }
+    Ok(found)
+}
+
+impl Repositories {
+    /// What the user should know at the start.
+    pub(crate) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// A `.git` that points elsewhere: it must not be pointed to anything of the agent's making.
+    fn pointer(&mut self, root: &Tree, work_folder: &OwnedFd, work: &Path, kind: FileType) -> Result<()> {
+        let target = if kind == FileType::RegularFile { gitdir(work_folder, work) } else { None };
+        let point = openat(work_folder, ".git", POINT, Mode::empty())?;
+        let itself = tree::clone_at(&point)?;
+        mount_attr::add(&itself, READ_ONLY, Reach::One)?;
+        tree::attach(&itself, &point)?;
+        let folder = target.as_ref().and_then(|path| pin_path(work_folder, path).ok());
+        match (target, folder) {
+            (Some(path), Some(folder)) => self.guard(root, folder, path.to_string_lossy().into_owned())?,
+            _ => self.notes.push("`.git` points outside the work folder: git does not work inside".to_owned()),
+        }
+        Ok(())
+    }
+
+    /// Makes the private copies of one repository, then of its submodules.
+    fn guard(&mut self, root: &Tree, folder: OwnedFd, name: String) -> Result<()> {
+        if self.guarded.len() == DEVBOX_REPOSITORY_FILES_MAX {
+            return Err(Errno::TOOBIG);
+        }
+        let private_path = PathBuf::from(format!("/run/git/{}", self.guarded.len()));
+        let private = root.folder(&private_path)?;
+        let mut guarded = Guarded { name, folder, private, configs: Vec::new(), hooks: None, absent: Vec::new() };
+        for config in ["config", "config.worktree"] {
+            guarded.copy_config(&private_path, config)?;
+        }
+        match file_type(&guarded.folder, "hooks") {
+            None => guarded.absent.push("hooks"),
+            Some(FileType::Directory) => guarded.hooks = Some(Hooks::copy(root, &guarded.folder, &private_path.join("hooks"))?),
+            Some(_) => drop(pin_read_only(&guarded.folder, "hooks")?),
+        }
+        match file_type(&guarded.folder, "commondir") {
+            None => guarded.absent.push("commondir"),
+            Some(_) => drop(pin_read_only(&guarded.folder, "commondir")?),
+        }
+        let modules = file_type(&guarded.folder, "modules") == Some(FileType::Directory);
+        let modules =
+            if modules { Some((pin(&guarded.folder, OsStr::new("modules"))?, format!("{}/modules", guarded.name))) } else { None };
+        self.guarded.push(guarded);
+        modules.map_or(Ok(()), |(folder, name)| self.submodules(root, &folder, &name, 0))
+    }
+
+    fn submodules(&mut self, root: &Tree, folder: &OwnedFd, name: &str, depth: usize) -> Result<()> {
+        for entry in names(folder)? {
+            if file_type(folder, &entry) != Some(FileType::Directory) || depth == MODULES_DEPTH_MAX {
+                continue;
+            }
+            let below = pin(folder, &entry)?;
+            let below_name = format!("{name}/{}", entry.to_string_lossy());
+            if file_type(&below, "HEAD").is_some() {
+                self.guard(root, below, below_name)?;
+            } else {
+                self.submodules(root, &below, &below_name, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the copies with what they were, and removes what must not have appeared. Every process of the devbox has ended.
+    pub(crate) fn finish(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        for guarded in &self.guarded {
+            guarded.compare(&mut said);
+        }
+        if self.had_none && self.work.as_ref().is_some_and(|work| file_type(work, ".git").is_some()) {
+            said.push("`.git` was made in the devbox: look at .git/config and .git/hooks before you use git here".to_owned());
+        }
+        said.truncate(DEVBOX_NOTES_MAX);
+        said
+    }
+}
+
+impl Guarded {
+    fn copy_config(&mut self, private_path: &Path, name: &'static str) -> Result<()> {
+        match file_type(&self.folder, name) {
+            None => self.absent.push(name),
+            Some(FileType::RegularFile) => {
+                let text = read_bounded(&self.folder, name).map(|bytes| mask_config(&String::from_utf8_lossy(&bytes))).unwrap_or_default();
+                tree::write_new(&self.private, OsStr::new(name), text.as_bytes(), 0o644)?;
+                let link = format!("{name}.link");
+                rustix::fs::symlinkat(private_path.join(name), &self.private, &*link)?;
+                let point = openat(&self.folder, name, POINT, Mode::empty())?;
+                let copy = tree::clone_at(&openat(&self.private, &*link, POINT, Mode::empty())?)?;
+                tree::attach(&copy, &point)?;
+                self.configs.push((name, text));
+            }
+            Some(_) => drop(pin_read_only(&self.folder, name)?),
+        }
+        Ok(())
+    }
+
+    fn compare(&self, said: &mut Vec<String>) {
+        for (name, before) in &self.configs {
+            let after = read_bounded(&self.private, *name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+            config::changes(&format!("{}/{name}", self.name), before, &after, said);
+        }
+        if let Some(hooks) = &self.hooks {
+            hooks.compare(&self.folder, &format!("{}/hooks", self.name), said);
+        }
+        for name in self.absent.iter().filter(|name| file_type(&self.folder, **name).is_some()) {
+            let outcome = if remove(&self.folder, OsStr::new(name), 0).is_ok() { "was removed" } else { "could not be removed: remove it" };
+            said.push(format!("{}/{name} was made in the devbox and {outcome}", self.name));
+        }
+    }
+}
+
+/// Where a `.git` file points, when that lies in the work folder: relative to it.
+fn gitdir(work_folder: &OwnedFd, work: &Path) -> Option<PathBuf> {
+    let bytes = read_bounded(work_folder, ".git")?;
+    let text = String::from_utf8(bytes).ok()?;
+    let target = Path::new(text.strip_prefix("gitdir:")?.trim());
+    let inside = if target.is_absolute() { target.strip_prefix(work).ok()? } else { target };
+    let inside = inside.strip_prefix(".").unwrap_or(inside);
+    inside
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)))
+        .then(|| inside.to_owned())
+        .filter(|path| path.file_name().is_some())
+}
+
+/// Makes a folder a mount point of its own, so that it can be neither renamed nor removed.
+fn pin(parent: &OwnedFd, name: &OsStr) -> Result<OwnedFd> {
+    let point = openat(parent, name, POINT | OFlags::DIRECTORY, Mode::empty())?;
+    tree::attach(&tree::clone_at(&point)?, &point)?;
+    openat(parent, name, POINT | OFlags::DIRECTORY, Mode::empty())
+}
+
+/// [`pin`] for every folder on the way.
+fn pin_path(from: &OwnedFd, path: &Path) -> Result<OwnedFd> {
+    let mut here = rustix::io::fcntl_dupfd_cloexec(from, 3)?;
+    for part in path.iter() {
+        here = pin(&here, part)?;
+    }
+    Ok(here)
+}
+
+/// Makes whatever it is (a symlink itself, too) a read-only mount point.
+fn pin_read_only(parent: &OwnedFd, name: &str) -> Result<()> {
+    let point = openat(parent, name, POINT, Mode::empty())?;
+    let itself = tree::clone_at(&point)?;
+    mount_attr::add(&itself, READ_ONLY, Reach::One)?;
+    tree::attach(&itself, &point)
+}
+
+/// What stands at a name; none where nothing does.
+fn file_type(folder: &OwnedFd, name: impl rustix::path::Arg) -> Option<FileType> {
+    statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok().map(|stat| FileType::from_raw_mode(stat.st_mode))
+}
+
+/// A regular file's content, never through a symlink, never waiting for a pipe; none where it is something else or too large.
+fn read_bounded(folder: &OwnedFd, name: impl rustix::path::Arg) -> Option<Vec<u8>> {
+    use std::io::Read;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = std::fs::File::from(openat2(folder, name, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH).ok()?);
+    let about = file.metadata().ok()?;
+    if !about.is_file() || about.len() > DEVBOX_REPOSITORY_FILE_BYTES_MAX {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    file.take(DEVBOX_REPOSITORY_FILE_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// The names in a folder, in order; at most as many as are ever looked at.
+fn names(folder: &OwnedFd) -> Result<Vec<std::ffi::OsString>> {
+    use std::os::unix::ffi::OsStrExt;
+    let readable = openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let entries = Dir::read_from(&readable)?.flatten().take(DEVBOX_REPOSITORY_FILES_MAX + 2);
+    let listed = entries.map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned());
+    let mut listed: Vec<_> = listed.filter(|name| name != "." && name != "..").collect();
+    listed.sort();
+    Ok(listed)
+}
+
+/// Removes a file, or a folder with what is in it.
+fn remove(folder: &OwnedFd, name: &OsStr, depth: usize) -> Result<()> {
+    if file_type(folder, name) != Some(FileType::Directory) {
+        return unlinkat(folder, name, AtFlags::empty());
+    }
+    if depth == MODULES_DEPTH_MAX {
+        return Err(Errno::NOTEMPTY);
+    }
+    let below = openat(folder, name, POINT | OFlags::DIRECTORY, Mode::empty())?;
+    loop {
+        let found = names(&below)?;
+        if found.is_empty() {
+            return unlinkat(folder, name, AtFlags::REMOVEDIR);
+        }
+        for entry in found {
+            remove(&below, &entry, depth + 1)?;
+        }
+    }
+}
+
+/// Folders between `.git/modules` and a submodule's own: the parts of its path.
+const MODULES_DEPTH_MAX: usize = 8;

@@ -1,0 +1,139 @@
+//! git's configuration: credentials masked on the way in, changes told on the way out.
+
+use model::limits::DEVBOX_NOTES_MAX;
+
+/// The text without credentials: user and password of URLs, extra headers, credential helpers, and keys whose names say so.
+pub(crate) fn mask_config(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut section = String::new();
+    for line in logical_lines(text) {
+        let (header, rest) = split_header(&line);
+        if let Some(header) = header {
+            section = header.trim_start_matches('[').trim_start().to_ascii_lowercase();
+        }
+        let key = rest.trim_start().split(['=', ' ', '\t']).next().unwrap_or_default().to_ascii_lowercase();
+        let dropped = (key == "helper" && section.starts_with("credential")) || SECRET_KEYS.iter().any(|word| key.contains(word));
+        let kept = if dropped { header.unwrap_or_default() } else { line.as_str() };
+        if !dropped || header.is_some() {
+            out.push_str(&mask_urls(kept));
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// Says which lines are not what they were.
+pub(crate) fn changes(shown: &str, before: &str, after: &str, said: &mut Vec<String>) {
+    if before == after {
+        return;
+    }
+    said.push(format!("{shown} was changed in the devbox; this was not kept:"));
+    let old: Vec<&str> = before.lines().collect();
+    let new: Vec<&str> = after.lines().collect();
+    let added = new.iter().filter(|line| !old.contains(line)).map(|line| ('+', line));
+    let gone = old.iter().filter(|line| !new.contains(line)).map(|line| ('-', line));
+    said.extend(added.chain(gone).take(DEVBOX_NOTES_MAX).map(|(sign, line)| format!("  {sign} {}", plain(line.trim()))));
+}
+
+/// A text of the agent's making, fit for a terminal: short, and no control characters in it.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).map(|c| if c.is_control() || is_bidi(c) { '?' } else { c }).collect()
+}
+
+/// Lines with continuations (a backslash at the end) joined, so that nothing hides behind one.
+fn logical_lines(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut open = false;
+    for line in text.lines() {
+        let comment = line.trim_start().starts_with(['#', ';']);
+        let body = if comment { line } else { line.strip_suffix('\\').unwrap_or(line) };
+        match lines.last_mut() {
+            Some(last) if open => String::push_str(last, body),
+            _ => lines.push(body.to_owned()),
+        }
+        open = body.len() < line.len();
+    }
+    lines
+}
+
+/// A section's header, and what follows it on the same line.
+fn split_header(line: &str) -> (Option<&str>, &str) {
+    if !line.trim_start().starts_with('[') {
+        return (None, line);
+    }
+    let mut quoted = false;
+    for (at, c) in line.char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            ']' if !quoted => return line.split_at_checked(at + 1).map_or((None, line), |(header, rest)| (Some(header), rest)),
+            _ => {}
+        }
+    }
+    (Some(line), "")
+}
+
+/// Takes user and password out of every URL; over ssh the user alone is no credential and stays.
+fn mask_urls(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("://") {
+        out.push_str(before);
+        out.push_str("://");
+        let end = after.find(|c: char| c == '/' || c == '"' || c == '\'' || c.is_whitespace()).unwrap_or(after.len());
+        let (authority, tail) = after.split_at(end);
+        let ssh = before.to_ascii_lowercase().ends_with("ssh");
+        match authority.rsplit_once('@') {
+            Some((user, host)) if ssh => {
+                out.push_str(user.split(':').next().unwrap_or_default());
+                out.push('@');
+                out.push_str(host);
+            }
+            Some((_, host)) => out.push_str(host),
+            None => out.push_str(authority),
+        }
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
+const fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Parts of key names, in lower case, whose values are credentials or lead to them.
+const SECRET_KEYS: [&str; 9] = ["extraheader", "pass", "token", "secret", "cookiefile", "apikey", "oauth", "sslkey", "sslcert"];
+const SHOWN_CHARS_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_do_not_get_in() {
+        let text = "[remote \"origin\"]\n\turl = https://me:hunter2@github.com/a/b\n\tpushurl = https://ghp_tok@github.com/a/b.git\n\
+                    [http \"https://github.com/\"]\n\textraheader = AUTHORIZATION: basic aHVudGVyMg==\n\
+                    [credential]\n\thelper = \"!f() { echo password=hunter2; }; f\"\n\
+                    [url \"https://x:hunter2@github.com/\"]\n\tinsteadOf = gh:\n\
+                    [sendemail] smtpPass = hunter2\n\
+                    [remote \"two\"]\n\turl = https://me:hun\\\nter2@github.com/c/d\n";
+        let masked = mask_config(text);
+        for secret in ["hunter2", "ghp_tok", "aHVudGVyMg", "hun", "ter2"] {
+            assert!(!masked.contains(secret), "{secret} in {masked}");
+        }
+        assert!(masked.contains("url = https://github.com/a/b\n") && masked.contains("[sendemail]"));
+    }
+
+    #[test]
+    fn what_is_no_credential_stays_as_it_was() {
+        let text = "[core]\n\tbare = false\n[remote \"origin\"]\n\turl = ssh://git@github.com/a/b\n\turl = git@github.com:a/b\n[branch \"main\"]\n\tmerge = x\n";
+        assert_eq!(mask_config(text), text);
+    }
+
+    #[test]
+    fn what_the_agent_wrote_cannot_move_the_cursor() {
+        let mut said = Vec::new();
+        changes(".git/config", "[core]\n", "[core]\n\tpager = \u{1b}]0;owned\u{7}\u{202e}\n", &mut said);
+        assert_eq!(said, [".git/config was changed in the devbox; this was not kept:", "  + pager = ?]0;owned??"]);
+    }
+}

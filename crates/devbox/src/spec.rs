@@ -1,0 +1,129 @@
+//! What a devbox is asked to be, and the checks of its paths before anything is made.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{DevboxError, PathProblem};
+use crate::setup::{Access, Extra, Setup};
+use crate::stdio;
+
+/// A devbox, as asked for.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// The command and its arguments; looked up in `PATH` of `env`, inside.
+    pub argv: Vec<OsString>,
+    /// The whole environment: nothing is inherited.
+    pub env: Vec<(OsString, OsString)>,
+    /// The work folder: writable, at its own path.
+    pub work_dir: PathBuf,
+    /// Further paths to read.
+    pub ro: Vec<PathBuf>,
+    /// Further paths to read and write.
+    pub rw: Vec<PathBuf>,
+    /// A folder that is kept as the home; none: an empty one that vanishes with the devbox.
+    pub home: Option<PathBuf>,
+    /// What is never mounted, nor an ancestor or a part of it: the data folder.
+    pub hidden: Vec<PathBuf>,
+    /// The certificates that tools inside trust: the system's and the devbox's own authority. PEM.
+    pub bundle_pem: Vec<u8>,
+    /// The TCP ports on which every address is the gateway.
+    pub ports: Vec<u16>,
+    /// Whether the command gets a terminal of its own.
+    pub terminal: Terminal,
+}
+
+/// Whether the command gets a terminal of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Terminal {
+    /// One of its own when both stdin and stdout are terminals; otherwise files and pipes are passed on and everything else is relayed.
+    #[default]
+    Auto,
+    /// Never: a terminal is relayed by pipes.
+    Off,
+}
+
+impl Spec {
+    /// Checks the paths and finds who the user is.
+    pub(crate) fn check(&self) -> Result<Setup, DevboxError> {
+        if self.argv.is_empty() {
+            return Err(DevboxError::NotFound);
+        }
+        stdio::refuse_folders()?;
+        let hidden: Vec<PathBuf> = self.hidden.iter().map(|path| real(path).unwrap_or_else(|_| path.clone())).collect();
+        let home_inside = self.home_inside();
+        let work = real(&self.work_dir).map_err(DevboxError::WorkDir)?;
+        work_folder(&work, &home_inside, &hidden).map_err(DevboxError::WorkDir)?;
+        let mut extras = vec![Extra { path: work.clone(), access: Access::Write }];
+        for (option, paths, access) in [("--ro", &self.ro, Access::Read), ("--rw", &self.rw, Access::Write)] {
+            for (index, path) in paths.iter().enumerate() {
+                let checked = real(path).and_then(|path| mountable(&path, &hidden).map(|()| path));
+                let path = checked.map_err(|problem| DevboxError::Path { option, number: index + 1, problem })?;
+                extras.retain(|extra| extra.path != path || extra.path == work);
+                if path != work {
+                    extras.push(Extra { path, access });
+                }
+            }
+        }
+        let home = match &self.home {
+            None => None,
+            Some(path) => {
+                let checked = real(path).and_then(|path| folder(&path, &hidden).map(|()| path));
+                Some(checked.map_err(|problem| DevboxError::Path { option: "--home", number: 1, problem })?)
+            }
+        };
+        extras.sort_by_key(|extra| extra.path.components().count());
+        Ok(Setup::new(self, work, extras, home, home_inside, hidden))
+    }
+
+    /// Where the home stands inside: `HOME`, or a place of our own where that is no home.
+    fn home_inside(&self) -> PathBuf {
+        let wanted = self.env.iter().rev().find(|(key, _)| key.as_bytes() == b"HOME").map(|(_, value)| PathBuf::from(value));
+        wanted
+            .map(|home| real(&home).unwrap_or(home))
+            .filter(|home| plain(home) && can_be_home(home))
+            .unwrap_or_else(|| "/home/user".into())
+    }
+}
+
+/// The path without symlinks. It must exist.
+fn real(path: &Path) -> Result<PathBuf, PathProblem> {
+    std::fs::canonicalize(path).map_err(|_| PathProblem::Missing)
+}
+
+fn work_folder(work: &Path, home: &Path, hidden: &[PathBuf]) -> Result<(), PathProblem> {
+    folder(work, hidden)?;
+    if work == home { Err(PathProblem::Home) } else { Ok(()) }
+}
+
+fn folder(path: &Path, hidden: &[PathBuf]) -> Result<(), PathProblem> {
+    mountable(path, hidden)?;
+    if path.is_dir() { Ok(()) } else { Err(PathProblem::NotAFolder) }
+}
+
+fn mountable(path: &Path, hidden: &[PathBuf]) -> Result<(), PathProblem> {
+    if hidden.iter().any(|hidden| hidden.starts_with(path) || path.starts_with(hidden)) {
+        return Err(PathProblem::Hidden);
+    }
+    if is_system(path) || !plain(path) {
+        return Err(PathProblem::System);
+    }
+    Ok(())
+}
+
+/// The root, what the devbox has of its own, and the kernel's own file systems: mounting the host's over them would undo a wall.
+fn is_system(path: &Path) -> bool {
+    let whole = ["/", "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/run", "/var", "/tmp", "/home"];
+    whole.iter().any(|own| path == Path::new(own)) || ["/proc", "/sys", "/dev"].iter().any(|kernel| path.starts_with(kernel))
+}
+
+/// The root and what is mounted read-only have no room for a home.
+fn can_be_home(path: &Path) -> bool {
+    let fixed = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc"];
+    !is_system(path) && !fixed.iter().any(|fixed| path.starts_with(fixed))
+}
+
+/// Absolute, without `.` and `..`.
+fn plain(path: &Path) -> bool {
+    path.is_absolute() && path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
+}

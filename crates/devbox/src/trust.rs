@@ -1,0 +1,42 @@
+//! What tools inside trust: one bundle, at one path, named by every tool's own variable.
+
+use std::path::Path;
+
+use crate::error::DevboxError;
+
+/// Where the bundle stands inside.
+pub const BUNDLE_PATH: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// The variables by which tools find their certificates, all pointing at the whole bundle inside: several tools trust *only* what they are given here.
+#[must_use]
+pub fn trust_env() -> Vec<(&'static str, String)> {
+    let mut env: Vec<_> = BUNDLE_VARIABLES.iter().map(|name| (*name, BUNDLE_PATH.to_owned())).collect();
+    env.push(("UV_NATIVE_TLS", "true".to_owned()));
+    env
+}
+
+/// The host's certificates, PEM.
+///
+/// # Errors
+/// [`DevboxError::NoBundle`] when there are none at any usual place.
+pub fn system_bundle() -> Result<Vec<u8>, DevboxError> {
+    let found = HOST_BUNDLES.iter().find_map(|path| std::fs::read(Path::new(path)).ok().filter(|pem| !pem.is_empty()));
+    found.ok_or(DevboxError::NoBundle)
+}
+
+const BUNDLE_VARIABLES: [&str; 10] = [
+    "SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
+    "REQUESTS_CA_BUNDLE",
+    "PIP_CERT",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "AWS_CA_BUNDLE",
+    "CARGO_HTTP_CAINFO",
+    "DENO_CERT",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+];
+
+/// Debian and Arch, Fedora, SUSE, Alpine.
+const HOST_BUNDLES: [&str; 4] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"];

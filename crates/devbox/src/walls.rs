@@ -1,0 +1,81 @@
+//! What holds the command besides namespaces and mounts: no capabilities, no new privileges, Landlock, a system call filter, limits.
+
+mod seccomp;
+
+use std::path::Path;
+
+use landlock::{
+    ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetCreatedAttr, Scope,
+};
+use model::limits::DEVBOX_PROCESSES_MAX;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+
+pub(crate) use seccomp::Filters;
+
+use crate::control::{At, Fail, Step};
+use crate::kernel::capabilities::empty_bounding_set;
+use crate::root::Built;
+
+/// Gives up every capability for good: also as root, executing a program brings none back.
+pub(crate) fn give_up_capabilities() -> Result<(), Fail> {
+    rustix::thread::clear_ambient_capability_set().at(Step::Capabilities)?;
+    empty_bounding_set().at(Step::Capabilities)?;
+    let none = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none }).at(Step::Capabilities)?;
+    rustix::thread::set_no_new_privs(true).at(Step::Capabilities)
+}
+
+/// Landlock's rules for a root that was built: what the mounts allow, once more.
+pub(crate) fn landlock(built: &Built) -> Result<RulesetCreated, Fail> {
+    rules(built).map_err(|_| Fail { step: Step::Landlock, errno: libc::EOPNOTSUPP })
+}
+
+/// Confines this process.
+pub(crate) fn confine(rules: RulesetCreated) -> Result<(), Fail> {
+    rules.restrict_self().map(drop).map_err(|_| Fail { step: Step::Landlock, errno: libc::EPERM })
+}
+
+fn rules(built: &Built) -> Result<RulesetCreated, landlock::RulesetError> {
+    let all = AccessFs::from_all(NEWEST);
+    // Where the kernel can tell: a Unix socket of the host that lies in a mounted folder stays shut.
+    let write = all & !BitFlags::from(AccessFs::ResolveUnix);
+    let read = AccessFs::from_read(NEWEST);
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(OLDEST))?
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(all)?
+        .scope(Scope::from_all(NEWEST))?
+        .create()?;
+    rules = allow(rules, Path::new("/"), AccessFs::ReadDir.into())?;
+    for path in &built.readable {
+        rules = allow(rules, path, read)?;
+    }
+    for path in &built.writable {
+        rules = allow(rules, path, write)?;
+    }
+    for path in &built.private {
+        rules = allow(rules, path, all)?;
+    }
+    Ok(rules)
+}
+
+fn allow(rules: RulesetCreated, path: &Path, access: BitFlags<AccessFs>) -> Result<RulesetCreated, landlock::RulesetError> {
+    let Ok(place) = PathFd::new(path) else { return Ok(rules) };
+    let access = if path.is_dir() { access } else { access & AccessFs::from_file(NEWEST) };
+    rules.add_rule(PathBeneath::new(place, access))
+}
+
+/// Limits of the command: no core dumps, and processes that a fork bomb cannot exceed.
+pub(crate) fn limit() -> Result<(), Fail> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).at(Step::Limits)?;
+    let allowed = getrlimit(Resource::Nproc).maximum.map_or(DEVBOX_PROCESSES_MAX, |most| most.min(DEVBOX_PROCESSES_MAX));
+    setrlimit(Resource::Nproc, Rlimit { current: Some(allowed), maximum: Some(allowed) }).at(Step::Limits)
+}
+
+/// The first that can move a file from one folder to another (Linux 5.19): without that, common tools fail.
+const OLDEST: ABI = ABI::V2;
+/// Used as far as the kernel has it: truncation, device control, abstract sockets, signals, Unix sockets by path.
+const NEWEST: ABI = ABI::V9;

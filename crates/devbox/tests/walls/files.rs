@@ -1,0 +1,251 @@
+//! What the devbox sees of the host's files.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+
+use super::Test;
+use super::cli::{command, folder, shell};
+
+pub const TESTS: &[Test] = &[
+    ("hidden_paths_and_their_ancestors_are_refused", hidden_paths_and_their_ancestors_are_refused),
+    ("the_home_and_the_system_are_no_work_folder", the_home_and_the_system_are_no_work_folder),
+    ("a_missing_path_is_refused", a_missing_path_is_refused),
+    ("a_folder_as_stdin_is_refused", a_folder_as_stdin_is_refused),
+    ("other_homes_and_the_hosts_run_are_empty", other_homes_and_the_hosts_run_are_empty),
+    ("the_root_and_the_system_are_read_only", the_root_and_the_system_are_read_only),
+    ("the_hosts_unix_sockets_are_not_there", the_hosts_unix_sockets_are_not_there),
+    ("a_socket_in_the_work_folder_is_masked", a_socket_in_the_work_folder_is_masked),
+    ("env_files_are_masked", env_files_are_masked),
+    ("a_masked_env_symlink_is_masked_itself", a_masked_env_symlink_is_masked_itself),
+    ("etc_holds_no_other_user", etc_holds_no_other_user),
+    ("the_bundle_stands_at_every_usual_path", the_bundle_stands_at_every_usual_path),
+    ("devices_are_few", devices_are_few),
+    ("there_is_no_sys", there_is_no_sys),
+    ("the_work_folder_is_written_through", the_work_folder_is_written_through),
+    ("ro_is_read_only_and_rw_is_not", ro_is_read_only_and_rw_is_not),
+    ("a_single_file_can_be_given", a_single_file_can_be_given),
+    ("a_later_path_wins", a_later_path_wins),
+    ("tmp_and_home_are_private", tmp_and_home_are_private),
+    ("a_kept_home_is_kept", a_kept_home_is_kept),
+    ("a_file_on_stdin_cannot_be_opened_anew", a_file_on_stdin_cannot_be_opened_anew),
+];
+
+fn hidden_paths_and_their_ancestors_are_refused() {
+    let outer = folder();
+    let data = outer.path().join("data");
+    let work = outer.path().join("work");
+    for path in [&data, &work, &data.join("gateway")] {
+        std::fs::create_dir(path).unwrap();
+    }
+    let mut asked = shell(&work, "true");
+    asked.hidden = vec![data.clone()];
+    assert!(asked.output().status.success(), "beside it");
+    for path in [outer.path().to_owned(), data.clone(), data.join("gateway")] {
+        for option in ["--ro", "--rw", "work", "--home"] {
+            let mut asked = asked.clone();
+            match option {
+                "--ro" => asked.ro.push(path.clone()),
+                "--rw" => asked.rw.push(path.clone()),
+                "--home" => asked.home = Some(path.clone()),
+                _ => asked.work.clone_from(&path),
+            }
+            let output = asked.output();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.code() == Some(125) && said.contains("data folder"), "{option} {path:?}: {said}");
+        }
+    }
+    // A symlink to it is it.
+    let link = outer.path().join("link");
+    std::os::unix::fs::symlink(&data, &link).unwrap();
+    asked.ro = vec![link];
+    assert_eq!(asked.output().status.code(), Some(125));
+}
+
+fn the_home_and_the_system_are_no_work_folder() {
+    for path in ["/", "/usr", "/proc", "/etc", "/dev"] {
+        assert_eq!(shell(std::path::Path::new(path), "true").output().status.code(), Some(125), "{path}");
+    }
+}
+
+fn a_missing_path_is_refused() {
+    let work = folder();
+    let mut asked = shell(work.path(), "true");
+    asked.ro = vec!["/usr".into(), work.path().join("missing")];
+    let said = String::from_utf8(asked.output().stderr).unwrap();
+    assert!(said.contains("path 1 of --ro is a part of the system"), "{said}");
+    asked.ro = vec![work.path().join("missing")];
+    let said = String::from_utf8(asked.output().stderr).unwrap();
+    assert!(said.contains("path 1 of --ro does not exist"), "{said}");
+}
+
+fn a_folder_as_stdin_is_refused() {
+    let work = folder();
+    let output = shell(work.path(), "true").cli().stdin(std::fs::File::open("/").unwrap()).output().unwrap();
+    assert_eq!(output.status.code(), Some(125));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is a folder"));
+}
+
+fn other_homes_and_the_hosts_run_are_empty() {
+    let work = folder();
+    let said = shell(
+        work.path(),
+        "ls -A /home; echo -; ls -A /root /mnt /opt 2>/dev/null | grep -v :; ls -A /run; ls -A /var/lib /var/log /var/cache | grep -v :",
+    )
+    .says();
+    assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["agent", "-", "lock"], "{said}");
+}
+
+fn the_root_and_the_system_are_read_only() {
+    let work = folder();
+    let script = "for p in /x /usr/x /etc/x /usr/bin/x /dev/x /home/x /proc/x; do if (: > $p) 2>/dev/null; then echo wrote $p; fi; done
+                  (: > /etc/passwd) 2>/dev/null && echo wrote passwd; (echo 1 > /proc/sys/kernel/core_uses_pid) 2>/dev/null && echo wrote sysctl
+                  (echo 1 > /proc/self/oom_score_adj) 2>/dev/null && echo wrote proc; chmod 777 / 2>/dev/null && echo changed; echo done";
+    assert_eq!(shell(work.path(), script).says(), "done");
+}
+
+fn the_hosts_unix_sockets_are_not_there() {
+    let outside = folder();
+    let path = outside.path().join("agent.sock");
+    let _listener = UnixListener::bind(&path).unwrap();
+    let work = folder();
+    let script = format!(
+        "perl -MIO::Socket::UNIX -e 'print IO::Socket::UNIX->new(Peer=>$ARGV[0]) ? \"connected\" : \"refused\"' {}",
+        path.display()
+    );
+    assert_eq!(shell(work.path(), &script).says(), "refused");
+}
+
+fn a_socket_in_the_work_folder_is_masked() {
+    let work = folder();
+    let path = work.path().join("agent.sock");
+    let _listener = UnixListener::bind(&path).unwrap();
+    let script = "perl -MIO::Socket::UNIX -e 'print IO::Socket::UNIX->new(Peer=>\"agent.sock\") ? \"connected\" : \"refused\"'";
+    assert_eq!(shell(work.path(), script).says(), "refused");
+}
+
+fn env_files_are_masked() {
+    let work = folder();
+    std::fs::create_dir_all(work.path().join("service/deep")).unwrap();
+    for name in [".env", ".env.local", "service/deep/.env", ".env.example"] {
+        std::fs::write(work.path().join(name), name).unwrap();
+    }
+    let script = "cat .env .env.local service/deep/.env; cat .env.example; for f in .env service/deep/.env; do
+                  (echo x > $f) 2>/dev/null && echo wrote; rm -f $f 2>/dev/null && echo removed; mv $f y 2>/dev/null && echo moved; done; true";
+    let output = shell(work.path(), script).output();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), ".env.example");
+    assert_eq!(String::from_utf8(output.stderr).unwrap().lines().filter(|line| line.contains("service/deep/.env")).count(), 1, "said");
+    assert_eq!(std::fs::read_to_string(work.path().join(".env")).unwrap(), ".env");
+}
+
+fn a_masked_env_symlink_is_masked_itself() {
+    let work = folder();
+    std::fs::write(work.path().join("real"), "kept").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", work.path().join(".env")).unwrap();
+    std::os::unix::fs::symlink("real", work.path().join(".env.local")).unwrap();
+    assert_eq!(shell(work.path(), "cat .env .env.local real; wc -l < /etc/passwd").says(), "kept2");
+}
+
+fn etc_holds_no_other_user() {
+    let work = folder();
+    let me = nix::unistd::getuid().as_raw();
+    let said = shell(
+        work.path(),
+        "cut -d: -f3 /etc/passwd; cat /etc/resolv.conf; id -u; hostname; ls /etc/shadow /etc/ssh /etc/ssl/private 2>/dev/null; true",
+    )
+    .says();
+    assert_eq!(said.lines().collect::<Vec<_>>(), [&me.to_string(), "65534", "nameserver 198.18.0.1", &me.to_string(), "devbox"]);
+}
+
+fn the_bundle_stands_at_every_usual_path() {
+    let work = folder();
+    let script = "cat /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem; ls /etc/ssl/certs";
+    assert_eq!(shell(work.path(), script).says(), "a bundle\na bundle\na bundle\na bundle\nca-certificates.crt");
+}
+
+fn devices_are_few() {
+    let work = folder();
+    let said = shell(work.path(), "ls /dev | tr '\\n' ' '; echo x > /dev/null; head -c 4 /dev/zero | wc -c").says();
+    assert_eq!(said, "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero 4");
+}
+
+fn there_is_no_sys() {
+    let work = folder();
+    assert_eq!(
+        shell(work.path(), "ls / | tr '\\n' ' '; ls /sys 2>/dev/null || echo none").says().split(' ').filter(|name| *name == "sys").count(),
+        0
+    );
+}
+
+fn the_work_folder_is_written_through() {
+    let work = folder();
+    std::fs::write(work.path().join("in"), "hello").unwrap();
+    assert_eq!(shell(work.path(), "pwd; cp in out; mkdir d; mv out d/out; umask").says(), format!("{}\n0022", work.path().display()));
+    assert_eq!(std::fs::read_to_string(work.path().join("d/out")).unwrap(), "hello");
+}
+
+fn ro_is_read_only_and_rw_is_not() {
+    let (work, ro, rw) = (folder(), folder(), folder());
+    std::fs::write(ro.path().join("f"), "given").unwrap();
+    let mut asked = shell(
+        work.path(),
+        &format!("cat {0}/f; (echo x > {0}/g) 2>/dev/null || echo refused; echo y > {1}/g", ro.path().display(), rw.path().display()),
+    );
+    asked.ro = vec![ro.path().to_owned()];
+    asked.rw = vec![rw.path().to_owned()];
+    assert_eq!(asked.says(), "givenrefused");
+    assert!(rw.path().join("g").exists() && !ro.path().join("g").exists());
+}
+
+fn a_single_file_can_be_given() {
+    let (work, outside) = (folder(), folder());
+    for name in ["given", "other"] {
+        std::fs::write(outside.path().join(name), name).unwrap();
+    }
+    let mut asked = shell(
+        work.path(),
+        &format!("ls {0}; cat {0}/given; (echo x > {0}/given) 2>/dev/null || echo ' refused'", outside.path().display()),
+    );
+    asked.ro = vec![outside.path().join("given")];
+    assert_eq!(asked.says(), "given\ngiven refused");
+}
+
+fn a_later_path_wins() {
+    let work = folder();
+    std::fs::create_dir(work.path().join("fixed")).unwrap();
+    let mut asked = shell(work.path(), "(echo x > fixed/x) 2>/dev/null || echo refused; echo y > y");
+    asked.ro = vec![work.path().join("fixed")];
+    assert_eq!(asked.says(), "refused");
+    assert!(work.path().join("y").exists());
+}
+
+fn tmp_and_home_are_private() {
+    let (work, other) = (folder(), folder());
+    let script = format!(
+        "ls -d {} 2>/dev/null; echo $HOME; ls -A ~; echo x > ~/x; echo x > /tmp/x; stat -c %a /tmp ~; df --output=target /tmp ~ | tail -2",
+        other.path().display()
+    );
+    assert_eq!(shell(work.path(), &script).says(), "/home/agent\n1777\n700\n/tmp\n/home/agent");
+    assert!(!std::path::Path::new("/tmp/x").exists());
+}
+
+fn a_kept_home_is_kept() {
+    let (work, home) = (folder(), folder());
+    std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let mut asked = shell(work.path(), "echo kept > ~/note");
+    asked.home = Some(home.path().to_owned());
+    asked.says();
+    assert_eq!(std::fs::read_to_string(home.path().join("note")).unwrap(), "kept\n");
+}
+
+fn a_file_on_stdin_cannot_be_opened_anew() {
+    let (work, outside) = (folder(), folder());
+    let path = outside.path().join("notes");
+    std::fs::write(&path, "notes\n").unwrap();
+    let asked = command(
+        work.path(),
+        &["bash", "-c", "cat; (echo x > /proc/self/fd/0) 2>/dev/null || echo refused; (cat < /dev/stdin) 2>/dev/null || echo refused"],
+    );
+    let output = asked.cli().stdin(std::fs::File::open(&path).unwrap()).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "notes\nrefused\nrefused\n");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "notes\n");
+}
