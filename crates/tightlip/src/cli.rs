@@ -96,7 +96,7 @@ fn description() -> clap::Command {
 }
 
 fn obey(cli: Cli, out: &Output) -> Result<i32, Fault> {
-    let target = || Target::find(cli.global.data.as_deref(), cli.global.url.as_deref());
+    let target = || Target::find(cli.global.data.as_deref(), cli.global.url.as_deref(), *out);
     match cli.command {
         Command::Up(args) => up::up(&args, cli.global.data.as_deref(), out),
         Command::Secret(command) => secret::obey(command, target, out).map(|()| 0),

@@ -72,9 +72,8 @@ struct Listed<'a> {
 
 /// Makes explicit bindings.
 pub(super) fn bind(args: BindArgs, target: &Target, out: &Output) -> Result<(), Fault> {
-    let admin_key = target.admin_key()?;
-    let api_key = target.api_key()?;
     let gate = target.gate()?;
+    let (admin_key, api_key) = (target.admin_key()?, target.api_key()?);
     let mut views = Vec::new();
     for host in args.hosts {
         let binding = Binding {
@@ -93,9 +92,10 @@ pub(super) fn bind(args: BindArgs, target: &Target, out: &Output) -> Result<(), 
 
 /// Takes explicit bindings back.
 pub(super) fn unbind(args: &UnbindArgs, target: &Target, out: &Output) -> Result<(), Fault> {
-    let request =
-        Request::Unbind { admin_key: target.admin_key()?, api_key: target.api_key()?, name: args.name.clone(), host: args.host.clone() };
-    let views = target.gate()?.change(&request).map_err(|fault| missing(fault, "tightlip bindings"))?;
+    let gate = target.gate()?;
+    let (admin_key, api_key) = (target.admin_key()?, target.api_key()?);
+    let request = Request::Unbind { admin_key, api_key, name: args.name.clone(), host: args.host.clone() };
+    let views = gate.change(&request).map_err(|fault| missing(fault, "tightlip bindings"))?;
     show_changed(&args.name, &views, out);
     Ok(())
 }

@@ -112,7 +112,8 @@ impl From<ClientError> for Fault {
                 let code = if code.is_empty() { exit.word().to_owned() } else { code };
                 Self { exit, code, message, next: None }
             }
-            ClientError::Unreachable(_) | ClientError::Timeout | ClientError::Malformed => Self::new(Exit::Unreachable, chain(&error)),
+            ClientError::Unreachable(_) | ClientError::Timeout | ClientError::Malformed => Self::new(Exit::Unreachable, chain(&error))
+                .next("check --url and TIGHTLIP_URL; without them the server of this machine is used"),
             ClientError::Address | ClientError::Key => Self::new(Exit::Usage, error.to_string()),
             ClientError::Setup(_) => Self::failure(&error),
         }

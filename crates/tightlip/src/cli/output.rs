@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::fault::{Exit, Fault};
 
 /// Where and how a command writes.
+#[derive(Clone, Copy)]
 pub(crate) struct Output {
     json: bool,
 }

@@ -65,7 +65,7 @@ fn launch(args: &Args, target: &Target, wanted: Option<Vec<Wanted>>, given: envi
     let gate = target.gate()?;
     let request = Request::OpenDevbox { api_key: api_key.clone(), secrets: wanted.clone(), allow: args.allow.clone() };
     let opened = gate.open(&request).map_err(|fault| name_the_missing(fault, &gate, &api_key, wanted.as_deref().unwrap_or_default()))?;
-    let prepared = devbox::prepare(&spec(args, target, &opened, given)?).map_err(|error| not_started(&error))?;
+    let prepared = devbox::prepare(&spec(args, target, &opened, given)?).map_err(|error| not_prepared(&error, args))?;
     let listeners = hand_over(&gate, &opened, &prepared)?;
     if !args.quiet {
         summary::show(&gate, &api_key, &opened, &args.allow, out);
@@ -137,6 +137,21 @@ const fn role(role: devbox::Role) -> Role {
     match role {
         devbox::Role::Tcp(port) => Role::Tcp(port),
         devbox::Role::Dns => Role::Dns,
+    }
+}
+
+/// The devbox counts its paths; a person is told which one it was.
+fn not_prepared(error: &DevboxError, args: &Args) -> Fault {
+    let fault = not_started(error);
+    let DevboxError::Path { option, number, problem } = error else { return fault };
+    let paths = match *option {
+        "--ro" => &args.ro[..],
+        "--rw" => &args.rw[..],
+        _ => args.home.as_slice(),
+    };
+    match number.checked_sub(1).and_then(|index| paths.get(index)) {
+        Some(path) => Fault { message: format!("failed to run the command: {option} {} {problem}", path.display()), ..fault },
+        None => fault,
     }
 }
 

@@ -10,6 +10,7 @@ use link::PacketError;
 
 use super::fault::{Exit, Fault};
 use super::gate::Gate;
+use super::output::Output;
 use crate::folder::DataFolder;
 
 /// Where a command goes.
@@ -18,6 +19,7 @@ pub(super) struct Target {
     place: Place,
     key: Option<String>,
     served: Cell<bool>,
+    out: Output,
 }
 
 /// Whose server it is.
@@ -40,11 +42,11 @@ struct Environment {
 
 impl Target {
     /// Finds out where a command goes, from the options and the process's environment. Nothing is started or read but `address`.
-    pub(super) fn find(data: Option<&Path>, url: Option<&str>) -> Result<Self, Fault> {
+    pub(super) fn find(data: Option<&Path>, url: Option<&str>, out: Output) -> Result<Self, Fault> {
         let folder = DataFolder::locate(data)?;
         let address = std::fs::read_to_string(folder.address()).ok();
         let (place, key) = choose(url, Environment::read(), address.as_deref().map(str::trim));
-        Ok(Self { folder, place, key, served: Cell::new(false) })
+        Ok(Self { folder, place, key, served: Cell::new(false), out })
     }
 
     /// The data folder.
@@ -110,16 +112,13 @@ impl Target {
 
     /// The admin key, which only the gateway is ever shown.
     pub(super) fn admin_key(&self) -> Result<String, Fault> {
-        if self.is_local() {
-            self.serve()?;
-        }
         read_line(&self.folder.admin_key(), "the admin key")
     }
 
     /// Starts the data folder's server where none runs.
     fn serve(&self) -> Result<(), Fault> {
         if !self.served.get() {
-            super::up::ensure(&self.folder)?;
+            super::up::ensure(&self.folder, self.out)?;
             self.served.set(true);
         }
         Ok(())

@@ -34,11 +34,12 @@ pub(super) fn up(args: &Args, data: Option<&Path>, out: &Output) -> Result<i32, 
 }
 
 /// Starts the data folder's server, detached, unless one serves already. It goes when nobody uses it.
-pub(super) fn ensure(folder: &DataFolder) -> Result<(), Fault> {
+pub(super) fn ensure(folder: &DataFolder, out: Output) -> Result<(), Fault> {
     if folder.holder().is_some() && folder.address().exists() && Packets::connect(&folder.socket()).is_ok() {
         return Ok(());
     }
-    detached::start_detached(folder).map_err(|error| {
+    let is_new = !folder.root_key().exists();
+    let started = detached::start_detached(folder).map_err(|error| {
         let exit = match error {
             DetachedError::Folder(
                 FolderError::NoHome | FolderError::NotText | FolderError::TooLong | FolderError::NotAFolder(_) | FolderError::NotOurs(_),
@@ -49,13 +50,23 @@ pub(super) fn ensure(folder: &DataFolder) -> Result<(), Fault> {
             | DetachedError::Io(_) => Exit::Unreachable,
         };
         Fault::new(exit, chain(&error)).next("tightlip up   (to see what it says)")
-    })
+    });
+    if started.is_ok() && is_new {
+        out.note(&format!(
+            "tightlip: made the data folder {}; back up {}, apart from the rest",
+            folder.path().display(),
+            folder.root_key().display()
+        ));
+    }
+    started
 }
 
 /// What a person sees when the server is ready.
 fn greeting(ready: &Ready, data: Option<&Path>) -> String {
     let program = quoted(&ready.program);
-    let option = data.map(|path| format!(" --data {}", quoted(path))).unwrap_or_default();
+    // Another terminal may not have the variable.
+    let is_default = data.is_none() && std::env::var_os("TIGHTLIP_DATA").is_none_or(|value| value.is_empty());
+    let option = if is_default { String::new() } else { format!(" --data {}", quoted(&ready.data)) };
     let folder = ready.data.display();
     let mut lines =
         vec![format!("tightlip is ready at {}", ready.url), format!("  data folder  {folder}"), format!("  API key      {folder}/api-key")];
