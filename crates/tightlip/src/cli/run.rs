@@ -71,6 +71,11 @@ fn launch(args: &Args, target: &Target, wanted: Option<Vec<Wanted>>, given: envi
         summary::show(&gate, &api_key, &opened, &args.allow, out);
     }
     let running = prepared.start().map_err(|error| not_started(&error))?;
+    if !args.quiet {
+        for note in running.notes() {
+            out.note(&format!("tightlip: {note}"));
+        }
+    }
     let resume = Request::ResumeDevbox { devbox: opened.devbox.clone(), resume: opened.resume, roles: listeners.roles.clone() };
     let watch = Watch::start(gate, target.folder().socket(), resume, listeners, running.killer())?;
     let ended = running.wait();
