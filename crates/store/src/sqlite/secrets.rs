@@ -2,7 +2,7 @@
 
 use model::limits::PAGE_ITEMS_MAX;
 use model::{AccountId, DataKeyId, KindId, Sealed, Secret, SecretId, SecretName};
-use rusqlite::{Connection, OptionalExtension, Row, ffi, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{Result, StoreError};
 use crate::rows::{SealedSecret, SecretPage};
@@ -50,13 +50,17 @@ pub(crate) fn sealed(conn: &Connection, id: &SecretId) -> Result<Option<SealedSe
 /// Adds a secret with its data key and ciphertext.
 pub(crate) fn insert(conn: &Connection, row: &SealedSecret) -> Result<()> {
     let secret = &row.secret;
+    // Asked first, although the table's UNIQUE would refuse it too: what changed nothing costs no wait for the disk.
+    if find(conn, &secret.account, &secret.name)?.is_some() {
+        return Err(StoreError::DuplicateName);
+    }
     accounts::count_secrets(conn, &secret.account, 1)?;
     let ciphertext = insert_ciphertext(conn, row)?;
     let mut statement = conn.prepare_cached(
         "INSERT INTO secrets (id, account, name, version, kind, created, updated, data_key, ciphertext)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
-    let inserted = statement.execute(params![
+    statement.execute(params![
         secret.id.as_str(),
         secret.account.as_str(),
         secret.name.as_str(),
@@ -66,8 +70,8 @@ pub(crate) fn insert(conn: &Connection, row: &SealedSecret) -> Result<()> {
         secret.updated.unix_ms(),
         row.data_key.id.as_str(),
         ciphertext,
-    ]);
-    inserted.map(|_| ()).map_err(name_taken)
+    ])?;
+    Ok(())
 }
 
 /// Replaces the value of a secret that stands at the version before.
@@ -134,15 +138,6 @@ fn insert_ciphertext(conn: &Connection, row: &SealedSecret) -> Result<i64> {
     conn.prepare_cached("INSERT INTO ciphertexts (salt, ciphertext) VALUES (?1, ?2)")?
         .execute(params![row.sealed.salt, row.sealed.ciphertext])?;
     Ok(conn.last_insert_rowid())
-}
-
-/// The only UNIQUE of the table is (account, name); the id is its PRIMARY KEY, which has another code.
-fn name_taken(error: rusqlite::Error) -> StoreError {
-    if error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE) {
-        StoreError::DuplicateName
-    } else {
-        error.into()
-    }
 }
 
 /// A secret from seven columns, in the table's order. A kind that this build does not know is none: it is a hint for people only.

@@ -1,12 +1,13 @@
 //! The one thread that writes. It takes all changes that wait, does them in one transaction, commits once, and answers all: the disk is asked to be sure
 //! once for many.
 //!
-//! Each change has a savepoint of its own, so a change that is refused harms no other. Where the transaction as a whole fails, each is tried alone.
+//! A change that is refused harms no other: it had written nothing, or the group is done again with a savepoint for each. Where the transaction as a whole
+//! fails, each is tried alone.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -37,7 +38,29 @@ pub(crate) enum Purpose {
 struct Job {
     purpose: Purpose,
     work: Work,
-    answer: SyncSender<Result<()>>,
+    ticket: Ticket,
+}
+
+/// Who waits for a job, and the place for its result. Dropped without one, by a thread that dies, it says so: nobody waits for ever.
+struct Ticket {
+    result: Arc<OnceLock<Result<()>>>,
+    waiting: Thread,
+}
+
+impl Ticket {
+    fn answer(&self, result: Result<()>) {
+        // Answered once; what the drop would say comes too late.
+        drop(self.result.set(result));
+        self.waiting.unpark();
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.result.get().is_none() {
+            self.answer(Err(StoreError::Unavailable));
+        }
+    }
 }
 
 /// What the thread owns.
@@ -61,16 +84,23 @@ impl Writer {
 
     /// Has the work done and returns when it is durable.
     pub fn run(&self, purpose: Purpose, work: Work) -> Result<()> {
-        let (answer, answered) = sync_channel(1);
+        let result = Arc::new(OnceLock::new());
+        let ticket = Ticket { result: Arc::clone(&result), waiting: thread::current() };
         let jobs = self.jobs.as_ref().expect("the queue is open until the writer is dropped");
-        jobs.send(Job { purpose, work, answer }).map_err(|_| StoreError::Unavailable)?;
-        answered.recv().map_err(|_| StoreError::Unavailable)?
+        jobs.send(Job { purpose, work, ticket }).map_err(|_| StoreError::Unavailable)?;
+        loop {
+            match result.get() {
+                Some(result) => return result.clone(),
+                None => thread::park(),
+            }
+        }
     }
 
     /// Whether writes are done: after one that failed, a small one is tried.
     pub fn check(&self) -> Result<()> {
         if self.failing.load(Ordering::Relaxed) {
-            self.run(Purpose::Change, Box::new(|conn, _| Ok(conn.execute_batch(PROBE)?)))
+            // Two transactions: what is put in and taken out in one is never written.
+            PROBE.iter().try_for_each(|sql| self.run(Purpose::Change, Box::new(|conn, _| Ok(conn.execute_batch(sql)?))))
         } else {
             self.run(Purpose::Look, Box::new(|_, _| Ok(())))
         }
@@ -96,8 +126,7 @@ impl Hand {
             let results = self.commit(&group);
             self.note(&group, &results);
             for (job, result) in group.into_iter().zip(results) {
-                // Who asked may be gone; the change stands all the same.
-                drop(job.answer.send(result));
+                job.ticket.answer(result);
             }
             if self.erasing.is_some_and(|groups| groups >= ERASE_GROUPS_MAX) {
                 self.fold();
@@ -121,18 +150,33 @@ impl Hand {
     }
 
     /// Does the jobs of a group and answers what became of each.
+    ///
+    /// First without savepoints, since a savepoint costs a copy of every page that its job touches. That serves where all succeed, and where those that
+    /// fail had written nothing yet, as nearly all that fail do. Otherwise with them; and where the transaction as a whole fails, each job alone.
     fn commit(&self, group: &[Job]) -> Vec<Result<()>> {
-        match self.transaction(group) {
+        let together = self.transaction(group, Self::plain).or_else(|error| match error {
+            Lost::Mixed => self.transaction(group, Self::saved),
+            Lost::All(_) => Err(error),
+        });
+        match together {
             Ok(results) => results,
-            Err(_) if group.len() > 1 => group.iter().map(|job| self.transaction(std::slice::from_ref(job)).and_then(only)).collect(),
-            Err(error) => vec![Err(error)],
+            Err(Lost::All(error)) if group.len() == 1 => vec![Err(error)],
+            Err(_) => group.iter().map(|job| self.alone(job)).collect(),
+        }
+    }
+
+    fn alone(&self, job: &Job) -> Result<()> {
+        match self.transaction(std::slice::from_ref(job), Self::saved) {
+            Ok(mut results) => results.pop().expect("one job, one result"),
+            Err(Lost::All(error)) => Err(error),
+            Err(Lost::Mixed) => unreachable!("a job with a savepoint is undone alone"),
         }
     }
 
     /// One transaction. An error says that all of it is undone.
-    fn transaction(&self, group: &[Job]) -> Result<Vec<Result<()>>> {
+    fn transaction(&self, group: &[Job], attempt: Attempt) -> std::result::Result<Vec<Result<()>>, Lost> {
         self.execute("BEGIN IMMEDIATE")?;
-        let done = group.iter().map(|job| self.attempt(job)).collect::<Result<Vec<_>>>().and_then(|results| {
+        let done = group.iter().map(|job| attempt(self, job)).collect::<std::result::Result<Vec<_>, Lost>>().and_then(|results| {
             self.execute("COMMIT")?;
             Ok(results)
         });
@@ -142,19 +186,31 @@ impl Hand {
         done
     }
 
-    /// One job in its savepoint: the inner result is the job's own, the outer error means that the transaction is lost.
-    fn attempt(&self, job: &Job) -> Result<Result<()>> {
+    /// One job without a savepoint.
+    fn plain(&self, job: &Job) -> std::result::Result<Result<()>, Lost> {
+        let before = self.conn.total_changes();
+        let result = self.work(job)?;
+        if result.is_err() && self.conn.total_changes() != before { Err(Lost::Mixed) } else { Ok(result) }
+    }
+
+    /// One job in its savepoint.
+    fn saved(&self, job: &Job) -> std::result::Result<Result<()>, Lost> {
         self.execute("SAVEPOINT job")?;
-        let result = (job.work)(&self.conn, &self.deployment);
-        if let Err(error) = &result {
-            // A full disk or an I/O error makes SQLite itself undo the whole transaction.
-            if self.conn.is_autocommit() {
-                return Err(error.clone());
-            }
+        let result = self.work(job)?;
+        if result.is_err() {
             self.execute("ROLLBACK TO job")?;
         }
         self.execute("RELEASE job")?;
         Ok(result)
+    }
+
+    fn work(&self, job: &Job) -> std::result::Result<Result<()>, Lost> {
+        let result = (job.work)(&self.conn, &self.deployment);
+        match result {
+            // A full disk or an I/O error makes SQLite itself undo the whole transaction.
+            Err(error) if self.conn.is_autocommit() => Err(Lost::All(error)),
+            Ok(()) | Err(_) => Ok(result),
+        }
     }
 
     fn note(&mut self, group: &[Job], results: &[Result<()>]) {
@@ -192,8 +248,21 @@ impl Hand {
     }
 }
 
-fn only(mut results: Vec<Result<()>>) -> Result<()> {
-    results.pop().expect("one job, one result")
+/// How a job is done inside the transaction: the inner result is the job's own.
+type Attempt = fn(&Hand, &Job) -> std::result::Result<Result<()>, Lost>;
+
+/// Why a whole transaction was undone.
+enum Lost {
+    /// It could not be begun, kept or committed.
+    All(StoreError),
+    /// A job failed after it had written, and had no savepoint.
+    Mixed,
+}
+
+impl From<StoreError> for Lost {
+    fn from(error: StoreError) -> Self {
+        Self::All(error)
+    }
 }
 
 /// Changes that wait; each is a blocked thread of the caller's, so more would mean more threads than any server has.
@@ -206,5 +275,5 @@ const ERASE_IDLE: Duration = Duration::from_millis(100);
 const ERASE_GROUPS_MAX: usize = 256;
 /// How long folding waits for readers; writes wait meanwhile.
 const ERASE_WAIT: Duration = Duration::from_millis(20);
-/// A write that needs room in the file and in the WAL, and leaves nothing.
-const PROBE: &str = "INSERT INTO probe (bytes) VALUES (zeroblob(65536)); DELETE FROM probe;";
+/// Writes that need as much room as the largest value, and leave nothing.
+const PROBE: [&str; 2] = ["INSERT INTO probe (bytes) VALUES (zeroblob(65536))", "DELETE FROM probe"];

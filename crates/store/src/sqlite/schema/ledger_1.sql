@@ -9,7 +9,7 @@ CREATE TABLE bindings (
 CREATE INDEX bindings_by_secret ON bindings (secret, id);
 
 -- Wrapped keys and tokens stand in the two tables below only, and neither ever loses a row, so that what is set to NULL when a devbox closes was the only
--- copy: SQLite leaves the bytes of cells that it moves, and in a table that only grows at its end it moves none.
+-- copy; the reason stands at the store's ciphertexts.
 CREATE TABLE devboxes (
     number INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,

@@ -1,0 +1,66 @@
+//! What the store promises. The promises that hold for any backend are written once, over [`backend::Backend`]; a second backend is one more line below.
+//! What only SQLite and the ledger promise follows in files of their own.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod backend;
+mod sample;
+
+mod access;
+mod chain;
+mod concurrent;
+mod history;
+mod paging;
+mod secrets;
+
+mod crash;
+mod disk;
+mod erase;
+mod files;
+mod ledger;
+
+/// Every promise, for one backend.
+macro_rules! conformance {
+    ($name:ident, $backend:ty) => {
+        conformance!($name, $backend,
+            access::an_unknown_credential_is_nobody,
+            access::an_id_or_hash_that_exists_is_a_conflict,
+            access::a_key_of_no_account_is_a_conflict,
+            access::a_key_comes_back_with_its_account,
+            access::the_owner_is_the_first_account,
+            chain::a_change_that_is_refused_leaves_no_event,
+            chain::an_edited_event_is_found,
+            chain::a_removed_event_is_found,
+            chain::reordered_events_are_found,
+            chain::a_planted_event_is_found,
+            chain::a_hidden_event_is_found,
+            chain::a_cut_off_end_shows_against_the_head_known_before,
+            chain::events_come_oldest_first_and_by_name,
+            chain::a_chain_belongs_to_its_deployment,
+            concurrent::eight_writers_lose_nothing,
+            concurrent::one_name_has_one_winner,
+            concurrent::one_version_has_one_successor,
+            concurrent::a_reader_notices_a_commit,
+            concurrent::a_reader_cannot_write,
+            history::any_history_reads_as_a_map_would,
+            paging::pages_go_from_the_newest_to_the_oldest,
+            paging::a_page_continues_below_an_id_that_no_longer_exists,
+            paging::another_account_is_never_on_a_page,
+            secrets::a_name_is_taken_once_per_account,
+            secrets::a_name_is_free_again_after_a_delete,
+            secrets::an_update_from_another_version_is_a_conflict,
+            secrets::an_update_cannot_move_a_secret,
+            secrets::a_delete_of_another_version_is_a_conflict,
+            secrets::a_data_key_cannot_be_exchanged,
+            secrets::a_sealed_value_without_its_data_key_is_refused,
+            secrets::what_was_stored_comes_back_as_it_was,
+            secrets::everything_is_there_after_opening_again,
+        );
+    };
+    ($name:ident, $backend:ty, $($file:ident::$promise:ident),+ $(,)?) => {
+        mod $name {
+            $(#[test] fn $promise() { crate::$file::$promise::<$backend>(); })+
+        }
+    };
+}
+
+conformance!(sqlite, crate::backend::Sqlite);
