@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{AlertDescription, ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -20,6 +21,8 @@ pub(crate) struct Dialer {
     resolve: HashMap<(Host, u16), SocketAddr>,
     tls: TlsConnector,
     connect: Duration,
+    /// Lookups that may wait at the same time.
+    lookups: Arc<Semaphore>,
 }
 
 /// Why no dialer was made.
@@ -55,7 +58,8 @@ impl Dialer {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { resolve, tls: TlsConnector::from(Arc::new(config)), connect })
+        let lookups = Arc::new(Semaphore::new(LOOKUPS_MAX));
+        Ok(Self { resolve, tls: TlsConnector::from(Arc::new(config)), connect, lookups })
     }
 
     /// A TLS connection to the host, whose certificate names it.
@@ -75,8 +79,15 @@ impl Dialer {
         if let Some(named) = self.resolve.get(&(host.clone(), port)) {
             return Ok(vec![*named]);
         }
-        let resolved = tokio::net::lookup_host((host.as_str(), port)).await.map_err(|_| Refusal::UpstreamUnresolved)?;
-        let addresses: Vec<SocketAddr> = resolved.collect();
+        // The place is given back when the lookup ends, not when somebody stops waiting for it.
+        let place = Arc::clone(&self.lookups).acquire_owned().await.map_err(|_| Refusal::Undecided)?;
+        let name = host.as_str().to_owned();
+        let look_up = move || {
+            let _place = place;
+            (name.as_str(), port).to_socket_addrs().map(Vec::from_iter)
+        };
+        let resolved = tokio::task::spawn_blocking(look_up).await.map_err(|_| Refusal::Undecided)?;
+        let addresses = resolved.map_err(|_| Refusal::UpstreamUnresolved)?;
         if addresses.is_empty() {
             return Err(Refusal::UpstreamUnresolved);
         }
@@ -103,6 +114,9 @@ fn why_no_tls(error: &io::Error) -> Refusal {
         None => Refusal::UpstreamUnreachable,
     }
 }
+
+/// A lookup waits on a thread for as long as a silent name server likes; decisions and revocations need threads of the same pool.
+const LOOKUPS_MAX: usize = 64;
 
 /// Whether an address is one of the public internet: in none of the special registries (RFC 6890 and what was added since), and hiding no other address.
 #[must_use]

@@ -93,6 +93,15 @@ async fn a_name_that_means_this_machine_is_not_dialled() {
 }
 
 #[tokio::test]
+async fn silent_name_servers_take_only_their_share_of_the_threads() {
+    let dialer = Dialer { connect: Duration::from_millis(50), ..dialer(&[]) };
+    let places = dialer.lookups.acquire_many(64).await.unwrap();
+    assert_eq!(dialer.dial(&"localhost".parse().unwrap(), 443).await.err(), Some(Refusal::UpstreamTimeout));
+    drop(places);
+    assert_eq!(dialer.dial(&"localhost".parse().unwrap(), 443).await.err(), Some(Refusal::AddressForbidden));
+}
+
+#[tokio::test]
 async fn only_the_operators_own_exception_leads_inside_and_only_its_port() {
     let inside: SocketAddr = "127.0.0.1:8443".parse().unwrap();
     let dialer = dialer(&[("localhost", inside)]);
