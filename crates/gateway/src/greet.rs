@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
-use http::{Method, Uri, Version};
+use http::{Uri, Version};
 
 use model::{Host, Refusal};
 
@@ -66,7 +66,7 @@ pub(crate) fn one_name(looked_up: Option<Host>, said: &ServerName) -> Result<Hos
 
 /// Checks that a request is for its connection's host, can be read in one way only, and is of a sort that passes. Gives its path.
 pub(crate) fn greet(parts: &Parts, to: &Destination) -> Result<Path, Refusal> {
-    if parts.method == Method::CONNECT || parts.method == Method::TRACE || parts.method.as_str().eq_ignore_ascii_case("TRACK") {
+    if FORBIDDEN_METHODS.iter().any(|method| parts.method.as_str().eq_ignore_ascii_case(method)) {
         return Err(Refusal::MethodForbidden);
     }
     check_framing(&parts.headers, parts.version)?;
@@ -143,6 +143,8 @@ impl Scheme {
     }
 }
 
+/// They tunnel, or echo the request. In any case, since some servers do not look at it.
+const FORBIDDEN_METHODS: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
 /// RFC 9110, section 4.2.1.
 pub(crate) const HTTP_PORT: u16 = 80;
 

@@ -76,7 +76,7 @@ async fn names_that_differ_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn methods_that_echo_or_tunnel_and_upgrades_are_refused() {
     let world = plain_world().await;
-    for (method, target) in [("TRACE", "/"), ("TRACK", "/"), ("CONNECT", "api.example.com:443")] {
+    for (method, target) in [("TRACE", "/"), ("TRACK", "/"), ("trace", "/"), ("CONNECT", "api.example.com:443")] {
         let request = format!("{method} {target} HTTP/1.1\r\nhost: {API}\r\n{}\r\n", world.bearer("KEY"));
         assert_eq!(code(&world.connect(API).await.ask(&request).await).as_deref(), Some("method_forbidden"), "{method}");
     }
