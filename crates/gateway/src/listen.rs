@@ -97,7 +97,10 @@ pub(crate) fn serve(
             tasks.spawn(dns::answer(Arc::clone(&devbox), resolver));
         }
         tasks.spawn(watch::run(devbox));
-        while tasks.join_next().await.is_some() {}
+        // None of them ends by itself: what has ended failed, and without the watch nothing would be revoked.
+        if let Some(ended) = tasks.join_next().await {
+            tracing::error!(?ended, "a devbox's network ended early");
+        }
     })
 }
 
