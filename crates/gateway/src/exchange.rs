@@ -92,6 +92,7 @@ impl Conversation {
             && kept.is_usable().await
         {
             let copy = copy_of(&request);
+            ask.live.driven_by(kept.driver());
             match timeout(self.devbox.net.timeouts.head, kept.send(request)).await {
                 Ok(Ok(response)) => {
                     *slot = Some(kept);
@@ -103,6 +104,7 @@ impl Conversation {
             }
         }
         let mut fresh = Upstream::open(self.devbox.net.dialer.dial(&ask.to.host, ask.to.port).await?).await?;
+        ask.live.driven_by(fresh.driver());
         // Dialling took time.
         if !stands_elsewhere(ask).await {
             return Err(why_cut(ask).await);
@@ -126,7 +128,7 @@ async fn decide_elsewhere(ask: &Arc<Ask>) -> Result<HeaderMap, Refusal> {
 
 async fn stands_elsewhere(ask: &Arc<Ask>) -> bool {
     let ask = Arc::clone(ask);
-    tokio::task::spawn_blocking(move || ask.live.stands(&ask.devbox.net.gate)).await.unwrap_or(false)
+    tokio::task::spawn_blocking(move || ask.live.stands(&ask.devbox.net.gate, &ask.devbox.card)).await.unwrap_or(false)
 }
 
 /// Whether the request may leave; if so, its headers with every token's value in its place. By then the exchange is watched for each value's end, and every
@@ -141,11 +143,11 @@ fn decide(ask: &Ask) -> Result<HeaderMap, Refusal> {
     for found in find(&headers, &extra, |candidate| gate.lookup(card, candidate))? {
         write_value(ask, &found, &mut headers)?;
     }
-    let plan = gate.scrub_plan(card, &to.host, to.port)?;
+    let plan = gate.scrub_plan(card, &to.host)?;
     live.set_plan(&plan);
     devbox.watch.share_plan(to, &plan);
     // What stands now also stood when the plan was made: the plan knows every value that was written.
-    if live.stands(gate) { Ok(headers) } else { Err(Refusal::Undecided) }
+    if live.stands(gate, card) { Ok(headers) } else { Err(Refusal::Undecided) }
 }
 
 /// Why a host that the devbox may not reach is refused: where the request holds a token whose secret or devbox has ended, its bindings ended with it, and

@@ -21,7 +21,7 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, to: &Destination) -> Resu
     let is_chunked = headers.contains_key(TRANSFER_ENCODING);
     strip_hop_by_hop(headers);
     let ours = headers.keys().filter(|name| name.as_str().starts_with(OUR_PREFIX)).cloned().collect::<Vec<_>>();
-    for name in [RANGE, IF_RANGE, EXPECT].into_iter().chain(ours) {
+    for name in [RANGE, REQUEST_RANGE, X_MS_RANGE, IF_RANGE, EXPECT].into_iter().chain(ours) {
         headers.remove(name);
     }
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -44,6 +44,10 @@ const HOP_BY_HOP: [HeaderName; 10] = [
     TRANSFER_ENCODING,
     UPGRADE,
 ];
+/// What Apache takes for `Range` as well.
+const REQUEST_RANGE: HeaderName = HeaderName::from_static("request-range");
+/// What Azure's storage takes before `Range`.
+const X_MS_RANGE: HeaderName = HeaderName::from_static("x-ms-range");
 const OUR_PREFIX: &str = "x-tightlip-";
 
 #[cfg(test)]
@@ -80,6 +84,8 @@ mod tests {
             ("accept-encoding", "gzip"),
             ("range", "bytes=1-2"),
             ("if-range", "x"),
+            ("request-range", "bytes=1-2"),
+            ("x-ms-range", "bytes=1-2"),
             ("expect", "100-continue"),
             ("x-tightlip-devbox", "x"),
             ("transfer-encoding", "chunked"),

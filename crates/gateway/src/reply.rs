@@ -6,7 +6,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_RANGES, ALT_SVC, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{
+    ACCEPT_RANGES, ALT_SVC, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    TRANSFER_ENCODING,
+};
 use http::response::Parts;
 use http::{Extensions, Method, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -97,7 +100,16 @@ pub(crate) fn reply(
 fn is_readable(headers: &HeaderMap, plan: &ScrubPlan) -> bool {
     let plain_transfer = headers.get_all(TRANSFER_ENCODING).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"));
     let identity = |value: &HeaderValue| value.as_bytes().is_empty() || value.as_bytes().eq_ignore_ascii_case(b"identity");
-    plain_transfer && (plan.is_empty() || headers.get_all(CONTENT_ENCODING).iter().all(identity))
+    plain_transfer && (plan.is_empty() || (headers.get_all(CONTENT_ENCODING).iter().all(identity) && !is_piece(headers)))
+}
+
+/// Whether the body is a piece of another, which may begin or end inside a value. None was asked for in a way that we know.
+fn is_piece(headers: &HeaderMap) -> bool {
+    let begins = |name, word: &[u8]| {
+        let values = headers.get_all(name).iter().map(|value| value.as_bytes().trim_ascii_start());
+        values.filter_map(|value| value.get(..word.len())).any(|start| start.eq_ignore_ascii_case(word))
+    };
+    begins(CONTENT_RANGE, b"bytes") || begins(CONTENT_TYPE, b"multipart/byteranges")
 }
 
 /// Scrubs the reason phrase, every header's value, and drops what cannot be written after it. A header whose name holds a value is dropped whole.
@@ -114,7 +126,7 @@ fn scrub_head(parts: &mut Parts, plan: &ScrubPlan) {
     }
     let names: Vec<HeaderName> = parts.headers.keys().cloned().collect();
     for name in names {
-        if plan.scrub_all(name.as_str().as_bytes()).is_some() {
+        if plan.is_in_name(name.as_str()) {
             parts.headers.remove(&name);
             continue;
         }

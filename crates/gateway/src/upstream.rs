@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 use tokio_util::task::AbortOnDropHandle;
@@ -21,7 +22,7 @@ use model::limits::HEADER_LIST_BYTES_MAX;
 /// A connection; closed when it is dropped.
 pub(crate) struct Upstream {
     sender: SendRequest<RequestBody>,
-    _driver: AbortOnDropHandle<()>,
+    driver: AbortOnDropHandle<()>,
 }
 
 /// A devbox's request body, without trailers: whatever they hold, no decision was made about it. None: no body at all.
@@ -46,7 +47,12 @@ impl Upstream {
                 tracing::debug!(%error, "an upstream's connection ended");
             }
         });
-        Ok(Self { sender, _driver: AbortOnDropHandle::new(driver) })
+        Ok(Self { sender, driver: AbortOnDropHandle::new(driver) })
+    }
+
+    /// Ends the connection when it is aborted.
+    pub(crate) fn driver(&self) -> AbortHandle {
+        self.driver.abort_handle()
     }
 
     /// Whether another request can be sent; a connection that its upstream has closed cannot be used again.

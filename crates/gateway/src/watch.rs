@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use service::{DevboxCard, Gate};
+use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use vault::ScrubPlan;
@@ -36,6 +37,8 @@ pub(crate) struct Live {
 #[derive(Default)]
 struct State {
     uses: Vec<Use>,
+    /// What moves the bytes between us and the upstream.
+    driver: Option<AbortHandle>,
     plan: Option<Arc<ScrubPlan>>,
 }
 
@@ -64,7 +67,7 @@ impl Watch {
     /// Tells every exchange with this host by which plan replies are scrubbed now: before a value leaves in one exchange, all others with its host know it.
     pub(crate) fn share_plan(&self, to: &Destination, plan: &Arc<ScrubPlan>) {
         for live in self.all() {
-            if live.to == *to {
+            if live.to.host == to.host {
                 live.set_plan(plan);
             }
         }
@@ -79,22 +82,22 @@ impl Watch {
     }
 
     /// Looks for a change since `seen` and acts on it. What cannot be looked up is taken for changed. Gives what was seen.
-    fn catch_up(&self, gate: &Gate, card: &DevboxCard, seen: Option<u64>) -> Option<u64> {
-        let version = gate.data_version().ok();
-        if version.is_some() && version == seen {
+    fn catch_up(&self, gate: &Gate, card: &DevboxCard, seen: Option<(u64, u64)>) -> Option<(u64, u64)> {
+        let state = gate.state().ok();
+        if state.is_some() && state == seen {
             return seen;
         }
         for live in self.all() {
-            if !live.stands(gate) {
-                live.cut.cancel();
+            if !live.stands(gate, card) {
+                live.end();
             } else if live.is_decided() {
-                match gate.scrub_plan(card, &live.to.host, live.to.port) {
+                match gate.scrub_plan(card, &live.to.host) {
                     Ok(plan) => live.set_plan(&plan),
-                    Err(_) => live.cut.cancel(),
+                    Err(_) => live.end(),
                 }
             }
         }
-        version
+        state
     }
 }
 
@@ -104,9 +107,26 @@ impl Live {
         lock(&self.state).uses.push(Use { secret, version });
     }
 
-    /// Whether every value that the exchange carries still is its secret's.
-    pub(crate) fn stands(&self, gate: &Gate) -> bool {
-        lock(&self.state).uses.iter().all(|held| gate.stands(&held.secret, held.version))
+    /// The exchange is about to be sent over the connection that this moves.
+    pub(crate) fn driven_by(&self, driver: AbortHandle) {
+        lock(&self.state).driver = Some(driver);
+        if self.cut.is_cancelled() {
+            self.end();
+        }
+    }
+
+    /// Ends the exchange, and its upstream's connection at once: a devbox that reads nothing does not see that its reply was cut, and could go on sending.
+    fn end(&self) {
+        self.cut.cancel();
+        if let Some(driver) = lock(&self.state).driver.take() {
+            driver.abort();
+        }
+    }
+
+    /// Whether every value that the exchange carries still is its secret's, and still bound to where it goes.
+    pub(crate) fn stands(&self, gate: &Gate, card: &DevboxCard) -> bool {
+        let stands = |held: &Use| gate.stands(&held.secret, held.version) && gate.is_bound(card, &held.secret, &self.to.host, self.to.port);
+        lock(&self.state).uses.iter().all(stands)
     }
 
     /// Sets the plan for the reply, where it is another one than before. A plan with nothing in it never follows one with something.
@@ -170,7 +190,7 @@ pub(crate) async fn run(devbox: Arc<Devbox>) {
         let looked = tokio::task::spawn_blocking(move || looking.watch.catch_up(&looking.net.gate, &looking.card, seen)).await;
         seen = looked.unwrap_or_else(|error| {
             tracing::error!(%error, "failed to look for revocations; every exchange of the devbox is cut");
-            devbox.watch.all().iter().for_each(|live| live.cut.cancel());
+            devbox.watch.all().iter().for_each(|live| live.end());
             None
         });
     }

@@ -141,6 +141,12 @@ impl Gate {
         Ok(())
     }
 
+    /// Whether a devbox has sent a secret's value to a host, as far as is remembered.
+    pub(crate) fn was_used(&self, devbox: &DevboxId, secret: &SecretId, host: &Host) -> bool {
+        let key = UseKey { devbox: devbox.clone(), secret: secret.clone(), host: host.clone() };
+        lock(&self.tally.uses).contains_key(&key)
+    }
+
     /// Forgets which uses of a devbox were its first: it has ended. What is still to be counted stays until the next flush.
     pub(crate) fn forget_uses(&self, devbox: &DevboxId) {
         lock(&self.tally.uses).retain(|key, seen| key.devbox != *devbox || seen.count > 0);

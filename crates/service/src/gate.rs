@@ -1,7 +1,7 @@
 //! The gateway's side of the house: the only holder of keys that open values. Here is its state; its verbs stand in the files of their nouns.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::{Clock, DevboxId, Refusal, SecretId, TokenHash};
@@ -89,6 +89,14 @@ impl Gate {
     /// [`Refusal::Undecided`] when the store does not answer.
     pub fn data_version(&self) -> Result<u64, Refusal> {
         self.store.data_version().map_err(undecided)
+    }
+
+    /// Numbers of which one changes whenever the api has committed something or an explicit binding has changed.
+    ///
+    /// # Errors
+    /// [`Refusal::Undecided`] when the store does not answer.
+    pub fn state(&self) -> Result<(u64, u64), Refusal> {
+        Ok((self.data_version()?, self.bindings_changed.load(Ordering::SeqCst)))
     }
 
     /// An id for a devbox that is about to be opened.

@@ -31,9 +31,18 @@ pub struct Armed {
     pub version: u32,
 }
 
-/// Scrub plans by devbox, host and port, each for as long as its stamp holds.
+/// Scrub plans by devbox and host, each for as long as its stamp holds.
 #[derive(Default)]
-pub(crate) struct Plans(HashMap<(DevboxId, Host, u16), (Stamp, Arc<ScrubPlan>)>);
+pub(crate) struct Plans(HashMap<(DevboxId, Host), Made>);
+
+struct Made {
+    stamp: Stamp,
+    of: Vec<Part>,
+    plan: Arc<ScrubPlan>,
+}
+
+/// What one value adds to a plan: whose it is, its version, and the users of Basic.
+type Part = (SecretId, u32, Vec<String>);
 
 impl Gate {
     /// Whether a devbox may reach a host and port: by an `--allow` pattern (ports 443 and 80), or because one of its secrets is bound there.
@@ -112,33 +121,49 @@ impl Gate {
         Ok(Armed { permit, value: row.value, secret: row.secret.id, version: row.secret.version })
     }
 
-    /// What replies of a host to a devbox are scrubbed of: all values of the devbox that are bound there, whether or not this request carries one.
+    /// What replies of a host to a devbox are scrubbed of: all values of the devbox that are bound there on any port, or that it sent there before a binding
+    /// was removed, whether or not this request carries one.
     ///
     /// # Errors
     /// Where one of the secrets cannot be decided.
-    pub fn scrub_plan(&self, card: &DevboxCard, host: &Host, port: u16) -> Result<Arc<ScrubPlan>, Refusal> {
+    pub fn scrub_plan(&self, card: &DevboxCard, host: &Host) -> Result<Arc<ScrubPlan>, Refusal> {
         let stamp = self.stamp()?;
-        let key = (card.devbox.clone(), host.clone(), port);
-        if let Some((_, plan)) = lock(&self.plans).0.get(&key).filter(|(made, _)| *made == stamp) {
-            return Ok(Arc::clone(plan));
+        let key = (card.devbox.clone(), host.clone());
+        if let Some(made) = lock(&self.plans).0.get(&key).filter(|made| made.stamp == stamp) {
+            return Ok(Arc::clone(&made.plan));
         }
-        let mut pairs = Vec::new();
+        let (mut pairs, mut of) = (Vec::new(), Vec::new());
         for held in &card.grants {
             let row = match self.open_secret(&held.grant.account, &held.grant.secret, &held.name) {
                 Err(Refusal::SecretGone) => continue,
                 other => other?,
             };
-            let at_host = || row.known.bindings.iter().filter(|binding| binding.covers_host(host, port));
+            let at_host = || row.known.bindings.iter().filter(|binding| binding.host.matches(host));
+            let is_there = || at_host().next().is_some() || self.was_used(&card.devbox, &row.secret.id, host);
             // A value that does not fit never leaves, so no reply can hold it because of us.
-            if row.known.fitness == Fitness::Fit && at_host().next().is_some() {
+            if row.known.fitness == Fitness::Fit && is_there() {
                 let basic_users = at_host().filter_map(|binding| basic_user(&binding.form));
-                let basic_users = basic_users.chain(BASIC_USERS).map(str::to_owned).collect();
+                let basic_users: Vec<String> = basic_users.chain(BASIC_USERS).map(str::to_owned).collect();
+                of.push((row.secret.id.clone(), row.secret.version, basic_users.clone()));
                 pairs.push(ScrubPair { value: row.value, placeholder: held.token.clone(), basic_users });
             }
         }
-        let plan = Arc::new(ScrubPlan::new(pairs).map_err(unscrubbable)?);
-        lock(&self.plans).insert(key, stamp, Arc::clone(&plan));
+        // Hosts under one wildcard share one plan: an agent that tries many of them must not fill the memory.
+        let shared = lock(&self.plans).find(&card.devbox, &of);
+        let plan = match shared {
+            Some(plan) => plan,
+            None => Arc::new(ScrubPlan::new(pairs).map_err(unscrubbable)?),
+        };
+        lock(&self.plans).insert(key, Made { stamp, of, plan: Arc::clone(&plan) });
         Ok(plan)
+    }
+
+    /// Whether a secret of the devbox is bound to this host and port now. False also where that cannot be decided.
+    #[must_use]
+    pub fn is_bound(&self, card: &DevboxCard, secret: &SecretId, host: &Host, port: u16) -> bool {
+        let Some(held) = card.grants.iter().find(|held| held.grant.secret == *secret) else { return false };
+        let known = self.stamp().and_then(|stamp| self.held_known(stamp, held));
+        known.is_ok_and(|known| known.bindings.iter().any(|binding| binding.covers_host(host, port)))
     }
 
     fn held_known(&self, stamp: Stamp, held: &CardGrant) -> Result<Known, Refusal> {
@@ -156,16 +181,21 @@ impl Gate {
 impl Plans {
     /// Plans hold values, so a devbox's are dropped with it.
     pub(crate) fn forget(&mut self, devbox: &DevboxId) {
-        self.0.retain(|(owner, _, _), _| owner != devbox);
+        self.0.retain(|(owner, _), _| owner != devbox);
+    }
+
+    /// A devbox's plan for exactly these values.
+    fn find(&self, devbox: &DevboxId, of: &[Part]) -> Option<Arc<ScrubPlan>> {
+        self.0.iter().find(|((owner, _), made)| owner == devbox && made.of == of).map(|(_, made)| Arc::clone(&made.plan))
     }
 
     /// Plans of an older stamp are of no more use to anybody and hold values that may have been replaced.
-    fn insert(&mut self, key: (DevboxId, Host, u16), stamp: Stamp, plan: Arc<ScrubPlan>) {
-        self.0.retain(|_, (made, _)| *made == stamp);
+    fn insert(&mut self, key: (DevboxId, Host), new: Made) {
+        self.0.retain(|_, made| made.stamp == new.stamp);
         if self.0.len() >= PLANS_MAX {
             self.0.clear();
         }
-        self.0.insert(key, (stamp, plan));
+        self.0.insert(key, new);
     }
 }
 

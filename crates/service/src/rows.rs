@@ -3,7 +3,6 @@
 //! Nothing is taken from the row that its seal does not cover: the kind is recognised from the opened value and the authenticated name.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use model::kind::Brokering;
 use model::{AccountId, Binding, Kind, Place, Refusal, Secret, SecretId, SecretName, StoredBinding};
@@ -64,7 +63,8 @@ impl Gate {
     }
 
     pub(crate) fn stamp(&self) -> Result<Stamp, Refusal> {
-        Ok(Stamp { store: self.data_version()?, bindings: self.bindings_changed.load(Ordering::SeqCst) })
+        let (store, bindings) = self.state()?;
+        Ok(Stamp { store, bindings })
     }
 
     /// Reads and opens the row of a granted secret.

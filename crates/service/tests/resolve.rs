@@ -170,7 +170,7 @@ fn replies_are_scrubbed_of_every_value_bound_to_the_host() {
     house.store("OTHER", "another plain value");
     let card = house.card(&["TOKEN", "OTHER"]);
     let reply = format!("{GITHUB} and another plain value");
-    let scrub = |to: &str| house.gate.scrub_plan(&card, &host(to), 443).unwrap().scrub_all(reply.as_bytes());
+    let scrub = |to: &str| house.gate.scrub_plan(&card, &host(to)).unwrap().scrub_all(reply.as_bytes());
     assert_eq!(scrub("evil.example.com"), None);
     let scrubbed = String::from_utf8(scrub("api.github.com").unwrap()).unwrap();
     assert_eq!(scrubbed, format!("{} and another plain value", card.grants[0].token.as_str()));
@@ -180,8 +180,22 @@ fn replies_are_scrubbed_of_every_value_bound_to_the_host() {
     assert!(!scrubbed.contains("another plain value"));
     let new = GITHUB.replace('0', "9");
     house.house.secrets().update(&house.caller(), &secret_name("TOKEN"), value(&new)).unwrap();
-    let plan = house.gate.scrub_plan(&card, &host("api.github.com"), 443).unwrap();
+    let plan = house.gate.scrub_plan(&card, &host("api.github.com")).unwrap();
     assert!(plan.scrub_all(new.as_bytes()).is_some());
+}
+
+#[test]
+fn replies_of_a_host_are_scrubbed_at_whatever_port_a_value_is_bound() {
+    let house = Installation::make();
+    house.store("TOKEN", GITHUB);
+    let binding = Binding { port: 8443, ..Binding::to_host("*.example.com".parse().unwrap()) };
+    house.gate.bind(&house.admin_key, &house.caller(), &secret_name("TOKEN"), binding).unwrap();
+    let card = house.card(&["TOKEN"]);
+    let plan = house.gate.scrub_plan(&card, &host("a.example.com")).unwrap();
+    assert!(plan.scrub_all(GITHUB.as_bytes()).is_some());
+    let beside = house.gate.scrub_plan(&card, &host("b.example.com")).unwrap();
+    assert!(std::sync::Arc::ptr_eq(&plan, &beside), "each host of a wildcard takes memory of its own");
+    assert!(house.gate.scrub_plan(&card, &host("api.github.com")).unwrap().is_empty());
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub struct ScrubPlan {
     automaton: Automaton,
     /// What replaces each form, by the form's number.
     replacements: Vec<Vec<u8>>,
+    /// The forms that can stand in a header's name, in lower case.
+    in_names: Vec<Zeroizing<Vec<u8>>>,
 }
 
 /// One stream of bytes on its way through a plan.
@@ -83,13 +85,21 @@ impl ScrubPlan {
         }
         forms.sort_by(|a, b| a.bytes.cmp(&b.bytes));
         let automaton = Automaton::make(&forms);
-        Ok(Self { automaton, replacements: forms.into_iter().map(|form| form.replacement).collect() })
+        let in_names = forms.iter().filter_map(|form| forms::in_name(&form.bytes)).collect();
+        Ok(Self { automaton, replacements: forms.into_iter().map(|form| form.replacement).collect(), in_names })
     }
 
     /// Whether there is nothing to look for.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.replacements.is_empty()
+    }
+
+    /// Whether a header's name holds a value. Names are compared without regard to case, since HTTP passes them on in lower case, whatever was written.
+    #[must_use]
+    pub fn is_in_name(&self, name: &str) -> bool {
+        let holds = |form: &[u8]| name.as_bytes().windows(form.len()).any(|window| window.eq_ignore_ascii_case(form));
+        self.in_names.iter().any(|form| form.len() <= name.len() && holds(form))
     }
 
     /// Scrubs a text that is whole, as a header's value or a reason phrase; `None` when it holds nothing.

@@ -46,6 +46,27 @@ async fn a_value_as_a_headers_name_takes_the_header_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_value_as_a_headers_name_is_known_in_the_lower_case_that_names_arrive_in() {
+    let value = "ghp_0123456789abcdefghijABCDEFGHIJ012345";
+    let head = format!("HTTP/1.1 200 OK\r\nX-{value}-X: 1\r\nx-kept: 1\r\ncontent-length: 2\r\n\r\nok");
+    let world = Plan::default().bound("KEY", value, API).upstream(API, always(vec![say(head)])).start().await;
+    let reply = world.get(API, "/", "").await;
+    assert!(!reply.head.to_ascii_lowercase().contains(&value.to_ascii_lowercase()), "{}", reply.head);
+    assert_eq!(reply.header("x-kept"), Some("1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_piece_of_a_body_is_withheld_however_it_was_asked_for() {
+    for line in ["content-range: bytes 0-9/90", "content-type: multipart/byteranges; boundary=x"] {
+        let (_, reply) =
+            reply_to(vec![say(format!("HTTP/1.1 206 Partial Content\r\n{line}\r\ncontent-length: 7\r\n\r\n{}", &VALUE[..7]))]).await;
+        assert_eq!(reply.refusal().as_deref(), Some("reply_unreadable"), "{line}");
+    }
+    let items = "HTTP/1.1 206 Partial Content\r\ncontent-range: 0-9/90\r\ncontent-length: 2\r\n\r\nok";
+    assert_eq!(reply_to(vec![say(items)]).await.1.text(), "ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_value_in_the_body_is_replaced_wherever_it_is_cut() {
     let body = format!("before {VALUE} after");
     for cut in 0..body.len() {

@@ -61,6 +61,43 @@ async fn a_reply_under_way_is_cut_when_its_value_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reply_under_way_is_cut_when_its_values_binding_is_removed() {
+    let world = Plan::default().bound("KEY", VALUE, API).upstream(API, always(endless(&Arc::default()))).allow(API).start().await;
+    let mut connection = world.connect(API).await;
+    connection.send(format!("GET / HTTP/1.1\r\nhost: {API}\r\n{}\r\n", world.bearer("KEY"))).await;
+    connection.read_until(b"begun").await;
+    let begun = Instant::now();
+    world.unbind("KEY");
+    assert!(!connection.rest().await.ends_with(b"0\r\n\r\n"));
+    assert!(begun.elapsed() < WITHIN, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_was_given_a_value_is_scrubbed_of_it_after_it_was_unbound() {
+    let script = Arc::new(|_: &str| vec![plain(&format!("kept: {VALUE}"))]);
+    let world = Plan::default().bound("KEY", VALUE, API).upstream(API, script).allow(API).start().await;
+    assert_eq!(world.get(API, "/", &world.bearer("KEY")).await.status, 200);
+    world.unbind("KEY");
+    let reply = world.get(API, "/", "").await;
+    assert_eq!(reply.text(), format!("kept: {}", world.token("KEY")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_devbox_that_reads_nothing_keeps_no_connection_alive() {
+    let flood = say([b"HTTP/1.1 200 OK\r\ncontent-length: 64000000\r\n\r\n".as_slice(), &vec![b'x'; 64_000_000]].concat());
+    let world = Plan::default().bound("KEY", VALUE, API).upstream(API, always(vec![flood])).start().await;
+    let mut connection = world.connect(API).await;
+    connection.send(format!("GET / HTTP/1.1\r\nhost: {API}\r\n{}\r\n", world.bearer("KEY"))).await;
+    connection.read_until(b"xxx").await;
+    let begun = Instant::now();
+    world.delete("KEY");
+    while world.upstreams[API].broken() == 0 {
+        assert!(begun.elapsed() < WITHIN);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_waits_for_its_reply_is_ended_with_the_reason() {
     let world = Plan::default().bound("KEY", VALUE, API).upstream(API, always(vec![Step::Wait(Arc::default())])).allow(API).start().await;
     let mut connection = world.connect(API).await;

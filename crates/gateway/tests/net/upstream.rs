@@ -37,6 +37,8 @@ pub struct Seen {
     pub connections: usize,
     /// Connections that were closed here and then by the gateway as well.
     pub closed: usize,
+    /// Connections that broke while something was said on them.
+    pub broken: usize,
     pub requests: Vec<String>,
 }
 
@@ -84,6 +86,10 @@ impl Upstream {
         self.seen.lock().unwrap().closed
     }
 
+    pub fn broken(&self) -> usize {
+        self.seen.lock().unwrap().broken
+    }
+
     pub fn connections(&self) -> usize {
         self.seen.lock().unwrap().connections
     }
@@ -109,6 +115,7 @@ async fn converse(mut stream: TlsStream<TcpStream>, script: Script, seen: Arc<Mu
             match step {
                 Step::Say(bytes) => {
                     if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {
+                        seen.lock().unwrap().broken += 1;
                         return;
                     }
                 }

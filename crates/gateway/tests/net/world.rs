@@ -167,6 +167,11 @@ impl World {
         self.house.house.secrets().update(&self.house.caller(), &secret_name(name), value(new)).unwrap();
     }
 
+    /// Removes a secret's explicit bindings.
+    pub fn unbind(&self, name: &str) {
+        self.house.gate.unbind(&self.house.admin_key, &self.house.caller(), &secret_name(name), None).unwrap();
+    }
+
     pub fn delete(&self, name: &str) {
         self.house.house.secrets().delete(&self.house.caller(), &secret_name(name)).unwrap();
     }

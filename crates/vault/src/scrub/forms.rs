@@ -34,6 +34,12 @@ pub(super) fn add_forms(forms: &mut Vec<ScrubForm>, value: &[u8], placeholder: &
     }
 }
 
+/// A form as it would stand in a header's name, in lower case; none where it holds what no name does (RFC 9110, section 5.6.2).
+pub(super) fn in_name(form: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let legal = form.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte));
+    legal.then(|| Zeroizing::new(form.to_ascii_lowercase()))
+}
+
 /// The user and the password, where the value looks like credentials: visible ASCII without quotes, and a colon that does not belong to a URL or an object.
 fn credential_halves(value: &[u8]) -> Option<[&[u8]; 2]> {
     let colon = value.iter().position(|byte| *byte == b':')?;
