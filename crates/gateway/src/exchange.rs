@@ -9,7 +9,8 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use vault::{ArmError, Found, arm};
 
-use model::{Asked, Host, Refusal};
+use model::kind::CREDENTIAL_HEADERS;
+use model::{Asked, Form, Host, Refusal};
 
 use crate::find::find;
 use crate::greet::{Destination, greet};
@@ -180,6 +181,10 @@ fn write_value(ask: &Ask, found: &Found, headers: &mut HeaderMap) -> Result<(), 
         (Refusal::RequestNotBound, Path::Loose) => Refusal::PathAmbiguous,
         (other, _) => other,
     })?;
+    // A header that only another secret's binding names: this value's own form does not write there, so the token is as inert as anywhere else.
+    if *armed.permit.form() == Form::Auto && !CREDENTIAL_HEADERS.contains(&found.header.as_str()) {
+        return Ok(());
+    }
     ask.live.carries(armed.secret, armed.version);
     arm(armed.value, armed.permit.form(), found, headers).map_err(|error| match error {
         ArmError::Unfit => Refusal::ValueUnfit,

@@ -15,7 +15,10 @@ impl Path {
     /// Judges the path of a request target in origin form, without query.
     pub(crate) fn judge(path: &str) -> Self {
         let Some(decoded) = path.starts_with('/').then(|| decode(path)).flatten() else { return Self::Devious };
-        let devious_char = |c: char| c.is_control() || matches!(c, '\\' | '\u{2024}' | '\u{2215}' | '\u{ff0e}' | '\u{ff0f}' | '\u{ff3c}');
+        let devious_char = |c: char| {
+            c.is_control()
+                || matches!(c, '\\' | '\u{2024}' | '\u{2025}' | '\u{2215}' | '\u{fe52}' | '\u{fe68}' | '\u{ff0e}' | '\u{ff0f}' | '\u{ff3c}')
+        };
         if decoded.text.contains(devious_char) || still_encoded(&decoded.text) || decoded.text.split('/').any(is_dot_segment) {
             return Self::Devious;
         }
@@ -98,6 +101,9 @@ mod tests {
             "/a%zz",
             "/a/%20..%20/b",
             "/a/%ef%bc%8e%ef%bc%8e/b",
+            "/a/%e2%80%a5/b",
+            "/a/%ef%b9%92%ef%b9%92/b",
+            "/a%ef%b9%a8b",
         ] {
             assert_eq!(Path::judge(path), Path::Devious, "{path}");
         }

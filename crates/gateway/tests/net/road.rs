@@ -50,6 +50,20 @@ async fn forms_strip_what_carried_the_token_and_set_their_own_header() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_one_secrets_binding_names_takes_no_other_secrets_value() {
+    let form = Binding { form: "header:x-meta-key".parse().unwrap(), ..binding(API) };
+    let world = Plan::default()
+        .secret("META", "a-value-of-its-own-header", vec![form])
+        .bound("KEY", VALUE, API)
+        .upstream(API, always(vec![plain("ok")]))
+        .start()
+        .await;
+    let header = format!("x-meta-key: {}\r\n", world.token("KEY"));
+    assert_eq!(world.get(API, "/", &header).await.status, 200);
+    assert!(world.received(API)[0].contains(&header), "{}", world.received(API)[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_anywhere_else_is_inert_and_passes() {
     let world = Plan::default().bound("KEY", VALUE, API).upstream(API, echo()).start().await;
     let token = world.token("KEY");
