@@ -54,7 +54,7 @@ pub(crate) enum Report {
     Listening(Vec<Role>),
     /// The command runs. Beside it: the terminal's outer end, where there is one.
     Started { masked: Vec<String>, notes: Vec<String> },
-    /// The command ended with this code (128 and the signal's number), and this was not kept.
+    /// The command ended with this code (128 and the signal's number), and this was not kept. Beside it: the repositories in which a `commondir` was put.
     Exited { code: i32, git_changes: Vec<String> },
     /// It was not done.
     Failed(Fail),

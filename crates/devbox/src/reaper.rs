@@ -25,8 +25,9 @@ pub(crate) fn run(control: &Control, setup: &Setup, built: Built, prepared: Prep
     drop(control.send(&Report::Started { masked: short(&built.masked), notes: short(&built.notes) }, &beside));
     let code = until_the_end(control, &deaths, started.pid);
     end_everything();
-    let git_changes = short(&built.repositories.finish());
-    drop(control.send(&Report::Exited { code, git_changes }, &[]));
+    let (said, stand_ins) = built.repositories.finish();
+    let beside: Vec<_> = stand_ins.iter().map(AsFd::as_fd).collect();
+    drop(control.send(&Report::Exited { code, git_changes: short(&said) }, &beside));
     // Held until now: a terminal that nobody has open would look ended to its maker.
     drop(started.terminal);
     Ok(code)

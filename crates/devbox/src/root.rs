@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
 pub(crate) use etc::HOST_NAME;
-pub(crate) use repository::Repositories;
+pub(crate) use repository::{Repositories, remove_stand_in};
 
 use crate::control::{At, Fail, Step};
 use crate::kernel::mount_attr::{NO_DEVICES, NO_SUID, READ_ONLY};
@@ -99,7 +99,7 @@ fn take(setup: &Setup) -> Result<Taken, Fail> {
     taken.etc = etc::take();
     taken.devices = devices::take().at(Step::Devices)?;
     if let Some(home) = &setup.home {
-        let tree = tree::host_tree(Path::new(home), NO_SUID | NO_DEVICES).at(Step::WorkFolder)?;
+        let tree = tree::checked_tree(Path::new(home), NO_SUID | NO_DEVICES).at(Step::WorkFolder)?;
         taken.asked.push((tree, PathBuf::from(&setup.home_inside)));
     }
     for extra in &setup.extras {
@@ -107,7 +107,7 @@ fn take(setup: &Setup) -> Result<Taken, Fail> {
             Access::Read => READ_ONLY | NO_SUID | NO_DEVICES,
             Access::Write => NO_SUID | NO_DEVICES,
         };
-        taken.asked.push((tree::host_tree(Path::new(&extra.path), attributes).at(Step::WorkFolder)?, PathBuf::from(&extra.path)));
+        taken.asked.push((tree::checked_tree(Path::new(&extra.path), attributes).at(Step::WorkFolder)?, PathBuf::from(&extra.path)));
     }
     taken.asked.sort_by_key(|(_, path)| path.components().count());
     Ok(taken)

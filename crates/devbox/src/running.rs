@@ -10,6 +10,7 @@ use crate::error::DevboxError;
 use crate::kernel::signals::Caught;
 use crate::prepared::{Listening, Made};
 use crate::relay::Relay;
+use crate::root;
 
 /// A running devbox. Dropped, it ends with all its processes.
 #[derive(Debug)]
@@ -84,7 +85,8 @@ impl Running {
             }
             if spoken {
                 match self.made.control.recv::<Report>() {
-                    Ok((Report::Exited { code, git_changes }, _)) => {
+                    Ok((Report::Exited { code, git_changes }, repositories)) => {
+                        repositories.iter().for_each(root::remove_stand_in);
                         told = Some((code, git_changes));
                         break;
                     }

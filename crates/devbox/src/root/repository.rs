@@ -2,9 +2,11 @@
 //!
 //! Hooks and configuration are private copies, credentials in them masked; `.git` itself and the folders on the way are mount points, which can be neither
 //! renamed nor removed. `git config` replaces its file by renaming: so a *symlink* into a private folder is mounted over `config`, and git follows it.
+//! A name that is not there can be mounted over by nobody: what git would believe is put there first, saying what git assumes without it.
 
 mod config;
 mod hooks;
+mod nested;
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -16,6 +18,7 @@ use rustix::io::{Errno, Result};
 
 pub(crate) use config::mask_config;
 use hooks::Hooks;
+use nested::Nested;
 
 use super::tree::{self, POINT, Tree};
 use crate::kernel::mount_attr::{self, READ_ONLY, Reach};
@@ -26,7 +29,7 @@ pub(crate) struct Repositories {
     work: Option<OwnedFd>,
     guarded: Vec<Guarded>,
     notes: Vec<String>,
-    had_none: bool,
+    nested: Nested,
 }
 
 /// One repository's folder (`.git`, or a submodule's).
@@ -42,6 +45,8 @@ struct Guarded {
     hooks: Option<Hooks>,
     /// What was not there and must not appear.
     absent: Vec<&'static str>,
+    /// The `commondir` that stands for none, locked as long as this devbox needs it.
+    stand_in: Option<OwnedFd>,
 }
 
 /// Protects the repository of the work folder. Call when the work folder is mounted.
@@ -50,13 +55,14 @@ pub(crate) fn protect(root: &Tree, work: &Path) -> Result<Repositories> {
     let Some(work_folder) = found.work.as_ref() else { return Ok(found) };
     let work_folder = rustix::io::fcntl_dupfd_cloexec(work_folder, 3)?;
     match file_type(&work_folder, ".git") {
-        None => found.had_none = true,
+        None => {}
         Some(FileType::Directory) => {
             let git = pin(&work_folder, OsStr::new(".git"))?;
             found.guard(root, git, ".git".to_owned())?;
         }
         Some(kind) => found.pointer(root, &work_folder, work, kind)?,
     }
+    found.guard_nested(root, &work_folder)?;
     Ok(found)
 }
 
@@ -68,7 +74,16 @@ impl Repositories {
 
     /// A `.git` that points elsewhere: it must not be pointed to anything of the agent's making.
     fn pointer(&mut self, root: &Tree, work_folder: &OwnedFd, work: &Path, kind: FileType) -> Result<()> {
-        let target = if kind == FileType::RegularFile { gitdir(work_folder, work) } else { None };
+        let target = match kind {
+            FileType::RegularFile => gitdir(work_folder, work),
+            FileType::Symlink => linked(work_folder, work),
+            FileType::Directory
+            | FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => None,
+        };
         let point = openat(work_folder, ".git", POINT, Mode::empty())?;
         let itself = tree::clone_at(&point)?;
         mount_attr::add(&itself, READ_ONLY, Reach::One)?;
@@ -88,24 +103,56 @@ impl Repositories {
         }
         let private_path = PathBuf::from(format!("/run/git/{}", self.guarded.len()));
         let private = root.folder(&private_path)?;
-        let mut guarded = Guarded { name, folder, private, configs: Vec::new(), hooks: None, absent: Vec::new() };
+        let mut guarded = Guarded { name, folder, private, configs: Vec::new(), hooks: None, absent: Vec::new(), stand_in: None };
         for config in ["config", "config.worktree"] {
             guarded.copy_config(&private_path, config)?;
         }
+        // Where the folder cannot be made, what appears at its place is told at the end.
+        let _ = rustix::fs::mkdirat(&guarded.folder, "hooks", Mode::from_raw_mode(0o755));
         match file_type(&guarded.folder, "hooks") {
             None => guarded.absent.push("hooks"),
             Some(FileType::Directory) => guarded.hooks = Some(Hooks::copy(root, &guarded.folder, &private_path.join("hooks"))?),
             Some(_) => drop(pin_read_only(&guarded.folder, "hooks")?),
         }
-        match file_type(&guarded.folder, "commondir") {
-            None => guarded.absent.push("commondir"),
-            Some(_) => drop(pin_read_only(&guarded.folder, "commondir")?),
+        guarded.pin_common_dir()?;
+        let mut parts = Vec::new();
+        for kind in ["modules", "worktrees"] {
+            if file_type(&guarded.folder, kind) == Some(FileType::Directory) {
+                parts.push((pin(&guarded.folder, OsStr::new(kind))?, format!("{}/{kind}", guarded.name)));
+            }
         }
-        let modules = file_type(&guarded.folder, "modules") == Some(FileType::Directory);
-        let modules =
-            if modules { Some((pin(&guarded.folder, OsStr::new("modules"))?, format!("{}/modules", guarded.name))) } else { None };
         self.guarded.push(guarded);
-        modules.map_or(Ok(()), |(folder, name)| self.submodules(root, &folder, &name, 0))
+        parts.iter().try_for_each(|(folder, name)| self.submodules(root, folder, name, 0))
+    }
+
+    /// Guards the repositories below the work folder as far as they are found, and remembers all of them.
+    fn guard_nested(&mut self, root: &Tree, work_folder: &OwnedFd) -> Result<()> {
+        self.nested = Nested::search(work_folder);
+        if !self.nested.is_all() {
+            self.notes.push("the work folder is large: not all of it was searched for repositories".to_owned());
+        }
+        for (path, holds) in self.nested.to_guard() {
+            let Ok(folder) = nested::enter(work_folder, &path) else { continue };
+            if self.guarded.len() + NESTED_ROOM > DEVBOX_REPOSITORY_FILES_MAX {
+                self.notes.push("the work folder holds many repositories: not all of them are guarded".to_owned());
+                break;
+            }
+            let shown = |path: &Path| path.to_string_lossy().into_owned();
+            match file_type(&folder, ".git") {
+                _ if !holds => self.guard_once(root, folder, if path.as_os_str().is_empty() { ".".to_owned() } else { shown(&path) })?,
+                Some(FileType::Directory) => self.guard(root, pin(&folder, OsStr::new(".git"))?, shown(&path.join(".git")))?,
+                Some(_) => pin_read_only(&folder, ".git")?,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A bare repository may be guarded already, as the one that a `.git` points to.
+    fn guard_once(&mut self, root: &Tree, folder: OwnedFd, name: String) -> Result<()> {
+        let inode = |fd: &OwnedFd| rustix::fs::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
+        let own = inode(&folder)?;
+        if self.guarded.iter().any(|guarded| inode(&guarded.folder) == Ok(own)) { Ok(()) } else { self.guard(root, folder, name) }
     }
 
     fn submodules(&mut self, root: &Tree, folder: &OwnedFd, name: &str, depth: usize) -> Result<()> {
@@ -125,16 +172,20 @@ impl Repositories {
     }
 
     /// Compares the copies with what they were, and removes what must not have appeared. Every process of the devbox has ended.
-    pub(crate) fn finish(&self) -> Vec<String> {
+    ///
+    /// Beside it: folders in which the maker shall remove the `commondir` that was put there; here it is a mount point.
+    pub(crate) fn finish(mut self) -> (Vec<String>, Vec<OwnedFd>) {
         let mut said = Vec::new();
+        if let Some(work) = &self.work {
+            self.nested.compare(&Nested::search(work), &mut said);
+        }
         for guarded in &self.guarded {
             guarded.compare(&mut said);
         }
-        if self.had_none && self.work.as_ref().is_some_and(|work| file_type(work, ".git").is_some()) {
-            said.push("`.git` was made in the devbox: look at .git/config and .git/hooks before you use git here".to_owned());
-        }
         said.truncate(DEVBOX_NOTES_MAX);
-        said
+        let made = self.guarded.iter_mut().filter_map(|guarded| guarded.stand_in.take().map(|_| &guarded.folder));
+        let folders = made.filter_map(|folder| rustix::io::fcntl_dupfd_cloexec(folder, 3).ok()).collect();
+        (said, folders)
     }
 }
 
@@ -157,7 +208,29 @@ impl Guarded {
         Ok(())
     }
 
+    /// Where there is no `commondir`, one that names the folder itself, as git assumes without one. A lock keeps another devbox from removing it.
+    fn pin_common_dir(&mut self) -> Result<()> {
+        let name = OsStr::new("commondir");
+        if file_type(&self.folder, name).is_none() && tree::write_new(&self.folder, name, STAND_IN, 0o644).is_err() {
+            self.absent.push("commondir");
+            return Ok(());
+        }
+        if read_bounded(&self.folder, name).is_some_and(|bytes| bytes == STAND_IN) {
+            let file = openat(&self.folder, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+            rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockShared)?;
+            self.stand_in = Some(file);
+        }
+        pin_read_only(&self.folder, "commondir")
+    }
+
     fn compare(&self, said: &mut Vec<String>) {
+        // A mount gives way when a process outside replaces the file under it, as `git config` does.
+        for (name, _) in self.configs.iter().filter(|(name, _)| file_type(&self.folder, *name) != Some(FileType::Symlink)) {
+            said.push(format!(
+                "{}/{name} was replaced from outside while the devbox ran, which could write it then: look at it before you use git here",
+                self.name
+            ));
+        }
         for (name, before) in &self.configs {
             let after = read_bounded(&self.private, *name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
             config::changes(&format!("{}/{name}", self.name), before, &after, said);
@@ -176,7 +249,17 @@ impl Guarded {
 fn gitdir(work_folder: &OwnedFd, work: &Path) -> Option<PathBuf> {
     let bytes = read_bounded(work_folder, ".git")?;
     let text = String::from_utf8(bytes).ok()?;
-    let target = Path::new(text.strip_prefix("gitdir:")?.trim());
+    inside(Path::new(text.strip_prefix("gitdir:")?.trim()), work)
+}
+
+/// Where a `.git` symlink points, likewise.
+fn linked(work_folder: &OwnedFd, work: &Path) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+    let target = rustix::fs::readlinkat(work_folder, ".git", Vec::new()).ok()?;
+    inside(Path::new(OsStr::from_bytes(target.to_bytes())), work)
+}
+
+fn inside(target: &Path, work: &Path) -> Option<PathBuf> {
     let inside = if target.is_absolute() { target.strip_prefix(work).ok()? } else { target };
     let inside = inside.strip_prefix(".").unwrap_or(inside);
     inside
@@ -257,6 +340,21 @@ fn remove(folder: &OwnedFd, name: &OsStr, depth: usize) -> Result<()> {
         for entry in found {
             remove(&below, &entry, depth + 1)?;
         }
+    }
+}
+
+/// What git assumes where there is no `commondir` (gitrepository-layout(5)).
+const STAND_IN: &[u8] = b".\n";
+/// Room left for one repository's submodules and worktrees before the next is guarded.
+const NESTED_ROOM: usize = 20;
+/// Removes the `commondir` that a devbox put into a repository, unless another devbox needs it. For the maker, outside; what cannot be removed does no harm.
+pub(crate) fn remove_stand_in(folder: &OwnedFd) {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let Ok(file) = openat(folder, "commondir", flags, Mode::empty()) else { return };
+    if rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
+        && read_bounded(folder, "commondir").is_some_and(|bytes| bytes == STAND_IN)
+    {
+        let _ = unlinkat(folder, "commondir", AtFlags::empty());
     }
 }
 

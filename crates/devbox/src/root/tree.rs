@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, mkdirat, openat, statat, symlinkat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, statat, symlinkat};
 use rustix::io::{Errno, Result};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
@@ -126,11 +126,17 @@ pub(crate) fn host_tree(path: &Path, attributes: u64) -> Result<OwnedFd> {
     Ok(tree)
 }
 
+/// [`host_tree`] of a path that was checked. It had no symlinks then, and the agent of another devbox may have put one there since.
+pub(crate) fn checked_tree(path: &Path, attributes: u64) -> Result<OwnedFd> {
+    let point = openat2(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::NO_SYMLINKS)?;
+    let tree = open_tree(&point, c"", CLONE_WHOLE)?;
+    mount_attr::add(&tree, attributes, Reach::Tree)?;
+    Ok(tree)
+}
+
 /// A copy of the mount of what `point` refers to: for a symlink, of the symlink itself.
 pub(crate) fn clone_at(point: &OwnedFd) -> Result<OwnedFd> {
-    let flags =
-        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH | OpenTreeFlags::AT_RECURSIVE;
-    let tree = open_tree(point, c"", flags)?;
+    let tree = open_tree(point, c"", CLONE_WHOLE)?;
     mount_attr::add(&tree, NO_SUID | NO_DEVICES, Reach::Tree)?;
     Ok(tree)
 }
@@ -148,6 +154,11 @@ pub(crate) fn write_new(folder: &OwnedFd, name: &OsStr, bytes: &[u8], mode: u32)
     let written = std::fs::File::from(file).write_all(bytes);
     written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
+
+const CLONE_WHOLE: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE
+    .union(OpenTreeFlags::OPEN_TREE_CLOEXEC)
+    .union(OpenTreeFlags::AT_EMPTY_PATH)
+    .union(OpenTreeFlags::AT_RECURSIVE);
 
 /// A point of the tree, never through a symlink.
 pub(crate) const POINT: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -179,3 +190,19 @@ fn split(path: &Path) -> Result<(&Path, &OsStr)> {
 const BASES: [&str; 4] = ["/tmp", "/run", "/var", "/usr"];
 /// Files that the devbox may keep in memory: bounds what a runaway build can take.
 const INODES_MAX: u32 = 2_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_became_a_symlink_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = std::fs::canonicalize(folder.path()).unwrap();
+        std::fs::create_dir_all(folder.join("data/deep")).unwrap();
+        std::os::unix::fs::symlink("data", folder.join("work")).unwrap();
+        for path in ["work", "work/deep"] {
+            assert_eq!(checked_tree(&folder.join(path), READ_ONLY).unwrap_err(), Errno::LOOP, "{path}");
+        }
+    }
+}

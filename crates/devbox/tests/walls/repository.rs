@@ -1,7 +1,8 @@
 //! The work folder's repository.
 
+use std::io::Read;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::Test;
 use super::cli::{folder, shell};
@@ -10,7 +11,14 @@ pub const TESTS: &[Test] = &[
     ("hooks_are_private_and_told", hooks_are_private_and_told),
     ("the_configuration_is_private_masked_and_told", the_configuration_is_private_masked_and_told),
     ("git_cannot_be_moved_away", git_cannot_be_moved_away),
-    ("a_planted_commondir_is_removed", a_planted_commondir_is_removed),
+    ("a_commondir_cannot_be_planted", a_commondir_cannot_be_planted),
+    ("hooks_cannot_be_planted_where_there_were_none", hooks_cannot_be_planted_where_there_were_none),
+    ("a_nested_repository_is_guarded", a_nested_repository_is_guarded),
+    ("repositories_made_below_are_told", repositories_made_below_are_told),
+    ("a_work_folder_that_is_a_repository_is_guarded", a_work_folder_that_is_a_repository_is_guarded),
+    ("a_link_to_the_repository_is_followed_and_guarded", a_link_to_the_repository_is_followed_and_guarded),
+    ("a_worktree_elsewhere_is_guarded", a_worktree_elsewhere_is_guarded),
+    ("a_configuration_replaced_outside_is_told", a_configuration_replaced_outside_is_told),
     ("a_pointer_elsewhere_cannot_be_turned", a_pointer_elsewhere_cannot_be_turned),
     ("a_bare_repository_beside_is_guarded", a_bare_repository_beside_is_guarded),
     ("submodules_are_guarded", submodules_are_guarded),
@@ -80,11 +88,92 @@ fn git_cannot_be_moved_away() {
     assert!(work.path().join(".git/hooks/post-commit").exists() && work.path().join(".git/config").is_file());
 }
 
-fn a_planted_commondir_is_removed() {
+fn a_commondir_cannot_be_planted() {
     let work = repository();
-    let output = shell(work.path(), "mkdir -p evil/hooks; echo ../evil > .git/commondir; echo x > .git/config.worktree").output();
-    assert!(output.status.success() && !work.path().join(".git/commondir").exists() && !work.path().join(".git/config.worktree").exists());
-    assert!(String::from_utf8(output.stderr).unwrap().contains(".git/commondir was made in the devbox and was removed"));
+    let script =
+        "mkdir -p evil/hooks; (echo ../evil > .git/commondir) 2>/dev/null && echo wrote; rm -f .git/commondir 2>/dev/null && echo removed
+                  mv .git/commondir c 2>/dev/null && echo moved; git status -s > /dev/null && echo works; echo x > .git/config.worktree";
+    assert_eq!(shell(work.path(), script).says(), "works");
+    assert!(!work.path().join(".git/commondir").exists() && !work.path().join(".git/config.worktree").exists());
+}
+
+fn hooks_cannot_be_planted_where_there_were_none() {
+    let work = repository();
+    std::fs::remove_dir_all(work.path().join(".git/hooks")).unwrap();
+    // Were they the host's for a moment only, git outside would run them in it; a folder that cannot be written could not be removed either.
+    shell(work.path(), "mkdir -p .git/hooks; echo evil > .git/hooks/pre-commit; chmod 555 .git/hooks").says();
+    assert!(!work.path().join(".git/hooks/pre-commit").exists());
+}
+
+fn a_nested_repository_is_guarded() {
+    let work = folder();
+    std::fs::create_dir_all(work.path().join("libs/part")).unwrap();
+    git(&work.path().join("libs/part"), &["init", "-q"]);
+    let config = work.path().join("libs/part/.git/config");
+    let before = std::fs::read_to_string(&config).unwrap();
+    let script = "cd libs/part; git config core.fsmonitor evil; git config core.fsmonitor; echo evil > .git/hooks/pre-commit; mv .git x 2>/dev/null; cd ..
+                  mv part away; mkdir -p part/.git; cp -r away/.git/HEAD away/.git/objects away/.git/refs part/.git; true";
+    let output = shell(work.path(), script).output();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "evil\n");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("`libs/part/.git` was made") && said.contains("`libs/away/.git` was made"), "{said}");
+    let config = work.path().join("libs/away").join(config.strip_prefix(work.path().join("libs/part")).unwrap());
+    assert_eq!(std::fs::read_to_string(config).unwrap(), before);
+    assert!(!work.path().join("libs/away/.git/hooks/pre-commit").exists());
+}
+
+fn repositories_made_below_are_told() {
+    let work = repository();
+    let script =
+        "mkdir -p a/b/c/d/e/f/g closed; cd a/b/c/d/e/f/g; git init -q .; cd - > /dev/null; git init -q --bare looks; chmod 311 closed
+                  mv .git/HEAD .git/gone; cp -r looks/* .";
+    let said = String::from_utf8(shell(work.path(), script).output().stderr).unwrap();
+    let mut wanted =
+        vec!["`a/b/c/d/e/f/g/.git` was made in the devbox", "`looks` was made a bare repository", "`.` was made a bare repository"];
+    if !nix::unistd::geteuid().is_root() {
+        wanted.push("`closed` cannot be looked into");
+    }
+    assert!(wanted.iter().all(|text| said.contains(text)), "{said}");
+}
+
+fn a_work_folder_that_is_a_repository_is_guarded() {
+    let work = repository();
+    let git = work.path().join(".git");
+    let before = std::fs::read_to_string(git.join("config")).unwrap();
+    shell(&git, "echo evil >> config; echo evil > hooks/pre-commit; cat config").says();
+    assert_eq!(std::fs::read_to_string(git.join("config")).unwrap(), before);
+    assert!(!git.join("hooks/pre-commit").exists());
+}
+
+fn a_link_to_the_repository_is_followed_and_guarded() {
+    let work = repository();
+    std::fs::rename(work.path().join(".git"), work.path().join("own")).unwrap();
+    std::os::unix::fs::symlink("own", work.path().join(".git")).unwrap();
+    let before = std::fs::read_to_string(work.path().join("own/config")).unwrap();
+    shell(work.path(), "echo evil >> own/config; echo evil > own/hooks/pre-commit; git status > /dev/null || true").says();
+    assert_eq!(std::fs::read_to_string(work.path().join("own/config")).unwrap(), before);
+    assert!(!work.path().join("own/hooks/pre-commit").exists());
+}
+
+fn a_worktree_elsewhere_is_guarded() {
+    let (work, outer) = (repository(), folder());
+    git(work.path(), &["commit", "-q", "--allow-empty", "-m", "x"]);
+    git(work.path(), &["worktree", "add", "-q", outer.path().join("tree").to_str().unwrap()]);
+    let script = "(echo ../../../evil > .git/worktrees/tree/commondir) 2>/dev/null && echo wrote; mv .git/worktrees/tree x 2>/dev/null && echo moved; true";
+    assert_eq!(shell(work.path(), script).says(), "");
+    assert_eq!(std::fs::read_to_string(work.path().join(".git/worktrees/tree/commondir")).unwrap(), "../..\n");
+}
+
+fn a_configuration_replaced_outside_is_told() {
+    let work = repository();
+    let mut cli = shell(work.path(), "echo ready; while [ ! -e go ]; do sleep 0.02; done").cli();
+    let mut child = cli.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut ready = [0; 6];
+    child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+    git(work.path(), &["config", "user.name", "x"]);
+    std::fs::write(work.path().join("go"), "").unwrap();
+    let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    assert!(said.contains(".git/config was replaced from outside"), "{said}");
 }
 
 fn a_pointer_elsewhere_cannot_be_turned() {

@@ -1,0 +1,130 @@
+//! Repositories below the work folder: git on the host reads their configuration too, when it looks at a submodule or when a folder merely looks like a
+//! repository. What was there is remembered, so that what is new can be told.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use model::limits::DEVBOX_MASK_ENTRIES_MAX;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, openat2, statat};
+use rustix::io::Result;
+
+use super::config::plain;
+use super::file_type;
+
+/// The folders that git takes for repositories, each by its path below the work folder.
+#[derive(Debug, Default)]
+pub(super) struct Nested {
+    found: BTreeMap<PathBuf, Kind>,
+    all: bool,
+}
+
+/// Why git takes a folder for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// It holds a `.git` of this inode; that one lacks what makes it a repository, or not.
+    Holds { inode: u64, whole: bool },
+    /// It is a bare one.
+    Is,
+    /// It cannot be looked into.
+    Closed,
+}
+
+impl Nested {
+    /// Looks for repositories, the top first.
+    pub(super) fn search(work_folder: &OwnedFd) -> Self {
+        let mut found = BTreeMap::new();
+        let mut folders = VecDeque::from([PathBuf::new()]);
+        let mut left = DEVBOX_MASK_ENTRIES_MAX;
+        while let Some(path) = folders.pop_front() {
+            let Ok(here) = enter(work_folder, &path) else {
+                found.insert(path, Kind::Closed);
+                continue;
+            };
+            if let Some(kind) = kind(&here) {
+                found.insert(path.clone(), kind);
+            }
+            for entry in Dir::read_from(&here).into_iter().flatten().flatten() {
+                if left == 0 {
+                    return Self { found, all: false };
+                }
+                left -= 1;
+                let name = OsStr::from_bytes(entry.file_name().to_bytes());
+                let kind = if entry.file_type() == FileType::Unknown { file_type(&here, name) } else { Some(entry.file_type()) };
+                if kind == Some(FileType::Directory) && ![".", "..", ".git"].iter().any(|own| name == *own) {
+                    folders.push_back(path.join(name));
+                }
+            }
+        }
+        Self { found, all: true }
+    }
+
+    /// Those that are to be guarded, each by its folder: whether it holds a `.git` or is bare. The top's own `.git` is guarded already.
+    pub(super) fn to_guard(&self) -> Vec<(PathBuf, bool)> {
+        let kinds = self.found.iter().filter_map(|(path, kind)| match kind {
+            Kind::Holds { .. } => (!path.as_os_str().is_empty()).then(|| (path.clone(), true)),
+            Kind::Is => Some((path.clone(), false)),
+            Kind::Closed => None,
+        });
+        kinds.collect()
+    }
+
+    /// Everything was looked at.
+    pub(super) const fn is_all(&self) -> bool {
+        self.all
+    }
+
+    /// Says which repositories are new, or not what they were.
+    pub(super) fn compare(&self, after: &Self, said: &mut Vec<String>) {
+        for (path, kind) in after.found.iter().filter(|(path, kind)| self.found.get(*path) != Some(*kind)) {
+            said.push(match kind {
+                Kind::Holds { whole: false, .. } => {
+                    format!("`{}` is no repository any more: git looks elsewhere for its configuration", shown(path, ".git"))
+                }
+                Kind::Holds { .. } => {
+                    let git = shown(path, ".git");
+                    format!("`{git}` was made in the devbox: look at {git}/config and {git}/hooks before you use git here")
+                }
+                Kind::Is => {
+                    let (folder, config) = (shown(path, ""), shown(path, "config"));
+                    format!("`{folder}` was made a bare repository in the devbox: look at {config} before you use git here")
+                }
+                Kind::Closed => format!("`{}` cannot be looked into: repositories may have been made in it", shown(path, "")),
+            });
+        }
+        if self.all && !after.all {
+            said.push("the work folder has grown large: not all of it was searched for new repositories".to_owned());
+        }
+    }
+}
+
+/// Opens a folder below, never through a symlink.
+pub(super) fn enter(work_folder: &OwnedFd, path: &Path) -> Result<OwnedFd> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    openat2(work_folder, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), beneath)
+}
+
+/// A broken `.git` beside what looks like a bare repository: git takes the latter.
+fn kind(folder: &OwnedFd) -> Option<Kind> {
+    let Ok(git) = statat(folder, ".git", AtFlags::SYMLINK_NOFOLLOW) else { return bare(folder).then_some(Kind::Is) };
+    let whole = FileType::from_raw_mode(git.st_mode) != FileType::Directory || there(folder, ".git/HEAD");
+    Some(if !whole && bare(folder) { Kind::Is } else { Kind::Holds { inode: git.st_ino, whole } })
+}
+
+fn bare(folder: &OwnedFd) -> bool {
+    ["HEAD", "objects", "refs"].iter().all(|part| there(folder, part))
+}
+
+fn there(folder: &OwnedFd, name: &str) -> bool {
+    file_type(folder, name).is_some()
+}
+
+fn shown(path: &Path, name: &str) -> String {
+    let whole = path.join(name);
+    let text = whole.to_string_lossy();
+    let text = text.trim_end_matches('/');
+    plain(if text.is_empty() { "." } else { text })
+}
