@@ -84,6 +84,7 @@ fn build_and_run(control: &Control, setup: &Setup, bundle: &[u8]) -> Result<i32,
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).at(Step::FirstProcess)?;
     let umask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     nix::unistd::sethostname(root::HOST_NAME).at(Step::Network)?;
+    walls::limit_processes();
     network::bring_up()?;
     let (roles, fds) = network::open_listeners(&setup.ports)?;
     let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();

@@ -75,7 +75,42 @@ pub(crate) fn limit() -> Result<(), Fail> {
     setrlimit(Resource::Nproc, Rlimit { current: Some(allowed), maximum: Some(allowed) }).at(Step::Limits)
 }
 
+/// Numbers for [`DEVBOX_PROCESSES_MAX`] processes and no more, in this pid namespace: the limit per user does not hold for the machine's root. Where the
+/// kernel has one number for the whole machine (before Linux 6.14) it is not touched. Call while `/proc` can be written.
+pub(crate) fn limit_processes() {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    if has_own_numbers(&release) {
+        // The limit per user remains where this is refused.
+        let _ = std::fs::write("/proc/sys/kernel/pid_max", DEVBOX_PROCESSES_MAX.to_string());
+    }
+}
+
+fn has_own_numbers(release: &str) -> bool {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (6, 14)
+}
+
 /// The first that can move a file from one folder to another (Linux 5.19): without that, common tools fail.
 const OLDEST: ABI = ABI::V2;
 /// Used as far as the kernel has it: truncation, device control, abstract sockets, signals, Unix sockets by path.
 const NEWEST: ABI = ABI::V9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_the_whole_machine_is_never_touched() {
+        for (release, own) in [
+            ("6.18.44-fc-v782", true),
+            ("6.14.0", true),
+            ("7.0-rc1", true),
+            ("6.13.9-1", false),
+            ("6.8.0-49-generic", false),
+            ("5.19", false),
+            ("", false),
+        ] {
+            assert_eq!(has_own_numbers(release), own, "{release}");
+        }
+    }
+}

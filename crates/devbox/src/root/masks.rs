@@ -127,8 +127,24 @@ fn kind(folder: &OwnedFd, name: &OsStr, told: FileType) -> FileType {
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 const TEMPLATES: [&str; 4] = [".example", ".sample", ".template", ".dist"];
 const SKIPPED: [&str; 8] = [".", "..", ".git", "node_modules", "target", ".venv", "venv", "__pycache__"];
-const MACHINE: [&str; 7] =
-    ["/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/timer_list", "/proc/sysrq-trigger", "/proc/acpi", "/proc/scsi"];
+const MACHINE: [&str; 15] = [
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/key-users",
+    "/proc/timer_list",
+    "/proc/sysrq-trigger",
+    "/proc/acpi",
+    "/proc/scsi",
+    // What root reads without any capability: where the kernel and everybody's pages lie in memory.
+    "/proc/kmsg",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
+    "/proc/kpagecgroup",
+    "/proc/pagetypeinfo",
+    "/proc/slabinfo",
+    "/proc/vmallocinfo",
+    "/proc/sched_debug",
+];
 
 #[cfg(test)]
 mod tests {

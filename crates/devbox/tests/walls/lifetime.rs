@@ -96,7 +96,7 @@ fn a_killed_command_is_128_and_the_signal() {
 
 fn zombies_are_reaped() {
     let work = folder();
-    let script = "for i in $(seq 20); do (sleep 0.01 &) ; done; for i in $(seq 100); do z=$(grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l); r=$(ls -d /proc/[0-9]* | wc -l); [ $r -le 3 ] && break; sleep 0.05; done; echo $z";
+    let script = "for i in $(seq 20); do (sleep 0.01 &) ; done; for i in $(seq 100); do z=$(grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l); r=$(ls -d /proc/[0-9]* | wc -l); [ $r -le 3 ] && [ $z = 0 ] && break; sleep 0.05; done; echo $z";
     assert_eq!(shell(work.path(), script).says(), "0");
 }
 
