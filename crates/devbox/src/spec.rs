@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{DevboxError, PathProblem};
@@ -102,13 +103,23 @@ fn folder(path: &Path, hidden: &[PathBuf]) -> Result<(), PathProblem> {
 }
 
 fn mountable(path: &Path, hidden: &[PathBuf]) -> Result<(), PathProblem> {
-    if hidden.iter().any(|hidden| hidden.starts_with(path) || path.starts_with(hidden)) {
+    let is_hidden = |hidden: &PathBuf| {
+        let by_name = hidden.starts_with(path) || path.starts_with(hidden);
+        by_name || hidden.ancestors().any(|above| same(above, path)) || path.ancestors().any(|above| same(above, hidden))
+    };
+    if hidden.iter().any(is_hidden) {
         return Err(PathProblem::Hidden);
     }
     if is_system(path) || !plain(path) {
         return Err(PathProblem::System);
     }
     Ok(())
+}
+
+/// One folder under two names, as a bind mount makes it.
+fn same(one: &Path, other: &Path) -> bool {
+    let inode = |path: &Path| std::fs::metadata(path).ok().map(|about| (about.dev(), about.ino()));
+    inode(one).is_some_and(|own| Some(own) == inode(other))
 }
 
 /// The root, what the devbox has of its own, and the kernel's own file systems: mounting the host's over them would undo a wall.

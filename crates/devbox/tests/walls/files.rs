@@ -8,6 +8,7 @@ use super::cli::{command, folder, shell};
 
 pub const TESTS: &[Test] = &[
     ("hidden_paths_and_their_ancestors_are_refused", hidden_paths_and_their_ancestors_are_refused),
+    ("hidden_paths_by_another_name_are_refused", hidden_paths_by_another_name_are_refused),
     ("the_home_and_the_system_are_no_work_folder", the_home_and_the_system_are_no_work_folder),
     ("a_missing_path_is_refused", a_missing_path_is_refused),
     ("a_folder_as_stdin_is_refused", a_folder_as_stdin_is_refused),
@@ -59,6 +60,24 @@ fn hidden_paths_and_their_ancestors_are_refused() {
     std::os::unix::fs::symlink(&data, &link).unwrap();
     asked.ro = vec![link];
     assert_eq!(asked.output().status.code(), Some(125));
+}
+
+fn hidden_paths_by_another_name_are_refused() {
+    let (outer, work) = (folder(), folder());
+    for name in ["all/data/gateway", "alias"] {
+        std::fs::create_dir_all(outer.path().join(name)).unwrap();
+    }
+    for path in ["alias", "alias/data", "alias/data/gateway"] {
+        let mut asked = shell(work.path(), "true");
+        asked.hidden = vec![outer.path().join("all/data")];
+        asked.ro = vec![outer.path().join(path)];
+        let cli = asked.cli();
+        let mut bound = std::process::Command::new("unshare");
+        bound.args(["-rm", "sh", "-c", "mount --bind all alias && exec \"$@\"", "sh"]).arg(cli.get_program()).args(cli.get_args());
+        let output = bound.current_dir(outer.path()).stdin(std::process::Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(125) && said.contains("data folder"), "{path}: {said}");
+    }
 }
 
 fn the_home_and_the_system_are_no_work_folder() {
