@@ -44,7 +44,7 @@ pub(super) struct Args {
     /// A folder that is kept as the home [default: an empty one that vanishes]
     #[arg(long, value_name = "DIR")]
     home: Option<PathBuf>,
-    /// Say nothing about the devbox
+    /// Say nothing about the devbox but what the command changed in .git
     #[arg(long, short = 'q')]
     quiet: bool,
     /// The command and its arguments [default: $SHELL]
@@ -90,10 +90,9 @@ fn launch(args: &Args, target: &Target, wanted: Option<Vec<Wanted>>, given: envi
         Err(lost) => return Err(lost),
     };
     let exit = exit.map_err(|error| not_started(&error))?;
-    if !args.quiet {
-        for note in &exit.git_changes {
-            out.note(&format!("tightlip: {note}"));
-        }
+    // Said even when nothing else is: what the command tried on the repository may act later, outside.
+    for note in &exit.git_changes {
+        out.note(&format!("tightlip: {note}"));
     }
     Ok(exit.code)
 }
