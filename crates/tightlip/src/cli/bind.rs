@@ -236,7 +236,7 @@ The first explicit binding of a secret takes the place of its kind's own hosts. 
 Examples:
   tightlip bind ACME_KEY --host api.acme.example
   tightlip bind ACME_KEY --host api.acme.example --as header:x-api-key --methods GET,POST --path /v1
-  tightlip bind NPM_TOKEN --host registry.npmjs.org";
+  tightlip bind NPM_TOKEN --host npm.example.com";
 
 const UNBIND_EXAMPLES: &str = "\
 Without an explicit binding, a value of a known kind goes to its kind's hosts again, and any other nowhere.

@@ -180,7 +180,7 @@ and .env files are empty. Everything after CMD belongs to it.
 
 Examples:
   tightlip run -- git clone https://github.com/me/private.git
-  tightlip run --secret GITHUB_TOKEN --allow pypi.org --allow files.pythonhosted.org -- ./agent
+  tightlip run --secret GITHUB_TOKEN --allow docs.example.com --allow cdn.example.com -- ./agent
   tightlip run --secret GH_TOKEN=GITHUB_TOKEN -- gh api user
   tightlip run                                        (your shell)
 
