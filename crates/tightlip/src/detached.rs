@@ -92,6 +92,21 @@ fn serves(folder: &DataFolder) -> bool {
     folder.holder().is_some() && folder.address().exists() && link::Packets::connect(&folder.socket()).is_ok()
 }
 
+/// Whether this process is a detached server.
+#[must_use]
+pub fn is_one(pid: u32) -> bool {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|byte| *byte == 0).nth(1) == Some(SUBCOMMAND.as_bytes())
+}
+
+/// Asks a detached server to stop in order. Whoever waits for the folder's lock sees when it has.
+pub fn ask_to_stop(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    if let Some(Err(error)) = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM)) {
+        tracing::warn!("the detached server could not be asked to stop: {error}");
+    }
+}
+
 /// The detached server itself: the body of the hidden subcommand. Says one word on its standard output, then has none.
 #[must_use]
 pub fn main() -> ExitCode {

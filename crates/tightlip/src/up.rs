@@ -4,13 +4,14 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use link::Listener;
 use serde::Serialize;
 
 use crate::config::{Config, ConfigError, LISTEN_DEFAULT};
-use crate::folder::{DataFolder, FolderError, Presence};
+use crate::detached;
+use crate::folder::{DataFolder, FolderError, Lock, Presence};
 use crate::setup::{self, FirstRun, SetupError};
 use crate::supervisor::{self, SupervisorError};
 
@@ -111,7 +112,7 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
     crate::logging::start();
     let folder = DataFolder::locate(options.data.as_deref())?;
     let early = match folder.look()? {
-        Presence::Present => Some(folder.lock()?),
+        Presence::Present => lock_unless_detached(&folder, options)?,
         Presence::Absent => None,
     };
     let config = Config::load(&folder.config())?;
@@ -122,7 +123,7 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
     folder.make()?;
     let lock = match early {
         Some(lock) => lock,
-        None => folder.lock()?,
+        None => take_over(&folder)?,
     };
     let first_run = setup::ensure(&folder, &service::SystemClock)? == FirstRun::Yes;
     let ready = Ready {
@@ -146,6 +147,31 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
     let ended = supervisor::supervise(plan, || announce(&ready));
     remove(&folder.socket());
     ended
+}
+
+/// The folder's lock; none where a server that a command started for itself holds it and this one, which a person started, is to take its place.
+fn lock_unless_detached(folder: &DataFolder, options: &Options) -> Result<Option<Lock>, FolderError> {
+    match folder.lock() {
+        Err(FolderError::Locked { pid: Some(pid), .. }) if options.idle_exit.is_none() && detached::is_one(pid) => Ok(None),
+        locked => locked.map(Some),
+    }
+}
+
+/// The folder's lock, once a detached server that holds it has stopped. Devboxes that it served are taken up by their commands here.
+fn take_over(folder: &DataFolder) -> Result<Lock, FolderError> {
+    let limit = Instant::now() + STOP_WAIT;
+    let mut asked = None;
+    loop {
+        match folder.lock() {
+            Err(FolderError::Locked { pid: Some(pid), .. }) if Instant::now() < limit && detached::is_one(pid) => {
+                if asked != Some(pid) {
+                    detached::ask_to_stop(pid);
+                    asked = Some(pid);
+                }
+            }
+            locked => return locked,
+        }
+    }
 }
 
 /// A bound socket that does not listen yet, and its address. The api listens on it once it has confined itself.
@@ -179,6 +205,9 @@ fn base_url(address: SocketAddr) -> String {
     };
     format!("http://{}", SocketAddr::new(here, address.port()))
 }
+
+/// How long a detached server may take to stop in order: its own limit, and a little.
+const STOP_WAIT: Duration = Duration::from_secs(8);
 
 #[cfg(test)]
 mod tests {
