@@ -156,7 +156,9 @@ impl Session {
             Request::HandListeners { devbox, roles } => self.attach(&devbox, &roles, fds),
             Request::ResumeDevbox { devbox, resume, roles } => self.resume(&devbox, &resume, &roles, fds),
             Request::CloseDevbox { devbox } => {
-                self.tenant.take_if(|tenant| tenant.devbox == devbox).map(|_ended| Reply::Done).ok_or(Refused::NO_DEVBOX)
+                let refused = self.local.gate.take_refused(&devbox);
+                let ended = self.tenant.take_if(|tenant| tenant.devbox == devbox);
+                ended.map(|_ended| Reply::DevboxClosed { refused }).ok_or(Refused::NO_DEVBOX)
             }
             Request::Bind { admin_key, api_key, name, binding } => {
                 let gate = &self.local.gate;

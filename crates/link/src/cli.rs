@@ -2,7 +2,7 @@
 //!
 //! Whoever changes bindings shows the admin key. Whoever opens a devbox shows an API key with the scope `devbox`.
 
-use model::{AccountId, Binding, BindingSource, DevboxId, EnvName, HostPattern, KindId, SecretId, SecretName, Token};
+use model::{AccountId, Binding, BindingSource, DevboxId, EnvName, Host, HostPattern, KindId, Refusal, SecretId, SecretName, Token};
 use serde::{Deserialize, Serialize};
 
 /// A request. One request, one [`Reply`].
@@ -36,7 +36,7 @@ pub enum Request {
         /// What each descriptor is.
         roles: Vec<Role>,
     },
-    /// End a devbox. Answered by [`Reply::Done`].
+    /// End a devbox. Answered by [`Reply::DevboxClosed`].
     CloseDevbox {
         /// Which devbox.
         devbox: DevboxId,
@@ -88,6 +88,11 @@ pub enum Reply {
         bindings: Vec<BindingView>,
         /// Where the next page begins; none after the last.
         next: Option<SecretId>,
+    },
+    /// A devbox was ended.
+    DevboxClosed {
+        /// What was refused to it, each once.
+        refused: Vec<RefusedHere>,
     },
     /// It was done.
     Done,
@@ -162,6 +167,17 @@ pub struct LeftOut {
     pub name: SecretName,
     /// Why, in words.
     pub why: String,
+}
+
+/// What was refused to a devbox, and how often.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedHere {
+    /// Why.
+    pub refusal: Refusal,
+    /// Towards which host, where there was one.
+    pub host: Option<Host>,
+    /// How often.
+    pub count: u64,
 }
 
 /// What a handed-over descriptor is.

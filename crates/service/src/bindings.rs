@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use link::cli::{BindingView, Denial};
 use model::limits::{BINDINGS_PER_SECRET_MAX, LINK_MESSAGE_BYTES_MAX, LINK_PAGE_ITEMS_MAX};
 use model::{
-    AccountId, Binding, BindingId, BindingSource, Event, EventKind, HostPattern, Refusal, Scope, Secret, SecretId, SecretName,
+    AccountId, Binding, BindingId, BindingSource, Event, EventKind, Host, HostPattern, Refusal, Scope, Secret, SecretId, SecretName,
     StoredBinding,
 };
 use store::{SealedSecret, StoreError};
@@ -86,10 +86,11 @@ impl Gate {
                 return Err(BindingsError::TooMany);
             }
             let stored = self.make_binding(&opened.secret, binding)?;
+            let host = stored.binding.host.exact();
             // The new one first: without any explicit binding, even for a moment, the kind's default would be in force.
-            self.ledger.insert_binding(&stored, &self.binding_event(EventKind::BindingCreated, caller, &opened.secret))?;
+            self.ledger.insert_binding(&stored, &self.binding_event(EventKind::BindingCreated, caller, &opened.secret, host))?;
             if !replaced.is_empty() {
-                self.ledger.delete_bindings(&replaced, &self.binding_event(EventKind::BindingDeleted, caller, &opened.secret))?;
+                self.ledger.delete_bindings(&replaced, &self.binding_event(EventKind::BindingDeleted, caller, &opened.secret, host))?;
             }
             self.bindings_changed.fetch_add(1, Ordering::SeqCst);
         }
@@ -113,7 +114,10 @@ impl Gate {
         if removed.is_empty() {
             return Err(BindingsError::NoBinding);
         }
-        self.ledger.delete_bindings(&removed, &self.binding_event(EventKind::BindingDeleted, caller, &row.secret))?;
+        self.ledger.delete_bindings(
+            &removed,
+            &self.binding_event(EventKind::BindingDeleted, caller, &row.secret, host.and_then(HostPattern::exact)),
+        )?;
         self.bindings_changed.fetch_add(1, Ordering::SeqCst);
         self.views_of(&row.secret.id)
     }
@@ -215,8 +219,12 @@ impl Gate {
         Ok(StoredBinding { mac: self.keys.mac(BINDING_MAC, &unsigned.mac_input()), ..unsigned })
     }
 
-    fn binding_event(&self, kind: EventKind, caller: &Caller, secret: &Secret) -> Event {
-        Event { key: Some(caller.key.id.clone()), ..Event::bare(kind, self.clock.now(), caller.account.id.clone()).about(secret) }
+    fn binding_event(&self, kind: EventKind, caller: &Caller, secret: &Secret, host: Option<&Host>) -> Event {
+        Event {
+            key: Some(caller.key.id.clone()),
+            host: host.cloned(),
+            ..Event::bare(kind, self.clock.now(), caller.account.id.clone()).about(secret)
+        }
     }
 }
 

@@ -196,6 +196,7 @@ impl Gate {
     pub fn close(&self, id: &DevboxId) -> Result<(), DevboxDenial> {
         let row = self.ledger.devbox(id)?.ok_or(DevboxDenial::NotFound)?;
         self.forget_uses(id);
+        let _untold = self.take_refused(id);
         lock(&self.plans).forget(id);
         if row.closed.is_some() {
             return Ok(());

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use link::cli::RefusedHere;
 use model::limits::{LINK_MESSAGE_BYTES_MAX, LINK_PAGE_ITEMS_MAX, PAGE_ITEMS_MAX};
 use model::{AccountId, ChainedEvent, DevboxId, Event, EventKind, Host, Refusal, Scope, Secret, SecretId, SecretName, Timestamp};
 use store::{EventQuery, StoreError};
@@ -31,6 +32,8 @@ pub enum EventsError {
 pub(crate) struct Tally {
     uses: Mutex<HashMap<UseKey, Use>>,
     refusals: Mutex<HashMap<RefusalKey, u64>>,
+    /// What was refused to each open devbox, to be told to whoever started it.
+    told: Mutex<HashMap<DevboxId, Vec<RefusedHere>>>,
     /// First uses are written one after the other, so that each is written once.
     first: Mutex<()>,
     failing: AtomicBool,
@@ -98,6 +101,22 @@ impl Gate {
     /// Records that a request of a devbox was refused: counted, written at the next flush. Never blocks or fails.
     pub fn refused(&self, card: &crate::DevboxCard, refusal: Refusal, host: Option<&Host>) {
         self.tally.count_refusal(card.account.clone(), Some(card.devbox.clone()), refusal, host);
+        let mut told = lock(&self.tally.told);
+        if told.len() >= DEVBOXES_TOLD_MAX && !told.contains_key(&card.devbox) {
+            return;
+        }
+        let list = told.entry(card.devbox.clone()).or_default();
+        match list.iter().position(|known| known.refusal == refusal && known.host.as_ref() == host) {
+            Some(index) => list[index].count += 1,
+            None if list.len() < REFUSALS_TOLD_MAX => list.push(RefusedHere { refusal, host: host.cloned(), count: 1 }),
+            None => {}
+        }
+    }
+
+    /// What was refused to a devbox since it was opened or since this was asked last; the first of each, and no more than a person reads.
+    #[must_use]
+    pub fn take_refused(&self, devbox: &DevboxId) -> Vec<RefusedHere> {
+        lock(&self.tally.told).remove(devbox).unwrap_or_default()
     }
 
     /// Writes what was counted since the last flush. Called every 100 ms.
@@ -242,6 +261,10 @@ fn refusal_event(key: &RefusalKey, count: u64, now: Timestamp) -> Event {
 
 /// Devbox, secret and host together: bounds the memory of first uses where a binding is a wildcard.
 const USES_MAX: usize = 50_000;
+/// Devboxes whose refusals are kept to be told.
+const DEVBOXES_TOLD_MAX: usize = 4096;
+/// Refusals of one devbox that are told at its end.
+const REFUSALS_TOLD_MAX: usize = 20;
 /// Refusals told apart by host between two flushes.
 const REFUSALS_PER_FLUSH_MAX: usize = 64;
 /// A page of events, with room for the message around it.

@@ -298,6 +298,16 @@ impl DataFolder {
 }
 
 impl Lock {
+    /// Whether this is still the lock of the folder at that path: not where the folder was deleted, or made anew by another server.
+    #[must_use]
+    pub fn guards(&self, folder: &DataFolder) -> bool {
+        let identity = |about: std::fs::Metadata| (about.dev(), about.ino());
+        match (std::fs::metadata(folder.lock_file()), self.0.metadata()) {
+            (Ok(there), Ok(ours)) => identity(there) == identity(ours),
+            (Err(_), _) | (_, Err(_)) => false,
+        }
+    }
+
     /// The lock's file, to be handed to a child so that the lock outlives a killed supervisor until its children are gone.
     #[must_use]
     pub const fn file(&self) -> &File {

@@ -108,7 +108,13 @@ pub fn supervise(plan: Plan<'_>, announce: impl FnOnce() -> io::Result<()>) -> R
     let mut supervisor = Supervisor::new(plan)?;
     let ended = supervisor.serve(announce);
     supervisor.stop();
-    let _absent = std::fs::remove_file(supervisor.plan.folder.address());
+    let plan = &supervisor.plan;
+    // By path, and only while the path is ours: where the folder was deleted meanwhile, another server may have made it anew.
+    if plan.lock.guards(plan.folder) {
+        for path in [plan.folder.address(), plan.folder.socket()] {
+            let _absent = std::fs::remove_file(path);
+        }
+    }
     match ended? {
         Stop::Asked => tracing::info!("stopped"),
         Stop::Idle => tracing::info!("stopped: unused"),

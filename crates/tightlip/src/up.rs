@@ -31,6 +31,9 @@ pub struct Options {
 pub struct Ready {
     /// The api's base address.
     pub url: String,
+    /// Whether other machines reach it too.
+    #[serde(skip)]
+    pub is_open: bool,
     /// The data folder.
     pub data: PathBuf,
     /// The supervisor's process id.
@@ -128,6 +131,7 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
     let first_run = setup::ensure(&folder, &service::SystemClock)? == FirstRun::Yes;
     let ready = Ready {
         url: base_url(address),
+        is_open: !address.ip().is_loopback(),
         data: folder.path().to_owned(),
         pid: std::process::id(),
         first_run,
@@ -144,9 +148,7 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
         idle_exit: options.idle_exit,
         folder: &folder,
     };
-    let ended = supervisor::supervise(plan, || announce(&ready));
-    remove(&folder.socket());
-    ended
+    supervisor::supervise(plan, || announce(&ready))
 }
 
 /// The folder's lock; none where a server that a command started for itself holds it and this one, which a person started, is to take its place.

@@ -60,6 +60,20 @@ fn a_host_that_is_not_allowed_gets_a_readable_refusal() {
 }
 
 #[test]
+fn what_was_refused_is_told_at_the_end() {
+    let road = Road::start(users()[0]);
+    let quiet = "curl -sf https://elsewhere.example.net/; curl -sf https://elsewhere.example.net/; exit 3";
+    let mut command = road.server.command(&["run", "--", "sh", "-c", quiet]);
+    let output = command.current_dir(road.work()).stdin(Stdio::null()).output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        said.contains("refused elsewhere.example.net 2 times (host_not_allowed)") && said.contains("--allow elsewhere.example.net"),
+        "{said}"
+    );
+}
+
+#[test]
 fn raw_sockets_udp_addresses_loopback_and_unix_sockets_lead_nowhere() {
     for user in users() {
         let road = Road::start(user);

@@ -58,6 +58,32 @@ fn up_takes_the_place_of_a_detached_server_and_its_devbox_goes_on() {
     assert!(up.wait().unwrap().success());
 }
 
+#[test]
+fn a_server_whose_folder_was_deleted_leaves_its_successors_files_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let start = || {
+        let mut command = Command::new(BINARY);
+        command.args(["up", "--listen", "127.0.0.1:0", "--json"]).env("TIGHTLIP_DATA", &data).env("HOME", folder.path());
+        let mut up = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(up.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("url"), "{line}");
+        up
+    };
+    let stop = |mut up: Child| {
+        kill(Pid::from_raw(i32::try_from(up.id()).unwrap()), Signal::SIGTERM).unwrap();
+        assert!(up.wait().unwrap().success());
+    };
+    let old = start();
+    std::fs::remove_dir_all(&data).unwrap();
+    let new = start();
+    stop(old);
+    assert!(data.join("gateway.sock").exists() && data.join("address").exists());
+    stop(new);
+    assert!(!data.join("gateway.sock").exists() && !data.join("address").exists());
+}
+
 fn holder(folder: &Path) -> String {
     std::fs::read_to_string(folder.join("data/lock")).unwrap()
 }

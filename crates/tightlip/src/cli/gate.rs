@@ -4,9 +4,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use link::cli::{BindingView, Opened, Reply, Request};
+use link::cli::{BindingView, Opened, RefusedHere, Reply, Request};
 use link::{PacketError, Packets};
-use model::SecretName;
+use model::{DevboxId, SecretName};
 
 use super::fault::{Exit, Fault};
 
@@ -30,7 +30,9 @@ impl Gate {
     pub(super) fn reply(&self) -> Result<Reply, Fault> {
         match self.0.recv::<Reply>()?.0 {
             Reply::Refused { why, message } => Err(Fault::denied(why, message)),
-            reply @ (Reply::Ready | Reply::DevboxOpened(_) | Reply::Bindings { .. } | Reply::Done) => Ok(reply),
+            reply @ (Reply::Ready | Reply::DevboxOpened(_) | Reply::Bindings { .. } | Reply::DevboxClosed { .. } | Reply::Done) => {
+                Ok(reply)
+            }
         }
     }
 
@@ -39,7 +41,9 @@ impl Gate {
         self.send(request, fds)?;
         match self.reply()? {
             Reply::Done => Ok(()),
-            Reply::Ready | Reply::DevboxOpened(_) | Reply::Bindings { .. } | Reply::Refused { .. } => Err(unexpected()),
+            Reply::Ready | Reply::DevboxOpened(_) | Reply::DevboxClosed { .. } | Reply::Bindings { .. } | Reply::Refused { .. } => {
+                Err(unexpected())
+            }
         }
     }
 
@@ -48,7 +52,16 @@ impl Gate {
         self.send(request, &[])?;
         match self.reply()? {
             Reply::DevboxOpened(opened) => Ok(opened),
-            Reply::Ready | Reply::Done | Reply::Bindings { .. } | Reply::Refused { .. } => Err(unexpected()),
+            Reply::Ready | Reply::Done | Reply::DevboxClosed { .. } | Reply::Bindings { .. } | Reply::Refused { .. } => Err(unexpected()),
+        }
+    }
+
+    /// Ends a devbox, and gives what was refused to it.
+    pub(super) fn close(&self, devbox: DevboxId) -> Result<Vec<RefusedHere>, Fault> {
+        self.send(&Request::CloseDevbox { devbox }, &[])?;
+        match self.reply()? {
+            Reply::DevboxClosed { refused } => Ok(refused),
+            Reply::Ready | Reply::Done | Reply::DevboxOpened(_) | Reply::Bindings { .. } | Reply::Refused { .. } => Err(unexpected()),
         }
     }
 
@@ -76,7 +89,7 @@ impl Gate {
         self.send(request, &[])?;
         match self.reply()? {
             Reply::Bindings { bindings, next } => Ok((bindings, next)),
-            Reply::Ready | Reply::Done | Reply::DevboxOpened(_) | Reply::Refused { .. } => Err(unexpected()),
+            Reply::Ready | Reply::Done | Reply::DevboxOpened(_) | Reply::DevboxClosed { .. } | Reply::Refused { .. } => Err(unexpected()),
         }
     }
 }

@@ -70,7 +70,7 @@ fn launch(args: &Args, target: &Target, wanted: Option<Vec<Wanted>>, given: envi
     if !args.quiet {
         summary::show(&gate, &api_key, &opened, &args.allow, out);
     }
-    let running = prepared.start().map_err(|error| not_started(&error))?;
+    let running = prepared.start().map_err(|error| name_the_command(&error, args))?;
     if !args.quiet {
         for note in running.notes() {
             out.note(&format!("tightlip: {note}"));
@@ -83,13 +83,16 @@ fn launch(args: &Args, target: &Target, wanted: Option<Vec<Wanted>>, given: envi
     let exit = match gate {
         Ok(Some(gate)) => {
             // The devbox is gone already; the gateway ends it with the connection where this does not arrive.
-            let _closed = gate.done(&Request::CloseDevbox { devbox: opened.devbox }, &[]);
+            let refused = gate.close(opened.devbox).unwrap_or_default();
+            if !args.quiet {
+                summary::show_refused(&refused, out);
+            }
             ended
         }
         Ok(None) => ended,
         Err(lost) => return Err(lost),
     };
-    let exit = exit.map_err(|error| not_started(&error))?;
+    let exit = exit.map_err(|error| name_the_command(&error, args))?;
     // Said even when nothing else is: what the command tried on the repository may act later, outside.
     for note in &exit.git_changes {
         out.note(&format!("tightlip: {note}"));
@@ -156,6 +159,18 @@ fn not_prepared(error: &DevboxError, args: &Args) -> Fault {
     match number.checked_sub(1).and_then(|index| paths.get(index)) {
         Some(path) => Fault { message: format!("failed to run the command: {option} {} {problem}", path.display()), ..fault },
         None => fault,
+    }
+}
+
+/// The devbox does not repeat what it was given; a person is told which command it was.
+fn name_the_command(error: &DevboxError, args: &Args) -> Fault {
+    let fault = not_started(error);
+    match (error, args.command.first()) {
+        (DevboxError::NotFound | DevboxError::NotExecutable, Some(command)) => {
+            let command = command.display();
+            Fault { message: format!("{}: {command}", fault.message), ..fault }
+        }
+        _ => fault,
     }
 }
 

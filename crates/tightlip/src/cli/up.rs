@@ -70,6 +70,9 @@ fn greeting(ready: &Ready, data: Option<&Path>) -> String {
     let folder = ready.data.display();
     let mut lines =
         vec![format!("tightlip is ready at {}", ready.url), format!("  data folder  {folder}"), format!("  API key      {folder}/api-key")];
+    if ready.is_open {
+        lines.push("Other machines reach it too, over plain HTTP: put a proxy with TLS in front of it.".to_owned());
+    }
     if ready.first_run {
         lines.push(format!("  root key     {folder}/gateway/root.key"));
         lines.push("Back up root.key, apart from the rest of the folder: without it no stored value opens again.".to_owned());

@@ -52,7 +52,10 @@ fn prompt(name: &SecretName) -> Result<Vec<u8>, Fault> {
     let again = Zeroizing::new(ask("The same again: ".to_owned())?);
     if *first != *again {
         first.zeroize();
-        return Err(Fault::usage("the two differ; nothing was stored").next(format!("tightlip secret set {name}")));
+        // What was pasted behind a second line must not reach the shell.
+        let _none = rustix::termios::tcflush(rustix::stdio::stdin(), rustix::termios::QueueSelector::IFlush);
+        let fault = Fault::usage("the two differ; nothing was stored. A value of several lines goes through a pipe");
+        return Err(fault.next(format!("tightlip secret set {name}")).next(format!("tightlip secret set {name} < FILE")));
     }
     Ok(std::mem::take(&mut *first))
 }

@@ -31,7 +31,7 @@ fn ask(door: &Packets, request: &Request, fds: &[OwnedFd]) -> Reply {
 fn denied(reply: Reply) -> (Denial, String) {
     match reply {
         Reply::Refused { why, message } => (why, message),
-        Reply::Ready | Reply::Done | Reply::DevboxOpened(_) | Reply::Bindings { .. } => panic!("it was done"),
+        Reply::Ready | Reply::Done | Reply::DevboxOpened(_) | Reply::DevboxClosed { .. } | Reply::Bindings { .. } => panic!("it was done"),
     }
 }
 
@@ -39,7 +39,7 @@ fn open(door: &Packets, data: &Path) -> Opened {
     match ask(door, &Request::OpenDevbox { api_key: key(data), secrets: None, allow: vec![] }, &[]) {
         Reply::DevboxOpened(opened) => opened,
         Reply::Refused { message, .. } => panic!("{message}"),
-        Reply::Ready | Reply::Done | Reply::Bindings { .. } => panic!("another reply"),
+        Reply::Ready | Reply::Done | Reply::DevboxClosed { .. } | Reply::Bindings { .. } => panic!("another reply"),
     }
 }
 
@@ -135,7 +135,7 @@ fn a_devbox_is_its_own_connections_and_takes_listeners_of_another_network_only()
     let hand = Request::HandListeners { devbox: devbox.clone(), roles };
     assert_eq!(denied(ask(&other, &hand, &again(&fds))).0, Denial::NotFound);
     assert!(matches!(ask(&door, &hand, &again(&fds)), Reply::Done));
-    assert!(matches!(ask(&door, &Request::CloseDevbox { devbox }, &[]), Reply::Done));
+    assert!(matches!(ask(&door, &Request::CloseDevbox { devbox }, &[]), Reply::DevboxClosed { .. }));
 }
 
 #[test]
@@ -171,5 +171,5 @@ fn a_devbox_is_taken_up_again_after_the_gateway_was_killed() {
     assert_eq!(denied(ask(&door, &take_up("tlr_wrong"), &again(&fds))).0, Denial::NotAuthenticated);
     assert!(matches!(ask(&door, &take_up(&resume), &again(&fds)), Reply::Done));
     assert_eq!(denied(ask(&connect(&server), &take_up(&resume), &again(&fds))).0, Denial::NotFound);
-    assert!(matches!(ask(&door, &Request::CloseDevbox { devbox }, &[]), Reply::Done));
+    assert!(matches!(ask(&door, &Request::CloseDevbox { devbox }, &[]), Reply::DevboxClosed { .. }));
 }

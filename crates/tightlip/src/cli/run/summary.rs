@@ -1,6 +1,6 @@
 //! What a devbox holds, in a line on standard error: names and hosts, no placeholder, no value.
 
-use link::cli::{LeftOut, Opened};
+use link::cli::{LeftOut, Opened, RefusedHere};
 use model::{EnvName, HostPattern, SecretName};
 use serde::Serialize;
 
@@ -43,6 +43,17 @@ pub(super) fn show(gate: &Gate, api_key: &str, opened: &Opened, allow: &[HostPat
     if let [first, rest @ ..] = unbound.as_slice() {
         let others = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
         out.note(&format!("tightlip: {first}{others} may go nowhere yet; bind: tightlip bind {first} --host api.example.com"));
+    }
+}
+
+/// Says what the gateway refused: many tools show neither the body nor the headers of a refusal.
+pub(super) fn show_refused(refused: &[RefusedHere], out: &Output) {
+    for one in refused {
+        let host = one.host.as_ref().map_or_else(|| "a request".to_owned(), ToString::to_string);
+        let times = if one.count == 1 { String::new() } else { format!(" {} times", one.count) };
+        let mend =
+            one.host.as_ref().map_or_else(|| one.refusal.message().to_owned(), |host| one.refusal.message().replace("HOST", host.as_str()));
+        out.note(&format!("tightlip: refused {host}{times} ({}): {mend}", one.refusal.code()));
     }
 }
 
