@@ -162,7 +162,11 @@ impl Where {
 
     /// The destinations as a list, or what to do where there are none.
     pub(super) fn words(&self, name: &SecretName) -> String {
-        if self.is_bound() { self.hosts().join(", ") } else { format!("nowhere yet; bind it: tightlip bind {name} --host api.example.com") }
+        match why_never(self.kind) {
+            _ if self.is_bound() => self.hosts().join(", "),
+            Some(why) => format!("nowhere; it cannot be brokered: {why}"),
+            None => format!("nowhere yet; bind it: tightlip bind {name} --host api.example.com"),
+        }
     }
 
     /// `GitHub token: may go to api.github.com, ...`
@@ -207,11 +211,20 @@ fn destination(binding: &Binding) -> String {
     text
 }
 
+/// Why a kind can never be swapped, where it cannot.
+fn why_never(kind: Option<KindId>) -> Option<&'static str> {
+    match kind?.kind()?.brokering {
+        Brokering::NotBrokered(why) => Some(why),
+        Brokering::Hosts(_) | Brokering::BindFirst => None,
+    }
+}
+
 fn row(view: &BindingView) -> [String; 7] {
     let kind = view.kind.map_or_else(|| "-".to_owned(), |kind| kind.to_string());
     let Some(binding) = &view.binding else {
         let dash = || "-".to_owned();
-        return [view.secret_name.to_string(), kind, "nowhere yet".to_owned(), dash(), dash(), dash(), dash()];
+        let nowhere = if why_never(view.kind).is_some() { "nowhere" } else { "nowhere yet" };
+        return [view.secret_name.to_string(), kind, nowhere.to_owned(), dash(), dash(), dash(), dash()];
     };
     let port = if binding.port == HTTPS_PORT { String::new() } else { format!(":{}", binding.port) };
     let by = match view.source {
@@ -249,3 +262,20 @@ const BINDINGS_EXAMPLES: &str = "\
 Examples:
   tightlip bindings
   tightlip bindings GITHUB_TOKEN --json";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(kind: &str) -> String {
+        let place = Where { kind: KindId::find(kind), bindings: Vec::new(), explicit: false };
+        place.words(&"NAME".parse().expect("a name"))
+    }
+
+    #[test]
+    fn nobody_is_told_to_bind_what_cannot_be_bound() {
+        let never = words("aws_access_key");
+        assert!(never.contains("cannot be brokered") && !never.contains("tightlip bind"), "{never}");
+        assert!(words("npm_token").contains("tightlip bind NAME"));
+    }
+}
