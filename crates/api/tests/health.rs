@@ -24,7 +24,7 @@ async fn an_unready_gateway_makes_the_server_unready() {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_written_makes_the_server_unready() {
+async fn a_change_whose_event_cannot_be_written_is_refused_and_leaves_nothing() {
     let server = Server::start();
     let store = rusqlite::Connection::open(server.folder().join("tightlip.db")).unwrap();
     store.execute_batch("CREATE TRIGGER stop BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'no'); END").unwrap();
