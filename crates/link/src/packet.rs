@@ -106,10 +106,19 @@ impl Packets {
             }
         }
         if got.bytes == 0 {
-            return Err(PacketError::Closed);
+            return Err(if self.is_hung_up()? { PacketError::Closed } else { PacketError::Malformed });
         }
         let message = bytes.get(..got.bytes).filter(|_| got.bytes <= LINK_MESSAGE_BYTES_MAX).ok_or(PacketError::Malformed)?;
         Ok((serde_json::from_slice(message).map_err(|_| PacketError::Malformed)?, fds))
+    }
+
+    /// An empty packet and a closed end read alike; only the latter hangs up.
+    fn is_hung_up(&self) -> Result<bool, PacketError> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
+        let mut fds = [PollFd::new(&self.0, PollFlags::RDHUP)];
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).map_err(errno)?;
+        Ok(fds.iter().any(|fd| fd.revents().intersects(gone)))
     }
 
     /// Limits how long [`Packets::recv`] and [`Packets::send`] wait; none: without end.
@@ -232,6 +241,15 @@ mod tests {
         assert!(matches!(b.recv::<String>(), Err(PacketError::Timeout)));
         drop(a);
         assert!(matches!(b.recv::<String>(), Err(PacketError::Closed)));
+    }
+
+    #[test]
+    fn an_empty_packet_is_malformed_and_ends_nothing() {
+        let (a, b) = Packets::pair().expect("a pair");
+        rustix::net::send(&a.0, &[], SendFlags::empty()).expect("sent");
+        assert!(matches!(b.recv::<String>(), Err(PacketError::Malformed)));
+        a.send(&"still here", &[]).expect("sent");
+        assert_eq!(b.recv::<String>().expect("received").0, "still here");
     }
 
     #[test]

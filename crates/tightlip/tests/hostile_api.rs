@@ -283,6 +283,7 @@ impl Loot {
         for message in strange {
             link.send(&message, &[]).unwrap();
         }
+        rustix::net::send(link.as_fd(), &[], rustix::net::SendFlags::empty()).unwrap();
         link.limit_wait(Some(Duration::from_millis(500))).unwrap();
         while let Ok((answer, fds)) = link.recv::<serde_json::Value>() {
             assert!(fds.is_empty());
