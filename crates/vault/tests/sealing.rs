@@ -147,7 +147,7 @@ fn cut(which: usize, keep: Index, record: &mut DataKeyRecord, sealed: &mut Seale
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_flipped_byte_is_refused(field in prop::sample::select(&FIELDS[..]), at: Index, mask in 1..=u8::MAX) {
