@@ -33,8 +33,16 @@ pub struct ApiKey {
     pub hash: TokenHash,
     /// What it may do.
     pub scopes: Scopes,
+    /// What people call it; empty where it has no name.
+    pub name: String,
     /// When it was made.
     pub created: Timestamp,
+    /// From when on it is no longer good, if ever.
+    pub expires: Option<Timestamp>,
+    /// When it was revoked, if it was. It is never good again.
+    pub revoked: Option<Timestamp>,
+    /// When it was last shown, to the minute, if it was.
+    pub last_used: Option<Timestamp>,
 }
 
 /// One thing that an API key may do.
@@ -59,6 +67,20 @@ pub struct Scopes(u8);
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("scopes are read, secrets, devbox and keys")]
 pub struct ScopeError;
+
+impl ApiKey {
+    /// A new key without a name or an end, never used.
+    #[must_use]
+    pub const fn new(id: ApiKeyId, account: AccountId, hash: TokenHash, scopes: Scopes, created: Timestamp) -> Self {
+        Self { id, account, hash, scopes, name: String::new(), created, expires: None, revoked: None, last_used: None }
+    }
+
+    /// Whether the key is good at `now`: neither revoked nor expired.
+    #[must_use]
+    pub fn is_good(&self, now: Timestamp) -> bool {
+        self.revoked.is_none() && self.expires.is_none_or(|end| now < end)
+    }
+}
 
 impl Scope {
     /// Every scope there is.

@@ -25,13 +25,27 @@ pub enum Role {
     Gateway,
 }
 
-/// The first message on the leash. Beside it: the link's end, the socket to listen on, the data folder's lock.
+/// The first message on the leash. Beside it: the descriptors that `given` names, in that order.
 #[derive(Serialize, Deserialize)]
 pub struct Begin {
     /// The supervisor's process id: a child whose parent is another was orphaned before it began.
     pub supervisor: u32,
     /// What the child is to do.
     pub task: Task,
+    /// What each descriptor is.
+    pub given: Vec<Given>,
+}
+
+/// What a descriptor that a child is given is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Given {
+    /// The child's end of the link to the other child.
+    Link,
+    /// The socket that it serves.
+    Socket,
+    /// The data folder's lock.
+    Lock,
 }
 
 /// What a child is to do.
@@ -123,10 +137,10 @@ impl Role {
 ///
 /// # Errors
 /// When the system refuses.
-pub fn spawn(role: Role, task: &Task, given: [BorrowedFd<'_>; 3]) -> Result<(Child, Packets), PacketError> {
+pub fn spawn(role: Role, task: &Task, given: &[(Given, BorrowedFd<'_>)]) -> Result<(Child, Packets), PacketError> {
     let (ours, theirs) = Packets::pair()?;
-    let begin = Begin { supervisor: std::process::id(), task: task.clone() };
-    ours.send(&begin, &given)?;
+    let (given, fds): (Vec<Given>, Vec<BorrowedFd<'_>>) = given.iter().copied().unzip();
+    ours.send(&Begin { supervisor: std::process::id(), task: task.clone(), given }, &fds)?;
     let kept = KEPT_VARIABLES.into_iter().filter_map(|name| std::env::var_os(name).map(|value| (name, value)));
     let child = Command::new("/proc/self/exe")
         .arg0("tightlip")
@@ -153,14 +167,34 @@ pub fn begin() -> Result<Start, StartError> {
     let leash = Packets::from_fd(io::stdin().as_fd().try_clone_to_owned()?);
     leash.limit_wait(Some(BEGIN_WAIT)).map_err(|_| StartError::NotAChild)?;
     let (begin, fds) = leash.recv::<Begin>().map_err(|_| StartError::NotAChild)?;
-    let [link, socket, lock] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| StartError::NotAChild)?;
+    let mut handed = Handed::new(&begin.given, fds)?;
     rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?).map_err(io::Error::from)?;
     let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
     if parent != Some(begin.supervisor) {
         return Err(StartError::Orphaned);
     }
     leash.limit_wait(None).map_err(|_| StartError::Orphaned)?;
+    let (link, socket, lock) = (handed.take(Given::Link)?, handed.take(Given::Socket)?, handed.take(Given::Lock)?);
     Ok(Start { task: begin.task, link: Packets::from_fd(link), socket, lock, leash })
+}
+
+/// The descriptors that arrived, by name.
+struct Handed(Vec<(Given, OwnedFd)>);
+
+impl Handed {
+    fn new(given: &[Given], fds: Vec<OwnedFd>) -> Result<Self, StartError> {
+        if given.len() == fds.len() { Ok(Self(given.iter().copied().zip(fds).collect())) } else { Err(StartError::NotAChild) }
+    }
+
+    /// The descriptor of this name, where it was given.
+    fn take_if_any(&mut self, wanted: Given) -> Option<OwnedFd> {
+        let at = self.0.iter().position(|(given, _)| *given == wanted)?;
+        Some(self.0.swap_remove(at).1)
+    }
+
+    fn take(&mut self, wanted: Given) -> Result<OwnedFd, StartError> {
+        self.take_if_any(wanted).ok_or(StartError::NotAChild)
+    }
 }
 
 /// Runs the child of this role to its end.

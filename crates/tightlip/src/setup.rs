@@ -152,13 +152,7 @@ fn make_owner(db: &Path, api_key: &str, clock: &dyn Clock) -> Result<(), SetupEr
     let now = clock.now();
     let failed = store_failed("write", db.to_owned());
     let account = Account { id: AccountId::from_parts(now, random()?), name: OWNER.to_owned(), devbox_capability: true, created: now };
-    let key = ApiKey {
-        id: ApiKeyId::from_parts(now, random()?),
-        account: account.id.clone(),
-        hash: vault::hash_token(api_key),
-        scopes: Scopes::all(),
-        created: now,
-    };
+    let key = ApiKey::new(ApiKeyId::from_parts(now, random()?), account.id.clone(), vault::hash_token(api_key), Scopes::all(), now);
     let store = Store::open(db, Mode::Writer).map_err(&failed)?;
     store.insert_account(&account, &Event::bare(EventKind::AccountCreated, now, account.id.clone())).map_err(&failed)?;
     let made = Event { key: Some(key.id.clone()), ..Event::bare(EventKind::KeyCreated, now, account.id.clone()) };

@@ -14,7 +14,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, kill_process};
 
-use crate::child::{self, Report, Role, Task};
+use crate::child::{self, Given, Report, Role, Task};
 use crate::config::Config;
 use crate::folder::{DataFolder, FILE_MODE, Lock};
 use crate::up::UpError;
@@ -234,8 +234,8 @@ impl<'a> Supervisor<'a> {
             Role::Api => (&self.ends.0, self.plan.api_socket.as_fd()),
             Role::Gateway => (&self.ends.1, self.plan.gateway_socket.as_fd()),
         };
-        let given = [end.as_fd(), socket, self.plan.lock.file().as_fd()];
-        let (child, leash) = child::spawn(role, &task, given).map_err(SupervisorError::Link)?;
+        let given = [(Given::Link, end.as_fd()), (Given::Socket, socket), (Given::Lock, self.plan.lock.file().as_fd())];
+        let (child, leash) = child::spawn(role, &task, &given).map_err(SupervisorError::Link)?;
         self.ward(role).state = State::Up { child, leash: Some(leash), since: Instant::now(), ready: false };
         Ok(())
     }

@@ -16,8 +16,10 @@ pub(crate) struct Schema {
 }
 
 /// The store's.
-pub(crate) static STORE: Schema =
-    Schema { application: 0x746C_5354, steps: &[concat!(include_str!("schema/common_1.sql"), include_str!("schema/store_1.sql"))] };
+pub(crate) static STORE: Schema = Schema {
+    application: 0x746C_5354,
+    steps: &[concat!(include_str!("schema/common_1.sql"), include_str!("schema/store_1.sql")), include_str!("schema/store_2.sql")],
+};
 /// The ledger's.
 pub(crate) static LEDGER: Schema =
     Schema { application: 0x746C_4C44, steps: &[concat!(include_str!("schema/common_1.sql"), include_str!("schema/ledger_1.sql"))] };
@@ -82,6 +84,22 @@ mod tests {
         ONE.migrate(&mut conn).expect("the first step");
         assert!(BROKEN.migrate(&mut conn).is_err());
         assert_eq!((connection::identity(&conn).expect("an identity"), rows(&conn)), ((7, 1), 0));
+    }
+
+    #[test]
+    fn keys_of_the_first_schema_are_good_without_end() {
+        let mut conn = Connection::open_in_memory().expect("a connection");
+        let first = Schema { application: STORE.application, steps: &STORE.steps[..1] };
+        first.migrate(&mut conn).expect("the first step");
+        conn.execute_batch(
+            "INSERT INTO accounts (id, name, devbox_capability, created) VALUES ('acc_000000000000000000001', 'owner', 1, 5);
+             INSERT INTO api_keys (id, account, hash, scopes, created)
+             VALUES ('key_000000000000000000001', 'acc_000000000000000000001', zeroblob(32), 'read', 5);",
+        )
+        .expect("rows");
+        STORE.migrate(&mut conn).expect("the second step");
+        let (key, _) = crate::sqlite::api_keys::find(&conn, &model::TokenHash([0; 32])).expect("read").expect("a key");
+        assert!(key.is_good(model::Timestamp::from_unix_ms(i64::MAX)) && key.name.is_empty() && key.last_used.is_none());
     }
 
     #[test]

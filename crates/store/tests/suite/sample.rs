@@ -55,7 +55,7 @@ pub fn api_key(account: &AccountId) -> ApiKey {
     let created = time();
     let hash = TokenHash(bytes(32).try_into().unwrap());
     let scopes = "read,devbox".parse().unwrap();
-    ApiKey { id: ApiKeyId::from_parts(created, u128::from(number())), account: account.clone(), hash, scopes, created }
+    ApiKey::new(ApiKeyId::from_parts(created, u128::from(number())), account.clone(), hash, scopes, created)
 }
 
 /// A data key's record.
