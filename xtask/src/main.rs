@@ -1,6 +1,7 @@
-//! House rules that run: `cargo xtask tidy`.
+//! What developers run: house rules (`cargo xtask tidy`), and what is made of something else (`cargo xtask openapi`).
 #![forbid(unsafe_code)]
 
+mod openapi;
 mod tidy;
 
 use std::process::ExitCode;
@@ -8,8 +9,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let verb = std::env::args().nth(1).unwrap_or_default();
     match verb.as_str() {
+        "openapi" => openapi::run(),
         "tidy" => tidy::run(),
-        _ => say("usage: cargo xtask tidy", ExitCode::from(2)),
+        _ => say("usage: cargo xtask openapi|tidy", ExitCode::from(2)),
     }
 }
 

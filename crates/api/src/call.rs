@@ -3,14 +3,15 @@
 //! The key is checked before anything else is looked at, so that a stranger learns nothing about bodies, queries or names.
 
 use std::convert::Infallible;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Uri};
-use model::SecretName;
+use http::{HeaderMap, HeaderName, Method, Uri};
+use model::{SecretId, SecretName};
 use serde::Serialize;
 use service::{AuthError, Caller, SecretsError};
 use zeroize::Zeroizing;
@@ -24,7 +25,9 @@ use crate::problem::ApiError;
 pub(crate) struct Call {
     desk: Arc<Desk>,
     credential: Credential,
-    name: Option<String>,
+    /// What stands in the path for its one parameter.
+    named: Option<String>,
+    request: Option<service::Request>,
     pub(crate) uri: Uri,
     body: Result<Zeroizing<Vec<u8>>, BodyError>,
 }
@@ -46,7 +49,7 @@ impl Call {
         W: FnOnce(&Desk, &Caller, &Self) -> Result<V, ApiError> + Send + 'static,
     {
         let done = tokio::task::spawn_blocking(move || {
-            let caller = self.credential.caller(&self.desk)?;
+            let caller = Caller { request: self.request.clone(), ..self.credential.caller(&self.desk)? };
             work(&self.desk, &caller, &self)
         });
         match done.await {
@@ -58,8 +61,17 @@ impl Call {
 
     /// The secret's name in the path. What is no name names no secret.
     pub(crate) fn name(&self) -> Result<SecretName, ApiError> {
-        let name = self.name.as_deref().and_then(|text| text.parse().ok());
-        name.ok_or(ApiError::Secrets(SecretsError::NotFound))
+        self.named()
+    }
+
+    /// The secret's id in the path. What is no id is no secret's.
+    pub(crate) fn id(&self) -> Result<SecretId, ApiError> {
+        self.named()
+    }
+
+    fn named<T: FromStr>(&self) -> Result<T, ApiError> {
+        let named = self.named.as_deref().and_then(|text| text.parse().ok());
+        named.ok_or(ApiError::Secrets(SecretsError::NotFound))
     }
 
     /// The body.
@@ -100,8 +112,20 @@ impl FromRequest<Arc<Desk>> for Call {
     async fn from_request(request: Request, desk: &Arc<Desk>) -> Result<Self, Infallible> {
         let (mut parts, body) = request.into_parts();
         let params = RawPathParams::from_request_parts(&mut parts, desk).await.ok();
-        let name = params.and_then(|params| params.iter().next().map(|(_, value)| value.to_owned()));
+        let named = params.and_then(|params| params.iter().next().map(|(_, value)| value.to_owned()));
         let credential = Credential::of(&parts.headers);
-        Ok(Self { desk: Arc::clone(desk), credential, name, uri: parts.uri, body: bodies::read(body).await })
+        let request = request_of(&parts.method, &parts.uri, &parts.headers);
+        Ok(Self { desk: Arc::clone(desk), credential, named, request, uri: parts.uri, body: bodies::read(body).await })
     }
 }
+
+/// Which request this is, where its caller gave it a number: clients keep it over their retries. Several numbers are none.
+fn request_of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<service::Request> {
+    let mut numbers = headers.get_all(REQUEST_ID).iter();
+    let (number, more) = (numbers.next()?, numbers.next());
+    let number = number.to_str().ok().filter(|number| !number.is_empty() && more.is_none())?;
+    (method != Method::GET).then(|| service::Request::new(&format!("{method} {}", uri.path()), number))
+}
+
+/// What clients number their requests with.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -154,7 +154,9 @@ const fn secrets_status(error: &SecretsError) -> StatusCode {
         // The contract's word for a duplicate is 400: clients would retry a 409 for half a minute.
         SecretsError::Duplicate | SecretsError::Value(_) => StatusCode::BAD_REQUEST,
         SecretsError::NotFound => StatusCode::NOT_FOUND,
-        SecretsError::Conflict | SecretsError::Full | SecretsError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        SecretsError::Conflict | SecretsError::Answered | SecretsError::Full | SecretsError::Unavailable(_) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         SecretsError::Seal(_) | SecretsError::Id(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -1,6 +1,7 @@
 //! The REST surface: one file per noun, one handler per route, each *parse, one service call, view*.
 
 mod bindings;
+pub mod documents;
 mod events;
 mod health;
 pub mod router;

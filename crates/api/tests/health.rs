@@ -38,5 +38,5 @@ async fn a_ready_server_says_so_and_shows_its_document_without_a_key() {
     let server = Server::start();
     assert_eq!(server.call("GET", "/readyz", None, "").await.json()["status"], "ready");
     let document = server.call("GET", "/openapi.yaml", None, "").await;
-    assert_eq!((document.status.as_u16(), document.text.as_str()), (200, api::rest::router::OPENAPI));
+    assert_eq!((document.status.as_u16(), document.text.as_str()), (200, api::rest::documents::OPENAPI_YAML));
 }

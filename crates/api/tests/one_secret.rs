@@ -58,12 +58,3 @@ async fn update_and_delete_answer_the_same_secret() {
     server.get("/v1/secrets/my-secret.v1").await.is(404, "secret_unknown");
     assert_ne!(server.create("my-secret.v1").await.json()["id"], created["id"]);
 }
-
-#[tokio::test]
-async fn a_secret_named_id_is_a_secret() {
-    let server = Server::start();
-    server.create("id").await;
-    assert_eq!(server.get("/v1/secrets/id").await.json()["name"], "id");
-    assert_eq!(server.post("/v1/secrets/id", &format!(r#"{{"value":"{CANARY}"}}"#)).await.status, 200);
-    assert_eq!(server.post("/v1/secrets/id/delete", "").await.status, 200);
-}

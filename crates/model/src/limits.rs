@@ -18,6 +18,8 @@ pub const DEVBOX_TOKENS_MAX: usize = 100;
 pub const HEADER_LIST_BYTES_MAX: usize = 64 * 1024;
 /// How long a data key is used and kept, until its rows are committed. Milliseconds.
 pub const DATA_KEY_LIFE_MS: u64 = 100;
+/// How long a numbered request gets the same answer again: by the contract. Milliseconds.
+pub const ANSWER_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
 /// How often open connections look for a revocation. Milliseconds.
 pub const REVOCATION_TICK_MS: u64 = 100;
 /// Explicit bindings of one secret.

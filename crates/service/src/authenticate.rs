@@ -3,13 +3,17 @@
 use model::{Account, ApiKey, Scope, TokenHash};
 use store::{Store, StoreError};
 
-/// A caller whose API key was found: the proof that later steps take.
+use crate::answers::Request;
+
+/// A caller whose API key was found, and the number of its request where it gave one: the proof that later steps take.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// Whose key it is.
     pub account: Account,
     /// The key's record.
     pub key: ApiKey,
+    /// Its request: a change that was answered once under the same number is not done again.
+    pub request: Option<Request>,
 }
 
 /// Why a caller is not let in. Never contains the credential.
@@ -86,7 +90,7 @@ pub fn authenticate(store: &Store, credential: Option<&str>) -> Result<Caller, A
     let known = found.as_ref().map_or(NOBODY, |(key, _)| key.hash);
     let same = vault::same(&known.0, &shown.0);
     match found {
-        Some((key, account)) if same && key.account == account.id => Ok(Caller { account, key }),
+        Some((key, account)) if same && key.account == account.id => Ok(Caller { account, key, request: None }),
         Some(_) | None => Err(AuthError::Unknown),
     }
 }

@@ -4,6 +4,7 @@
 //! decides where they may go. Synchronous throughout. What never lives here: HTTP, sockets, SQL, the command line.
 #![forbid(unsafe_code)]
 
+pub mod answers;
 pub mod authenticate;
 pub mod bindings;
 pub mod clock;
@@ -16,6 +17,7 @@ pub mod resolve;
 pub mod rows;
 pub mod secrets;
 
+pub use answers::Request;
 pub use authenticate::{AuthError, Caller, authenticate};
 pub use bindings::BindingsError;
 pub use clock::SystemClock;
@@ -25,7 +27,7 @@ pub use gate::{Gate, GateError};
 pub use house::{House, HouseError};
 pub use ids::{Ids, IdsError};
 pub use resolve::{Armed, Candidate};
-pub use secrets::{Page, Secrets, SecretsError};
+pub use secrets::{Page, Secrets, SecretsError, Which};
 
 // What the api shows is what the store pages; the api itself never sees the store.
 pub use store::SecretPage;

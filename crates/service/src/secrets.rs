@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use model::limits::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
 use model::{Clock, Event, EventKind, Place, Scope, Secret, SecretId, SecretName, Timestamp};
-use store::{SealedSecret, SecretPage, Store, StoreError};
+use store::{Recorded, SealedSecret, SecretPage, Store, StoreError};
 use vault::{SealError, Sealer, SecretValue, ValueError};
 
+use crate::answers::Doing;
 use crate::authenticate::{AuthError, Caller};
 use crate::ids::{Ids, IdsError};
 
@@ -20,6 +21,16 @@ pub struct Secrets {
     /// A value can be sealed for one version only, so two updates of one secret take turns. A secret's turn is found by its id's hash.
     turns: Vec<Mutex<()>>,
     turn_of: RandomState,
+    doing: Doing,
+}
+
+/// A secret of the caller's account, by what it is called.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'a> {
+    /// By its name.
+    Name(&'a SecretName),
+    /// By its id.
+    Id(&'a SecretId),
 }
 
 /// Which part of the list is asked for.
@@ -41,7 +52,7 @@ pub enum SecretsError {
     #[error("a secret of this name exists: update it with POST /v1/secrets/NAME or `tightlip secret set NAME`, or choose another name")]
     Duplicate,
     /// No such secret.
-    #[error("no secret has this name: see `tightlip secret list`, or create it with `tightlip secret set NAME`")]
+    #[error("there is no such secret: see `tightlip secret list`, or create it with `tightlip secret set NAME`")]
     NotFound,
     /// The value cannot be stored.
     #[error(transparent)]
@@ -49,6 +60,9 @@ pub enum SecretsError {
     /// Somebody else wrote the secret at the same time.
     #[error("the secret was changed by somebody else at the same moment, and nothing was done: try again")]
     Conflict,
+    /// The same request was answered already, by another process.
+    #[error("the request was done before")]
+    Answered,
     /// The disk is full.
     #[error("failed to store the secret: the disk is full, and nothing was changed; make room and try again")]
     Full,
@@ -68,7 +82,7 @@ impl Secrets {
     #[must_use]
     pub fn new(store: Arc<Store>, sealer: Arc<Sealer>, clock: Arc<dyn Clock>) -> Self {
         let turns = (0..TURNS).map(|_| Mutex::new(())).collect();
-        Self { store, sealer, clock, ids: Ids::default(), turns, turn_of: RandomState::new() }
+        Self { store, sealer, clock, ids: Ids::default(), turns, turn_of: RandomState::new(), doing: Doing::default() }
     }
 
     /// Stores a value under a new name. Durable, with its event, when it returns.
@@ -78,28 +92,31 @@ impl Secrets {
     pub fn create(&self, caller: &Caller, name: SecretName, value: SecretValue) -> Result<Secret, SecretsError> {
         caller.require(Scope::Secrets)?;
         let value = value.check()?;
-        let (now, number) = self.ids.next(self.clock.now())?;
-        let secret = Secret {
-            id: SecretId::from_parts(now, number),
-            account: caller.account.id.clone(),
-            kind: vault::recognise(&name, &value).map(model::Kind::id),
-            name,
-            version: 1,
-            created: now,
-            updated: now,
-        };
-        let row = self.seal(secret, value, now)?;
-        self.store.insert_secret(&row, &event(EventKind::SecretCreated, caller, &row.secret, now))?;
-        Ok(row.secret)
+        self.doing.once(&self.store, caller, self.clock.now(), |answer| {
+            let (now, number) = self.ids.next(self.clock.now())?;
+            let secret = Secret {
+                id: SecretId::from_parts(now, number),
+                account: caller.account.id.clone(),
+                kind: vault::recognise(&name, &value).map(model::Kind::id),
+                name,
+                version: 1,
+                created: now,
+                updated: now,
+            };
+            let row = self.seal(secret, value, now)?;
+            let event = event(EventKind::SecretCreated, caller, &row.secret, now);
+            self.store.insert_secret(&row, Recorded { event: &event, answer: answer(&row.secret).as_ref() })?;
+            Ok(row.secret)
+        })
     }
 
     /// The metadata of a secret.
     ///
     /// # Errors
-    /// [`SecretsError::NotFound`] where the account has none of this name.
-    pub fn get(&self, caller: &Caller, name: &SecretName) -> Result<Secret, SecretsError> {
+    /// [`SecretsError::NotFound`] where the account has no such secret.
+    pub fn get<'a>(&self, caller: &Caller, which: impl Into<Which<'a>>) -> Result<Secret, SecretsError> {
         caller.require(Scope::Read)?;
-        self.find(caller, name)
+        self.find(caller, which.into())
     }
 
     /// A page of the account's secrets, newest first.
@@ -115,46 +132,58 @@ impl Secrets {
     ///
     /// # Errors
     /// [`SecretsError::NotFound`]; [`SecretsError::Conflict`] where another writer of the same store came first.
-    pub fn update(&self, caller: &Caller, name: &SecretName, value: SecretValue) -> Result<Secret, SecretsError> {
+    pub fn update<'a>(&self, caller: &Caller, which: impl Into<Which<'a>>, value: SecretValue) -> Result<Secret, SecretsError> {
         caller.require(Scope::Secrets)?;
-        let value = value.check()?;
-        let turn = self.turn_of.hash_one((caller.account.id.as_str(), name.as_str())) as usize % TURNS;
-        let _turn = self.turns[turn].lock().unwrap_or_else(PoisonError::into_inner);
-        let old = self.find(caller, name)?;
-        let now = self.clock.now().max(old.updated);
-        let kind = vault::recognise(name, &value).map(model::Kind::id);
-        let row = self.seal(Secret { version: old.version + 1, kind, updated: now, ..old }, value, now)?;
-        match self.store.update_secret(&row, &event(EventKind::SecretUpdated, caller, &row.secret, now)) {
-            Err(StoreError::Conflict) => match self.find(caller, name) {
-                Ok(current) if current.id == row.secret.id => Err(SecretsError::Conflict),
-                Ok(_) => Err(SecretsError::NotFound),
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(error.into()),
-            Ok(()) => Ok(row.secret),
-        }
+        let (which, value) = (which.into(), value.check()?);
+        self.doing.once(&self.store, caller, self.clock.now(), |answer| {
+            let turn = self.turn_of.hash_one(self.find(caller, which)?.id) as usize % TURNS;
+            let _turn = self.turns[turn].lock().unwrap_or_else(PoisonError::into_inner);
+            // As it is now that nobody else changes it. A name that was given to another secret meanwhile is caught by the version.
+            let old = self.find(caller, which)?;
+            let now = self.clock.now().max(old.updated);
+            let kind = vault::recognise(&old.name, &value).map(model::Kind::id);
+            let row = self.seal(Secret { version: old.version + 1, kind, updated: now, ..old }, value, now)?;
+            let event = event(EventKind::SecretUpdated, caller, &row.secret, now);
+            match self.store.update_secret(&row, Recorded { event: &event, answer: answer(&row.secret).as_ref() }) {
+                Err(StoreError::Conflict) => match self.find(caller, which) {
+                    Ok(current) if current.id == row.secret.id => Err(SecretsError::Conflict),
+                    Ok(_) => Err(SecretsError::NotFound),
+                    Err(error) => Err(error),
+                },
+                Err(error) => Err(error.into()),
+                Ok(()) => Ok(row.secret),
+            }
+        })
     }
 
     /// Erases a secret, every version. Irreversible; in force at the gateway within a second of the answer.
     ///
     /// # Errors
-    /// [`SecretsError::NotFound`] where the account has none of this name.
-    pub fn delete(&self, caller: &Caller, name: &SecretName) -> Result<Secret, SecretsError> {
+    /// [`SecretsError::NotFound`] where the account has no such secret.
+    pub fn delete<'a>(&self, caller: &Caller, which: impl Into<Which<'a>>) -> Result<Secret, SecretsError> {
         caller.require(Scope::Secrets)?;
-        for _ in 0..DELETE_TRIES {
-            let secret = self.find(caller, name)?;
-            let gone = event(EventKind::SecretDeleted, caller, &secret, self.clock.now().max(secret.updated));
-            match self.store.delete_secret(&secret.id, secret.version, &gone) {
-                Err(StoreError::Conflict) => {}
-                Err(error) => return Err(error.into()),
-                Ok(()) => return Ok(secret),
+        let which = which.into();
+        self.doing.once(&self.store, caller, self.clock.now(), |answer| {
+            for _ in 0..DELETE_TRIES {
+                let secret = self.find(caller, which)?;
+                let gone = event(EventKind::SecretDeleted, caller, &secret, self.clock.now().max(secret.updated));
+                let answer = answer(&secret);
+                match self.store.delete_secret(&secret.id, secret.version, Recorded { event: &gone, answer: answer.as_ref() }) {
+                    Err(StoreError::Conflict) => {}
+                    Err(error) => return Err(error.into()),
+                    Ok(()) => return Ok(secret),
+                }
             }
-        }
-        Err(SecretsError::Conflict)
+            Err(SecretsError::Conflict)
+        })
     }
 
-    fn find(&self, caller: &Caller, name: &SecretName) -> Result<Secret, SecretsError> {
-        self.store.secret(&caller.account.id, name)?.ok_or(SecretsError::NotFound)
+    fn find(&self, caller: &Caller, which: Which<'_>) -> Result<Secret, SecretsError> {
+        let found = match which {
+            Which::Name(name) => self.store.secret(&caller.account.id, name)?,
+            Which::Id(id) => self.store.secret_by_id(&caller.account.id, id)?,
+        };
+        found.ok_or(SecretsError::NotFound)
     }
 
     fn seal(&self, secret: Secret, value: SecretValue, now: Timestamp) -> Result<SealedSecret, SecretsError> {
@@ -178,6 +207,18 @@ impl Page {
     }
 }
 
+impl<'a> From<&'a SecretName> for Which<'a> {
+    fn from(name: &'a SecretName) -> Self {
+        Self::Name(name)
+    }
+}
+
+impl<'a> From<&'a SecretId> for Which<'a> {
+    fn from(id: &'a SecretId) -> Self {
+        Self::Id(id)
+    }
+}
+
 impl SecretsError {
     /// The stable code.
     #[must_use]
@@ -189,7 +230,7 @@ impl SecretsError {
             Self::Value(ValueError::Empty) => "value_empty",
             Self::Value(ValueError::TooLarge) => "value_too_large",
             Self::Value(ValueError::NotText) => "value_not_text",
-            Self::Conflict => "conflict",
+            Self::Conflict | Self::Answered => "conflict",
             Self::Full => "disk_full",
             Self::Unavailable(_) => "store_unavailable",
             Self::Seal(_) | Self::Id(_) => "internal",
@@ -202,6 +243,7 @@ impl From<StoreError> for SecretsError {
         match error {
             StoreError::DuplicateName => Self::Duplicate,
             StoreError::Conflict => Self::Conflict,
+            StoreError::Answered => Self::Answered,
             StoreError::Full => Self::Full,
             StoreError::Newer { .. }
             | StoreError::Outdated { .. }

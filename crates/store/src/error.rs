@@ -63,6 +63,9 @@ pub enum StoreError {
     /// The row is not as the caller thought: another version, gone, or there already.
     #[error("the row was changed or removed meanwhile, or exists already")]
     Conflict,
+    /// The request was answered before.
+    #[error("the request was answered before")]
+    Answered,
     /// Opened for reading.
     #[error("the database was opened for reading only")]
     ReadOnly,
@@ -107,6 +110,7 @@ impl StoreError {
             Self::Busy => "store_busy",
             Self::DuplicateName => "store_duplicate_name",
             Self::Conflict => "store_conflict",
+            Self::Answered => "store_answered",
             Self::ReadOnly => "store_read_only",
             Self::Unavailable => "store_unavailable",
             Self::Failed(_) => "store_failed",
@@ -130,6 +134,7 @@ impl StoreError {
             | Self::Busy
             | Self::DuplicateName
             | Self::Conflict
+            | Self::Answered
             | Self::ReadOnly => false,
         }
     }

@@ -1,6 +1,8 @@
 //! What goes into the store and comes out of it, where a noun of `model` alone does not say it.
 
-use model::{AccountId, ApiKeyId, DataKeyRecord, DevboxId, EnvName, Grant, HostPattern, Sealed, Secret, SecretName, Timestamp, TokenHash};
+use model::{
+    AccountId, ApiKeyId, DataKeyRecord, DevboxId, EnvName, Event, Grant, HostPattern, Sealed, Secret, SecretName, Timestamp, TokenHash,
+};
 
 /// A secret with its sealed value and the record of the data key that opens it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +13,26 @@ pub struct SealedSecret {
     pub sealed: Sealed,
     /// The data key named by `sealed`.
     pub data_key: DataKeyRecord,
+}
+
+/// What was answered to a request that its caller numbered: kept in the transaction of the change itself, so that one is never without the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerRow {
+    /// The API key that asked.
+    pub key: ApiKeyId,
+    /// SHA-256 of the route and the caller's number.
+    pub request: [u8; 32],
+    /// What was shown.
+    pub secret: Secret,
+}
+
+/// What a change leaves behind beside its rows: its event, and the answer to the request that asked for it, where that had a number.
+#[derive(Clone, Copy, Debug)]
+pub struct Recorded<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// The answer.
+    pub answer: Option<&'a AnswerRow>,
 }
 
 /// Secrets, newest first.
@@ -80,6 +102,12 @@ pub struct GrantRow {
     pub name: SecretName,
     /// The token itself, wrapped by the gateway. Erased when the devbox is closed.
     pub token: Vec<u8>,
+}
+
+impl<'a> From<&'a Event> for Recorded<'a> {
+    fn from(event: &'a Event) -> Self {
+        Self { event, answer: None }
+    }
 }
 
 impl EventQuery {

@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use model::{Account, AccountId, ApiKey, ChainedEvent, Event, Secret, SecretId, SecretName, TokenHash, Writer};
+use model::{Account, AccountId, ApiKey, ApiKeyId, ChainedEvent, Event, Secret, SecretId, SecretName, Timestamp, TokenHash, Writer};
 use rusqlite::Connection;
 
 use crate::error::{Result, StoreError};
-use crate::rows::{EventQuery, Head, SealedSecret, SecretPage};
+use crate::rows::{EventQuery, Head, Recorded, SealedSecret, SecretPage};
 use crate::store::Mode;
 
 mod accounts;
+mod answers;
 mod api_keys;
 pub(crate) mod bindings;
 mod columns;
@@ -70,6 +71,14 @@ impl SqliteStore {
         self.database.read(|conn| secrets::find(conn, account, name))
     }
 
+    pub(crate) fn secret_by_id(&self, account: &AccountId, id: &SecretId) -> Result<Option<Secret>> {
+        self.database.read(|conn| secrets::find_by_id(conn, account, id))
+    }
+
+    pub(crate) fn answer(&self, key: &ApiKeyId, request: &[u8; 32], now: Timestamp) -> Result<Option<Secret>> {
+        self.database.read(|conn| answers::find(conn, key, request, now))
+    }
+
     pub(crate) fn secrets(&self, account: &AccountId, after: Option<&SecretId>, limit: usize) -> Result<SecretPage> {
         self.database.read_snapshot(|conn| secrets::page(conn, account, after, limit))
     }
@@ -106,20 +115,31 @@ impl SqliteStore {
         self.database.write(with_event(event, move |conn| api_keys::insert(conn, &key)))
     }
 
-    pub(crate) fn insert_secret(&self, row: &SealedSecret, event: &Event) -> Result<()> {
+    pub(crate) fn insert_secret(&self, row: &SealedSecret, recorded: Recorded<'_>) -> Result<()> {
         let row = row.clone();
-        self.database.write(with_event(event, move |conn| secrets::insert(conn, &row)))
+        self.database.write(with_record(recorded, move |conn| secrets::insert(conn, &row)))
     }
 
-    pub(crate) fn update_secret(&self, row: &SealedSecret, event: &Event) -> Result<()> {
+    pub(crate) fn update_secret(&self, row: &SealedSecret, recorded: Recorded<'_>) -> Result<()> {
         let row = row.clone();
-        self.database.erase(with_event(event, move |conn| secrets::update(conn, &row)))
+        self.database.erase(with_record(recorded, move |conn| secrets::update(conn, &row)))
     }
 
-    pub(crate) fn delete_secret(&self, id: &SecretId, version: u32, event: &Event) -> Result<()> {
+    pub(crate) fn delete_secret(&self, id: &SecretId, version: u32, recorded: Recorded<'_>) -> Result<()> {
         let id = id.clone();
-        self.database.erase(with_event(event, move |conn| secrets::delete(conn, &id, version)))
+        self.database.erase(with_record(recorded, move |conn| secrets::delete(conn, &id, version)))
     }
+}
+
+/// A change, its event, and the answer to the request that asked for it.
+fn with_record(recorded: Recorded<'_>, change: impl Fn(&Connection) -> Result<()> + Send + 'static) -> Work {
+    let Some(answer) = recorded.answer.cloned() else { return with_event(recorded.event, change) };
+    let now = recorded.event.time;
+    with_event(recorded.event, move |conn| {
+        answers::refuse_known(conn, &answer, now)?;
+        change(conn)?;
+        answers::insert(conn, &answer, now)
+    })
 }
 
 fn with_event(event: &Event, change: impl Fn(&Connection) -> Result<()> + Send + 'static) -> Work {

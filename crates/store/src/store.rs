@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use model::{Account, AccountId, ApiKey, ChainedEvent, Event, Secret, SecretId, SecretName, TokenHash};
+use model::{Account, AccountId, ApiKey, ApiKeyId, ChainedEvent, Event, Secret, SecretId, SecretName, Timestamp, TokenHash};
 
 use crate::error::Result;
-use crate::rows::{EventQuery, Head, SealedSecret, SecretPage};
+use crate::rows::{EventQuery, Head, Recorded, SealedSecret, SecretPage};
 use crate::sqlite::SqliteStore;
 
 /// What a store is opened for.
@@ -87,6 +87,26 @@ impl Store {
     pub fn secret(&self, account: &AccountId, name: &SecretName) -> Result<Option<Secret>> {
         match self {
             Self::Sqlite(store) => store.secret(account, name),
+        }
+    }
+
+    /// The account's secret of this id.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn secret_by_id(&self, account: &AccountId, id: &SecretId) -> Result<Option<Secret>> {
+        match self {
+            Self::Sqlite(store) => store.secret_by_id(account, id),
+        }
+    }
+
+    /// What was shown to this key's request, where that was less than [`model::limits::ANSWER_LIFE_MS`] before `now`.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn answer(&self, key: &ApiKeyId, request: &[u8; 32], now: Timestamp) -> Result<Option<Secret>> {
+        match self {
+            Self::Sqlite(store) => store.answer(key, request, now),
         }
     }
 
@@ -174,30 +194,32 @@ impl Store {
     /// Adds a secret, and its data key where no other row brought it.
     ///
     /// # Errors
-    /// `DuplicateName`; `Conflict` where the id exists, the account does not, or another data key has this id; `Full`, `Busy`, `Unavailable`, `ReadOnly`.
-    pub fn insert_secret(&self, row: &SealedSecret, event: &Event) -> Result<()> {
+    /// `DuplicateName`; `Conflict` where the id exists, the account does not, or another data key has this id;
+    /// `Answered`, `Full`, `Busy`, `Unavailable`, `ReadOnly`.
+    pub fn insert_secret<'a>(&self, row: &SealedSecret, recorded: impl Into<Recorded<'a>>) -> Result<()> {
         match self {
-            Self::Sqlite(store) => store.insert_secret(row, event),
+            Self::Sqlite(store) => store.insert_secret(row, recorded.into()),
         }
     }
 
     /// Replaces a secret's value: `row.secret.version` is the stored one plus 1. The old ciphertext is erased, and its data key where no row needs it.
     ///
     /// # Errors
-    /// `Conflict` where the stored version is another one, or the secret is gone or has another name or account; `Full`, `Busy`, `Unavailable`, `ReadOnly`.
-    pub fn update_secret(&self, row: &SealedSecret, event: &Event) -> Result<()> {
+    /// `Conflict` where the stored version is another one, or the secret is gone or has another name or account;
+    /// `Answered`, `Full`, `Busy`, `Unavailable`, `ReadOnly`.
+    pub fn update_secret<'a>(&self, row: &SealedSecret, recorded: impl Into<Recorded<'a>>) -> Result<()> {
         match self {
-            Self::Sqlite(store) => store.update_secret(row, event),
+            Self::Sqlite(store) => store.update_secret(row, recorded.into()),
         }
     }
 
     /// Deletes a secret at this version; erased as by an update.
     ///
     /// # Errors
-    /// `Conflict` where the stored version is another one or the secret is gone; `Full`, `Busy`, `Unavailable`, `ReadOnly`.
-    pub fn delete_secret(&self, id: &SecretId, version: u32, event: &Event) -> Result<()> {
+    /// `Conflict` where the stored version is another one or the secret is gone; `Answered`, `Full`, `Busy`, `Unavailable`, `ReadOnly`.
+    pub fn delete_secret<'a>(&self, id: &SecretId, version: u32, recorded: impl Into<Recorded<'a>>) -> Result<()> {
         match self {
-            Self::Sqlite(store) => store.delete_secret(id, version, event),
+            Self::Sqlite(store) => store.delete_secret(id, version, recorded.into()),
         }
     }
 }

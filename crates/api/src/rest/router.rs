@@ -7,9 +7,9 @@ use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 
-use super::{bindings, events, health, secrets};
+use super::{bindings, documents, events, health, secrets};
 use crate::desk::Desk;
 use crate::host;
 use crate::limits::REQUEST_TIME;
@@ -21,22 +21,23 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/v1/secrets", get(secrets::list).post(secrets::create))
         .route("/v1/secrets/{name}", get(secrets::get).post(secrets::update))
         .route("/v1/secrets/{name}/delete", post(secrets::delete))
+        .route("/v1/secrets/id/{id}", get(secrets::get_by_id))
+        .route("/v1/secrets/id/{id}/update", post(secrets::update_by_id))
+        .route("/v1/secrets/id/{id}/delete", post(secrets::delete_by_id))
+        .route("/v1/secrets/id/delete", get(secrets::get_by_id).post(secrets::delete_named_id))
         .route("/v1/bindings", get(bindings::list))
         .route("/v1/bindings/{secret_name}", get(bindings::get))
         .route("/v1/events", get(events::list))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .route("/openapi.yaml", get(document))
+        .route("/openapi.yaml", get(documents::yaml))
+        .route("/openapi.json", get(documents::json))
+        .route("/schemas/secret.json", get(documents::secret_schema))
         .fallback(|| async { ApiError::RouteUnknown })
         .method_not_allowed_fallback(|| async { ApiError::MethodUnknown })
         .layer(middleware::from_fn_with_state(Arc::clone(&desk), host::guard))
         .layer(middleware::from_fn(bound))
         .with_state(desk)
-}
-
-/// The document that all of this is held to, as it stands.
-async fn document() -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/yaml")], OPENAPI)
 }
 
 /// What holds for every answer: it comes in time, is kept by nobody, and is what it says it is.
@@ -48,6 +49,3 @@ async fn bound(request: Request, next: Next) -> Response {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
-
-/// `openapi.yaml`.
-pub const OPENAPI: &str = include_str!("../../openapi.yaml");

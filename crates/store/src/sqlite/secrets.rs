@@ -16,6 +16,13 @@ pub(crate) fn find(conn: &Connection, account: &AccountId, name: &SecretName) ->
     Ok(statement.query_row([account.as_str(), name.as_str()], from_row).optional()?)
 }
 
+/// The account's secret of this id.
+pub(crate) fn find_by_id(conn: &Connection, account: &AccountId, id: &SecretId) -> Result<Option<Secret>> {
+    let mut statement =
+        conn.prepare_cached("SELECT id, account, name, version, kind, created, updated FROM secrets WHERE id = ?2 AND account = ?1")?;
+    Ok(statement.query_row([account.as_str(), id.as_str()], from_row).optional()?)
+}
+
 /// A page of the account's secrets, newest first. The connection must be in a transaction, so that page and total are of one state.
 pub(crate) fn page(conn: &Connection, account: &AccountId, after: Option<&SecretId>, limit: usize) -> Result<SecretPage> {
     let limit = limit.min(PAGE_ITEMS_MAX);

@@ -6,6 +6,7 @@ mod backend;
 mod sample;
 
 mod access;
+mod answers;
 mod chain;
 mod concurrent;
 mod history;
@@ -27,6 +28,12 @@ macro_rules! conformance {
             access::a_key_of_no_account_is_a_conflict,
             access::a_key_comes_back_with_its_account,
             access::the_owner_is_the_first_account,
+            answers::a_refused_change_leaves_no_answer,
+            answers::an_answered_request_is_not_done_again,
+            answers::an_answer_is_its_keys_and_its_requests_alone,
+            answers::an_answer_ends_after_a_day,
+            answers::an_answer_outlives_its_secret_and_its_process,
+            answers::an_id_finds_its_own_accounts_secret,
             chain::a_change_that_is_refused_leaves_no_event,
             chain::an_edited_event_is_found,
             chain::a_removed_event_is_found,

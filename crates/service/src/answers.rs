@@ -1,0 +1,80 @@
+//! Requests that their callers numbered (`x-request-id`): the same one again is not done again, but gets the first answer, for 24 hours.
+//!
+//! The answer is written in the transaction of the change, so that it is there exactly if the change is. Only changes that were made are answered again: a
+//! refusal, a wait or a failure is decided afresh. What decides whether two requests are the same is key, route and number, never what they carry: a digest
+//! of a value at rest would let it be guessed.
+
+use std::collections::HashSet;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use model::{ApiKeyId, Secret};
+use store::{AnswerRow, Store};
+
+use crate::authenticate::Caller;
+use crate::secrets::SecretsError;
+
+/// A request by its route and its caller's number.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Request([u8; 32]);
+
+/// The numbered requests that are being done.
+#[derive(Default)]
+pub(crate) struct Doing {
+    requests: Mutex<HashSet<(ApiKeyId, Request)>>,
+    done: Condvar,
+}
+
+/// The turn of one of them. Ends when it is dropped.
+struct Turn<'a> {
+    doing: &'a Doing,
+    slot: (ApiKeyId, Request),
+}
+
+impl Request {
+    /// The request that `route` (method and path) and the caller's own `number` name. Neither is kept.
+    #[must_use]
+    pub fn new(route: &str, number: &str) -> Self {
+        // A path has no line break.
+        Self(vault::hash_token(&format!("{route}\n{number}")).0)
+    }
+}
+
+impl Doing {
+    /// Does a change once: where the caller's request was answered before, that answer is given; where it is being done right now, it is waited for.
+    ///
+    /// `change` is given what to write beside its rows: a maker of the answer for the secret that it will show.
+    pub(crate) fn once(
+        &self,
+        store: &Store,
+        caller: &Caller,
+        now: model::Timestamp,
+        change: impl FnOnce(&dyn Fn(&Secret) -> Option<AnswerRow>) -> Result<Secret, SecretsError>,
+    ) -> Result<Secret, SecretsError> {
+        let Some(request) = &caller.request else { return change(&|_| None) };
+        let _turn = self.turn((caller.key.id.clone(), request.clone()));
+        let before = || store.answer(&caller.key.id, &request.0, now);
+        if let Some(secret) = before()? {
+            return Ok(secret);
+        }
+        let answer = |secret: &Secret| Some(AnswerRow { key: caller.key.id.clone(), request: request.0, secret: secret.clone() });
+        match change(&answer) {
+            // Another process on the same store was faster.
+            Err(SecretsError::Answered) => before()?.ok_or(SecretsError::Conflict),
+            done => done,
+        }
+    }
+
+    fn turn(&self, slot: (ApiKeyId, Request)) -> Turn<'_> {
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut requests = self.done.wait_while(requests, |doing| doing.contains(&slot)).unwrap_or_else(PoisonError::into_inner);
+        requests.insert(slot.clone());
+        Turn { doing: self, slot }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.doing.requests.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.slot);
+        self.doing.done.notify_all();
+    }
+}

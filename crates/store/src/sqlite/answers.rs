@@ -1,0 +1,39 @@
+//! The table of answers: what was shown to requests that their callers numbered, for as long as a caller may ask again.
+
+use model::limits::ANSWER_LIFE_MS;
+use model::{ApiKeyId, Secret, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::error::{Result, StoreError};
+use crate::rows::AnswerRow;
+use crate::sqlite::columns::json;
+
+/// Refuses a request that was answered already.
+///
+/// To be called before the request's own change: a retry would often fail there for another reason, such as a name that is taken by the first try.
+pub(crate) fn refuse_known(conn: &Connection, answer: &AnswerRow, now: Timestamp) -> Result<()> {
+    if find(conn, &answer.key, &answer.request, now)?.is_some() { Err(StoreError::Answered) } else { Ok(()) }
+}
+
+/// Keeps an answer, in place of one that is too old. A few others that are too old go with it, so that the table does not grow without end.
+pub(crate) fn insert(conn: &Connection, answer: &AnswerRow, now: Timestamp) -> Result<()> {
+    let mut old = conn.prepare_cached(
+        "DELETE FROM answers WHERE (key = ?1 AND request = ?2)
+            OR number IN (SELECT number FROM answers WHERE created <= ?3 ORDER BY created LIMIT ?4)",
+    )?;
+    old.execute(params![answer.key.as_str(), answer.request, now.unix_ms() - ANSWER_LIFE_MS, OLD_AT_ONCE])?;
+    let secret = serde_json::to_string(&answer.secret).map_err(StoreError::damaged)?;
+    let mut statement = conn.prepare_cached("INSERT INTO answers (key, request, secret, created) VALUES (?1, ?2, ?3, ?4)")?;
+    statement.execute(params![answer.key.as_str(), answer.request, secret, now.unix_ms()])?;
+    Ok(())
+}
+
+/// What was shown to this key's request, where that is not too long ago.
+pub(crate) fn find(conn: &Connection, key: &ApiKeyId, request: &[u8; 32], now: Timestamp) -> Result<Option<Secret>> {
+    let mut statement = conn.prepare_cached("SELECT secret FROM answers WHERE key = ?1 AND request = ?2 AND created > ?3")?;
+    let found = statement.query_row(params![key.as_str(), request, now.unix_ms() - ANSWER_LIFE_MS], |row| json(row, 0));
+    Ok(found.optional()?)
+}
+
+/// More than one, so that what is too old goes faster than new ones come.
+const OLD_AT_ONCE: i64 = 8;
