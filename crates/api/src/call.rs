@@ -48,15 +48,23 @@ impl Call {
         V: Serialize + Send + 'static,
         W: FnOnce(&Desk, &Caller, &Self) -> Result<V, ApiError> + Send + 'static,
     {
+        match self.done(work).await {
+            Ok(view) => Json(view).into_response(),
+            Err(error) => error.into_response(),
+        }
+    }
+
+    /// Authenticates the caller and does the work.
+    pub(crate) async fn done<V, W>(self, work: W) -> Result<V, ApiError>
+    where
+        V: Send + 'static,
+        W: FnOnce(&Desk, &Caller, &Self) -> Result<V, ApiError> + Send + 'static,
+    {
         let done = tokio::task::spawn_blocking(move || {
             let caller = Caller { request: self.request.clone(), ..self.credential.caller(&self.desk)? };
             work(&self.desk, &caller, &self)
         });
-        match done.await {
-            Ok(Ok(view)) => Json(view).into_response(),
-            Ok(Err(error)) => error.into_response(),
-            Err(_panic) => ApiError::Internal.into_response(),
-        }
+        done.await.unwrap_or(Err(ApiError::Internal))
     }
 
     /// The secret's name in the path. What is no name names no secret.

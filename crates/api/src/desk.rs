@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::front::Front;
 use crate::host::Hosts;
 use crate::limits::FOLLOWERS_MAX;
+use crate::metrics::Metrics;
 
 /// The api's state.
 pub struct Desk {
@@ -15,6 +16,7 @@ pub struct Desk {
     pub(crate) front: Front,
     pub(crate) hosts: Hosts,
     pub(crate) followers: Arc<Semaphore>,
+    pub(crate) metrics: Metrics,
     stopping: watch::Sender<bool>,
 }
 
@@ -22,7 +24,8 @@ impl Desk {
     /// A desk over an opened house, a line to the gateway, and the names that the server answers to.
     #[must_use]
     pub fn new(house: House, front: Front, hosts: Hosts) -> Self {
-        Self { house, front, hosts, followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)), stopping: watch::Sender::new(false) }
+        let followers = Arc::new(Semaphore::new(FOLLOWERS_MAX));
+        Self { house, front, hosts, followers, metrics: Metrics::new(), stopping: watch::Sender::new(false) }
     }
 
     /// Ends the answers that would go on for ever.

@@ -12,6 +12,8 @@ pub mod front;
 pub mod host;
 pub mod limits;
 pub mod listen;
+mod metrics;
+mod observe;
 mod problem;
 mod queries;
 pub mod rest;

@@ -32,6 +32,8 @@ pub const LATE_ANSWERS_MAX: usize = 64;
 pub const STOP_TIME: Duration = Duration::from_secs(5);
 /// How often data keys past their life are wiped.
 pub const WIPE_TICK: Duration = Duration::from_millis(50);
+/// Room on the store's disk below which the server says that it is not ready: several of the largest groups of changes that are committed together.
+pub const DISK_FREE_BYTES_MIN: u64 = 64 * 1024 * 1024;
 /// Connections that wait to be accepted.
 pub const BACKLOG: i32 = 1024;
 /// How much of a body that is too large is read and thrown away before the connection is cut.

@@ -72,6 +72,10 @@ struct Problem {
     code: &'static str,
 }
 
+/// Which problem an answer tells of, for the figures and the log.
+#[derive(Clone, Copy)]
+pub(crate) struct ProblemCode(pub(crate) &'static str);
+
 impl ApiError {
     /// Status and stable code of every error there is.
     pub(crate) fn answer(&self) -> (StatusCode, &'static str) {
@@ -143,7 +147,7 @@ const fn value_message(error: ValueError) -> &'static str {
 const fn auth_status(error: &AuthError) -> StatusCode {
     match error {
         AuthError::Missing | AuthError::AdminKey | AuthError::Unknown => StatusCode::UNAUTHORIZED,
-        AuthError::NoCapability | AuthError::Forbidden { .. } => StatusCode::FORBIDDEN,
+        AuthError::NoCapability | AuthError::Forbidden { .. } | AuthError::NotOwner => StatusCode::FORBIDDEN,
         AuthError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -166,6 +170,7 @@ impl IntoResponse for ApiError {
         let (status, code) = self.answer();
         self.log(status, code);
         let mut response = (status, Json(Problem { message: self.message(), code })).into_response();
+        response.extensions_mut().insert(ProblemCode(code));
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -4,5 +4,6 @@ mod bindings;
 pub mod documents;
 mod events;
 mod health;
+mod metrics;
 pub mod router;
 mod secrets;

@@ -24,6 +24,20 @@ async fn an_unready_gateway_makes_the_server_unready() {
 }
 
 #[tokio::test]
+async fn a_store_or_events_that_cannot_be_read_make_the_server_unready() {
+    for damage in ["ALTER TABLE meta RENAME TO lost", "ALTER TABLE events RENAME TO lost", "UPDATE events SET body = '{' WHERE seq = 1"] {
+        let server = Server::start();
+        let store = rusqlite::Connection::open(server.folder().join("tightlip.db")).unwrap();
+        store.execute_batch("DELETE FROM events WHERE seq > 1").unwrap();
+        assert_eq!(server.call("GET", "/readyz", None, "").await.status, 200);
+        store.execute_batch(damage).unwrap();
+        let reply = server.call("GET", "/readyz", None, "").await;
+        reply.is(503, "not_ready");
+        assert!(reply.text.contains("the store or its events"), "{damage}: {}", reply.text);
+    }
+}
+
+#[tokio::test]
 async fn a_change_whose_event_cannot_be_written_is_refused_and_leaves_nothing() {
     let server = Server::start();
     let store = rusqlite::Connection::open(server.folder().join("tightlip.db")).unwrap();

@@ -43,6 +43,8 @@ fn tell(gate: &Gate, activity: &Activity, ask: Ask) -> Tell {
             Ok(()) => Tell::Ready,
             Err(error) => Tell::NotReady(error.to_string()),
         },
+        // Likewise.
+        Ask::Figures => gate.figures().map_or_else(|error| failed(&error), Tell::Figures),
         Ask::Bindings { account, name, after } => {
             activity.touch();
             match gate.views(&account, name.as_ref(), after.as_ref()) {

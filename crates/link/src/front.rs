@@ -2,7 +2,7 @@
 //!
 //! The gateway trusts nothing that it is told here: every question is answered with metadata only.
 
-use model::{AccountId, ChainedEvent, SecretId, SecretName};
+use model::{AccountId, ChainedEvent, Refusal, SecretId, SecretName};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::BindingView;
@@ -40,6 +40,8 @@ pub enum Ask {
         /// After this secret.
         after: Option<SecretId>,
     },
+    /// What the gateway has done and refused since it started.
+    Figures,
     /// The gateway's events of an account, in the order of their numbers.
     Events {
         /// Whose.
@@ -51,6 +53,21 @@ pub enum Ask {
         /// At most so many.
         limit: usize,
     },
+}
+
+/// What the gateway has done and refused since it started, over all accounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Requests that carried a value to a host.
+    pub uses: u64,
+    /// Requests refused, by reason; reasons that never came are left out.
+    pub refusals: Vec<(Refusal, u64)>,
+    /// Devboxes that are open.
+    pub devboxes: u64,
+    /// Uses and refusals that were counted and are not written yet.
+    pub pending: u64,
+    /// How long the oldest of those may have waited. Milliseconds.
+    pub lag_ms: u64,
 }
 
 /// What the gateway answers.
@@ -70,6 +87,8 @@ pub enum Tell {
     },
     /// Events.
     Events(Vec<ChainedEvent>),
+    /// Figures.
+    Figures(Figures),
     /// It could not be answered.
     Failed,
 }

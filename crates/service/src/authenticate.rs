@@ -40,6 +40,11 @@ pub enum AuthError {
         /// The missing scope.
         scope: Scope,
     },
+    /// What concerns all accounts was asked for with a key of another account than the owner's.
+    #[error(
+        "this concerns all accounts of the server and needs a key of its owner's account: use the one in the file api-key of the data folder"
+    )]
+    NotOwner,
     /// The store could not say.
     #[error("failed to check the API key: the store does not answer; try again")]
     Unavailable(#[source] StoreError),
@@ -71,6 +76,7 @@ impl AuthError {
             Self::Unknown => "key_unknown",
             Self::NoCapability => "no_capability",
             Self::Forbidden { .. } => "scope_missing",
+            Self::NotOwner => "owner_only",
             Self::Unavailable(_) => "store_unavailable",
         }
     }
@@ -79,7 +85,7 @@ impl AuthError {
 /// Finds the caller of a credential. Known or not, the same work is done: one hash, one lookup by hash, one comparison in constant time.
 ///
 /// # Errors
-/// [`AuthError`], but neither [`AuthError::NoCapability`] nor [`AuthError::Forbidden`]: those are [`Caller::require`]'s.
+/// [`AuthError`], but neither [`AuthError::NoCapability`] nor [`AuthError::Forbidden`]: those are [`Caller::require`]'s; and not [`AuthError::NotOwner`].
 pub fn authenticate(store: &Store, credential: Option<&str>) -> Result<Caller, AuthError> {
     let credential = credential.filter(|text| !text.is_empty()).ok_or(AuthError::Missing)?;
     if credential.starts_with(ADMIN_KEY_PREFIX) {

@@ -254,7 +254,7 @@ impl From<Refusal> for BindingsError {
 pub const fn auth_denial(error: &AuthError) -> Denial {
     match error {
         AuthError::Missing | AuthError::AdminKey | AuthError::Unknown => Denial::NotAuthenticated,
-        AuthError::NoCapability | AuthError::Forbidden { .. } => Denial::Forbidden,
+        AuthError::NoCapability | AuthError::Forbidden { .. } | AuthError::NotOwner => Denial::Forbidden,
         AuthError::Unavailable(_) => Denial::Unavailable,
     }
 }

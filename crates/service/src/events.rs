@@ -5,9 +5,10 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use link::cli::RefusedHere;
+use link::front::Figures;
 use model::limits::{LINK_MESSAGE_BYTES_MAX, LINK_PAGE_ITEMS_MAX, PAGE_ITEMS_MAX};
 use model::{AccountId, ChainedEvent, DevboxId, Event, EventKind, Host, Refusal, Scope, Secret, SecretId, SecretName, Timestamp};
 use store::{EventQuery, StoreError};
@@ -37,6 +38,11 @@ pub(crate) struct Tally {
     /// First uses are written one after the other, so that each is written once.
     first: Mutex<()>,
     failing: AtomicBool,
+    /// Since the start, for the figures.
+    uses_in_all: AtomicU64,
+    refusals_in_all: Mutex<HashMap<Refusal, u64>>,
+    /// When everything that was counted had been written. Unix milliseconds; 0 before the first flush.
+    flushed_ms: AtomicI64,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -136,8 +142,29 @@ impl Gate {
         self.tally.failing.store(written.is_err(), Ordering::SeqCst);
         if written.is_err() {
             self.tally.put_back(uses, refusals);
+        } else {
+            self.tally.flushed_ms.store(now.unix_ms(), Ordering::SeqCst);
         }
         Ok(written?)
+    }
+
+    /// What was done and refused since the start.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub fn figures(&self) -> Result<Figures, GateError> {
+        let mut refusals: Vec<(Refusal, u64)> =
+            lock(&self.tally.refusals_in_all).iter().map(|(refusal, count)| (*refusal, *count)).collect();
+        refusals.sort_by_key(|(refusal, _)| refusal.code());
+        let pending = self.tally.pending();
+        let flushed = Timestamp::from_unix_ms(self.tally.flushed_ms.load(Ordering::SeqCst));
+        Ok(Figures {
+            uses: self.tally.uses_in_all.load(Ordering::Relaxed),
+            refusals,
+            devboxes: self.ledger.open_devboxes()?.len() as u64,
+            pending,
+            lag_ms: if pending == 0 || flushed.unix_ms() == 0 { 0 } else { self.clock.now().ms_since(flushed) },
+        })
     }
 
     /// Records a use before the value leaves: the first one durably, later ones by count.
@@ -146,6 +173,7 @@ impl Gate {
             return Err(Refusal::Undecided);
         }
         let key = UseKey { devbox: devbox.clone(), secret: secret.id.clone(), host: host.clone() };
+        self.tally.uses_in_all.fetch_add(1, Ordering::Relaxed);
         if self.tally.count_use(&key, secret.version) {
             return Ok(());
         }
@@ -181,12 +209,19 @@ impl Tally {
 
     /// Counts a refusal; beyond the bound without its host, so that an agent that tries many hosts fills neither memory nor disk.
     pub(crate) fn count_refusal(&self, account: AccountId, devbox: Option<DevboxId>, refusal: Refusal, host: Option<&Host>) {
+        *lock(&self.refusals_in_all).entry(refusal).or_default() += 1;
         let mut refusals = lock(&self.refusals);
         let mut key = RefusalKey { account, devbox, refusal, host: host.cloned() };
         if refusals.len() >= REFUSALS_PER_FLUSH_MAX && !refusals.contains_key(&key) {
             key.host = None;
         }
         *refusals.entry(key).or_default() += 1;
+    }
+
+    /// What was counted and is not written.
+    fn pending(&self) -> u64 {
+        let uses: u64 = lock(&self.uses).values().map(|seen| seen.count).sum();
+        uses + lock(&self.refusals).values().sum::<u64>()
     }
 
     /// Counts a use that is not a first one; false where it would be.

@@ -1,6 +1,6 @@
 //! What the api process holds of the house: the store to write, public keys to seal with, and no way to open anything.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::Clock;
@@ -16,6 +16,7 @@ pub struct House {
     sealer: Arc<Sealer>,
     clock: Arc<dyn Clock>,
     secrets: Secrets,
+    folder: PathBuf,
 }
 
 /// Why the house cannot be opened, or cannot do its work now.
@@ -40,7 +41,8 @@ impl House {
             return Err(HouseError::Deployment);
         }
         let secrets = Secrets::new(Arc::clone(&store), Arc::clone(&sealer), Arc::clone(&clock));
-        Ok(Self { store, sealer, clock, secrets })
+        let folder = path.parent().map_or_else(|| PathBuf::from("."), PathBuf::from);
+        Ok(Self { store, sealer, clock, secrets, folder })
     }
 
     /// Finds the caller of a credential.
@@ -55,6 +57,29 @@ impl House {
     #[must_use]
     pub const fn secrets(&self) -> &Secrets {
         &self.secrets
+    }
+
+    /// The folder on whose disk the store grows.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What was committed since the house was opened.
+    #[must_use]
+    pub fn commits(&self) -> store::Commits {
+        self.store.commits()
+    }
+
+    /// Checks that the caller is the machine's owner: what concerns all accounts is shown to nobody else.
+    ///
+    /// # Errors
+    /// [`AuthError::NotOwner`], [`AuthError::Unavailable`].
+    pub fn require_owner(&self, caller: &Caller) -> Result<(), AuthError> {
+        match self.store.owner().map_err(AuthError::Unavailable)? {
+            Some(owner) if owner.id == caller.account.id => Ok(()),
+            Some(_) | None => Err(AuthError::NotOwner),
+        }
     }
 
     /// Whether rows and events can be read and written.

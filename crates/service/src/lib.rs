@@ -30,4 +30,4 @@ pub use resolve::{Armed, Candidate};
 pub use secrets::{Page, Secrets, SecretsError, Which};
 
 // What the api shows is what the store pages; the api itself never sees the store.
-pub use store::SecretPage;
+pub use store::{Commits, SecretPage};

@@ -46,6 +46,15 @@ pub struct SecretPage {
     pub total: u64,
 }
 
+/// What a writer has committed since it was opened: changes are committed in groups, and how many share one is what a disk's speed is divided by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Commits {
+    /// Groups.
+    pub groups: u64,
+    /// Changes in them.
+    pub changes: u64,
+}
+
 /// Which events are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventQuery {

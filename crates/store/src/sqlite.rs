@@ -7,7 +7,7 @@ use model::{Account, AccountId, ApiKey, ApiKeyId, ChainedEvent, Event, Secret, S
 use rusqlite::Connection;
 
 use crate::error::{Result, StoreError};
-use crate::rows::{EventQuery, Head, Recorded, SealedSecret, SecretPage};
+use crate::rows::{Commits, EventQuery, Head, Recorded, SealedSecret, SecretPage};
 use crate::store::Mode;
 
 mod accounts;
@@ -99,6 +99,10 @@ impl SqliteStore {
 
     pub(crate) fn check(&self) -> Result<()> {
         self.database.check()
+    }
+
+    pub(crate) fn commits(&self) -> Commits {
+        self.database.commits()
     }
 
     pub(crate) fn verify_chain(&self) -> Result<Head> {

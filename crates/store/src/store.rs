@@ -5,7 +5,7 @@ use std::path::Path;
 use model::{Account, AccountId, ApiKey, ApiKeyId, ChainedEvent, Event, Secret, SecretId, SecretName, Timestamp, TokenHash};
 
 use crate::error::Result;
-use crate::rows::{EventQuery, Head, Recorded, SealedSecret, SecretPage};
+use crate::rows::{Commits, EventQuery, Head, Recorded, SealedSecret, SecretPage};
 use crate::sqlite::SqliteStore;
 
 /// What a store is opened for.
@@ -158,6 +158,14 @@ impl Store {
     pub fn check(&self) -> Result<()> {
         match self {
             Self::Sqlite(store) => store.check(),
+        }
+    }
+
+    /// What was committed since the store was opened.
+    #[must_use]
+    pub fn commits(&self) -> Commits {
+        match self {
+            Self::Sqlite(store) => store.commits(),
         }
     }
 

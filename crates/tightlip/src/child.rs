@@ -250,7 +250,8 @@ pub fn close_inherited() -> io::Result<()> {
     Ok(())
 }
 
-/// What a child keeps of the environment: how much it logs, and where the system's certificates are.
-const KEPT_VARIABLES: [&str; 4] = [crate::logging::VARIABLE, "SSL_CERT_FILE", "SSL_CERT_DIR", "RUST_BACKTRACE"];
+/// What a child keeps of the environment: how much it logs and how, and where the system's certificates are.
+const KEPT_VARIABLES: [&str; 5] =
+    [crate::logging::VARIABLE, crate::logging::FORMAT_VARIABLE, "SSL_CERT_FILE", "SSL_CERT_DIR", "RUST_BACKTRACE"];
 const BEGIN_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 const EXIT_USAGE: u8 = 2;

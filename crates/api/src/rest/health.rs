@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use link::front::{Ask, Tell};
 
 use crate::desk::Desk;
+use crate::limits::DISK_FREE_BYTES_MIN;
 use crate::problem::ApiError;
 use crate::views::StatusView;
 
@@ -30,10 +31,19 @@ fn reasons(desk: &Desk) -> Vec<String> {
     if desk.house.check().is_err() {
         reasons.push("the store or its events cannot be written".to_owned());
     }
+    match rustix::fs::statvfs(desk.house.folder()) {
+        Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < DISK_FREE_BYTES_MIN => {
+            reasons.push(format!("the disk is nearly full: less than {} MiB are free; make room", DISK_FREE_BYTES_MIN >> 20));
+        }
+        Ok(_) => {}
+        Err(_) => reasons.push("the disk does not say how full it is".to_owned()),
+    }
     match desk.front.ask(Ask::Health) {
         Ok(Tell::Ready) => {}
         Ok(Tell::NotReady(why)) => reasons.push(format!("the gateway is not ready: {why}")),
-        Ok(Tell::Bindings { .. } | Tell::Events(_) | Tell::Failed) => reasons.push("the gateway could not answer".to_owned()),
+        Ok(Tell::Bindings { .. } | Tell::Events(_) | Tell::Figures(_) | Tell::Failed) => {
+            reasons.push("the gateway could not answer".to_owned())
+        }
         Err(error) => reasons.push(error.to_string()),
     }
     reasons

@@ -9,10 +9,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 
-use super::{bindings, documents, events, health, secrets};
+use super::{bindings, documents, events, health, metrics, secrets};
 use crate::desk::Desk;
 use crate::host;
 use crate::limits::REQUEST_TIME;
+use crate::observe;
 use crate::problem::ApiError;
 
 /// The router of the whole api.
@@ -30,6 +31,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/v1/events", get(events::list))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::show))
         .route("/openapi.yaml", get(documents::yaml))
         .route("/openapi.json", get(documents::json))
         .route("/schemas/secret.json", get(documents::secret_schema))
@@ -37,6 +39,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .method_not_allowed_fallback(|| async { ApiError::MethodUnknown })
         .layer(middleware::from_fn_with_state(Arc::clone(&desk), host::guard))
         .layer(middleware::from_fn(bound))
+        .layer(middleware::from_fn_with_state(Arc::clone(&desk), observe::observe))
         .with_state(desk)
 }
 

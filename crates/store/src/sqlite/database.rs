@@ -5,10 +5,11 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::{Result, StoreError};
+use crate::rows::Commits;
 use crate::sqlite::migrations::Schema;
 use crate::sqlite::readers::Readers;
 use crate::sqlite::writer::{Purpose, Writer};
-use crate::sqlite::{connection, create};
+use crate::sqlite::{connection, create, events};
 use crate::store::Mode;
 
 /// One change, with its event: given the connection inside a transaction, and the deployment. May be run again where its group failed, so it only borrows.
@@ -72,13 +73,19 @@ impl Database {
         self.writer()?.run(Purpose::Erase, work)
     }
 
-    /// Whether a read works, and a write where there is a writer.
+    /// Whether a read works, of the events too, and a write where there is a writer.
     pub fn check(&self) -> Result<()> {
         self.readers.lend(deployment_of)?;
+        self.readers.lend(events::look)?;
         match &self.writer {
             Some(writer) => writer.check(),
             None => Ok(()),
         }
+    }
+
+    /// What was committed since this was opened; nothing where it was opened to read.
+    pub fn commits(&self) -> Commits {
+        self.writer.as_ref().map(Writer::commits).unwrap_or_default()
     }
 
     fn writer(&self) -> Result<&Writer> {

@@ -40,6 +40,16 @@ pub(crate) fn list(conn: &Connection, writer: Writer, query: &EventQuery) -> Res
     Ok(found?)
 }
 
+/// Whether the chain's end can be read, and an event could be put behind it.
+pub(crate) fn look(conn: &Connection) -> Result<()> {
+    let mut statement = conn.prepare_cached("SELECT seq, hash, body FROM events ORDER BY seq DESC LIMIT 1")?;
+    let last = statement.query_row([], |row| from_row(row, Writer::Api)).optional()?;
+    match last {
+        Some(event) if event.seq == 0 => Err(StoreError::Damaged(None)),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Walks the chain from its beginning.
 pub(crate) fn verify(conn: &Connection, writer: Writer, deployment: &str) -> Result<Head> {
     let mut head = Head { seq: 0, hash: genesis(writer, deployment) };

@@ -4,7 +4,7 @@
 //! A change that is refused harms no other: it had written nothing, or the group is done again with a savepoint for each. Where the transaction as a whole
 //! fails, each is tried alone.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle, Thread};
@@ -13,6 +13,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::error::{Result, StoreError};
+use crate::rows::Commits;
 use crate::sqlite::connection::BUSY_WAIT;
 use crate::sqlite::database::Work;
 
@@ -22,6 +23,14 @@ pub(crate) struct Writer {
     thread: Option<JoinHandle<()>>,
     /// Whether the last write failed for a reason that may last.
     failing: Arc<AtomicBool>,
+    commits: Arc<Tally>,
+}
+
+/// What was committed since the thread started.
+#[derive(Default)]
+struct Tally {
+    groups: AtomicU64,
+    changes: AtomicU64,
 }
 
 /// What a job is for.
@@ -68,6 +77,7 @@ struct Hand {
     conn: Connection,
     deployment: String,
     failing: Arc<AtomicBool>,
+    commits: Arc<Tally>,
     /// Whether the WAL holds content that was erased, and how many groups ago that was first so.
     erasing: Option<usize>,
 }
@@ -76,10 +86,10 @@ impl Writer {
     /// Starts the thread on its connection.
     pub fn start(conn: Connection, deployment: String) -> Result<Self> {
         let (jobs, queue) = sync_channel(QUEUE_JOBS_MAX);
-        let failing = Arc::new(AtomicBool::new(false));
-        let hand = Hand { conn, deployment, failing: Arc::clone(&failing), erasing: None };
+        let (failing, commits) = (Arc::new(AtomicBool::new(false)), Arc::new(Tally::default()));
+        let hand = Hand { conn, deployment, failing: Arc::clone(&failing), commits: Arc::clone(&commits), erasing: None };
         let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || hand.serve(&queue))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), failing })
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), failing, commits })
     }
 
     /// Has the work done and returns when it is durable.
@@ -94,6 +104,11 @@ impl Writer {
                 None => thread::park(),
             }
         }
+    }
+
+    /// What was committed since the thread started.
+    pub fn commits(&self) -> Commits {
+        Commits { groups: self.commits.groups.load(Ordering::Relaxed), changes: self.commits.changes.load(Ordering::Relaxed) }
     }
 
     /// Whether writes are done: after one that failed, a small one is tried.
@@ -214,6 +229,11 @@ impl Hand {
     }
 
     fn note(&mut self, group: &[Job], results: &[Result<()>]) {
+        let done = group.iter().zip(results).filter(|(job, result)| job.purpose != Purpose::Look && result.is_ok()).count();
+        if done > 0 {
+            self.commits.groups.fetch_add(1, Ordering::Relaxed);
+            self.commits.changes.fetch_add(done as u64, Ordering::Relaxed);
+        }
         self.erasing = self.erasing.map(|groups| groups + 1);
         for (job, result) in group.iter().zip(results) {
             match (result, job.purpose) {

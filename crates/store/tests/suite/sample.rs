@@ -1,5 +1,6 @@
 //! Rows to try things with. Each call makes another one.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::{
@@ -8,7 +9,8 @@ use model::{
 };
 use store::{SealedSecret, Store};
 
-static COUNT: AtomicU64 = AtomicU64::new(1);
+/// Each process counts in a range of its own, so that what several of them store in one place never collides.
+static COUNT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(u64::from(std::process::id()) << 20));
 
 /// Another number.
 pub fn number() -> u64 {
