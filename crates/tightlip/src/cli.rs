@@ -9,6 +9,7 @@ mod completions;
 mod events;
 mod fault;
 mod gate;
+mod history;
 mod output;
 mod prove;
 mod run;

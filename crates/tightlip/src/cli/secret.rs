@@ -9,6 +9,7 @@ use service::SystemClock;
 use super::ago::ago;
 use super::bind::{self, Where};
 use super::fault::{Exit, Fault};
+use super::history;
 use super::output::{Output, table};
 use super::set::{self, Verb, WriteArgs};
 use super::target::Target;
@@ -34,6 +35,9 @@ pub(super) enum Command {
     /// Delete a secret for good, in running devboxes too
     #[command(visible_alias = "rm", after_help = DELETE_EXAMPLES)]
     Delete(NameArgs),
+    /// Show a secret's versions, by which key, and its uses, by which devbox towards which host
+    #[command(after_help = HISTORY_EXAMPLES)]
+    History(NameArgs),
 }
 
 /// A secret's name, and nothing more.
@@ -68,6 +72,7 @@ pub(super) fn obey(command: Command, target: impl FnOnce() -> Result<Target, Fau
         Command::List => list(&target()?, out),
         Command::Get(args) => get(&args.name, &target()?, out),
         Command::Delete(args) => delete(&args.name, &target()?, out),
+        Command::History(args) => history::history(&args.name, &target()?, out),
     }
 }
 
@@ -133,6 +138,13 @@ const GET_EXAMPLES: &str = "\
 Examples:
   tightlip secret get GITHUB_TOKEN
   tightlip run --secret GITHUB_TOKEN -- CMD   (to use the value)";
+
+const HISTORY_EXAMPLES: &str = "\
+No version's value can be shown: the old ones are erased, and there is no call for the present one.
+
+Examples:
+  tightlip secret history GITHUB_TOKEN
+  tightlip secret history GITHUB_TOKEN --json | jq '.secrets[0].uses'";
 
 const DELETE_EXAMPLES: &str = "\
 Every version is erased. The same name can be used again, for another secret.
