@@ -122,6 +122,27 @@ impl StoreError {
         Self::Damaged(Some(Arc::new(cause)))
     }
 
+    /// Whether something below SQLite failed (a write, a sync), so that it is not known what is on the disk.
+    pub(crate) const fn is_of_the_disk(&self) -> bool {
+        match self {
+            Self::Failed(_) => true,
+            Self::Full
+            | Self::Damaged(_)
+            | Self::NotADatabase
+            | Self::Unavailable
+            | Self::Newer { .. }
+            | Self::Outdated { .. }
+            | Self::Missing
+            | Self::Exists
+            | Self::ChainBroken { .. }
+            | Self::Busy
+            | Self::DuplicateName
+            | Self::Conflict
+            | Self::Answered
+            | Self::ReadOnly => false,
+        }
+    }
+
     /// Whether a later write may go wrong for the same reason, so that readiness must look again.
     pub(crate) const fn lasts(&self) -> bool {
         match self {

@@ -22,6 +22,7 @@ pub(crate) mod database;
 pub(crate) mod devboxes;
 pub(crate) mod events;
 pub(crate) mod grants;
+mod log;
 pub(crate) mod migrations;
 mod readers;
 mod secrets;

@@ -67,12 +67,14 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
 
 /// How long another process's lock is waited for: longer than any checkpoint on a slow disk, shorter than a caller's patience.
 pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// How long emptying the WAL waits for readers; writes wait meanwhile.
+pub(crate) const ERASE_WAIT: Duration = Duration::from_millis(20);
 /// Prepared statements kept by each connection: all there are.
 const STATEMENTS_MAX: usize = 64;
-/// Temporary tables and statement journals stay in memory, so that no row is ever in another file.
+/// Temporary tables and statement journals stay in memory, so that no row is ever in another file. Checkpoints are made by `log`, which must know how they end.
 const WRITER_PRAGMAS: &str = "
     PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192;
-    PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;";
+    PRAGMA wal_autocheckpoint = 0; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;";
 const READER_PRAGMAS: &str = "
     PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048;
     PRAGMA query_only = ON;";

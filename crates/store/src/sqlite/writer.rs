@@ -2,7 +2,7 @@
 //! once for many.
 //!
 //! A change that is refused harms no other: it had written nothing, or the group is done again with a savepoint for each. Where the transaction as a whole
-//! fails, each is tried alone.
+//! fails, each is tried alone, since the smaller ones may find room; where the disk itself fails, all are refused.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -14,8 +14,8 @@ use rusqlite::Connection;
 
 use crate::error::{Result, StoreError};
 use crate::rows::Commits;
-use crate::sqlite::connection::BUSY_WAIT;
 use crate::sqlite::database::Work;
+use crate::sqlite::log::Log;
 
 /// The writer, as others see it: a queue.
 pub(crate) struct Writer {
@@ -78,8 +78,7 @@ struct Hand {
     deployment: String,
     failing: Arc<AtomicBool>,
     commits: Arc<Tally>,
-    /// Whether the WAL holds content that was erased, and how many groups ago that was first so.
-    erasing: Option<usize>,
+    log: Log,
 }
 
 impl Writer {
@@ -87,7 +86,7 @@ impl Writer {
     pub fn start(conn: Connection, deployment: String) -> Result<Self> {
         let (jobs, queue) = sync_channel(QUEUE_JOBS_MAX);
         let (failing, commits) = (Arc::new(AtomicBool::new(false)), Arc::new(Tally::default()));
-        let hand = Hand { conn, deployment, failing: Arc::clone(&failing), commits: Arc::clone(&commits), erasing: None };
+        let hand = Hand { conn, deployment, failing: Arc::clone(&failing), commits: Arc::clone(&commits), log: Log::new() };
         let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || hand.serve(&queue))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread), failing, commits })
     }
@@ -135,33 +134,47 @@ impl Drop for Writer {
 
 impl Hand {
     fn serve(mut self, queue: &Receiver<Job>) {
+        // Before the first is there to wait for it.
+        let settled = self.log.settle(&self.conn);
+        self.note(&settled);
         while let Some(first) = self.next(queue) {
             let mut group = vec![first];
             group.extend(queue.try_iter().take(GROUP_JOBS_MAX - 1));
-            let results = self.commit(&group);
-            self.note(&group, &results);
+            let results = self.settled(&group);
+            self.note_group(&group, &results);
             for (job, result) in group.into_iter().zip(results) {
                 job.ticket.answer(result);
             }
-            if self.erasing.is_some_and(|groups| groups >= ERASE_GROUPS_MAX) {
-                self.fold();
-            }
+            let tended = self.log.tend(&self.conn);
+            self.note(&tended);
         }
-        if self.erasing.is_some() {
-            self.fold();
+        if self.log.is_waiting() {
+            // There is nobody left to tell; opening again makes sure.
+            drop(self.log.fold(&self.conn));
         }
     }
 
-    /// The next job; while waiting, erases from the WAL what is to go. `None` when the queue was closed.
+    /// The next job; while waiting, does to the log what is due. `None` when the queue was closed.
     fn next(&mut self, queue: &Receiver<Job>) -> Option<Job> {
-        while self.erasing.is_some() {
+        while self.log.is_waiting() {
             match queue.recv_timeout(ERASE_IDLE) {
                 Ok(job) => return Some(job),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => self.fold(),
+                Err(RecvTimeoutError::Timeout) => {
+                    let folded = self.log.fold(&self.conn);
+                    self.note(&folded);
+                }
             }
         }
         queue.recv().ok()
+    }
+
+    /// Does the jobs of a group on ground that holds, and answers what became of each.
+    fn settled(&mut self, group: &[Job]) -> Vec<Result<()>> {
+        match self.log.settle(&self.conn) {
+            Ok(()) => self.commit(group),
+            Err(error) => group.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 
     /// Does the jobs of a group and answers what became of each.
@@ -175,7 +188,7 @@ impl Hand {
         });
         match together {
             Ok(results) => results,
-            Err(Lost::All(error)) if group.len() == 1 => vec![Err(error)],
+            Err(Lost::All(error)) if group.len() == 1 || error.is_of_the_disk() => group.iter().map(|_| Err(error.clone())).collect(),
             Err(_) => group.iter().map(|job| self.alone(job)).collect(),
         }
     }
@@ -228,38 +241,28 @@ impl Hand {
         }
     }
 
-    fn note(&mut self, group: &[Job], results: &[Result<()>]) {
-        let done = group.iter().zip(results).filter(|(job, result)| job.purpose != Purpose::Look && result.is_ok()).count();
-        if done > 0 {
+    /// Takes note of what became of a group. A change that was done shows that changes are done; one that failed for a reason that may last makes
+    /// readiness look again.
+    fn note_group(&mut self, group: &[Job], results: &[Result<()>]) {
+        let done = || group.iter().zip(results).filter(|(job, result)| job.purpose != Purpose::Look && result.is_ok());
+        let count = done().count();
+        if count > 0 {
             self.commits.groups.fetch_add(1, Ordering::Relaxed);
-            self.commits.changes.fetch_add(done as u64, Ordering::Relaxed);
+            self.commits.changes.fetch_add(count as u64, Ordering::Relaxed);
         }
-        self.erasing = self.erasing.map(|groups| groups + 1);
+        self.log.grew(done().any(|(job, _)| job.purpose == Purpose::Erase));
         for (job, result) in group.iter().zip(results) {
             match (result, job.purpose) {
-                (Err(error), _) if error.lasts() => self.failing.store(true, Ordering::Relaxed),
-                (Err(_), _) | (Ok(()), Purpose::Look) => {}
-                (Ok(()), Purpose::Change) => self.failing.store(false, Ordering::Relaxed),
-                (Ok(()), Purpose::Erase) => {
-                    self.failing.store(false, Ordering::Relaxed);
-                    self.erasing = self.erasing.or(Some(0));
-                }
+                (Err(_), _) | (Ok(()), Purpose::Look) => self.note(result),
+                (Ok(()), Purpose::Change | Purpose::Erase) => self.failing.store(false, Ordering::Relaxed),
             }
         }
     }
 
-    /// Folds the WAL into the file and empties it. Tried again later where a reader stands in the way.
-    fn fold(&mut self) {
-        let folded = self.conn.busy_timeout(ERASE_WAIT).and_then(|()| {
-            let blocked: i64 = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-            Ok(blocked == 0)
-        });
-        self.erasing = match folded {
-            Ok(true) => None,
-            Ok(false) | Err(_) => Some(0),
-        };
-        // Cannot fail: it only sets a number in the connection.
-        drop(self.conn.busy_timeout(BUSY_WAIT));
+    fn note(&self, result: &Result<()>) {
+        if result.as_ref().is_err_and(StoreError::lasts) {
+            self.failing.store(true, Ordering::Relaxed);
+        }
     }
 
     fn execute(&self, sql: &'static str) -> Result<()> {
@@ -291,9 +294,5 @@ const QUEUE_JOBS_MAX: usize = 1024;
 const GROUP_JOBS_MAX: usize = 256;
 /// How long the queue must be empty before the WAL is folded.
 const ERASE_IDLE: Duration = Duration::from_millis(100);
-/// Under unbroken load, after how many groups it is folded all the same: about a second's worth.
-const ERASE_GROUPS_MAX: usize = 256;
-/// How long folding waits for readers; writes wait meanwhile.
-const ERASE_WAIT: Duration = Duration::from_millis(20);
 /// Writes that need as much room as the largest value, and leave nothing.
 const PROBE: [&str; 2] = ["INSERT INTO probe (bytes) VALUES (zeroblob(65536))", "DELETE FROM probe"];

@@ -1,15 +1,14 @@
 //! A writer that is killed, and readers in another process: beside it while it writes, after it is gone, and before the next one comes.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::process::{Child, ChildStdout, Command};
 
 use model::{AccountId, SecretId};
-use store::{Mode, Store};
+use store::Mode;
 
 use crate::backend::{Backend, Sqlite};
-use crate::sample;
+use crate::{child, sample};
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_writer_is_killed() {
@@ -63,37 +62,8 @@ fn a_reader_lives_through_its_writers() {
     assert_eq!(reader.sealed(&row.secret.id).unwrap(), Some(row));
 }
 
-/// Starts this test's binary again, as [`child`].
-fn writer(path: &Path, account: &AccountId) -> (Child, BufReader<std::process::ChildStdout>) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "crash::child", "--nocapture"])
-        .env(PATH, path)
-        .env(ACCOUNT, account.as_str())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+fn writer(path: &Path, account: &AccountId) -> (Child, BufReader<ChildStdout>) {
+    let mut child = child::start(Command::new(child::exe()), path, account, 8);
     let lines = BufReader::new(child.stdout.take().unwrap());
     (child, lines)
 }
-
-/// Not a test: the writing child. It says the id of every secret that was acknowledged, until it is killed.
-#[test]
-fn child() {
-    let Some(path) = std::env::var_os(PATH) else { return };
-    let account: AccountId = std::env::var(ACCOUNT).unwrap().parse().unwrap();
-    let store = Store::open(Path::new(&path), Mode::Writer).unwrap();
-    let write = || {
-        loop {
-            let mut row = sample::secret(&account, &sample::name());
-            // Other than in any process before.
-            row.secret.id = SecretId::from_parts(sample::time(), (u128::from(std::process::id()) << 32) | u128::from(sample::number()));
-            row.secret.name = format!("{}_{}", row.secret.name, std::process::id()).parse().unwrap();
-            store.insert_secret(&row, &sample::created(&row)).unwrap();
-            writeln!(std::io::stdout(), "{}", row.secret.id).unwrap();
-        }
-    };
-    thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(write))));
-}
-
-const PATH: &str = "TIGHTLIP_TEST_STORE_PATH";
-const ACCOUNT: &str = "TIGHTLIP_TEST_STORE_ACCOUNT";

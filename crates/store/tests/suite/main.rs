@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod backend;
+mod child;
+mod disk_model;
 mod sample;
 
 mod access;
@@ -18,6 +20,8 @@ mod disk;
 mod erase;
 mod files;
 mod ledger;
+mod sync;
+mod torn;
 
 /// Every promise, for one backend.
 macro_rules! conformance {
