@@ -146,7 +146,7 @@ const fn value_message(error: ValueError) -> &'static str {
 
 const fn auth_status(error: &AuthError) -> StatusCode {
     match error {
-        AuthError::Missing | AuthError::AdminKey | AuthError::Unknown => StatusCode::UNAUTHORIZED,
+        AuthError::Missing | AuthError::AdminKey | AuthError::Unknown | AuthError::Revoked | AuthError::Expired => StatusCode::UNAUTHORIZED,
         AuthError::NoCapability | AuthError::Forbidden { .. } | AuthError::NotOwner => StatusCode::FORBIDDEN,
         AuthError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
     }

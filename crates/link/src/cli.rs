@@ -115,6 +115,8 @@ pub enum Denial {
     NotAuthenticated,
     /// The key may not do this, or the rules forbid it.
     Forbidden,
+    /// There is such a thing already.
+    Exists,
     /// The request makes no sense.
     Invalid,
     /// The gateway cannot decide now.

@@ -1,4 +1,4 @@
-//! Who may do what: accounts, API keys and their scopes.
+//! Who may do what: accounts, API keys and their scopes, and what people call them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AccountId, ApiKeyId};
+use crate::limits::LABEL_CHARS_MAX;
 use crate::time::Timestamp;
 use crate::token::TokenHash;
 
@@ -59,6 +60,16 @@ pub enum Scope {
     Keys,
 }
 
+/// What people call an account or a key: at most 100 characters, none of which moves a terminal's cursor or turns text around.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Label(String);
+
+/// Why a text is no label. Never contains the text.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a name has at most {LABEL_CHARS_MAX} printable characters, and no blank at either end")]
+pub struct LabelError;
+
 /// A set of scopes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Scopes(u8);
@@ -79,6 +90,16 @@ impl ApiKey {
     #[must_use]
     pub fn is_good(&self, now: Timestamp) -> bool {
         self.revoked.is_none() && self.expires.is_none_or(|end| now < end)
+    }
+
+    /// Whether the key, if neither is revoked, is good for at least as long as `other`.
+    #[must_use]
+    pub fn outlasts(&self, other: &Self) -> bool {
+        match (self.expires, other.expires) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(end), Some(others)) => end >= others,
+        }
     }
 }
 
@@ -107,6 +128,46 @@ impl Scope {
     }
 }
 
+impl Label {
+    /// The label as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Label {
+    type Err = LabelError;
+
+    fn from_str(text: &str) -> Result<Self, LabelError> {
+        let printable = |c: char| !c.is_control() && !is_invisible(c);
+        if text.chars().count() <= LABEL_CHARS_MAX && text.chars().all(printable) && text.trim() == text {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(LabelError)
+        }
+    }
+}
+
+impl TryFrom<String> for Label {
+    type Error = LabelError;
+
+    fn try_from(text: String) -> Result<Self, LabelError> {
+        text.parse()
+    }
+}
+
+impl From<Label> for String {
+    fn from(label: Label) -> Self {
+        label.0
+    }
+}
+
+/// Characters that show nothing, or change the direction or the lines of what stands around them (Unicode Standard Annex #9).
+const fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 impl Scopes {
     /// All scopes: the owner's.
     #[must_use]
@@ -119,6 +180,23 @@ impl Scopes {
     pub const fn contains(self, scope: Scope) -> bool {
         self.0 & scope.bit() != 0
     }
+
+    /// Whether every scope of `others` is in the set.
+    #[must_use]
+    pub const fn cover(&self, others: Self) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    /// Whether there is none in the set.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// The scopes, always in the same order.
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
+    }
 }
 
 impl FromIterator<Scope> for Scopes {
@@ -127,19 +205,26 @@ impl FromIterator<Scope> for Scopes {
     }
 }
 
+impl FromStr for Scope {
+    type Err = ScopeError;
+
+    fn from_str(word: &str) -> Result<Self, ScopeError> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == word).ok_or(ScopeError)
+    }
+}
+
 impl FromStr for Scopes {
     type Err = ScopeError;
 
     /// Words separated by commas.
     fn from_str(text: &str) -> Result<Self, ScopeError> {
-        let find = |word: &str| Scope::ALL.into_iter().find(|scope| scope.as_str() == word).ok_or(ScopeError);
-        text.split(',').map(find).collect()
+        text.split(',').map(str::parse).collect()
     }
 }
 
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: Vec<&str> = Scope::ALL.into_iter().filter(|scope| self.contains(*scope)).map(Scope::as_str).collect();
+        let words: Vec<&str> = self.iter().map(Scope::as_str).collect();
         f.write_str(&words.join(","))
     }
 }
@@ -152,6 +237,34 @@ mod tests {
     fn an_unknown_word_is_no_scope() {
         assert_eq!("read,admin".parse::<Scopes>(), Err(ScopeError));
         assert_eq!("".parse::<Scopes>(), Err(ScopeError));
+    }
+
+    #[test]
+    fn a_label_moves_no_cursor_and_turns_no_text() {
+        for text in [" a", "a ", "a\nb", "a\u{1b}[31m", "a\u{202e}b", "a\u{200b}b", &"x".repeat(101)] {
+            assert_eq!(text.parse::<Label>(), Err(LabelError), "{text:?}");
+        }
+        for text in ["", "CI, nightly", "Ärger & Söhne", &"ü".repeat(100)] {
+            assert_eq!(text.parse::<Label>().map(String::from).as_deref(), Ok(text));
+        }
+    }
+
+    #[test]
+    fn a_key_ends_when_it_is_revoked_or_its_time_is_over() {
+        let at = Timestamp::from_unix_ms;
+        let key = ApiKey::new(ApiKeyId::from_parts(at(5), 1), AccountId::from_parts(at(5), 1), TokenHash([0; 32]), Scopes::all(), at(5));
+        let short = ApiKey { expires: Some(at(10)), ..key.clone() };
+        assert!(!short.is_good(at(10)) && short.is_good(at(9)));
+        assert!(!ApiKey { revoked: Some(at(6)), ..key.clone() }.is_good(at(6)));
+        assert!(key.is_good(at(i64::MAX)));
+        assert!(!short.outlasts(&key) && key.outlasts(&short) && key.outlasts(&key) && short.outlasts(&short));
+    }
+
+    #[test]
+    fn a_set_covers_itself_and_its_parts() {
+        let scopes: Scopes = "read,keys".parse().expect("words");
+        assert!(!scopes.cover(Scopes::all()) && !scopes.cover("devbox".parse().expect("a word")));
+        assert!(scopes.cover(scopes) && scopes.cover(Scopes::default()) && Scopes::all().cover(scopes));
     }
 
     #[test]

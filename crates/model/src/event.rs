@@ -26,6 +26,8 @@ pub enum EventKind {
     AccountCreated,
     /// An API key was made.
     KeyCreated,
+    /// An API key was revoked.
+    KeyRevoked,
     /// A secret was created.
     SecretCreated,
     /// A secret's value was replaced.
@@ -60,6 +62,9 @@ pub struct Event {
     /// With which API key, where one was shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<ApiKeyId>,
+    /// About which API key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about_key: Option<ApiKeyId>,
     /// Which secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretId>,
@@ -106,6 +111,7 @@ impl Event {
             kind,
             account,
             key: None,
+            about_key: None,
             secret: None,
             name: None,
             version: None,

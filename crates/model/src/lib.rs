@@ -19,7 +19,7 @@ pub mod secret;
 pub mod time;
 pub mod token;
 
-pub use access::{Account, ApiKey, Scope, Scopes};
+pub use access::{Account, ApiKey, Label, Scope, Scopes};
 pub use binding::{Binding, BindingSource, Form, Methods, PathPrefix, StoredBinding};
 pub use event::{ChainedEvent, Event, EventKind, Writer};
 pub use grant::{Asked, Grant, Permit, permits};

@@ -26,6 +26,16 @@ pub const REVOCATION_TICK_MS: u64 = 100;
 pub const BINDINGS_PER_SECRET_MAX: usize = 50;
 /// `--allow` patterns of one devbox.
 pub const ALLOW_PATTERNS_MAX: usize = 200;
+/// What people call an account or a key: fits into a line of a table.
+pub const LABEL_CHARS_MAX: usize = 100;
+/// API keys of one account that are good at a time: one for each machine and job of a large team; bounds what a stolen key can make.
+pub const KEYS_PER_ACCOUNT_MAX: usize = 200;
+/// How far ahead a key's end may lie, seconds: ten years. Whoever wants more names no end.
+pub const KEY_LIFE_SECONDS_MAX: u64 = 10 * 365 * 24 * 60 * 60;
+/// Accounts of one installation: listed one after the other, and made by hand.
+pub const ACCOUNTS_MAX: u64 = 1000;
+/// Keys whose uses are remembered between two writings.
+pub const USES_NOTED_MAX: usize = 10_000;
 /// Names that one devbox may have looked up: one /16 of synthetic addresses.
 pub const DEVBOX_NAMES_MAX: usize = 60_000;
 /// A message between two of our own processes: one packet, under the kernel's default socket buffer.

@@ -136,7 +136,9 @@ impl Refusal {
             Self::MethodForbidden => "TRACE, TRACK and CONNECT do not pass the gateway",
             Self::UpgradeUnsupported => "WebSocket and other upgrades do not pass this version of the gateway; use plain requests",
             Self::TokenForeign => "this placeholder belongs to another devbox and was not sent; use the one in this devbox's environment",
-            Self::TokenEnded => "this placeholder's devbox has ended; start a new one with `tightlip run`",
+            Self::TokenEnded => {
+                "this placeholder's devbox has ended, or the API key that opened it has; start a new one with `tightlip run`"
+            }
             Self::SecretGone => {
                 "the secret behind this placeholder was deleted; store it again with `tightlip secret set NAME` and start a new devbox"
             }

@@ -15,7 +15,7 @@ use crate::secrets::SecretsError;
 
 /// A request by its route and its caller's number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Request([u8; 32]);
+pub struct Request(pub(crate) [u8; 32]);
 
 /// The numbered requests that are being done.
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! Who is calling: an API key becomes a caller, or an error that says what to do.
 
-use model::{Account, ApiKey, Scope, TokenHash};
+use model::{Account, ApiKey, Scope, Timestamp, TokenHash};
 use store::{Store, StoreError};
 
 use crate::answers::Request;
@@ -31,6 +31,12 @@ pub enum AuthError {
     /// No such API key.
     #[error("this API key is not known here: check TIGHTLIP_API_KEY, or use the owner's key in the file api-key of the data folder")]
     Unknown,
+    /// The key was revoked. Only whoever holds it is told so.
+    #[error("this API key was revoked: use another one; where it is the data folder's own, put the new key into its file api-key")]
+    Revoked,
+    /// The key's time is over. Only whoever holds it is told so.
+    #[error("this API key has expired: use another one, or make one with `tightlip key create`")]
+    Expired,
     /// The key's account may not use the product.
     #[error("this account does not have the devbox capability: ask whoever runs this server to give it")]
     NoCapability,
@@ -74,6 +80,8 @@ impl AuthError {
             Self::Missing => "key_missing",
             Self::AdminKey => "admin_key_refused",
             Self::Unknown => "key_unknown",
+            Self::Revoked => "key_revoked",
+            Self::Expired => "key_expired",
             Self::NoCapability => "no_capability",
             Self::Forbidden { .. } => "scope_missing",
             Self::NotOwner => "owner_only",
@@ -82,11 +90,12 @@ impl AuthError {
     }
 }
 
-/// Finds the caller of a credential. Known or not, the same work is done: one hash, one lookup by hash, one comparison in constant time.
+/// Finds the caller of a credential. Known, unknown, expired or revoked, the same work is done: one hash, one lookup of a key and one of an account, one
+/// comparison in constant time.
 ///
 /// # Errors
 /// [`AuthError`], but neither [`AuthError::NoCapability`] nor [`AuthError::Forbidden`]: those are [`Caller::require`]'s; and not [`AuthError::NotOwner`].
-pub fn authenticate(store: &Store, credential: Option<&str>) -> Result<Caller, AuthError> {
+pub fn authenticate(store: &Store, credential: Option<&str>, now: Timestamp) -> Result<Caller, AuthError> {
     let credential = credential.filter(|text| !text.is_empty()).ok_or(AuthError::Missing)?;
     if credential.starts_with(ADMIN_KEY_PREFIX) {
         return Err(AuthError::AdminKey);
@@ -96,7 +105,11 @@ pub fn authenticate(store: &Store, credential: Option<&str>) -> Result<Caller, A
     let known = found.as_ref().map_or(NOBODY, |(key, _)| key.hash);
     let same = vault::same(&known.0, &shown.0);
     match found {
-        Some((key, account)) if same && key.account == account.id => Ok(Caller { account, key, request: None }),
+        Some((key, account)) if same && key.account == account.id => match key.is_good(now) {
+            true => Ok(Caller { account, key, request: None }),
+            false if key.revoked.is_some() => Err(AuthError::Revoked),
+            false => Err(AuthError::Expired),
+        },
         Some(_) | None => Err(AuthError::Unknown),
     }
 }

@@ -253,7 +253,7 @@ impl From<Refusal> for BindingsError {
 #[must_use]
 pub const fn auth_denial(error: &AuthError) -> Denial {
     match error {
-        AuthError::Missing | AuthError::AdminKey | AuthError::Unknown => Denial::NotAuthenticated,
+        AuthError::Missing | AuthError::AdminKey | AuthError::Unknown | AuthError::Revoked | AuthError::Expired => Denial::NotAuthenticated,
         AuthError::NoCapability | AuthError::Forbidden { .. } | AuthError::NotOwner => Denial::Forbidden,
         AuthError::Unavailable(_) => Denial::Unavailable,
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use link::cli::{Denial, Given, LeftOut, Opened, Wanted};
 use model::limits::{ALLOW_PATTERNS_MAX, DEVBOX_TOKENS_MAX, LINK_FDS_MAX, PAGE_ITEMS_MAX};
 use model::{
-    AccountId, DevboxId, EnvName, Event, EventKind, Grant, HostPattern, Refusal, Scope, Secret, SecretName, Timestamp, Token, TokenHash,
+    AccountId, ApiKeyId, DevboxId, EnvName, Event, EventKind, Grant, HostPattern, Refusal, Scope, Secret, SecretName, Timestamp, Token, TokenHash,
 };
 use store::{DevboxRow, GrantRow, StoreError};
 use vault::KeyringError;
@@ -33,6 +33,8 @@ pub struct DevboxCard {
     pub devbox: DevboxId,
     /// Whose it is.
     pub account: AccountId,
+    /// The API key with which it was opened: no value leaves once that is not good any more.
+    pub key: ApiKeyId,
     /// What it may reach beside its secrets' hosts.
     pub allow: Vec<HostPattern>,
     /// Its tokens.
@@ -168,7 +170,7 @@ impl Gate {
             closed: None,
         };
         self.ledger.open_devbox(&devbox, &rows, &devbox_event(EventKind::DevboxOpened, &devbox, now))?;
-        let card = DevboxCard { devbox: ca.devbox.clone(), account: devbox.account, allow, grants };
+        let card = DevboxCard { devbox: ca.devbox.clone(), account: devbox.account, key: devbox.key, allow, grants };
         let ports = ports.into_iter().collect();
         let opened = Opened { devbox: ca.devbox, resume: resume.to_string(), env: given, ca_pem: ca.pem, ports, left_out };
         Ok(OpenedDevbox { opened, card })
@@ -185,7 +187,7 @@ impl Gate {
         }
         let ca_key = self.keys.unwrap_ca(id, &row.ca_key)?;
         let grants = self.ledger.grants_of(id)?.into_iter().map(|grant| self.card_grant(grant)).collect::<Result<_, _>>()?;
-        let card = DevboxCard { devbox: row.id, account: row.account, allow: row.allow, grants };
+        let card = DevboxCard { devbox: row.id, account: row.account, key: row.key, allow: row.allow, grants };
         Ok(ResumedDevbox { card, ca_pem: row.ca_pem, ca_key })
     }
 

@@ -13,6 +13,7 @@ use crate::events::Tally;
 use crate::ids::{Ids, IdsError};
 use crate::resolve::Plans;
 use crate::rows::Known;
+use crate::uses::Uses;
 
 /// The gateway's service.
 pub struct Gate {
@@ -28,6 +29,7 @@ pub struct Gate {
     pub(crate) known: Mutex<HashMap<SecretId, Known>>,
     pub(crate) plans: Mutex<Plans>,
     pub(crate) tally: Tally,
+    pub(crate) uses: Uses,
     /// Counted up whenever an explicit binding changes.
     pub(crate) bindings_changed: AtomicU64,
 }
@@ -61,6 +63,7 @@ impl Gate {
             known: Mutex::default(),
             plans: Mutex::default(),
             tally: Tally::default(),
+            uses: Uses::default(),
             bindings_changed: AtomicU64::new(0),
         }
     }
@@ -70,7 +73,10 @@ impl Gate {
     /// # Errors
     /// As [`authenticate::authenticate`].
     pub fn authenticate(&self, credential: Option<&str>) -> Result<Caller, AuthError> {
-        authenticate::authenticate(&self.store, credential)
+        let now = self.clock.now();
+        let caller = authenticate::authenticate(&self.store, credential, now)?;
+        self.uses.note(&caller.key.id, now);
+        Ok(caller)
     }
 
     /// Whether the gateway can decide and record.

@@ -1,22 +1,28 @@
 //! What the api process holds of the house: the store to write, public keys to seal with, and no way to open anything.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use model::Clock;
 use store::{Mode, Store, StoreError};
 use vault::Sealer;
 
 use crate::authenticate::{self, AuthError, Caller};
+use crate::ids::Ids;
 use crate::secrets::Secrets;
+use crate::uses::Uses;
 
 /// The api's side of the house.
 pub struct House {
     pub(crate) store: Arc<Store>,
     sealer: Arc<Sealer>,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     secrets: Secrets,
     folder: PathBuf,
+    pub(crate) ids: Ids,
+    pub(crate) uses: Uses,
+    /// Keys and accounts are made and revoked one after the other, so that what was looked at before a change still holds when it is made.
+    pub(crate) turn: Mutex<()>,
 }
 
 /// Why the house cannot be opened, or cannot do its work now.
@@ -42,7 +48,7 @@ impl House {
         }
         let secrets = Secrets::new(Arc::clone(&store), Arc::clone(&sealer), Arc::clone(&clock));
         let folder = path.parent().map_or_else(|| PathBuf::from("."), PathBuf::from);
-        Ok(Self { store, sealer, clock, secrets, folder })
+        Ok(Self { store, sealer, clock, secrets, folder, ids: Ids::default(), uses: Uses::default(), turn: Mutex::default() })
     }
 
     /// Finds the caller of a credential.
@@ -50,7 +56,10 @@ impl House {
     /// # Errors
     /// As [`authenticate::authenticate`].
     pub fn authenticate(&self, credential: Option<&str>) -> Result<Caller, AuthError> {
-        authenticate::authenticate(&self.store, credential)
+        let now = self.clock.now();
+        let caller = authenticate::authenticate(&self.store, credential, now)?;
+        self.uses.note(&caller.key.id, now);
+        Ok(caller)
     }
 
     /// Secrets and their verbs.

@@ -1,9 +1,10 @@
 //! What the house does, who may do it, and what is recorded of it: one file per noun, verbs inside.
 //!
-//! The api's side (`House`: authenticate, secrets, events) seals and writes rows; the gateway's side (`Gate`: bindings, devboxes, resolve) opens values and
+//! The api's side (`House`: authenticate, accounts, keys, secrets, events) seals and writes rows; the gateway's side (`Gate`: bindings, devboxes, resolve) opens values and
 //! decides where they may go. Synchronous throughout. What never lives here: HTTP, sockets, SQL, the command line.
 #![forbid(unsafe_code)]
 
+pub mod accounts;
 pub mod answers;
 pub mod authenticate;
 pub mod bindings;
@@ -13,10 +14,13 @@ pub mod events;
 pub mod gate;
 pub mod house;
 pub mod ids;
+pub mod keys;
 pub mod resolve;
 pub mod rows;
 pub mod secrets;
+pub mod uses;
 
+pub use accounts::{AccountPlan, AccountsError, Operator};
 pub use answers::Request;
 pub use authenticate::{AuthError, Caller, authenticate};
 pub use bindings::BindingsError;
@@ -26,8 +30,9 @@ pub use events::EventsError;
 pub use gate::{Gate, GateError};
 pub use house::{House, HouseError};
 pub use ids::{Ids, IdsError};
+pub use keys::{KeyPlan, KeysError, MadeKey};
 pub use resolve::{Armed, Candidate};
 pub use secrets::{Page, Secrets, SecretsError, Which};
 
 // What the api shows is what the store pages; the api itself never sees the store.
-pub use store::{Commits, SecretPage};
+pub use store::{AccountPage, Commits, KeyPage, SecretPage};

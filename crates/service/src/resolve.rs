@@ -112,6 +112,7 @@ impl Gate {
         if grant.account != card.account || grant.secret != held.grant.secret || grant.devbox != card.devbox {
             return Err(Refusal::TokenForeign);
         }
+        self.key_stands(card)?;
         let row = self.open_secret(&grant.account, &grant.secret, &held.name)?;
         let permit = permits(&grant, &row.known.bindings, asked)?;
         if row.known.fitness != Fitness::Fit {
@@ -158,12 +159,21 @@ impl Gate {
         Ok(plan)
     }
 
-    /// Whether a secret of the devbox is bound to this host and port now. False also where that cannot be decided.
+    /// Whether the API key with which the devbox was opened is still good: what it opened ends with it.
+    ///
+    /// # Errors
+    /// [`Refusal::TokenEnded`] where it is not, [`Refusal::Undecided`] where the store does not answer.
+    fn key_stands(&self, card: &DevboxCard) -> Result<(), Refusal> {
+        let key = self.store.api_key_of(&card.account, &card.key).map_err(undecided)?;
+        if key.is_some_and(|key| key.is_good(self.clock.now())) { Ok(()) } else { Err(Refusal::TokenEnded) }
+    }
+
+    /// Whether a secret of the devbox is bound to this host and port now, and the devbox's key is still good. False also where that cannot be decided.
     #[must_use]
     pub fn is_bound(&self, card: &DevboxCard, secret: &SecretId, host: &Host, port: u16) -> bool {
         let Some(held) = card.grants.iter().find(|held| held.grant.secret == *secret) else { return false };
         let known = self.stamp().and_then(|stamp| self.held_known(stamp, held));
-        known.is_ok_and(|known| known.bindings.iter().any(|binding| binding.covers_host(host, port)))
+        known.is_ok_and(|known| known.bindings.iter().any(|binding| binding.covers_host(host, port))) && self.key_stands(card).is_ok()
     }
 
     fn held_known(&self, stamp: Stamp, held: &CardGrant) -> Result<Known, Refusal> {

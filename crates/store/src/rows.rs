@@ -1,7 +1,8 @@
 //! What goes into the store and comes out of it, where a noun of `model` alone does not say it.
 
 use model::{
-    AccountId, ApiKeyId, DataKeyRecord, DevboxId, EnvName, Event, Grant, HostPattern, Sealed, Secret, SecretName, Timestamp, TokenHash,
+    Account, AccountId, ApiKey, ApiKeyId, DataKeyRecord, DevboxId, EnvName, Event, Grant, HostPattern, Sealed, Secret, SecretName,
+    Timestamp, TokenHash,
 };
 
 /// A secret with its sealed value and the record of the data key that opens it.
@@ -53,6 +54,48 @@ pub struct Commits {
     pub groups: u64,
     /// Changes in them.
     pub changes: u64,
+}
+
+/// API keys, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPage {
+    /// The page.
+    pub keys: Vec<ApiKey>,
+    /// Whether there are older ones.
+    pub has_more: bool,
+    /// How many keys the account has, on all pages, revoked ones too.
+    pub total: u64,
+}
+
+/// Accounts, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountPage {
+    /// The page.
+    pub accounts: Vec<Account>,
+    /// Whether there are newer ones.
+    pub has_more: bool,
+    /// How many accounts there are, on all pages.
+    pub total: u64,
+}
+
+/// A request to make an API key that its caller numbered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRequest {
+    /// The key that was shown.
+    pub caller: ApiKeyId,
+    /// SHA-256 of route and number.
+    pub hash: [u8; 32],
+}
+
+/// A key that a numbered request made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestedKey {
+    /// The key.
+    pub key: ApiKey,
+    /// The request.
+    pub request: KeyRequest,
+    /// The key that the same request made before, which is revoked now.
+    pub replaced: Option<ApiKeyId>,
 }
 
 /// Which events are wanted.

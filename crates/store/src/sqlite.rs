@@ -7,7 +7,7 @@ use model::{Account, AccountId, ApiKey, ApiKeyId, ChainedEvent, Event, Secret, S
 use rusqlite::Connection;
 
 use crate::error::{Result, StoreError};
-use crate::rows::{Commits, EventQuery, Head, Recorded, SealedSecret, SecretPage};
+use crate::rows::{AccountPage, Commits, EventQuery, Head, KeyPage, KeyRequest, Recorded, RequestedKey, SealedSecret, SecretPage};
 use crate::store::Mode;
 
 mod accounts;
@@ -22,6 +22,7 @@ pub(crate) mod database;
 pub(crate) mod devboxes;
 pub(crate) mod events;
 pub(crate) mod grants;
+mod key_requests;
 mod log;
 pub(crate) mod migrations;
 mod readers;
@@ -66,6 +67,30 @@ impl SqliteStore {
 
     pub(crate) fn api_key(&self, hash: &TokenHash) -> Result<Option<(ApiKey, Account)>> {
         self.database.read(|conn| api_keys::find(conn, hash))
+    }
+
+    pub(crate) fn account_named(&self, name: &str) -> Result<Option<Account>> {
+        self.database.read(|conn| accounts::named(conn, name))
+    }
+
+    pub(crate) fn accounts(&self, after: Option<&AccountId>, limit: usize) -> Result<AccountPage> {
+        self.database.read_snapshot(|conn| accounts::page(conn, after, limit))
+    }
+
+    pub(crate) fn api_key_of(&self, account: &AccountId, id: &ApiKeyId) -> Result<Option<ApiKey>> {
+        self.database.read(|conn| api_keys::of_id(conn, account, id))
+    }
+
+    pub(crate) fn api_keys(&self, account: &AccountId, after: Option<&ApiKeyId>, limit: usize) -> Result<KeyPage> {
+        self.database.read_snapshot(|conn| api_keys::page(conn, account, after, limit))
+    }
+
+    pub(crate) fn good_api_keys(&self, account: &AccountId, now: Timestamp) -> Result<Vec<ApiKey>> {
+        self.database.read(|conn| api_keys::good(conn, account, now))
+    }
+
+    pub(crate) fn requested_api_key(&self, request: &KeyRequest, now: Timestamp) -> Result<Option<ApiKeyId>> {
+        self.database.read(|conn| key_requests::find(conn, request, now))
     }
 
     pub(crate) fn secret(&self, account: &AccountId, name: &SecretName) -> Result<Option<Secret>> {
@@ -120,6 +145,39 @@ impl SqliteStore {
         self.database.write(with_event(event, move |conn| api_keys::insert(conn, &key)))
     }
 
+    pub(crate) fn insert_account_with_key(&self, account: &Account, key: &ApiKey, events: [&Event; 2]) -> Result<()> {
+        let (account, key, events) = (account.clone(), key.clone(), events.map(Event::clone));
+        self.database.write(with_events(events.to_vec(), move |conn| {
+            accounts::insert(conn, &account)?;
+            api_keys::insert(conn, &key)
+        }))
+    }
+
+    pub(crate) fn insert_requested_api_key(&self, made: &RequestedKey, events: &[Event]) -> Result<()> {
+        let made = made.clone();
+        self.database.write(with_events(events.to_vec(), move |conn| {
+            let RequestedKey { key, request, replaced } = &made;
+            if let Some(replaced) = replaced {
+                api_keys::revoke(conn, &key.account, replaced, key.created)?;
+            }
+            api_keys::insert(conn, key)?;
+            key_requests::put(conn, request, &key.id, key.created)
+        }))
+    }
+
+    pub(crate) fn revoke_api_key(&self, account: &AccountId, id: &ApiKeyId, at: Timestamp, event: &Event) -> Result<()> {
+        let (account, id) = (account.clone(), id.clone());
+        self.database.write(with_event(event, move |conn| api_keys::revoke(conn, &account, &id, at)))
+    }
+
+    pub(crate) fn note_key_uses(&self, uses: &[(ApiKeyId, Timestamp)]) -> Result<()> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let uses = uses.to_vec();
+        self.database.write(Box::new(move |conn, _| uses.iter().try_for_each(|(id, at)| api_keys::note_use(conn, id, *at))))
+    }
+
     pub(crate) fn insert_secret(&self, row: &SealedSecret, recorded: Recorded<'_>) -> Result<()> {
         let row = row.clone();
         self.database.write(with_record(recorded, move |conn| secrets::insert(conn, &row)))
@@ -148,9 +206,12 @@ fn with_record(recorded: Recorded<'_>, change: impl Fn(&Connection) -> Result<()
 }
 
 fn with_event(event: &Event, change: impl Fn(&Connection) -> Result<()> + Send + 'static) -> Work {
-    let event = event.clone();
+    with_events(vec![event.clone()], change)
+}
+
+fn with_events(events: Vec<Event>, change: impl Fn(&Connection) -> Result<()> + Send + 'static) -> Work {
     Box::new(move |conn, deployment| {
         change(conn)?;
-        events::append(conn, Writer::Api, deployment, &event)
+        events.iter().try_for_each(|event| events::append(conn, Writer::Api, deployment, event))
     })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use model::{Account, AccountId, ApiKey, ApiKeyId, ChainedEvent, Event, Secret, SecretId, SecretName, Timestamp, TokenHash};
 
 use crate::error::Result;
-use crate::rows::{Commits, EventQuery, Head, Recorded, SealedSecret, SecretPage};
+use crate::rows::{AccountPage, Commits, EventQuery, Head, KeyPage, KeyRequest, Recorded, RequestedKey, SealedSecret, SecretPage};
 use crate::sqlite::SqliteStore;
 
 /// What a store is opened for.
@@ -70,13 +70,73 @@ impl Store {
         }
     }
 
-    /// The API key of this hash, with its account.
+    /// The account of this name; the first where several have it.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn account_named(&self, name: &str) -> Result<Option<Account>> {
+        match self {
+            Self::Sqlite(store) => store.account_named(name),
+        }
+    }
+
+    /// Accounts in the order of their making, at most `limit` (clamped to [`model::limits::PAGE_ITEMS_MAX`]), from the one after `after` on.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn accounts(&self, after: Option<&AccountId>, limit: usize) -> Result<AccountPage> {
+        match self {
+            Self::Sqlite(store) => store.accounts(after, limit),
+        }
+    }
+
+    /// The API key of this hash, with its account, good or not. Known or unknown, the same lookups are made.
     ///
     /// # Errors
     /// Where the store cannot be read.
     pub fn api_key(&self, hash: &TokenHash) -> Result<Option<(ApiKey, Account)>> {
         match self {
             Self::Sqlite(store) => store.api_key(hash),
+        }
+    }
+
+    /// The account's API key of this id, good or not.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn api_key_of(&self, account: &AccountId, id: &ApiKeyId) -> Result<Option<ApiKey>> {
+        match self {
+            Self::Sqlite(store) => store.api_key_of(account, id),
+        }
+    }
+
+    /// The account's API keys, newest first, revoked ones too; limit and `after` as with [`Store::secrets`].
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn api_keys(&self, account: &AccountId, after: Option<&ApiKeyId>, limit: usize) -> Result<KeyPage> {
+        match self {
+            Self::Sqlite(store) => store.api_keys(account, after, limit),
+        }
+    }
+
+    /// The account's API keys that are good at `now`, newest first.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn good_api_keys(&self, account: &AccountId, now: Timestamp) -> Result<Vec<ApiKey>> {
+        match self {
+            Self::Sqlite(store) => store.good_api_keys(account, now),
+        }
+    }
+
+    /// The API key that this request made last, where that is not too long ago ([`model::limits::ANSWER_LIFE_MS`]).
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn requested_api_key(&self, request: &KeyRequest, now: Timestamp) -> Result<Option<ApiKeyId>> {
+        match self {
+            Self::Sqlite(store) => store.requested_api_key(request, now),
         }
     }
 
@@ -196,6 +256,46 @@ impl Store {
     pub fn insert_api_key(&self, key: &ApiKey, event: &Event) -> Result<()> {
         match self {
             Self::Sqlite(store) => store.insert_api_key(key, event),
+        }
+    }
+
+    /// Adds an account and its first API key, each with its event, in one transaction.
+    ///
+    /// # Errors
+    /// `Conflict` where an id or the hash exists; `Full`, `Busy`, `Unavailable`, `ReadOnly`.
+    pub fn insert_account_with_key(&self, account: &Account, key: &ApiKey, events: [&Event; 2]) -> Result<()> {
+        match self {
+            Self::Sqlite(store) => store.insert_account_with_key(account, key, events),
+        }
+    }
+
+    /// Adds an API key that a numbered request made, and revokes the one that the same request made before.
+    ///
+    /// # Errors
+    /// `Conflict` where the id or hash exists, or the key to be replaced is not there or was revoked meanwhile; `Full`, `Busy`, `Unavailable`, `ReadOnly`.
+    pub fn insert_requested_api_key(&self, made: &RequestedKey, events: &[Event]) -> Result<()> {
+        match self {
+            Self::Sqlite(store) => store.insert_requested_api_key(made, events),
+        }
+    }
+
+    /// Revokes the account's API key of this id, for good.
+    ///
+    /// # Errors
+    /// `Conflict` where there is none or it was revoked before; `Full`, `Busy`, `Unavailable`, `ReadOnly`.
+    pub fn revoke_api_key(&self, account: &AccountId, id: &ApiKeyId, at: Timestamp, event: &Event) -> Result<()> {
+        match self {
+            Self::Sqlite(store) => store.revoke_api_key(account, id, at, event),
+        }
+    }
+
+    /// Notes when keys were used last, all or none. Without an event: it tells no change. Ids that are not there are passed over.
+    ///
+    /// # Errors
+    /// `Full`, `Busy`, `Unavailable`, `ReadOnly`.
+    pub fn note_key_uses(&self, uses: &[(ApiKeyId, Timestamp)]) -> Result<()> {
+        match self {
+            Self::Sqlite(store) => store.note_key_uses(uses),
         }
     }
 

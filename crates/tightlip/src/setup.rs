@@ -154,9 +154,9 @@ fn make_owner(db: &Path, api_key: &str, clock: &dyn Clock) -> Result<(), SetupEr
     let account = Account { id: AccountId::from_parts(now, random()?), name: OWNER.to_owned(), devbox_capability: true, created: now };
     let key = ApiKey::new(ApiKeyId::from_parts(now, random()?), account.id.clone(), vault::hash_token(api_key), Scopes::all(), now);
     let store = Store::open(db, Mode::Writer).map_err(&failed)?;
-    store.insert_account(&account, &Event::bare(EventKind::AccountCreated, now, account.id.clone())).map_err(&failed)?;
-    let made = Event { key: Some(key.id.clone()), ..Event::bare(EventKind::KeyCreated, now, account.id.clone()) };
-    store.insert_api_key(&key, &made).map_err(&failed)
+    let account_made = Event::bare(EventKind::AccountCreated, now, account.id.clone());
+    let key_made = Event { about_key: Some(key.id.clone()), ..Event::bare(EventKind::KeyCreated, now, account.id.clone()) };
+    store.insert_account_with_key(&account, &key, [&account_made, &key_made]).map_err(&failed)
 }
 
 /// Moves what was built into its place. Every step may be the last one before a crash: the next start goes on here.

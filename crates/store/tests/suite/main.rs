@@ -12,6 +12,7 @@ mod answers;
 mod chain;
 mod concurrent;
 mod history;
+mod keys;
 mod paging;
 mod secrets;
 
@@ -53,6 +54,14 @@ macro_rules! conformance {
             concurrent::a_reader_notices_a_commit,
             concurrent::a_reader_cannot_write,
             history::any_history_reads_as_a_map_would,
+            keys::another_accounts_key_is_neither_found_nor_revoked,
+            keys::a_revoked_key_stays_revoked_and_is_told_apart,
+            keys::keys_are_listed_from_the_newest_and_pages_meet,
+            keys::good_keys_are_those_neither_revoked_nor_ended,
+            keys::the_latest_use_is_noted_and_no_event_tells_of_it,
+            keys::a_request_that_comes_again_has_one_good_key,
+            keys::an_account_and_its_first_key_are_one,
+            keys::accounts_are_listed_from_the_oldest_and_pages_meet,
             paging::pages_go_from_the_newest_to_the_oldest,
             paging::a_page_continues_below_an_id_that_no_longer_exists,
             paging::another_account_is_never_on_a_page,

@@ -89,6 +89,7 @@ fn cells(chained: &ChainedEvent) -> [String; 5] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let mut detail = Vec::new();
     detail.extend(event.refusal.map(|refusal| refusal.code().to_owned()));
+    detail.extend(event.about_key.as_ref().map(ToString::to_string));
     detail.extend(event.version.map(|version| format!("version {version}")));
     detail.extend(event.count.filter(|count| *count > 1).map(|count| format!("{count} times")));
     [
@@ -117,6 +118,7 @@ const fn what(kind: EventKind) -> &'static str {
     match kind {
         EventKind::AccountCreated => "account created",
         EventKind::KeyCreated => "key created",
+        EventKind::KeyRevoked => "key revoked",
         EventKind::SecretCreated => "created",
         EventKind::SecretUpdated => "updated",
         EventKind::SecretDeleted => "deleted",

@@ -90,6 +90,7 @@ impl Fault {
             Denial::NotFound => Exit::NotFound,
             Denial::NotAuthenticated => Exit::NotAuthenticated,
             Denial::Forbidden => Exit::Refused,
+            Denial::Exists => Exit::Exists,
             Denial::Invalid => Exit::Usage,
             Denial::Unavailable => Exit::Unreachable,
         };
