@@ -1,14 +1,20 @@
 //! What callers send: read up to a limit into memory that is wiped, parsed into nouns, never repeated in an error.
 
+use std::time::Duration;
+
 use http_body_util::BodyExt;
-use model::SecretName;
+use model::access::{LabelError, ScopeError};
 use model::limits::API_BODY_BYTES_MAX;
+use model::{Scope, Scopes, SecretName};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Number;
+use service::{KeyPlan, KeysError};
 use vault::SecretValue;
 use zeroize::Zeroizing;
 
 use crate::limits::BODY_DRAIN_BYTES_MAX;
+use crate::problem::ApiError;
 
 /// The body of a create.
 pub(crate) struct CreateBody {
@@ -31,11 +37,23 @@ pub enum BodyError {
     #[error("the body broke off before its end: send it again")]
     Broken,
     /// Not JSON.
-    #[error("the body is not valid JSON: send an object such as {{\"name\": \"GITHUB_TOKEN\", \"value\": \"...\"}}")]
+    #[error("the body is not valid JSON: send an object, as /openapi.yaml shows for this route")]
     NotJson,
     /// JSON of another shape.
     #[error("the body must be a JSON object in which `name` and `value` are strings, each written once")]
     Shape,
+    /// JSON of another shape, where a key is described.
+    #[error("the body must be a JSON object such as {{\"name\": \"CI\", \"scopes\": [\"read\"], \"expires_in_seconds\": 86400}}, each field written once")]
+    KeyShape,
+    /// Not a key's name.
+    #[error("the key's name is not legal: {LabelError}")]
+    KeyNameIllegal,
+    /// No scopes.
+    #[error("the body has no `scopes`: send a list of read, secrets, devbox and keys")]
+    ScopesMissing,
+    /// Not a scope.
+    #[error("`scopes` has something that is no scope: {ScopeError}")]
+    ScopeUnknown,
     /// No name.
     #[error("the body has no `name`: send the secret's name as a string")]
     NameMissing,
@@ -56,6 +74,17 @@ struct Wire {
     value: Option<SecretValue>,
 }
 
+/// A key as it is asked for.
+#[derive(Deserialize)]
+struct KeyWire {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    scopes: Option<Vec<String>>,
+    #[serde(default)]
+    expires_in_seconds: Option<Number>,
+}
+
 impl BodyError {
     /// The stable code.
     #[must_use]
@@ -64,7 +93,10 @@ impl BodyError {
             Self::TooLarge => "body_too_large",
             Self::Broken => "body_broken",
             Self::NotJson => "body_not_json",
-            Self::Shape => "body_shape",
+            Self::Shape | Self::KeyShape => "body_shape",
+            Self::KeyNameIllegal => "key_name_illegal",
+            Self::ScopesMissing => "scopes_missing",
+            Self::ScopeUnknown => "scope_unknown",
             Self::NameMissing => "name_missing",
             Self::NameIllegal => "name_illegal",
             Self::ValueMissing => "value_missing",
@@ -95,13 +127,32 @@ pub(crate) async fn read(mut body: axum::body::Body) -> Result<Zeroizing<Vec<u8>
 }
 
 pub(crate) fn create(bytes: &[u8]) -> Result<CreateBody, BodyError> {
-    let wire = parse(bytes)?;
+    let wire: Wire = parse(bytes, BodyError::Shape)?;
     let name = wire.name.ok_or(BodyError::NameMissing)?.parse().map_err(|_| BodyError::NameIllegal)?;
     Ok(CreateBody { name, value: wire.value.ok_or(BodyError::ValueMissing)? })
 }
 
 pub(crate) fn update(bytes: &[u8]) -> Result<UpdateBody, BodyError> {
-    Ok(UpdateBody { value: parse(bytes)?.value.ok_or(BodyError::ValueMissing)? })
+    let wire: Wire = parse(bytes, BodyError::Shape)?;
+    Ok(UpdateBody { value: wire.value.ok_or(BodyError::ValueMissing)? })
+}
+
+/// The body that asks for an API key.
+pub(crate) fn key(bytes: &[u8]) -> Result<KeyPlan, ApiError> {
+    let wire: KeyWire = parse(bytes, BodyError::KeyShape)?;
+    let name = wire.name.unwrap_or_default().parse().map_err(|_| BodyError::KeyNameIllegal)?;
+    let scopes = wire.scopes.ok_or(BodyError::ScopesMissing)?;
+    let scopes = scopes.iter().map(|word| word.parse::<Scope>()).collect::<Result<Scopes, _>>().map_err(|_| BodyError::ScopeUnknown)?;
+    let seconds = wire.expires_in_seconds.map(|number| whole(&number).ok_or(KeysError::Life)).transpose()?;
+    Ok(KeyPlan { name, scopes, life: seconds.map(Duration::from_secs) })
+}
+
+/// A whole number, also where it was written as a float: some clients have no other numbers.
+fn whole(number: &Number) -> Option<u64> {
+    number.as_u64().or_else(|| {
+        let float = number.as_f64().filter(|float| float.fract() == 0.0 && (0.0..FLOATS_EXACT).contains(float))?;
+        format!("{float:.0}").parse().ok()
+    })
 }
 
 /// A delete's body is nothing, or any JSON.
@@ -112,10 +163,13 @@ pub(crate) fn empty(bytes: &[u8]) -> Result<(), BodyError> {
     serde_json::from_slice::<IgnoredAny>(bytes).map(|_| ()).map_err(|_| BodyError::NotJson)
 }
 
-fn parse(bytes: &[u8]) -> Result<Wire, BodyError> {
+fn parse<T: DeserializeOwned>(bytes: &[u8], shape: BodyError) -> Result<T, BodyError> {
     // serde would take a list for an object with its fields in order.
     if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
-        return empty(bytes).and(Err(BodyError::Shape));
+        return empty(bytes).and(Err(shape));
     }
-    serde_json::from_slice(bytes).map_err(|error| if error.is_data() { BodyError::Shape } else { BodyError::NotJson })
+    serde_json::from_slice(bytes).map_err(|error| if error.is_data() { shape } else { BodyError::NotJson })
 }
+
+/// Above it a float no longer tells neighbouring whole numbers apart (IEEE 754 binary64).
+const FLOATS_EXACT: f64 = 9_007_199_254_740_992.0;

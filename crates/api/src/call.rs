@@ -69,17 +69,17 @@ impl Call {
 
     /// The secret's name in the path. What is no name names no secret.
     pub(crate) fn name(&self) -> Result<SecretName, ApiError> {
-        self.named()
+        self.named().ok_or(ApiError::Secrets(SecretsError::NotFound))
     }
 
     /// The secret's id in the path. What is no id is no secret's.
     pub(crate) fn id(&self) -> Result<SecretId, ApiError> {
-        self.named()
+        self.named().ok_or(ApiError::Secrets(SecretsError::NotFound))
     }
 
-    fn named<T: FromStr>(&self) -> Result<T, ApiError> {
-        let named = self.named.as_deref().and_then(|text| text.parse().ok());
-        named.ok_or(ApiError::Secrets(SecretsError::NotFound))
+    /// What the path's parameter names; none where it is no such noun's name or id.
+    pub(crate) fn named<T: FromStr>(&self) -> Option<T> {
+        self.named.as_deref().and_then(|text| text.parse().ok())
     }
 
     /// The body.

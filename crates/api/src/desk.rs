@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use link::front::{Ask, Tell};
 use service::House;
 use tokio::sync::{Semaphore, watch};
 
@@ -26,6 +27,17 @@ impl Desk {
     pub fn new(house: House, front: Front, hosts: Hosts) -> Self {
         let followers = Arc::new(Semaphore::new(FOLLOWERS_MAX));
         Self { house, front, hosts, followers, metrics: Metrics::new(), stopping: watch::Sender::new(false) }
+    }
+
+    /// Writes down when API keys were used, here and at the gateway. Blocks. What cannot be written now is written the next time.
+    pub fn write_uses(&self) {
+        let of_gateway = match self.front.ask(Ask::KeyUses) {
+            Ok(Tell::KeyUses(uses)) => uses,
+            Ok(Tell::Ready | Tell::NotReady(_) | Tell::Bindings { .. } | Tell::Events(_) | Tell::Figures(_) | Tell::Failed) | Err(_) => Vec::new(),
+        };
+        if let Err(error) = self.house.write_uses(&of_gateway) {
+            tracing::warn!("failed to write down when API keys were used: {error}");
+        }
     }
 
     /// Ends the answers that would go on for ever.

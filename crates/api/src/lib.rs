@@ -7,6 +7,7 @@
 mod bodies;
 mod call;
 pub mod confine;
+pub mod control;
 pub mod desk;
 pub mod front;
 pub mod host;

@@ -34,6 +34,10 @@ pub const STOP_TIME: Duration = Duration::from_secs(5);
 pub const WIPE_TICK: Duration = Duration::from_millis(50);
 /// Room on the store's disk below which the server says that it is not ready: several of the largest groups of changes that are committed together.
 pub const DISK_FREE_BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// How often it is written down when API keys were used: each key at most once a minute.
+pub const USES_TICK: Duration = Duration::from_secs(15);
+/// How long somebody who connected to `control.sock` may take to ask.
+pub const CONTROL_TIME: Duration = Duration::from_secs(1);
 /// Connections that wait to be accepted.
 pub const BACKLOG: i32 = 1024;
 /// How much of a body that is too large is read and thrown away before the connection is cut.

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use http::{HeaderName, StatusCode};
 use serde::Serialize;
-use service::{AuthError, EventsError, HouseError, SecretsError};
+use service::{AuthError, EventsError, HouseError, KeysError, SecretsError};
 use vault::ValueError;
 
 use crate::bodies::BodyError;
@@ -25,6 +25,9 @@ pub enum ApiError {
     /// A verb on secrets failed.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
+    /// A verb on API keys failed.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// Events could not be read.
     #[error(transparent)]
     Events(#[from] EventsError),
@@ -80,9 +83,11 @@ impl ApiError {
     /// Status and stable code of every error there is.
     pub(crate) fn answer(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::Auth(error) | Self::Secrets(SecretsError::Auth(error)) | Self::Events(EventsError::Auth(error)) => {
-                (auth_status(error), error.code())
-            }
+            Self::Auth(error)
+            | Self::Secrets(SecretsError::Auth(error))
+            | Self::Keys(KeysError::Auth(error))
+            | Self::Events(EventsError::Auth(error)) => (auth_status(error), error.code()),
+            Self::Keys(error) => (keys_status(error), error.code()),
             Self::Secrets(error) => (secrets_status(error), error.code()),
             Self::Events(EventsError::Unavailable(_)) | Self::House(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
             Self::Front(FrontError::Away) => (StatusCode::SERVICE_UNAVAILABLE, "gateway_away"),
@@ -105,6 +110,7 @@ impl ApiError {
             Self::Secrets(SecretsError::Value(error)) => value_message(*error).to_owned(),
             Self::Auth(_)
             | Self::Secrets(_)
+            | Self::Keys(_)
             | Self::Events(_)
             | Self::Front(_)
             | Self::Body(_)
@@ -162,6 +168,17 @@ const fn secrets_status(error: &SecretsError) -> StatusCode {
             StatusCode::SERVICE_UNAVAILABLE
         }
         SecretsError::Seal(_) | SecretsError::Id(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+const fn keys_status(error: &KeysError) -> StatusCode {
+    match error {
+        KeysError::Auth(error) => auth_status(error),
+        KeysError::NoScopes | KeysError::Life | KeysError::TooMany => StatusCode::BAD_REQUEST,
+        KeysError::ScopesExceed | KeysError::LifeExceeds | KeysError::LastKey => StatusCode::FORBIDDEN,
+        KeysError::NotFound => StatusCode::NOT_FOUND,
+        KeysError::Full | KeysError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        KeysError::Id(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

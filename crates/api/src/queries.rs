@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use axum::extract::Query;
 use http::Uri;
-use model::{SecretId, SecretName};
+use model::{ApiKeyId, SecretId, SecretName};
 use service::Page;
 
 use crate::limits::EVENTS_MAX;
@@ -22,6 +22,9 @@ pub enum QueryError {
     /// Not a secret's id.
     #[error("`starting_after` is the id of a secret, as in sec_ and 21 letters or digits")]
     StartingAfter,
+    /// Not a key's id.
+    #[error("`starting_after` is the id of an API key, as in key_ and 21 letters or digits")]
+    StartingAfterKey,
     /// Not a secret's name.
     #[error("`secret` is the name of a secret")]
     Secret,
@@ -56,7 +59,7 @@ impl QueryError {
         match self {
             Self::Malformed => "query_malformed",
             Self::Limit => "limit_invalid",
-            Self::StartingAfter => "starting_after_invalid",
+            Self::StartingAfter | Self::StartingAfterKey => "starting_after_invalid",
             Self::Secret => "secret_invalid",
             Self::After => "after_invalid",
             Self::Follow => "follow_invalid",
@@ -85,21 +88,27 @@ impl Pairs {
         }
     }
 
-    fn starting_after(&self) -> Result<Option<SecretId>, QueryError> {
+    fn starting_after<T: FromStr>(&self, invalid: QueryError) -> Result<Option<T>, QueryError> {
         let text = self.find("starting_after").filter(|text| !text.is_empty());
-        text.map(str::parse).transpose().map_err(|_| QueryError::StartingAfter)
+        text.map(str::parse).transpose().map_err(|_| invalid)
     }
 }
 
 /// A page of secrets.
 pub(crate) fn page(uri: &Uri) -> Result<Page, QueryError> {
     let pairs = Pairs::of(uri)?;
-    Ok(Page::new(pairs.limit()?, pairs.starting_after()?))
+    Ok(Page::new(pairs.limit()?, pairs.starting_after(QueryError::StartingAfter)?))
 }
 
 /// Where a list goes on.
 pub(crate) fn starting_after(uri: &Uri) -> Result<Option<SecretId>, QueryError> {
-    Pairs::of(uri)?.starting_after()
+    Pairs::of(uri)?.starting_after(QueryError::StartingAfter)
+}
+
+/// A page of API keys: how many, and after which.
+pub(crate) fn keys(uri: &Uri) -> Result<(usize, Option<ApiKeyId>), QueryError> {
+    let pairs = Pairs::of(uri)?;
+    Ok((Page::new(pairs.limit()?, None).limit, pairs.starting_after(QueryError::StartingAfterKey)?))
 }
 
 /// Events.

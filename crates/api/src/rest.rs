@@ -4,6 +4,7 @@ mod bindings;
 pub mod documents;
 mod events;
 mod health;
+mod keys;
 mod metrics;
 pub mod router;
 mod secrets;

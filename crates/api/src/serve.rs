@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use link::{PacketError, Packets};
+use link::{Listener, PacketError, Packets};
 use model::Clock;
 use model::limits::HEADER_LIST_BYTES_MAX;
 use service::{House, HouseError};
@@ -20,10 +20,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vault::{LockError, Sealer};
 
 use crate::confine::{ConfineError, confine};
+use crate::control;
 use crate::desk::Desk;
 use crate::front::Front;
 use crate::host::Hosts;
-use crate::limits::{ACCEPT_PAUSE, BLOCKING_THREADS_MAX, CONNECTIONS_MAX, HEAD_TIME, PING_TIME, STOP_TIME, STREAMS_MAX, WIPE_TICK};
+use crate::limits::{ACCEPT_PAUSE, BLOCKING_THREADS_MAX, CONNECTIONS_MAX, HEAD_TIME, PING_TIME, STOP_TIME, STREAMS_MAX, USES_TICK, WIPE_TICK};
 use crate::listen::Bound;
 use crate::rest::router::router;
 
@@ -43,6 +44,8 @@ pub struct Setup {
     pub hosts: Vec<String>,
     /// The api's end of the socketpair to the gateway.
     pub link: Packets,
+    /// Where whoever runs the server connects; it listens already.
+    pub control: Listener,
 }
 
 /// Why the api did not start.
@@ -66,6 +69,9 @@ pub enum StartError {
     /// The address cannot be listened on.
     #[error("failed to listen: another server may use the address; choose another with --listen")]
     Listen(#[source] io::Error),
+    /// The socket of whoever runs the server cannot be served.
+    #[error("failed to start a thread for control.sock")]
+    Control(#[source] io::Error),
     /// The runtime does not start.
     #[error("failed to start the api's threads")]
     Runtime(#[source] io::Error),
@@ -87,6 +93,7 @@ pub fn run(setup: Setup, ready: impl FnOnce(SocketAddr), shutdown: impl Future<O
     let house = House::open(&setup.store, setup.sealer, setup.clock)?;
     let desk = Arc::new(Desk::new(house, Front::new(setup.link)?, Hosts::new(addr, &setup.hosts)));
     let listener = setup.bound.listen().map_err(StartError::Listen)?;
+    control::serve(setup.control, Arc::downgrade(&desk)).map_err(StartError::Control)?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(WORKERS).max_blocking_threads(BLOCKING_THREADS_MAX).enable_io().enable_time();
     let runtime = runtime.thread_name("api").build().map_err(StartError::Runtime)?;
@@ -111,6 +118,7 @@ pub async fn serve(listener: TcpListener, desk: Arc<Desk>, shutdown: impl Future
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let wiping = tokio::spawn(wipe_old_keys(Arc::clone(&desk)));
+    let noting = tokio::spawn(write_uses(Arc::clone(&desk)));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -127,9 +135,16 @@ pub async fn serve(listener: TcpListener, desk: Arc<Desk>, shutdown: impl Future
     }
     desk.stop();
     drop(listener);
+    noting.abort();
+    let last_uses = tokio::task::spawn_blocking({
+        let desk = Arc::clone(&desk);
+        move || desk.write_uses()
+    });
     // What does not end by then is cut off: its client sees a broken connection and looks again.
     let _ = tokio::time::timeout(STOP_TIME, graceful.shutdown()).await;
     wiping.abort();
+    // It says itself what went wrong.
+    let _ = last_uses.await;
     Ok(())
 }
 
@@ -173,6 +188,15 @@ async fn wipe_old_keys(desk: Arc<Desk>) {
     loop {
         tokio::time::sleep(WIPE_TICK).await;
         desk.house.wipe_old_keys();
+    }
+}
+
+async fn write_uses(desk: Arc<Desk>) {
+    loop {
+        tokio::time::sleep(USES_TICK).await;
+        let desk = Arc::clone(&desk);
+        // It says itself what went wrong.
+        let _ = tokio::task::spawn_blocking(move || desk.write_uses()).await;
     }
 }
 

@@ -1,9 +1,9 @@
 //! What callers are shown. Nothing here can hold a value.
 
 use link::cli::BindingView;
-use model::{BindingSource, ChainedEvent, Form, HostPattern, KindId, Methods, PathPrefix, Secret, SecretId, SecretName};
+use model::{ApiKey, ApiKeyId, BindingSource, ChainedEvent, Form, HostPattern, KindId, Methods, PathPrefix, Secret, Scope, SecretId, SecretName, Timestamp};
 use serde::Serialize;
-use service::SecretPage;
+use service::{KeyPage, MadeKey, SecretPage};
 
 /// A secret: exactly these four fields, by the contract.
 #[derive(Serialize)]
@@ -62,6 +62,33 @@ pub(crate) struct EventListView {
     pub(crate) cursor: String,
 }
 
+/// An API key: never the credential.
+#[derive(Serialize)]
+pub(crate) struct ApiKeyView {
+    id: ApiKeyId,
+    name: String,
+    scopes: Vec<Scope>,
+    create_time_ms: i64,
+    expire_time_ms: Option<i64>,
+    last_used_time_ms: Option<i64>,
+    revoke_time_ms: Option<i64>,
+}
+
+/// A page of API keys.
+#[derive(Serialize)]
+pub(crate) struct ApiKeyListView {
+    api_keys: Vec<ApiKeyView>,
+    has_more: bool,
+    total_count: u64,
+}
+
+/// A new API key and its credential, shown this once.
+#[derive(Serialize)]
+pub(crate) struct CreatedKeyView {
+    api_key: ApiKeyView,
+    key: String,
+}
+
 /// That the server lives, or is ready.
 #[derive(Serialize)]
 pub(crate) struct StatusView {
@@ -79,6 +106,34 @@ impl From<SecretPage> for SecretListView {
     fn from(page: SecretPage) -> Self {
         let secrets = page.secrets.into_iter().map(SecretView::from).collect();
         Self { secrets, has_more: page.has_more, total_count: page.total }
+    }
+}
+
+impl From<ApiKey> for ApiKeyView {
+    fn from(key: ApiKey) -> Self {
+        let ApiKey { id, name, scopes, created, expires, last_used, revoked, account: _, hash: _ } = key;
+        Self {
+            id,
+            name,
+            scopes: scopes.iter().collect(),
+            create_time_ms: created.unix_ms(),
+            expire_time_ms: expires.map(Timestamp::unix_ms),
+            last_used_time_ms: last_used.map(Timestamp::unix_ms),
+            revoke_time_ms: revoked.map(Timestamp::unix_ms),
+        }
+    }
+}
+
+impl From<KeyPage> for ApiKeyListView {
+    fn from(page: KeyPage) -> Self {
+        let api_keys = page.keys.into_iter().map(ApiKeyView::from).collect();
+        Self { api_keys, has_more: page.has_more, total_count: page.total }
+    }
+}
+
+impl From<MadeKey> for CreatedKeyView {
+    fn from(made: MadeKey) -> Self {
+        Self { api_key: made.key.into(), key: made.credential.to_string() }
     }
 }
 

@@ -63,6 +63,7 @@ fn serve(folder: &Path) {
         clock: Arc::new(SystemClock),
         hosts: vec![],
         link,
+        control: link::Listener::bind(&folder.join("control.sock")).unwrap(),
     };
     let ready = |addr: SocketAddr| println!("{addr}");
     let shutdown = async {
@@ -83,6 +84,10 @@ fn test() {
     BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let addr: SocketAddr = line.trim().parse().expect("the server is ready and says where");
 
+    let control = Packets::connect(&folder.path().join("control.sock")).unwrap();
+    control.send(&link::control::Request::Accounts { after: None }, &[]).unwrap();
+    let (accounts, _) = control.recv::<link::control::Reply>().unwrap();
+    assert!(matches!(accounts, link::control::Reply::Accounts { accounts, next: None } if accounts.len() == 1));
     let created = http1(addr, "POST", "/v1/secrets", r#"{"name":"A","value":"some value"}"#);
     assert!(created.starts_with("HTTP/1.1 200"), "{created}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use link::front::{Answer, Ask, Question, Tell};
 use link::{PacketError, Packets};
+use model::limits::LINK_PAGE_ITEMS_MAX;
 use service::{BindingsError, Gate};
 
 use crate::activity::Activity;
@@ -54,6 +55,8 @@ fn tell(gate: &Gate, activity: &Activity, ask: Ask) -> Tell {
                 Err(error) => failed(&error),
             }
         }
+        // Asked now and then by itself, so that does not count as use either.
+        Ask::KeyUses => Tell::KeyUses(gate.take_uses(LINK_PAGE_ITEMS_MAX)),
         Ask::Events { account, name, after, limit } => {
             activity.touch();
             gate.events(&account, name, after, limit).map_or_else(|error| failed(&error), Tell::Events)

@@ -2,7 +2,7 @@
 //!
 //! The gateway trusts nothing that it is told here: every question is answered with metadata only.
 
-use model::{AccountId, ChainedEvent, Refusal, SecretId, SecretName};
+use model::{AccountId, ApiKeyId, ChainedEvent, Refusal, SecretId, SecretName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::BindingView;
@@ -42,6 +42,8 @@ pub enum Ask {
     },
     /// What the gateway has done and refused since it started.
     Figures,
+    /// When API keys were used at the gateway since this was asked last: only the api may write that down.
+    KeyUses,
     /// The gateway's events of an account, in the order of their numbers.
     Events {
         /// Whose.
@@ -89,6 +91,8 @@ pub enum Tell {
     Events(Vec<ChainedEvent>),
     /// Figures.
     Figures(Figures),
+    /// Keys and when each was used last, to the minute.
+    KeyUses(Vec<(ApiKeyId, Timestamp)>),
     /// It could not be answered.
     Failed,
 }

@@ -95,7 +95,7 @@ fn write_durably(mut file: &File, path: &Path, key: &RootKey) -> io::Result<()> 
     File::open(folder)?.sync_all()
 }
 
-fn read_up_to(mut file: &File, out: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read_up_to(mut file: &File, out: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < out.len() {
         match file.read(&mut out[filled..])? {
@@ -126,5 +126,5 @@ fn digit(byte: u8) -> Option<u8> {
 const KEY_BYTES: usize = 32;
 /// One more than the longest file that is right, so that a longer one is seen.
 const FILE_BYTES_MAX: usize = KEY_BYTES * 2 + 2;
-const OWNER_ONLY: u32 = 0o600;
-const OTHERS: u32 = 0o077;
+pub(crate) const OWNER_ONLY: u32 = 0o600;
+pub(crate) const OTHERS: u32 = 0o077;

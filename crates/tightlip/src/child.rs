@@ -1,7 +1,8 @@
 //! How a child starts: what it is given, what it keeps, and what it says back.
 //!
 //! A child inherits three descriptors: nothing but the *leash* as its standard input, and the supervisor's standard output and error. Everything else
-//! arrives over the leash, named, in one message. No secret is among it: a child reads its keys itself.
+//! arrives over the leash, named, in one message. A child reads its keys itself; only a root key that comes from a passphrase, which no file holds, is handed
+//! to the gateway, through a pipe of its own and from locked memory to locked memory.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -46,6 +47,10 @@ pub enum Given {
     Socket,
     /// The data folder's lock.
     Lock,
+    /// The socket of whoever runs the server; the api's alone.
+    Control,
+    /// A pipe with the root key, where that is derived from a passphrase; the gateway's alone.
+    RootKey,
 }
 
 /// What a child is to do.
@@ -95,6 +100,10 @@ pub struct Start {
     pub socket: OwnedFd,
     /// Keeps the data folder locked as long as this process lives.
     pub lock: OwnedFd,
+    /// The socket of whoever runs the server.
+    pub control: Option<OwnedFd>,
+    /// A pipe from which the root key can be read, once.
+    pub root_key: Option<OwnedFd>,
     /// To say that it serves, or why not.
     pub leash: Packets,
 }
@@ -175,7 +184,8 @@ pub fn begin() -> Result<Start, StartError> {
     }
     leash.limit_wait(None).map_err(|_| StartError::Orphaned)?;
     let (link, socket, lock) = (handed.take(Given::Link)?, handed.take(Given::Socket)?, handed.take(Given::Lock)?);
-    Ok(Start { task: begin.task, link: Packets::from_fd(link), socket, lock, leash })
+    let (control, root_key) = (handed.take_if_any(Given::Control), handed.take_if_any(Given::RootKey));
+    Ok(Start { task: begin.task, link: Packets::from_fd(link), socket, lock, control, root_key, leash })
 }
 
 /// The descriptors that arrived, by name.

@@ -206,10 +206,16 @@ impl DataFolder {
         self.0.join("gateway")
     }
 
-    /// The root key.
+    /// The root key, where it is a file.
     #[must_use]
     pub fn root_key(&self) -> PathBuf {
         self.gateway().join("root.key")
+    }
+
+    /// How the root key is derived, where it comes from a passphrase.
+    #[must_use]
+    pub fn root_passphrase(&self) -> PathBuf {
+        self.gateway().join("root.passphrase.json")
     }
 
     /// The gateway's private keys, wrapped by the root key.
@@ -270,6 +276,12 @@ impl DataFolder {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.0.join("gateway.sock")
+    }
+
+    /// Where whoever runs the server reaches the api.
+    #[must_use]
+    pub fn control_socket(&self) -> PathBuf {
+        self.0.join("control.sock")
     }
 
     /// The API address of the running server, as text. Removed when it stops.
@@ -351,10 +363,11 @@ pub const FOLDER_MODE: u32 = 0o700;
 const OTHERS: u32 = 0o077;
 /// A file's mode: its owner's alone.
 pub const FILE_MODE: u32 = 0o600;
-/// The longest path of a Unix socket is 107 bytes (unix(7)); the socket's own name takes 13 of them.
+/// The longest path of a Unix socket is 107 bytes (unix(7)); a socket's own name takes 13 of them.
 const PATH_BYTES_MAX: usize = 107 - "/gateway.sock".len();
+const _: () = assert!("/control.sock".len() <= "/gateway.sock".len());
 /// What may lie in a folder before its first run: what an interrupted start left. With an operator's configuration beside it, anything may.
-const BEFORE_SET_UP: [&str; 4] = ["lock", "up.log", "address", "gateway.sock"];
+const BEFORE_SET_UP: [&str; 5] = ["lock", "up.log", "address", "gateway.sock", "control.sock"];
 const LOCK_WAIT: Duration = Duration::from_millis(300);
 const LOCK_LOOK: Duration = Duration::from_millis(10);
 const PID_BYTES_MAX: u64 = 16;

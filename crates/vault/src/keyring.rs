@@ -64,6 +64,9 @@ pub enum KeyringError {
     /// Bytes that this keyring did not wrap, or wrapped for another devbox or use.
     #[error("what a devbox keeps sealed does not open: its row was changed or moved")]
     NotWrappedHere,
+    /// The root key did not pass from one process to the other.
+    #[error("the root key was not handed over: its pipe is closed or was emptied already")]
+    NotHanded,
     /// No random bytes.
     #[error(transparent)]
     Random(#[from] RandomError),

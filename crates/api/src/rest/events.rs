@@ -108,7 +108,7 @@ fn gateway_events(desk: &Desk, caller: &Caller, query: &EventsQuery, wanted: usi
         match desk.front.ask(ask)? {
             Tell::Events(more) if more.is_empty() => break,
             Tell::Events(more) => events.extend(more),
-            Tell::Ready | Tell::NotReady(_) | Tell::Bindings { .. } | Tell::Figures(_) | Tell::Failed => {
+            Tell::Ready | Tell::NotReady(_) | Tell::Bindings { .. } | Tell::Figures(_) | Tell::KeyUses(_) | Tell::Failed => {
                 return Err(FrontError::Failed.into());
             }
         }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 
-use super::{bindings, documents, events, health, metrics, secrets};
+use super::{bindings, documents, events, health, keys, metrics, secrets};
 use crate::desk::Desk;
 use crate::host;
 use crate::limits::REQUEST_TIME;
@@ -29,6 +29,8 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/v1/bindings", get(bindings::list))
         .route("/v1/bindings/{secret_name}", get(bindings::get))
         .route("/v1/events", get(events::list))
+        .route("/v1/api-keys", get(keys::list).post(keys::create))
+        .route("/v1/api-keys/{id}/revoke", post(keys::revoke))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::show))

@@ -1,6 +1,7 @@
 //! The root key: the one key that nothing else protects. The `rootkey` crate says where it comes from.
 
 use std::fmt::Write as _;
+use std::os::fd::BorrowedFd;
 
 use zeroize::{Zeroize, Zeroizing};
 
@@ -40,6 +41,29 @@ impl RootKey {
         out
     }
 
+    /// Writes the key into a pipe, from the locked page itself. The pipe takes it whole, so nobody is waited for.
+    ///
+    /// # Errors
+    /// [`KeyringError::NotHanded`].
+    pub fn hand_over(&self, pipe: BorrowedFd<'_>) -> Result<(), KeyringError> {
+        match rustix::io::write(pipe, self.0.bytes()) {
+            Ok(KEY_BYTES) => Ok(()),
+            Ok(_) | Err(_) => Err(KeyringError::NotHanded),
+        }
+    }
+
+    /// The key that [`RootKey::hand_over`] wrote, read into a locked page and nowhere else.
+    ///
+    /// # Errors
+    /// [`KeyringError::NotHanded`], [`KeyringError::Locked`].
+    pub fn take_over(pipe: BorrowedFd<'_>) -> Result<Self, KeyringError> {
+        let mut key = Locked::zeroed(KEY_BYTES)?;
+        match rustix::io::read(pipe, key.bytes_mut()) {
+            Ok(KEY_BYTES) => Ok(Self(key)),
+            Ok(_) | Err(_) => Err(KeyringError::NotHanded),
+        }
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         self.0.bytes()
     }
@@ -53,3 +77,20 @@ impl RootKey {
 }
 
 pub(super) const ID_BYTES: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_handed_over_whole_and_once() {
+        let key = RootKey::make().expect("a key");
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        key.hand_over(writer.as_fd()).expect("handed over");
+        drop(writer);
+        assert_eq!(RootKey::take_over(reader.as_fd()).expect("taken over").to_hex(), key.to_hex());
+        assert!(matches!(RootKey::take_over(reader.as_fd()).err(), Some(KeyringError::NotHanded)));
+    }
+}

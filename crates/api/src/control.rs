@@ -1,0 +1,100 @@
+//! The door of whoever runs the server: `control.sock`. Makes and lists accounts, which no API key may do.
+//!
+//! The socket was bound by the supervisor, since a confined api makes none. The kernel says who is at the other end, and only our own user is let in. One
+//! request to a connection, one connection at a time: it is people who ask here.
+
+use std::io;
+use std::sync::{Arc, Weak};
+
+use link::cli::Denial;
+use link::control::{Created, Reply, Request};
+use link::{Listener, PacketError, Packets};
+use service::{AccountPlan, AccountsError, Operator};
+
+use crate::desk::Desk;
+use crate::limits::{ACCEPT_PAUSE, CONTROL_TIME};
+
+/// Serves the socket on a thread of its own, for as long as there is a desk.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn serve(listener: Listener, desk: Weak<Desk>) -> io::Result<()> {
+    std::thread::Builder::new().name("control".to_owned()).spawn(move || take_turns(&listener, &desk)).map(drop)
+}
+
+fn take_turns(listener: &Listener, desk: &Weak<Desk>) {
+    loop {
+        let peer = match listener.accept() {
+            Ok(peer) => peer,
+            Err(error) => {
+                tracing::warn!(%error, "failed to accept a connection at control.sock");
+                std::thread::park_timeout(ACCEPT_PAUSE);
+                continue;
+            }
+        };
+        // The process is about to end: whoever connected sees that nobody answers.
+        let Some(desk) = desk.upgrade() else { return };
+        attend_apart(peer, desk);
+    }
+}
+
+/// One connection on a thread of its own, so that a panic in it ends nothing else.
+fn attend_apart(peer: Packets, desk: Arc<Desk>) {
+    match std::thread::Builder::new().spawn(move || attend(&peer, &desk)) {
+        // A panic has said what it was.
+        Ok(attending) => drop(attending.join()),
+        Err(error) => tracing::warn!(%error, "failed to start a thread for control.sock"),
+    }
+}
+
+/// One connection.
+fn attend(peer: &Packets, desk: &Desk) {
+    let reply = answer(peer, desk).unwrap_or_else(|refusal| refusal);
+    // Whoever has gone by now wants no answer.
+    let _gone = peer.send(&reply, &[]);
+}
+
+fn answer(peer: &Packets, desk: &Desk) -> Result<Reply, Reply> {
+    let unasked = |_: PacketError| refused(Denial::Unavailable, "the server could not read the request; try again");
+    let uid = peer.peer().map_err(unasked)?.uid;
+    let operator = Operator::check(uid, rustix::process::geteuid().as_raw()).map_err(|error| denied(&error))?;
+    peer.limit_wait(Some(CONTROL_TIME)).map_err(unasked)?;
+    let request = match peer.recv::<Request>() {
+        Ok((request, _unasked_descriptors)) => request,
+        Err(PacketError::Malformed) => {
+            return Err(refused(
+                Denial::Invalid,
+                "the server does not know this request; it may be of another version: stop it and start `tightlip up` anew",
+            ));
+        }
+        Err(error @ (PacketError::Closed | PacketError::Timeout | PacketError::Io(_))) => return Err(unasked(error)),
+    };
+    obey(request, desk, &operator).map_err(|error| denied(&error))
+}
+
+fn obey(request: Request, desk: &Desk, operator: &Operator) -> Result<Reply, AccountsError> {
+    match request {
+        Request::CreateAccount { name, devbox_capability } => {
+            let (account, made) = desk.house.create_account(operator, AccountPlan { name, devbox_capability })?;
+            tracing::info!(account = %account.id, "an account was made");
+            let (scopes, created) = (made.key.scopes.iter().collect(), made.key.created);
+            Ok(Reply::AccountCreated(Created { account, key_id: made.key.id, scopes, created, key: made.credential.to_string() }))
+        }
+        Request::Accounts { after } => {
+            let page = desk.house.accounts(operator, after.as_ref())?;
+            let next = page.accounts.last().filter(|_| page.has_more).map(|last| last.id.clone());
+            Ok(Reply::Accounts { accounts: page.accounts, next })
+        }
+    }
+}
+
+fn denied(error: &AccountsError) -> Reply {
+    if let AccountsError::Unavailable(cause) = error {
+        tracing::warn!("{error}: {cause}");
+    }
+    refused(error.denial(), &error.to_string())
+}
+
+fn refused(why: Denial, message: &str) -> Reply {
+    Reply::Refused { why, message: message.to_owned() }
+}
