@@ -43,7 +43,9 @@ pub enum BodyError {
     #[error("the body must be a JSON object in which `name` and `value` are strings, each written once")]
     Shape,
     /// JSON of another shape, where a key is described.
-    #[error("the body must be a JSON object such as {{\"name\": \"CI\", \"scopes\": [\"read\"], \"expires_in_seconds\": 86400}}, each field written once")]
+    #[error(
+        "the body must be a JSON object such as {{\"name\": \"CI\", \"scopes\": [\"read\"], \"expires_in_seconds\": 86400}}, each field written once"
+    )]
     KeyShape,
     /// Not a key's name.
     #[error("the key's name is not legal: {LabelError}")]

@@ -60,7 +60,9 @@ impl Front {
         self.waiting.fetch_sub(1, Ordering::SeqCst);
         match told? {
             Tell::Failed => Err(FrontError::Failed),
-            told @ (Tell::Ready | Tell::NotReady(_) | Tell::Bindings { .. } | Tell::Events(_) | Tell::Figures(_) | Tell::KeyUses(_)) => Ok(told),
+            told @ (Tell::Ready | Tell::NotReady(_) | Tell::Bindings { .. } | Tell::Events(_) | Tell::Figures(_) | Tell::KeyUses(_)) => {
+                Ok(told)
+            }
         }
     }
 }

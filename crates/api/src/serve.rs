@@ -24,7 +24,9 @@ use crate::control;
 use crate::desk::Desk;
 use crate::front::Front;
 use crate::host::Hosts;
-use crate::limits::{ACCEPT_PAUSE, BLOCKING_THREADS_MAX, CONNECTIONS_MAX, HEAD_TIME, PING_TIME, STOP_TIME, STREAMS_MAX, USES_TICK, WIPE_TICK};
+use crate::limits::{
+    ACCEPT_PAUSE, BLOCKING_THREADS_MAX, CONNECTIONS_MAX, HEAD_TIME, PING_TIME, STOP_TIME, STREAMS_MAX, USES_TICK, WIPE_TICK,
+};
 use crate::listen::Bound;
 use crate::rest::router::router;
 

@@ -1,7 +1,10 @@
 //! What callers are shown. Nothing here can hold a value.
 
 use link::cli::BindingView;
-use model::{ApiKey, ApiKeyId, BindingSource, ChainedEvent, Form, HostPattern, KindId, Methods, PathPrefix, Secret, Scope, SecretId, SecretName, Timestamp};
+use model::{
+    ApiKey, ApiKeyId, BindingSource, ChainedEvent, Form, HostPattern, KindId, Methods, PathPrefix, Scope, Secret, SecretId, SecretName,
+    Timestamp,
+};
 use serde::Serialize;
 use service::{KeyPage, MadeKey, SecretPage};
 

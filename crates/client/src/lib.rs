@@ -6,11 +6,13 @@
 
 mod error;
 mod events;
+mod keys;
 mod secrets;
 mod sse;
 mod transport;
 
 pub use error::ClientError;
 pub use events::{EventPage, EventsWanted, Follow};
+pub use keys::{CreatedKey, KeyPage, KeyView};
 pub use secrets::{SecretPage, SecretView};
 pub use transport::Client;

@@ -118,14 +118,8 @@ impl Passphrase {
 /// [`PassphraseError::Exists`], [`PassphraseError::Io`], [`PassphraseError::Random`], [`PassphraseError::NoMemory`], [`PassphraseError::Locked`].
 pub fn make(path: &Path, passphrase: &Passphrase) -> Result<RootKey, PassphraseError> {
     let salt = vault::random_u128().map_err(|_| PassphraseError::Random)?;
-    let recipe = Recipe {
-        format: FORMAT,
-        kdf: KDF.to_owned(),
-        memory_kib: MEMORY_KIB,
-        passes: PASSES,
-        lanes: LANES,
-        salt: format!("{salt:032x}"),
-    };
+    let recipe =
+        Recipe { format: FORMAT, kdf: KDF.to_owned(), memory_kib: MEMORY_KIB, passes: PASSES, lanes: LANES, salt: format!("{salt:032x}") };
     let text = serde_json::to_string_pretty(&recipe).expect("text and numbers are always JSON") + "\n";
     let file = OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path);
     let mut file = file.map_err(|error| match error.kind() {

@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashSet};
 use link::cli::{Denial, Given, LeftOut, Opened, Wanted};
 use model::limits::{ALLOW_PATTERNS_MAX, DEVBOX_TOKENS_MAX, LINK_FDS_MAX, PAGE_ITEMS_MAX};
 use model::{
-    AccountId, ApiKeyId, DevboxId, EnvName, Event, EventKind, Grant, HostPattern, Refusal, Scope, Secret, SecretName, Timestamp, Token, TokenHash,
+    AccountId, ApiKeyId, DevboxId, EnvName, Event, EventKind, Grant, HostPattern, Refusal, Scope, Secret, SecretName, Timestamp, Token,
+    TokenHash,
 };
 use store::{DevboxRow, GrantRow, StoreError};
 use vault::KeyringError;

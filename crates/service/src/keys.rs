@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::limits::{KEYS_PER_ACCOUNT_MAX, KEY_LIFE_SECONDS_MAX};
+use model::limits::{KEY_LIFE_SECONDS_MAX, KEYS_PER_ACCOUNT_MAX};
 use model::{AccountId, ApiKey, ApiKeyId, Event, EventKind, Label, Scope, Scopes, Timestamp};
 use store::{KeyPage, KeyRequest, RequestedKey, StoreError};
 use zeroize::Zeroizing;

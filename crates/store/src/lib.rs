@@ -16,6 +16,7 @@ pub mod store;
 pub use error::{ChainFault, Result, StoreError};
 pub use ledger::Ledger;
 pub use rows::{
-    AccountPage, AnswerRow, Commits, DevboxRow, EventQuery, GrantRow, Head, KeyPage, KeyRequest, Recorded, RequestedKey, SealedSecret, SecretPage,
+    AccountPage, AnswerRow, Commits, DevboxRow, EventQuery, GrantRow, Head, KeyPage, KeyRequest, Recorded, RequestedKey, SealedSecret,
+    SecretPage,
 };
 pub use store::{Mode, Store};

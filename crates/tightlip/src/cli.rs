@@ -2,6 +2,7 @@
 //!
 //! What a person typed is never repeated where it could be a value: arguments that look like one are refused without an echo.
 
+mod account;
 mod ago;
 mod argv;
 mod bind;
@@ -10,6 +11,7 @@ mod events;
 mod fault;
 mod gate;
 mod history;
+mod key;
 mod output;
 mod prove;
 mod run;
@@ -69,6 +71,12 @@ enum Command {
     Run(run::Args),
     /// Show what happened: changes, uses, refusals
     Events(events::Args),
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Make and list accounts; for the user who runs the server
+    #[command(subcommand)]
+    Account(account::Command),
     /// Attack a throw-away tightlip on this machine and look for leaks
     Prove(prove::Args),
     /// Print a completion script for a shell
@@ -106,6 +114,8 @@ fn obey(cli: Cli, out: &Output) -> Result<i32, Fault> {
         Command::Bindings(args) => bind::bindings(&args, &target()?, out).map(|()| 0),
         Command::Run(args) => run::run(args, target, out),
         Command::Events(args) => events::events(args, &target()?, out),
+        Command::Key(command) => key::obey(command, &target()?, out).map(|()| 0),
+        Command::Account(command) => account::obey(&command, &target()?, out).map(|()| 0),
         Command::Prove(args) => prove::prove(&args, out),
         Command::Completions(args) => completions::completions(&args, out).map(|()| 0),
     }
@@ -120,6 +130,7 @@ Environment:
   TIGHTLIP_DATA     the data folder
   TIGHTLIP_URL      the server; RUNLOOP_BASE_URL after it
   TIGHTLIP_API_KEY  the API key; RUNLOOP_API_KEY after it, then the data folder's own
+  TIGHTLIP_PASSPHRASE_FILE  a file that holds the data folder's passphrase, where it has one
 
 Exit codes:
   0 done, 1 failure, 2 usage, 3 not found, 4 not authenticated, 5 exists, 6 server unreachable or locked, 7 refused by policy, 10 a leak was found; \

@@ -123,7 +123,7 @@ fn serve() -> Result<(), ()> {
     let data = arguments.next().map(PathBuf::from);
     let idle_ms =
         arguments.next().and_then(|text| text.to_str()?.parse().ok()).ok_or_else(|| tracing::error!("this is for `tightlip run`"))?;
-    let options = Options { data, listen: Some(ANY_PORT), idle_exit: Some(Duration::from_millis(idle_ms)) };
+    let options = Options { data, listen: Some(ANY_PORT), idle_exit: Some(Duration::from_millis(idle_ms)), ..Options::default() };
     // `run` goes on when the word is out; a starter that is gone by then wants no answer, and the server goes when it stays unused.
     let ended = up(&options, |_| {
         let _gone = say(&mut starter, &Word::Ready);

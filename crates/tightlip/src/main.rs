@@ -10,6 +10,7 @@ mod config;
 mod detached;
 mod folder;
 mod logging;
+mod root;
 mod setup;
 mod supervisor;
 mod up;

@@ -9,11 +9,12 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use model::{Account, AccountId, ApiKey, ApiKeyId, Clock, Event, EventKind, Scopes};
-use rootkey::RootKeyError;
+use rootkey::{PassphraseError, RootKeyError};
 use store::{Ledger, Mode, Store, StoreError};
-use vault::{KeyringError, OpenKeys, Sealer, SigningKey};
+use vault::{KeyringError, OpenKeys, RootKey, Sealer, SigningKey};
 
 use crate::folder::{DataFolder, FILE_MODE, FOLDER_MODE};
+use crate::root::Root;
 
 /// Whether this start made the data folder's contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,15 @@ pub enum SetupError {
     /// The root key is another installation's.
     #[error("nothing was changed: {} is not the root key of this data folder; bring the right one back from your backup", .0.display())]
     WrongRootKey(PathBuf),
+    /// The passphrase is another one.
+    #[error("the passphrase is wrong, and nothing was changed")]
+    WrongPassphrase,
+    /// No root key follows from the passphrase.
+    #[error("failed to derive the root key from the passphrase")]
+    Passphrase(#[source] PassphraseError),
+    /// Somebody else made or removed the contents since the passphrase was asked for.
+    #[error("the data folder was set up or removed by somebody else at this moment: start again")]
+    Meanwhile,
     /// A newer tightlip has written here.
     #[error("nothing was changed: {} was written by a newer tightlip; start that one, or restore a backup of this version", .0.display())]
     Newer(PathBuf),
@@ -85,24 +95,43 @@ pub enum SetupError {
 }
 
 /// Makes the folder's contents where there are none, finishes what was interrupted, and looks at everything that the children need. Call with the lock.
+/// Gives the root key besides, where no file holds it.
 ///
 /// # Errors
 /// When something is missing, wrong, newer, or could not be made.
-pub fn ensure(folder: &DataFolder, clock: &dyn Clock) -> Result<FirstRun, SetupError> {
+pub fn ensure(folder: &DataFolder, mut root: Root, clock: &dyn Clock) -> Result<(FirstRun, Option<RootKey>), SetupError> {
     let aside = Layout(folder.set_up());
     let mut first_run = FirstRun::No;
     if aside.0.exists() && !aside.complete().exists() {
         std::fs::remove_dir_all(&aside.0).map_err(io_failed("remove", &aside.0))?;
     }
     if !aside.0.exists() && PARTS.iter().all(|part| !folder.path().join(part).exists()) {
-        build(&aside, clock)?;
+        root = build(&aside, root, clock)?;
     }
     if aside.complete().exists() {
         move_in(&aside, folder)?;
         first_run = FirstRun::Yes;
     }
-    check(folder)?;
-    Ok(first_run)
+    check(folder, &root)?;
+    match root {
+        Root::File => Ok((first_run, None)),
+        Root::Derived(key) => Ok((first_run, Some(key))),
+        Root::New(_) => Err(SetupError::Meanwhile),
+    }
+}
+
+/// Whether the folder has contents, complete or not: those are not made anew.
+#[must_use]
+pub fn is_set_up(folder: &DataFolder) -> bool {
+    Layout(folder.set_up()).complete().exists() || PARTS.iter().any(|part| folder.path().join(part).exists())
+}
+
+/// Where the folder's contents lie: in their place, or still aside, where moving them in was interrupted.
+#[must_use]
+pub fn places(folder: &DataFolder) -> Vec<DataFolder> {
+    let aside = Layout(folder.set_up());
+    let aside = aside.folder().ok().filter(|_| aside.complete().exists());
+    [folder.clone()].into_iter().chain(aside).collect()
 }
 
 /// The folder while it is built: the same layout, aside.
@@ -119,12 +148,13 @@ impl Layout {
     }
 }
 
-fn build(aside: &Layout, clock: &dyn Clock) -> Result<(), SetupError> {
+fn build(aside: &Layout, root: Root, clock: &dyn Clock) -> Result<Root, SetupError> {
     let to = aside.folder()?;
     for folder in [to.path().to_owned(), to.store(), to.gateway(), to.api()] {
         DirBuilder::new().mode(FOLDER_MODE).create(&folder).map_err(io_failed("make", &folder))?;
     }
-    let root = rootkey::make(&to.root_key()).map_err(|source| SetupError::RootKey { path: to.root_key(), source })?;
+    let from_file = matches!(root, Root::File);
+    let root = make_root(&to, root)?;
     let deployment = format!("dep_{}", model::id::base62(random()?, DEPLOYMENT_CHARS));
     let signing = SigningKey::make().map_err(keyring("make the api's signing key"))?;
     let mut keys = OpenKeys::make(&deployment).map_err(keyring("make the keyring"))?;
@@ -144,7 +174,15 @@ fn build(aside: &Layout, clock: &dyn Clock) -> Result<(), SetupError> {
     for folder in [to.store(), to.gateway(), to.api(), to.path().to_owned()] {
         sync(&folder)?;
     }
-    Ok(())
+    Ok(if from_file { Root::File } else { Root::Derived(root) })
+}
+
+fn make_root(to: &DataFolder, root: Root) -> Result<RootKey, SetupError> {
+    match root {
+        Root::File => rootkey::make(&to.root_key()).map_err(|source| SetupError::RootKey { path: to.root_key(), source }),
+        Root::New(passphrase) => rootkey::passphrase::make(&to.root_passphrase(), &passphrase).map_err(SetupError::Passphrase),
+        Root::Derived(_) => Err(SetupError::Meanwhile),
+    }
 }
 
 /// The account of the machine's owner, and the key that may do everything in it.
@@ -174,9 +212,17 @@ fn move_in(aside: &Layout, folder: &DataFolder) -> Result<(), SetupError> {
 }
 
 /// Looks at everything that the children need, and changes none of it.
-fn check(folder: &DataFolder) -> Result<(), SetupError> {
-    let root = folder.root_key();
-    let source = |source| SetupError::RootKey { path: root.clone(), source };
+fn check(folder: &DataFolder, root: &Root) -> Result<(), SetupError> {
+    let path = folder.root_key();
+    let of_file;
+    let root_key = match root {
+        Root::File => {
+            of_file = rootkey::load(&path).map_err(|source| SetupError::RootKey { path: path.clone(), source })?;
+            &of_file
+        }
+        Root::Derived(key) => key,
+        Root::New(_) => return Err(SetupError::Meanwhile),
+    };
     let files = [
         folder.keyring(),
         folder.admin_key(),
@@ -186,16 +232,13 @@ fn check(folder: &DataFolder) -> Result<(), SetupError> {
         folder.store_db(),
         folder.ledger(),
     ];
-    let root_key = rootkey::load(&root).map_err(source)?;
     if let Some(missing) = files.into_iter().find(|path| !path.exists()) {
         return Err(SetupError::Missing(missing));
     }
-    let keys = OpenKeys::unwrap(&read(&folder.keyring())?, &root_key).map_err(|source| {
-        if matches!(source, KeyringError::WrongRootKey) {
-            SetupError::WrongRootKey(root.clone())
-        } else {
-            keyring("open the keyring")(source)
-        }
+    let keys = OpenKeys::unwrap(&read(&folder.keyring())?, root_key).map_err(|source| match (source, root) {
+        (KeyringError::WrongRootKey, Root::File) => SetupError::WrongRootKey(path.clone()),
+        (KeyringError::WrongRootKey, Root::Derived(_) | Root::New(_)) => SetupError::WrongPassphrase,
+        (source, _) => keyring("open the keyring")(source),
     })?;
     let signing = SigningKey::from_bytes(&read(&folder.signing_key())?).map_err(keyring("read the api's signing key"))?;
     let sealer = Sealer::new(&read(&folder.manifest())?, &read(&folder.manifest_pin())?, signing).map_err(keyring("check the manifest"))?;

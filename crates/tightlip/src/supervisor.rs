@@ -1,6 +1,6 @@
 //! The supervisor: starts the two children, starts a died one again, and ends both in order.
 //!
-//! It serves nobody, opens no value and has one thread. What connects the children stays with it, so that a child that is started again finds the same
+//! It serves nobody, opens no value and has one thread. A root key that comes from a passphrase stays with it, in a locked page. What connects the children stays with it, so that a child that is started again finds the same
 //! link, the same listening socket and the same `gateway.sock`.
 
 use std::io;
@@ -13,6 +13,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, kill_process};
+use vault::{KeyringError, RootKey};
 
 use crate::child::{self, Given, Report, Role, Task};
 use crate::config::Config;
@@ -33,6 +34,10 @@ pub struct Plan<'a> {
     pub url: String,
     /// The socket of people's tools.
     pub gateway_socket: Listener,
+    /// The socket of whoever runs the server.
+    pub control_socket: Listener,
+    /// The root key, where it comes from a passphrase: kept for a gateway that is started again.
+    pub root_key: Option<RootKey>,
     /// Stop when unused for so long.
     pub idle_exit: Option<Duration>,
 }
@@ -62,6 +67,9 @@ pub enum SupervisorError {
     /// A child keeps ending.
     #[error("the {} ended {FAST_DEATHS_MAX} times within seconds of its start; gave up; its own words stand above", .0.as_str())]
     KeepsDying(Role),
+    /// The root key did not reach the gateway.
+    #[error("failed to hand the root key to the gateway")]
+    RootKey(#[source] KeyringError),
     /// A local socket.
     #[error("failed to connect the two processes")]
     Link(#[source] PacketError),
@@ -111,7 +119,7 @@ pub fn supervise(plan: Plan<'_>, announce: impl FnOnce() -> io::Result<()>) -> R
     let plan = &supervisor.plan;
     // By path, and only while the path is ours: where the folder was deleted meanwhile, another server may have made it anew.
     if plan.lock.guards(plan.folder) {
-        for path in [plan.folder.address(), plan.folder.socket()] {
+        for path in [plan.folder.address(), plan.folder.socket(), plan.folder.control_socket()] {
             let _absent = std::fs::remove_file(path);
         }
     }
@@ -234,10 +242,27 @@ impl<'a> Supervisor<'a> {
             Role::Api => (&self.ends.0, self.plan.api_socket.as_fd()),
             Role::Gateway => (&self.ends.1, self.plan.gateway_socket.as_fd()),
         };
-        let given = [(Given::Link, end.as_fd()), (Given::Socket, socket), (Given::Lock, self.plan.lock.file().as_fd())];
+        let root_key = self.root_pipe(role)?;
+        let mut given = vec![(Given::Link, end.as_fd()), (Given::Socket, socket), (Given::Lock, self.plan.lock.file().as_fd())];
+        match role {
+            Role::Api => given.push((Given::Control, self.plan.control_socket.as_fd())),
+            Role::Gateway => given.extend(root_key.as_ref().map(|pipe| (Given::RootKey, pipe.as_fd()))),
+        }
         let (child, leash) = child::spawn(role, &task, &given).map_err(SupervisorError::Link)?;
         self.ward(role).state = State::Up { child, leash: Some(leash), since: Instant::now(), ready: false };
         Ok(())
+    }
+
+    /// A pipe with the root key, for a gateway whose root key no file holds. What is not read goes with the pipe.
+    fn root_pipe(&self, role: Role) -> Result<Option<OwnedFd>, SupervisorError> {
+        match (role, &self.plan.root_key) {
+            (Role::Gateway, Some(key)) => {
+                let (reader, writer) = io::pipe()?;
+                key.hand_over(writer.as_fd()).map_err(SupervisorError::RootKey)?;
+                Ok(Some(reader.into()))
+            }
+            (Role::Gateway, None) | (Role::Api, _) => Ok(None),
+        }
     }
 
     fn task(&self, role: Role) -> Task {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::config::{Config, ConfigError, LISTEN_DEFAULT};
 use crate::detached;
 use crate::folder::{DataFolder, FolderError, Lock, Presence};
+use crate::root::{self, RootError};
 use crate::setup::{self, FirstRun, SetupError};
 use crate::supervisor::{self, SupervisorError};
 
@@ -24,6 +25,8 @@ pub struct Options {
     pub listen: Option<SocketAddr>,
     /// Stop when nobody has used the server for so long.
     pub idle_exit: Option<Duration>,
+    /// Where a passphrase comes from.
+    pub passphrase: root::Source,
 }
 
 /// A server that is ready.
@@ -41,6 +44,9 @@ pub struct Ready {
     /// Whether this start made the data folder.
     #[serde(skip)]
     pub first_run: bool,
+    /// Whether the root key comes from a passphrase.
+    #[serde(skip)]
+    pub has_passphrase: bool,
     /// This program, for the commands to try next.
     #[serde(skip)]
     pub program: PathBuf,
@@ -55,6 +61,9 @@ pub enum UpError {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// There is no root key.
+    #[error(transparent)]
+    Root(#[from] RootError),
     /// The data folder's contents cannot be used, or could not be made.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -87,6 +96,7 @@ impl UpError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Folder(FolderError::Locked { .. }) => 6,
+            Self::Root(error) => error.exit_code(),
             Self::Folder(
                 FolderError::NoHome
                 | FolderError::NotText
@@ -123,24 +133,28 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
         gateway::process::read_certificates(path).map_err(UpError::UpstreamCa)?;
     }
     let (socket, address) = bind(options.listen.or(config.listen).unwrap_or(LISTEN_DEFAULT))?;
+    let root = root::find(&folder, &options.passphrase)?;
     folder.make()?;
     let lock = match early {
         Some(lock) => lock,
         None => take_over(&folder)?,
     };
-    let first_run = setup::ensure(&folder, &service::SystemClock)? == FirstRun::Yes;
+    let (first_run, root_key) = setup::ensure(&folder, root, &service::SystemClock)?;
     let ready = Ready {
         url: base_url(address),
         is_open: !address.ip().is_loopback(),
         data: folder.path().to_owned(),
         pid: std::process::id(),
-        first_run,
+        first_run: first_run == FirstRun::Yes,
+        has_passphrase: root_key.is_some(),
         program: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("tightlip")),
     };
     // What a server that was killed left behind.
     remove(&folder.address());
     let plan = supervisor::Plan {
-        gateway_socket: local_socket(&folder)?,
+        gateway_socket: local_socket(&folder.socket())?,
+        control_socket: local_socket(&folder.control_socket())?,
+        root_key,
         api_socket: socket,
         url: ready.url.clone(),
         config,
@@ -186,11 +200,10 @@ fn bind(address: SocketAddr) -> Result<(OwnedFd, SocketAddr), UpError> {
     Ok((bound.into(), address))
 }
 
-/// The gateway's socket, listening: it stays while the gateway is started again, so that people's tools wait instead of failing.
-fn local_socket(folder: &DataFolder) -> Result<Listener, UpError> {
-    let path = folder.socket();
-    remove(&path);
-    Listener::bind(&path).map_err(|source| SupervisorError::Link(source).into())
+/// A child's local socket, listening: it stays while the child is started again, so that people's tools wait instead of failing.
+fn local_socket(path: &Path) -> Result<Listener, UpError> {
+    remove(path);
+    Listener::bind(path).map_err(|source| SupervisorError::Link(source).into())
 }
 
 /// Removes a file that the lock's holder alone may have made. Whether it was there does not matter.

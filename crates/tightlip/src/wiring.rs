@@ -1,5 +1,6 @@
 //! What each child is made of. The only place that gives the gateway its keys, and the api its lack of them.
 
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use anyhow::{Context, bail};
 use service::{Gate, SystemClock};
 use store::{Ledger, Mode, Store};
 use tokio::signal::unix::{SignalKind, signal};
-use vault::{OpenKeys, Sealer, SigningKey};
+use vault::{OpenKeys, RootKey, Sealer, SigningKey};
 use zeroize::Zeroizing;
 
 use crate::child::{Report, Start, Task};
@@ -20,11 +21,14 @@ use crate::setup::read;
 /// # Errors
 /// When it cannot serve.
 pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
-    let Start { task, link, socket, lock, leash } = start;
+    let Start { task, link, socket, lock, root_key, leash, control: _ } = start;
     let Task::Gateway { data, resolve, upstream_ca, idle_exit_ms } = task else { bail!("this is another child's task") };
     vault::seclude().context("failed to close the gateway's memory to others")?;
     let folder = DataFolder::locate(Some(&data))?;
-    let root = rootkey::load(&folder.root_key())?;
+    let root = match root_key {
+        Some(pipe) => RootKey::take_over(pipe.as_fd())?,
+        None => rootkey::load(&folder.root_key())?,
+    };
     let keys = OpenKeys::unwrap(&read(&folder.keyring())?, &root).context("failed to open the keyring")?;
     drop(root);
     let admin_key = vault::hash_token(std::str::from_utf8(&read(&folder.admin_key())?)?.trim_end());
@@ -55,7 +59,7 @@ pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// When it cannot serve.
 pub fn api(start: Start) -> anyhow::Result<ExitCode> {
-    let Start { task, link, socket, lock, leash } = start;
+    let Start { task, link, socket, lock, control, leash, root_key: _ } = start;
     let Task::Api { data, hosts } = task else { bail!("this is another child's task") };
     let folder = DataFolder::locate(Some(&data))?;
     let signing = SigningKey::from_bytes(&Zeroizing::new(read(&folder.signing_key())?)).context("failed to read the signing key")?;
@@ -69,6 +73,7 @@ pub fn api(start: Start) -> anyhow::Result<ExitCode> {
         clock: Arc::new(SystemClock),
         hosts,
         link,
+        control: link::Listener::from_fd(control.context("the supervisor gave no control socket")?),
     };
     let ready = |_address| {
         // A supervisor that is gone takes this process with it.

@@ -61,6 +61,13 @@ fn use_the_api(road: &Road, shown: &mut Shown) {
         (format!("GET /v1/bindings\r\n{auth}"), String::new()),
         (format!("GET /v1/events\r\n{auth}"), String::new()),
         (format!("POST /v1/secrets/A/delete\r\n{auth}"), String::new()),
+        (format!("POST /v1/api-keys\r\n{auth}"), format!("{{\"name\":\"{value}\\u001b\",\"scopes\":[\"read\"]}}")),
+        (format!("POST /v1/api-keys\r\n{auth}"), format!("{{\"scopes\":[\"{value}\"]}}")),
+        (format!("POST /v1/api-keys\r\n{auth}"), format!("{{\"scopes\":[\"read\"],\"expires_in_seconds\":\"{value}\"}}")),
+        (format!("POST /v1/api-keys\r\n{auth}"), format!("{{\"{value}\":1,\"scopes\":[\"read\"]}}")),
+        (format!("GET /v1/api-keys?starting_after={value}\r\n{auth}"), String::new()),
+        (format!("GET /v1/api-keys\r\n{auth}"), String::new()),
+        (format!("POST /v1/api-keys/{value}/revoke\r\n{auth}"), String::new()),
         ("GET /healthz".to_owned(), String::new()),
         ("GET /readyz".to_owned(), String::new()),
     ];
@@ -75,7 +82,7 @@ fn use_the_command_line(road: &Road, shown: &mut Shown) {
     let value = road.canary.value();
     let assignment = format!("A={value}");
     let known = format!("TOKEN={value}");
-    let calls: [&[&str]; 16] = [
+    let calls: [&[&str]; 22] = [
         &["secret", "set", "B"],
         &["secret", "set", "B"],
         &["secret", "create", "B"],
@@ -90,6 +97,12 @@ fn use_the_command_line(road: &Road, shown: &mut Shown) {
         &["bind", "B", "--host", UNBOUND],
         &["bindings"],
         &["events"],
+        &["key", "create", "--name", "runner"],
+        &["key", "create", "--scope", value],
+        &["key", "list"],
+        &["key", "revoke", value],
+        &["account", "create", "team"],
+        &["account", "list"],
         &["run", "--env", &known, "--", "true"],
         &["secret", "delete", "B"],
     ];

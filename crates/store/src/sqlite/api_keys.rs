@@ -82,7 +82,8 @@ pub(crate) fn revoke(conn: &Connection, account: &AccountId, id: &ApiKeyId, at: 
 
 /// Notes when a key was used; an earlier time than the one noted changes nothing.
 pub(crate) fn note_use(conn: &Connection, id: &ApiKeyId, at: Timestamp) -> Result<()> {
-    let mut statement = conn.prepare_cached("UPDATE api_keys SET last_used = ?2 WHERE id = ?1 AND (last_used IS NULL OR last_used < ?2)")?;
+    let mut statement =
+        conn.prepare_cached("UPDATE api_keys SET last_used = ?2 WHERE id = ?1 AND (last_used IS NULL OR last_used < ?2)")?;
     statement.execute(params![id.as_str(), at.unix_ms()])?;
     Ok(())
 }

@@ -5,9 +5,18 @@ use model::Timestamp;
 /// How long ago `then` was, as people say it; `now` for what lies ahead by a clock's error.
 pub(crate) fn ago(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.ms_since(then) / 1000;
+    if seconds <= 1 { "just now".to_owned() } else { format!("{} ago", span(seconds)) }
+}
+
+/// In how long `then` is, as people say it; what lies behind is now.
+pub(crate) fn until(then: Timestamp, now: Timestamp) -> String {
+    let seconds = then.ms_since(now) / 1000;
+    if seconds <= 1 { "now".to_owned() } else { format!("in {}", span(seconds)) }
+}
+
+fn span(seconds: u64) -> String {
     let (count, unit) = match seconds {
-        0..=1 => return "just now".to_owned(),
-        2..MINUTE => (seconds, "second"),
+        ..MINUTE => (seconds, "second"),
         MINUTE..HOUR => (seconds / MINUTE, "minute"),
         HOUR..DAY => (seconds / HOUR, "hour"),
         DAY..MONTH => (seconds / DAY, "day"),
@@ -15,7 +24,7 @@ pub(crate) fn ago(then: Timestamp, now: Timestamp) -> String {
         YEAR.. => (seconds / YEAR, "year"),
     };
     let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {unit}{plural} ago")
+    format!("{count} {unit}{plural}")
 }
 
 const MINUTE: u64 = 60;
@@ -46,5 +55,7 @@ mod tests {
             "2 years ago",
         ];
         assert_eq!(said, expected);
+        let ahead = |seconds: i64| until(Timestamp::from_unix_ms(seconds * 1000), Timestamp::from_unix_ms(0));
+        assert_eq!([-5, 1, 2, 86_400, 40 * 86_400].map(ahead), ["now", "now", "in 2 seconds", "in 1 day", "in 1 month"]);
     }
 }

@@ -127,7 +127,7 @@ impl From<PacketError> for Fault {
             PacketError::Closed | PacketError::Timeout | PacketError::Io(_) => Exit::Unreachable,
             PacketError::Malformed => Exit::Failure,
         };
-        Self::new(exit, format!("failed to talk to the gateway: {}", chain(&error)))
+        Self::new(exit, format!("failed to talk to the server: {}", chain(&error)))
     }
 }
 

@@ -4,9 +4,10 @@
 
 use std::cell::Cell;
 use std::path::Path;
+use std::time::Duration;
 
 use client::Client;
-use link::PacketError;
+use link::{PacketError, Packets};
 
 use super::fault::{Exit, Fault};
 use super::gate::Gate;
@@ -96,6 +97,27 @@ impl Target {
         })
     }
 
+    /// A connection to the api's door for whoever runs the server, which is on this machine or nowhere.
+    pub(super) fn control(&self) -> Result<Packets, Fault> {
+        if self.is_local() {
+            self.serve()?;
+        }
+        let connected = Packets::connect(&self.folder.control_socket()).and_then(|end| {
+            end.limit_wait(Some(CONTROL_WAIT))?;
+            Ok(end)
+        });
+        connected.map_err(|error| match (error, self.is_local()) {
+            (PacketError::Io(_), false) => Fault::new(
+                Exit::Unreachable,
+                "accounts are made on the server's own machine: nothing listens at control.sock of the data folder",
+            )
+            .next("run this where `tightlip up` runs, or name its data folder with --data DIR"),
+            (error @ (PacketError::Io(_) | PacketError::Closed | PacketError::Timeout | PacketError::Malformed), _) => {
+                Fault::from(error).next("tightlip up")
+            }
+        })
+    }
+
     /// The API key to show.
     pub(super) fn api_key(&self) -> Result<String, Fault> {
         match (&self.key, &self.place) {
@@ -169,6 +191,8 @@ fn read_line(path: &Path, what: &str) -> Result<String, Fault> {
 }
 
 const API_KEY_PREFIX: &str = "tlk_";
+/// The api answers within milliseconds; a restart of it takes under a second.
+const CONTROL_WAIT: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
 mod tests {

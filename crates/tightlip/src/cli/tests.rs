@@ -28,6 +28,8 @@ fn refused(words: &[&str]) -> Fault {
         | Command::Unbind(_)
         | Command::Bindings(_)
         | Command::Events(_)
+        | Command::Key(_)
+        | Command::Account(_)
         | Command::Prove(_)
         | Command::Completions(_) => panic!("another command"),
     }

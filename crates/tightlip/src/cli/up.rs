@@ -1,14 +1,17 @@
 //! `tightlip up`: the server in the foreground. And the server that other commands start for themselves where none runs.
 
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use link::Packets;
+use zeroize::Zeroizing;
 
 use super::fault::{Exit, Fault, chain};
 use super::output::Output;
 use crate::detached::{self, DetachedError};
 use crate::folder::{DataFolder, FolderError};
+use crate::root;
 use crate::up::{Options, Ready};
 
 /// Where to serve.
@@ -18,19 +21,35 @@ pub(super) struct Args {
     /// Where the API listens [default: the settings file's, then 127.0.0.1:7080]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
+    /// Derive the root key of a new data folder from a passphrase, which every later start needs; no file holds the key then
+    #[arg(long)]
+    passphrase: bool,
+    /// A file that holds the passphrase, or a pipe [default: $TIGHTLIP_PASSPHRASE_FILE, then a hidden prompt]
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
 }
 
 /// Serves until a signal stops it.
 pub(super) fn up(args: &Args, data: Option<&Path>, out: &Output) -> Result<i32, Fault> {
-    let options = Options { data: data.map(PathBuf::from), listen: args.listen, idle_exit: None };
+    let passphrase = root::Source { wanted: args.passphrase, file: args.passphrase_file.clone(), ask: Some(ask) };
+    let options = Options { data: data.map(PathBuf::from), listen: args.listen, idle_exit: None, passphrase };
     let ended = crate::up::up(&options, |ready| {
         out.result(ready, || greeting(ready, data));
         Ok(())
     });
     ended.map(|()| 0).map_err(|error| {
-        let exit = if error.exit_code() == Exit::Unreachable as u8 { Exit::Unreachable } else { Exit::Failure };
-        Fault::new(exit, chain(&error))
+        let code = i32::from(error.exit_code());
+        let exits = [Exit::Usage, Exit::NotAuthenticated, Exit::Unreachable];
+        Fault::new(exits.into_iter().find(|exit| *exit as i32 == code).unwrap_or(Exit::Failure), chain(&error))
     })
+}
+
+/// Asks for a passphrase where there is a terminal.
+fn ask(question: &str) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    if !io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    rpassword::prompt_password(question).map(|typed| Some(Zeroizing::new(typed.into_bytes())))
 }
 
 /// Starts the data folder's server, detached, unless one serves already. It goes when nobody uses it.
@@ -38,7 +57,12 @@ pub(super) fn ensure(folder: &DataFolder, out: Output) -> Result<(), Fault> {
     if folder.holder().is_some() && folder.address().exists() && Packets::connect(&folder.socket()).is_ok() {
         return Ok(());
     }
-    let is_new = !folder.root_key().exists();
+    let has_passphrase = folder.root_passphrase().exists();
+    if has_passphrase && root::named_file().is_none() {
+        let fault = Fault::new(Exit::Unreachable, "no server runs, and none starts by itself: the root key comes from a passphrase");
+        return Err(fault.next("tightlip up   (in another terminal; it asks for the passphrase)"));
+    }
+    let is_new = !has_passphrase && !folder.root_key().exists();
     let started = detached::start_detached(folder).map_err(|error| {
         let exit = match error {
             DetachedError::Folder(
@@ -52,11 +76,12 @@ pub(super) fn ensure(folder: &DataFolder, out: Output) -> Result<(), Fault> {
         Fault::new(exit, chain(&error)).next("tightlip up   (to see what it says)")
     });
     if started.is_ok() && is_new {
-        out.note(&format!(
-            "tightlip: made the data folder {}; back up {}, apart from the rest",
-            folder.path().display(),
-            folder.root_key().display()
-        ));
+        let (path, root_key) = (folder.path().display(), folder.root_key());
+        out.note(&if root_key.exists() {
+            format!("tightlip: made the data folder {path}; back up {}, apart from the rest", root_key.display())
+        } else {
+            format!("tightlip: made the data folder {path}; keep its passphrase: without it no stored value opens again")
+        });
     }
     started
 }
@@ -73,7 +98,10 @@ fn greeting(ready: &Ready, data: Option<&Path>) -> String {
     if ready.is_open {
         lines.push("Other machines reach it too, over plain HTTP: put a proxy with TLS in front of it.".to_owned());
     }
-    if ready.first_run {
+    if ready.first_run && ready.has_passphrase {
+        lines.push("The root key comes from your passphrase and is in no file: keep the passphrase, apart from the folder.".to_owned());
+        lines.push("Without it, and without gateway/root.passphrase.json beside it, no stored value opens again.".to_owned());
+    } else if ready.first_run {
         lines.push(format!("  root key     {folder}/gateway/root.key"));
         lines.push("Back up root.key, apart from the rest of the folder: without it no stored value opens again.".to_owned());
     }
@@ -96,7 +124,9 @@ Other commands start a server by themselves where none runs, and that one goes w
 
 Examples:
   tightlip up
-  tightlip up --data ~/work/tightlip --listen 127.0.0.1:7081";
+  tightlip up --data ~/work/tightlip --listen 127.0.0.1:7081
+  tightlip up --passphrase
+  tightlip up --passphrase-file <(pass show tightlip)";
 
 #[cfg(test)]
 mod tests {

@@ -74,7 +74,7 @@ fn a_server_that_is_asked_to_end_ends_all_and_says_0() {
     let status = server.stop();
     assert_eq!(status.code(), Some(0));
     assert!(children.into_iter().all(is_gone));
-    for left in ["address", "gateway.sock"] {
+    for left in ["address", "gateway.sock", "control.sock"] {
         assert!(!place.data().join(left).exists(), "{left} is left");
     }
 }

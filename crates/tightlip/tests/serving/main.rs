@@ -4,5 +4,6 @@
 mod children;
 mod detached;
 mod door;
+mod passphrase;
 mod refusals;
 mod server;

@@ -168,6 +168,7 @@ fn the_first_run_makes_a_folder_that_is_its_owners_alone() {
         "api/signing.key",
         "tightlip.toml",
         "gateway.sock",
+        "control.sock",
         "address",
     ] {
         assert_eq!(mode(file), 0o600, "{file}");

@@ -100,7 +100,8 @@ pub fn up(data: &Path) -> Command {
 pub fn up_at(data: &Path, listen: &str) -> Command {
     let mut command = Command::new(BINARY);
     command.args(["up", "--json", "--listen", listen, "--data"]).arg(data).stdin(Stdio::null()).stderr(Stdio::piped());
-    for variable in ["TIGHTLIP_DATA", "TIGHTLIP_URL", "TIGHTLIP_API_KEY", "RUNLOOP_BASE_URL", "RUNLOOP_API_KEY"] {
+    for variable in ["TIGHTLIP_DATA", "TIGHTLIP_URL", "TIGHTLIP_API_KEY", "RUNLOOP_BASE_URL", "RUNLOOP_API_KEY", "TIGHTLIP_PASSPHRASE_FILE"]
+    {
         command.env_remove(variable);
     }
     command
