@@ -1,19 +1,17 @@
-//! What developers run: measurements (`cargo xtask bench`), house rules (`cargo xtask tidy`), and what is made of something else (`cargo xtask openapi`).
+//! What developers run: house rules (`cargo xtask tidy`), and what is made of something else (`cargo xtask openapi`).
 #![forbid(unsafe_code)]
 
-mod bench;
 mod openapi;
 mod tidy;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.first().map_or("", String::as_str) {
-        "bench" => bench::run(&arguments[1..]),
+    let verb = std::env::args().nth(1).unwrap_or_default();
+    match verb.as_str() {
         "openapi" => openapi::run(),
         "tidy" => tidy::run(),
-        _ => say("usage: cargo xtask bench|openapi|tidy", ExitCode::from(2)),
+        _ => say("usage: cargo xtask openapi|tidy", ExitCode::from(2)),
     }
 }
 
