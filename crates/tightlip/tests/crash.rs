@@ -90,14 +90,14 @@ fn nothing_acknowledged_is_lost_whoever_is_killed() {
         ledger_seq = seq;
         times.push(took);
         let acknowledged: usize = writers.iter().map(|known| known.acknowledged).sum();
-        say(&format!("round {}/{rounds}: {victim:?} killed, {acknowledged} acknowledged, 0 lost, ready in {took:.0?}", round + 1));
+        say(&format!("round {}/{rounds}: {victim:?} killed, {acknowledged} acknowledged, 0 lost, ready in {} ms", round + 1, took.as_millis()));
     }
     every_secret_opens(&server, &writers);
     assert!(ledger_seq > 0, "the gateway had nothing to record");
     times.sort();
-    let (median, most) = (times[times.len() / 2], times[times.len() - 1]);
+    let (median, most) = (times[times.len() / 2].as_millis(), times[times.len() - 1].as_millis());
     let acknowledged: usize = writers.iter().map(|known| known.acknowledged).sum();
-    say(&format!("crash: {rounds} rounds, {acknowledged} acknowledged, 0 lost, ready in {median:.0?} (p50), {most:.0?} (max)"));
+    say(&format!("crash: {rounds} rounds, {acknowledged} acknowledged, 0 lost, ready in {median} ms (p50), {most} ms (max)"));
 }
 
 /// Kills when so many changes were acknowledged in this round, and tells how long it took until both processes served again.
