@@ -178,7 +178,8 @@ fn start_gateway(data: &Path, upstream: &Upstream) -> Alone {
     let resolve: Vec<serde_json::Value> =
         [BOUND, OTHER].iter().map(|host| serde_json::json!({"host": host, "port": 443, "address": upstream.address()})).collect();
     let task = serde_json::json!({"gateway": {"data": data, "resolve": resolve, "upstream_ca": data.join("upstream-ca.pem"), "idle_exit_ms": null}});
-    let begin = serde_json::json!({"supervisor": std::process::id(), "task": task});
+    let given = ["link", "socket", "lock"];
+    let begin = serde_json::json!({"supervisor": std::process::id(), "task": task, "given": given});
     leash.send(&begin, &[gateway_end.as_fd(), listener.as_fd(), lock.as_fd()]).unwrap();
     let gateway = Command::new(BINARY).arg("__gateway").stdin(Stdio::from(OwnedFd::from(theirs))).spawn().unwrap();
     leash.limit_wait(Some(Duration::from_secs(20))).unwrap();

@@ -44,9 +44,9 @@ pub(super) struct CreateArgs {
 /// Which key.
 #[derive(clap::Args)]
 pub(super) struct RevokeArgs {
-    /// The key's id, as `key list` shows it
+    /// The key's id (key_...), as `key list` shows it; never the key itself
     #[arg(value_name = "ID")]
-    id: ApiKeyId,
+    id: String,
 }
 
 /// How long a key is good, in seconds.
@@ -69,7 +69,7 @@ pub(super) fn obey(command: Command, target: &Target, out: &Output) -> Result<()
     match command {
         Command::Create(args) => create(&args, target, out),
         Command::List => list(target, out),
-        Command::Revoke(args) => revoke(&args.id, target, out),
+        Command::Revoke(args) => revoke(&id_of(&args.id)?, target, out),
     }
 }
 
@@ -78,6 +78,13 @@ fn create(args: &CreateArgs, target: &Target, out: &Output) -> Result<(), Fault>
     let made = target.client()?.create_key(&args.name, scopes, args.expires.map(|life| life.0)).map_err(narrower)?;
     show_made(&made, out);
     Ok(())
+}
+
+/// The id, where it is one. What is none may be a key that was pasted, so it is not repeated.
+fn id_of(text: &str) -> Result<ApiKeyId, Fault> {
+    let unfit =
+        || Fault::usage("a key is revoked by its id (key_ and 21 letters or digits), never by the key itself").next("tightlip key list");
+    text.parse().map_err(|_| unfit())
 }
 
 /// Shows a key that was just made: the key to standard output, all else beside it.
