@@ -121,7 +121,7 @@ fn planted_rows_lead_nowhere(database: &Connection, account: &str, agent: &Agent
     let hash: String = sha256(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     change(&format!("INSERT INTO accounts (id, name, devbox_capability, created) VALUES ('{mallory}', 'm', 1, 1)"));
     change(&format!(
-        "INSERT INTO api_keys VALUES ('key_000000000000000000001', '{mallory}', X'{hash}', 'read,secrets,devbox,keys', 1);
+        "INSERT INTO api_keys (id, account, hash, scopes, created) VALUES ('key_000000000000000000001', '{mallory}', X'{hash}', 'read,secrets,devbox,keys', 1);
          UPDATE secrets SET account = '{mallory}'"
     ));
     agent.must_fail("GITHUB_TOKEN", BOUND, Some(&key));
