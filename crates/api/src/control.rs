@@ -47,29 +47,36 @@ fn attend_apart(peer: Packets, desk: Arc<Desk>) {
     }
 }
 
+/// A request that was not done: never with anything of it.
+struct Refused {
+    why: Denial,
+    message: String,
+}
+
 /// One connection.
 fn attend(peer: &Packets, desk: &Desk) {
-    let reply = answer(peer, desk).unwrap_or_else(|refusal| refusal);
+    let reply = answer(peer, desk).unwrap_or_else(|Refused { why, message }| Reply::Refused { why, message });
     // Whoever has gone by now wants no answer.
     let _gone = peer.send(&reply, &[]);
 }
 
-fn answer(peer: &Packets, desk: &Desk) -> Result<Reply, Reply> {
-    let unasked = |_: PacketError| refused(Denial::Unavailable, "the server could not read the request; try again");
-    let uid = peer.peer().map_err(unasked)?.uid;
-    let operator = Operator::check(uid, rustix::process::geteuid().as_raw()).map_err(|error| denied(&error))?;
-    peer.limit_wait(Some(CONTROL_TIME)).map_err(unasked)?;
-    let request = match peer.recv::<Request>() {
-        Ok((request, _unasked_descriptors)) => request,
-        Err(PacketError::Malformed) => {
-            return Err(refused(
-                Denial::Invalid,
-                "the server does not know this request; it may be of another version: stop it and start `tightlip up` anew",
-            ));
+fn answer(peer: &Packets, desk: &Desk) -> Result<Reply, Refused> {
+    let operator = Operator::check(peer.peer().map_err(unread)?.uid, rustix::process::geteuid().as_raw())?;
+    peer.limit_wait(Some(CONTROL_TIME)).map_err(unread)?;
+    let (request, _unasked_descriptors) = peer.recv::<Request>().map_err(unread)?;
+    Ok(obey(request, desk, &operator)?)
+}
+
+fn unread(error: PacketError) -> Refused {
+    let (why, message) = match error {
+        PacketError::Malformed => {
+            (Denial::Invalid, "the server does not know this request; it may be of another version: stop it and start `tightlip up` anew")
         }
-        Err(error @ (PacketError::Closed | PacketError::Timeout | PacketError::Io(_))) => return Err(unasked(error)),
+        PacketError::Closed | PacketError::Timeout | PacketError::Io(_) => {
+            (Denial::Unavailable, "the server could not read the request in time; try again")
+        }
     };
-    obey(request, desk, &operator).map_err(|error| denied(&error))
+    Refused { why, message: message.to_owned() }
 }
 
 fn obey(request: Request, desk: &Desk, operator: &Operator) -> Result<Reply, AccountsError> {
@@ -88,13 +95,11 @@ fn obey(request: Request, desk: &Desk, operator: &Operator) -> Result<Reply, Acc
     }
 }
 
-fn denied(error: &AccountsError) -> Reply {
-    if let AccountsError::Unavailable(cause) = error {
-        tracing::warn!("{error}: {cause}");
+impl From<AccountsError> for Refused {
+    fn from(error: AccountsError) -> Self {
+        if let AccountsError::Unavailable(cause) = &error {
+            tracing::warn!("{error}: {cause}");
+        }
+        Self { why: error.denial(), message: error.to_string() }
     }
-    refused(error.denial(), &error.to_string())
-}
-
-fn refused(why: Denial, message: &str) -> Reply {
-    Reply::Refused { why, message: message.to_owned() }
 }

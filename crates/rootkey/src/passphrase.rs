@@ -122,10 +122,7 @@ pub fn make(path: &Path, passphrase: &Passphrase) -> Result<RootKey, PassphraseE
         Recipe { format: FORMAT, kdf: KDF.to_owned(), memory_kib: MEMORY_KIB, passes: PASSES, lanes: LANES, salt: format!("{salt:032x}") };
     let text = serde_json::to_string_pretty(&recipe).expect("text and numbers are always JSON") + "\n";
     let file = OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path);
-    let mut file = file.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => PassphraseError::Exists,
-        _ => PassphraseError::Io(error),
-    })?;
+    let mut file = file.map_err(refusal(io::ErrorKind::AlreadyExists, PassphraseError::Exists))?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(PassphraseError::Io)?;
     recipe.derive(passphrase)
 }
@@ -135,16 +132,15 @@ pub fn make(path: &Path, passphrase: &Passphrase) -> Result<RootKey, PassphraseE
 /// # Errors
 /// [`PassphraseError::Missing`], [`PassphraseError::Malformed`], [`PassphraseError::Io`], [`PassphraseError::NoMemory`], [`PassphraseError::Locked`].
 pub fn derive(path: &Path, passphrase: &Passphrase) -> Result<RootKey, PassphraseError> {
-    let file = File::open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => PassphraseError::Missing,
-        _ => PassphraseError::Io(error),
-    })?;
+    let file = File::open(path).map_err(refusal(io::ErrorKind::NotFound, PassphraseError::Missing))?;
     let mut text = String::new();
-    file.take(RECIPE_BYTES_MAX).read_to_string(&mut text).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => PassphraseError::Malformed,
-        _ => PassphraseError::Io(error),
-    })?;
+    file.take(RECIPE_BYTES_MAX).read_to_string(&mut text).map_err(refusal(io::ErrorKind::InvalidData, PassphraseError::Malformed))?;
     serde_json::from_str::<Recipe>(&text).map_err(|_| PassphraseError::Malformed)?.derive(passphrase)
+}
+
+/// What an error of this kind means; any other is the system's.
+fn refusal(kind: io::ErrorKind, meaning: PassphraseError) -> impl FnOnce(io::Error) -> PassphraseError {
+    move |error| if error.kind() == kind { meaning } else { PassphraseError::Io(error) }
 }
 
 impl Recipe {

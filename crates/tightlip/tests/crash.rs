@@ -90,7 +90,11 @@ fn nothing_acknowledged_is_lost_whoever_is_killed() {
         ledger_seq = seq;
         times.push(took);
         let acknowledged: usize = writers.iter().map(|known| known.acknowledged).sum();
-        say(&format!("round {}/{rounds}: {victim:?} killed, {acknowledged} acknowledged, 0 lost, ready in {} ms", round + 1, took.as_millis()));
+        say(&format!(
+            "round {}/{rounds}: {victim:?} killed, {acknowledged} acknowledged, 0 lost, ready in {} ms",
+            round + 1,
+            took.as_millis()
+        ));
     }
     every_secret_opens(&server, &writers);
     assert!(ledger_seq > 0, "the gateway had nothing to record");
