@@ -1,7 +1,13 @@
 //! What callers send: read up to a limit into memory that is wiped, parsed into nouns, never repeated in an error.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use model::access::{LabelError, ScopeError};
 use model::limits::API_BODY_BYTES_MAX;
@@ -10,10 +16,12 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Number;
 use service::{KeyPlan, KeysError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
 use vault::SecretValue;
 use zeroize::Zeroizing;
 
-use crate::limits::BODY_DRAIN_BYTES_MAX;
+use crate::limits::{BODY_DRAIN_BYTES_MAX, BODY_TIME, DISCARD_TIME};
 use crate::problem::ApiError;
 
 /// The body of a create.
@@ -36,6 +44,15 @@ pub enum BodyError {
     /// The connection broke off.
     #[error("the body broke off before its end: send it again")]
     Broken,
+    /// It took too long.
+    #[error("the body did not arrive within {} s: send it again, faster", BODY_TIME.as_secs())]
+    Slow,
+    /// Too many at a time.
+    #[error("the server reads too many bodies at a time: try again")]
+    Busy,
+    /// Said to be something else than JSON.
+    #[error("the body is not said to be JSON: send it with `Content-Type: application/json`")]
+    MediaType,
     /// Not JSON.
     #[error("the body is not valid JSON: send an object, as /openapi.yaml shows for this route")]
     NotJson,
@@ -94,6 +111,9 @@ impl BodyError {
         match self {
             Self::TooLarge => "body_too_large",
             Self::Broken => "body_broken",
+            Self::Slow => "body_slow",
+            Self::Busy => "bodies_full",
+            Self::MediaType => "media_type",
             Self::NotJson => "body_not_json",
             Self::Shape | Self::KeyShape => "body_shape",
             Self::KeyNameIllegal => "key_name_illegal",
@@ -106,26 +126,65 @@ impl BodyError {
     }
 }
 
-/// Reads a body into memory that is wiped. Of one that is too large, a little more is read and thrown away, so that its sender reads our answer instead of a
-/// broken connection.
-pub(crate) async fn read(mut body: axum::body::Body) -> Result<Zeroizing<Vec<u8>>, BodyError> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    let mut total = 0;
+/// A body that was read, and the room that it takes.
+#[derive(Default)]
+pub(crate) struct Held {
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// Reads a body into memory that is wiped, once `room` has as many permits as it may have bytes. Of one that is too large, a little more is read and
+/// thrown away, so that its sender reads our answer instead of a broken connection.
+pub(crate) async fn read(headers: &HeaderMap, body: Body, room: &Arc<Semaphore>) -> Result<Held, BodyError> {
+    let bytes_max = body.size_hint().upper().map_or(API_BODY_BYTES_MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    if bytes_max > API_BODY_BYTES_MAX {
+        discard(body).await;
+        return Err(BodyError::TooLarge);
+    }
+    let limit = Instant::now() + BODY_TIME;
+    let permits = u32::try_from(bytes_max).expect("128 KiB fit");
+    let room = timeout_at(limit, Arc::clone(room).acquire_many_owned(permits)).await.map_err(|_| BodyError::Busy)?;
+    let bytes = timeout_at(limit, gather(body, bytes_max)).await.map_err(|_| BodyError::Slow)??;
+    if bytes.is_empty() || is_json(headers) { Ok(Held { bytes, _room: room.ok() }) } else { Err(BodyError::MediaType) }
+}
+
+async fn gather(mut body: Body, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, BodyError> {
+    // Never grows, so that no copy is left behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| BodyError::Broken)?;
         let Some(data) = frame.data_ref() else { continue };
-        total += data.len();
-        if total > BODY_DRAIN_BYTES_MAX {
-            break;
+        if data.len() > bytes_max - bytes.len() {
+            discard(body).await;
+            return Err(BodyError::TooLarge);
         }
-        if total <= API_BODY_BYTES_MAX {
-            // Never grows afterwards, so that no copy is left behind.
-            let room = API_BODY_BYTES_MAX - bytes.len();
-            bytes.reserve_exact(room);
-            bytes.extend_from_slice(data);
-        }
+        bytes.extend_from_slice(data);
     }
-    if total > API_BODY_BYTES_MAX { Err(BodyError::TooLarge) } else { Ok(bytes) }
+    Ok(bytes)
+}
+
+/// Reads what is left of a body, up to a limit, and keeps none of it.
+pub(crate) async fn discard(mut body: Body) {
+    let all = async {
+        let mut left = BODY_DRAIN_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(less) => left = less,
+                None => return,
+            }
+        }
+    };
+    // Whoever sends on after that sees a broken connection.
+    let _ = timeout(DISCARD_TIME, all).await;
+}
+
+/// Whether the headers say JSON, or nothing. What a web page may send without asking (`text/plain`, forms) is refused with the rest.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(named), more) = (types.next(), types.next()) else { return true };
+    let named = named.to_str().ok().filter(|_| more.is_none()).and_then(|named| named.split(';').next()).unwrap_or_default();
+    let named = named.trim().to_ascii_lowercase();
+    named == "application/json" || (named.starts_with("application/") && named.ends_with("+json"))
 }
 
 pub(crate) fn create(bytes: &[u8]) -> Result<CreateBody, BodyError> {

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
 use http::header::AUTHORIZATION;
@@ -16,7 +17,7 @@ use serde::Serialize;
 use service::{AuthError, Caller, SecretsError};
 use zeroize::Zeroizing;
 
-use crate::bodies::{self, BodyError};
+use crate::bodies::{self, BodyError, Held};
 use crate::desk::Desk;
 use crate::limits::CREDENTIAL_BYTES_MAX;
 use crate::problem::ApiError;
@@ -29,7 +30,9 @@ pub(crate) struct Call {
     named: Option<String>,
     request: Option<service::Request>,
     pub(crate) uri: Uri,
-    body: Result<Zeroizing<Vec<u8>>, BodyError>,
+    /// Why the body was not read.
+    refused: Option<ApiError>,
+    body: Result<Held, BodyError>,
 }
 
 /// What stands in the Authorization header.
@@ -55,16 +58,35 @@ impl Call {
     }
 
     /// Authenticates the caller and does the work.
-    pub(crate) async fn done<V, W>(self, work: W) -> Result<V, ApiError>
+    pub(crate) async fn done<V, W>(mut self, work: W) -> Result<V, ApiError>
     where
         V: Send + 'static,
         W: FnOnce(&Desk, &Caller, &Self) -> Result<V, ApiError> + Send + 'static,
     {
-        let done = tokio::task::spawn_blocking(move || {
-            let caller = Caller { request: self.request.clone(), ..self.credential.caller(&self.desk)? };
+        if let Some(error) = self.refused.take() {
+            return Err(error);
+        }
+        let desk = Arc::clone(&self.desk);
+        blocking(&desk, move || {
+            let caller = Caller { request: self.request.clone(), ..self.credential.admitted(&self.desk)? };
             work(&self.desk, &caller, &self)
-        });
-        done.await.unwrap_or(Err(ApiError::Internal))
+        })
+        .await
+    }
+
+    /// Reads the body of a caller that is known. What a stranger sends is thrown away, so that no stranger's bodies fill the memory.
+    async fn with_body(self, headers: &HeaderMap, body: Body) -> Self {
+        let (desk, credential) = (Arc::clone(&self.desk), self.credential.clone());
+        match blocking(&self.desk, move || Ok(credential.caller(&desk)?)).await {
+            Ok(_known) => {
+                let body = bodies::read(headers, body, &self.desk.bodies).await;
+                Self { body, ..self }
+            }
+            Err(error) => {
+                bodies::discard(body).await;
+                Self { refused: Some(error), ..self }
+            }
+        }
     }
 
     /// The secret's name in the path. What is no name names no secret.
@@ -84,7 +106,7 @@ impl Call {
 
     /// The body.
     pub(crate) fn body(&self) -> Result<&[u8], BodyError> {
-        self.body.as_ref().map(|bytes| bytes.as_slice()).map_err(|error| *error)
+        self.body.as_ref().map(|held| held.bytes.as_slice()).map_err(|error| *error)
     }
 
     pub(crate) fn credential(&self) -> Credential {
@@ -102,6 +124,13 @@ impl Credential {
             Some((_, key)) if key.trim().len() <= CREDENTIAL_BYTES_MAX => Self::Bearer(Zeroizing::new(key.trim().to_owned())),
             Some(_) | None => Self::Unreadable,
         }
+    }
+
+    /// Finds the caller and counts the request. Blocks.
+    pub(crate) fn admitted(&self, desk: &Desk) -> Result<Caller, ApiError> {
+        let caller = self.caller(desk)?;
+        desk.rates.admit_key(&caller.key.hash).map_err(ApiError::TooFast)?;
+        Ok(caller)
     }
 
     /// Finds the caller. Blocks.
@@ -123,8 +152,25 @@ impl FromRequest<Arc<Desk>> for Call {
         let named = params.and_then(|params| params.iter().next().map(|(_, value)| value.to_owned()));
         let credential = Credential::of(&parts.headers);
         let request = request_of(&parts.method, &parts.uri, &parts.headers);
-        Ok(Self { desk: Arc::clone(desk), credential, named, request, uri: parts.uri, body: bodies::read(body).await })
+        let call =
+            Self { desk: Arc::clone(desk), credential, named, request, uri: parts.uri, refused: None, body: Ok(Held::default()) };
+        Ok(if matches!(parts.method, Method::GET | Method::HEAD) { call } else { call.with_body(&parts.headers, body).await })
     }
+}
+
+/// Does what blocks on a thread that may, once there is one or a place in its queue.
+pub(crate) async fn blocking<T: Send + 'static>(
+    desk: &Desk,
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let turn = Arc::clone(&desk.work).acquire_owned().await.map_err(|_| ApiError::Internal)?;
+    let done = tokio::task::spawn_blocking(move || {
+        let done = work();
+        // Also where nobody waits for it any more.
+        drop(turn);
+        done
+    });
+    done.await.unwrap_or(Err(ApiError::Internal))
 }
 
 /// Which request this is, where its caller gave it a number: clients keep it over their retries. Several numbers are none.

@@ -1,4 +1,4 @@
-//! What the api gives up before it listens: every file but its own folder's and the store's, every outgoing connection, every other process.
+//! What the api gives up before it listens: every file but its own folder's and the store's (and what its certificate lies in, to read), every outgoing connection, every other process.
 //!
 //! Landlock (landlock(7)) for files, TCP, abstract sockets and signals; seccomp (seccomp(2)) for calls that make sockets, run programs, look into other
 //! processes or reach the kernel's less trodden parts. Both bind the calling thread and all threads that it starts later.
@@ -38,13 +38,13 @@ pub enum ConfineError {
     Capabilities(#[source] std::io::Error),
 }
 
-/// Confines the calling thread, and every thread that it starts from now on, for good.
+/// Confines the calling thread, and every thread that it starts from now on, for good. Files below `readable` stay open to be read.
 ///
 /// # Errors
 /// [`ConfineError`]; the process may then be partly confined and must end.
-pub fn confine(store_dir: &Path, api_dir: &Path) -> Result<(), ConfineError> {
+pub fn confine(store_dir: &Path, api_dir: &Path, readable: &[PathBuf]) -> Result<(), ConfineError> {
     drop_capabilities()?;
-    restrict_files(&[store_dir, api_dir])?;
+    restrict_files(&[store_dir, api_dir], readable)?;
     filter_calls()
 }
 
@@ -57,7 +57,7 @@ fn drop_capabilities() -> Result<(), ConfineError> {
     rustix::thread::set_capabilities(None, fewer).map_err(failed)
 }
 
-fn restrict_files(folders: &[&Path]) -> Result<(), ConfineError> {
+fn restrict_files(folders: &[&Path], readable: &[PathBuf]) -> Result<(), ConfineError> {
     // Handled is everything that any kernel up to this ABI knows; what this kernel does not know is left out, but files must be enforced.
     let handled = AccessFs::from_all(KNOWN_ABI);
     let devices =
@@ -71,7 +71,8 @@ fn restrict_files(folders: &[&Path]) -> Result<(), ConfineError> {
         .handle_access(AccessNet::from_all(KNOWN_ABI))?
         .scope(Scope::from_all(KNOWN_ABI))?
         .create()?;
-    for folder in folders {
+    let own = folders.iter().map(|folder| (*folder, allowed));
+    for (folder, allowed) in own.chain(readable.iter().map(|folder| (folder.as_path(), AccessFs::ReadFile.into()))) {
         let opened = PathFd::new(folder).map_err(|source| ConfineError::Folder(folder.to_path_buf(), source))?;
         ruleset = ruleset.add_rule(PathBeneath::new(opened, allowed))?;
     }

@@ -8,8 +8,9 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::front::Front;
 use crate::host::Hosts;
-use crate::limits::FOLLOWERS_MAX;
+use crate::limits::{BODIES_BYTES_MAX, FOLLOWERS_MAX, WORK_MAX};
 use crate::metrics::Metrics;
+use crate::rates::{RateLimits, Rates};
 
 /// The api's state.
 pub struct Desk {
@@ -18,6 +19,11 @@ pub struct Desk {
     pub(crate) hosts: Hosts,
     pub(crate) followers: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
+    pub(crate) rates: Rates,
+    /// A permit for each byte of the bodies that are held at a time.
+    pub(crate) bodies: Arc<Semaphore>,
+    /// A permit for each request that has a thread or waits for one.
+    pub(crate) work: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
 }
 
@@ -26,7 +32,23 @@ impl Desk {
     #[must_use]
     pub fn new(house: House, front: Front, hosts: Hosts) -> Self {
         let followers = Arc::new(Semaphore::new(FOLLOWERS_MAX));
-        Self { house, front, hosts, followers, metrics: Metrics::new(), stopping: watch::Sender::new(false) }
+        Self {
+            house,
+            front,
+            hosts,
+            followers,
+            metrics: Metrics::new(),
+            rates: Rates::new(RateLimits::OFF),
+            bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
+            work: Arc::new(Semaphore::new(WORK_MAX)),
+            stopping: watch::Sender::new(false),
+        }
+    }
+
+    /// The same desk, at which callers may ask so often and not more.
+    #[must_use]
+    pub fn limited(self, limits: RateLimits) -> Self {
+        Self { rates: Rates::new(limits), ..self }
     }
 
     /// Writes down when API keys were used, here and at the gateway. Blocks. What cannot be written now is written the next time.

@@ -4,6 +4,7 @@
 //! have no business here at all, so a request with an `Origin` is refused.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{PoisonError, RwLock};
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -13,20 +14,36 @@ use http::header::{HOST, ORIGIN};
 use std::sync::Arc;
 
 use crate::desk::Desk;
+use crate::limits::HEADERS_MAX;
 use crate::problem::ApiError;
 
 /// The names this server answers to.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Hosts {
-    listen: IpAddr,
+    listen: Vec<IpAddr>,
     configured: Vec<String>,
+    /// Those of the TLS port's certificate, which may be replaced.
+    certified: RwLock<Vec<String>>,
 }
 
 impl Hosts {
     /// The listen address, `localhost` on loopback, and the configured names (with or without a port, which is not compared).
     #[must_use]
     pub fn new(listen: SocketAddr, configured: &[String]) -> Self {
-        Self { listen: listen.ip(), configured: configured.iter().map(|name| bare(name)).collect() }
+        let configured = configured.iter().map(|name| bare(name)).collect();
+        Self { listen: vec![listen.ip()], configured, certified: RwLock::default() }
+    }
+
+    /// The same names and one more listen address.
+    #[must_use]
+    pub fn and_at(mut self, listen: SocketAddr) -> Self {
+        self.listen.push(listen.ip());
+        self
+    }
+
+    /// From now on also the names of a certificate, and no longer those of the one before; `*.` stands for one label.
+    pub fn certify(&self, names: &[String]) {
+        *self.certified.write().unwrap_or_else(PoisonError::into_inner) = names.iter().map(|name| bare(name)).collect();
     }
 
     /// Whether `authority` (`host` or `host:port`, RFC 9110 section 7.2) is one of the names.
@@ -37,11 +54,23 @@ impl Hosts {
         match address {
             // An address cannot be rebound. On every address of the machine we answer to each.
             Some(address) => {
-                address == self.listen || address.is_loopback() || self.listen.is_unspecified() || self.configured.contains(&name)
+                let listens = self.listen.iter().any(|listen| *listen == address || listen.is_unspecified());
+                listens || address.is_loopback() || self.is_named(&name)
             }
-            None => name == "localhost" || self.configured.contains(&name),
+            None => name == "localhost" || self.is_named(&name),
         }
     }
+
+    fn is_named(&self, name: &str) -> bool {
+        let certified = self.certified.read().unwrap_or_else(PoisonError::into_inner);
+        self.configured.iter().any(|configured| configured == name) || certified.iter().any(|certified| covers(certified, name))
+    }
+}
+
+/// Whether a certificate's name is `name`, or stands for it (RFC 9525, section 6.3).
+fn covers(certified: &str, name: &str) -> bool {
+    let wild = certified.strip_prefix("*.").zip(name.split_once('.'));
+    certified == name || wild.is_some_and(|(parent, (label, rest))| !label.is_empty() && parent == rest)
 }
 
 /// The host without port, in lower case, without a trailing dot.
@@ -76,6 +105,8 @@ fn check(hosts: &Hosts, request: &Request) -> Result<(), ApiError> {
         Err(ApiError::HostUnknown)
     } else if request.headers().contains_key(ORIGIN) {
         Err(ApiError::OriginRefused)
+    } else if request.headers().len() > HEADERS_MAX {
+        Err(ApiError::TooManyHeaders)
     } else {
         Ok(())
     }
@@ -96,6 +127,20 @@ mod tests {
         {
             assert!(!hosts("127.0.0.1:7080").allow(name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_certificates_names_are_known_until_it_is_replaced() {
+        let hosts = hosts("127.0.0.1:7080").and_at("192.0.2.7:443".parse().expect("an address"));
+        hosts.certify(&["secrets.example.org".to_owned(), "*.Wild.example.org".to_owned(), "192.0.2.9".to_owned()]);
+        for name in ["secrets.example.org:443", "api.wild.example.org", "192.0.2.7", "192.0.2.9"] {
+            assert!(hosts.allow(name), "{name}");
+        }
+        for name in ["wild.example.org", "a.b.wild.example.org", ".wild.example.org", "x.secrets.example.org", "192.0.2.8"] {
+            assert!(!hosts.allow(name), "{name}");
+        }
+        hosts.certify(&["other.example.org".to_owned()]);
+        assert!(hosts.allow("other.example.org") && !hosts.allow("secrets.example.org") && hosts.allow("api.example.com"));
     }
 
     #[test]

@@ -17,6 +17,12 @@ impl Bound {
     /// # Errors
     /// `AddrInUse` where another server has the port, `PermissionDenied`, and whatever else the system says.
     pub fn to(addr: SocketAddr) -> io::Result<Self> {
+        let bound = Self::exactly(addr)?;
+        // A port that the system chose for a socket changes when the socket is shut and listens again; one that was named stays.
+        if addr.port() == 0 { Self::exactly(bound.addr()?) } else { Ok(bound) }
+    }
+
+    fn exactly(addr: SocketAddr) -> io::Result<Self> {
         let family = if addr.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
         // A restart must not wait for old connections to time out. A port on which somebody listens stays refused.

@@ -3,10 +3,11 @@
 //! Messages say what to do and never contain what was sent. What failed inside is logged here, once, with its causes.
 
 use std::error::Error;
+use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use http::header::{self, HeaderValue, WWW_AUTHENTICATE};
 use http::{HeaderName, StatusCode};
 use serde::Serialize;
 use service::{AuthError, EventsError, HouseError, KeysError, SecretsError};
@@ -14,7 +15,9 @@ use vault::ValueError;
 
 use crate::bodies::BodyError;
 use crate::front::FrontError;
+use crate::limits::HEADERS_MAX;
 use crate::queries::QueryError;
+use crate::rates::TooFast;
 
 /// Why a request is not answered with 200.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +64,12 @@ pub enum ApiError {
     /// It took too long.
     #[error("the request took too long and may or may not have been done: look, then try again")]
     Slow,
+    /// More headers than any client needs.
+    #[error("the request has more than {HEADERS_MAX} headers: send fewer")]
+    TooManyHeaders,
+    /// More requests than a caller may send.
+    #[error("{}", .0.limit.message())]
+    TooFast(TooFast),
     /// Too many clients follow events.
     #[error("too many clients follow events: end one, or ask without follow")]
     FollowersFull,
@@ -92,7 +101,7 @@ impl ApiError {
             Self::Events(EventsError::Unavailable(_)) | Self::House(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
             Self::Front(FrontError::Away) => (StatusCode::SERVICE_UNAVAILABLE, "gateway_away"),
             Self::Front(FrontError::Failed) => (StatusCode::SERVICE_UNAVAILABLE, "gateway_failed"),
-            Self::Body(error) => (StatusCode::BAD_REQUEST, error.code()),
+            Self::Body(error) => (body_status(*error), error.code()),
             Self::Query(error) => (StatusCode::BAD_REQUEST, error.code()),
             Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
             Self::RouteUnknown => (StatusCode::NOT_FOUND, "route_unknown"),
@@ -100,6 +109,8 @@ impl ApiError {
             Self::HostUnknown => (StatusCode::FORBIDDEN, "host_unknown"),
             Self::OriginRefused => (StatusCode::FORBIDDEN, "origin_refused"),
             Self::Slow => (StatusCode::SERVICE_UNAVAILABLE, "slow"),
+            Self::TooManyHeaders => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_many"),
+            Self::TooFast(over) => (StatusCode::TOO_MANY_REQUESTS, over.limit.code()),
             Self::FollowersFull => (StatusCode::TOO_MANY_REQUESTS, "followers_full"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
@@ -122,9 +133,19 @@ impl ApiError {
             | Self::HostUnknown
             | Self::OriginRefused
             | Self::Slow
+            | Self::TooManyHeaders
+            | Self::TooFast(_)
             | Self::FollowersFull
             | Self::Internal => self.to_string(),
         }
+    }
+
+    /// When a client may try again, where that is known.
+    fn wait(&self, status: StatusCode) -> Option<Duration> {
+        if let Self::TooFast(over) = self {
+            return Some(over.wait);
+        }
+        (status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER)
     }
 
     /// What failed inside is for the log: nothing in it is the caller's.
@@ -147,6 +168,26 @@ const fn value_message(error: ValueError) -> &'static str {
         ValueError::Empty => "the value is empty: send the secret's value as a string in `value`",
         ValueError::TooLarge => "the value is longer than 65536 bytes: store a shorter credential, or what it is fetched with",
         ValueError::NotText => "the value is not text: encode it, for example in base64, and store that",
+    }
+}
+
+/// The contract's word for a body of no use is 400, whatever is wrong with it.
+const fn body_status(error: BodyError) -> StatusCode {
+    match error {
+        BodyError::Slow => StatusCode::REQUEST_TIMEOUT,
+        BodyError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        BodyError::TooLarge
+        | BodyError::Broken
+        | BodyError::MediaType
+        | BodyError::NotJson
+        | BodyError::Shape
+        | BodyError::KeyShape
+        | BodyError::KeyNameIllegal
+        | BodyError::ScopesMissing
+        | BodyError::ScopeUnknown
+        | BodyError::NameMissing
+        | BodyError::NameIllegal
+        | BodyError::ValueMissing => StatusCode::BAD_REQUEST,
     }
 }
 
@@ -191,6 +232,11 @@ impl IntoResponse for ApiError {
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if let Some(wait) = self.wait(status) {
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER_MS, u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1).into());
+            headers.insert(header::RETRY_AFTER, (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1).into());
+        }
         if code == "disk_full" {
             // Clients retry 5xx for half a minute; room is not made in that time.
             response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static("false"));
@@ -199,5 +245,9 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// When to try again what failed for want of something that comes back by itself.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// What the official clients take before `Retry-After`.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// What the official clients look at before they retry.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");

@@ -7,28 +7,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use link::{Listener, PacketError, Packets};
 use model::Clock;
-use model::limits::HEADER_LIST_BYTES_MAX;
 use service::{House, HouseError};
-use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
 use vault::{LockError, Sealer};
 
+use crate::certificate::{TlsError, TlsFiles};
 use crate::confine::{ConfineError, confine};
+use crate::connection::Attendance;
 use crate::control;
 use crate::desk::Desk;
 use crate::front::Front;
 use crate::host::Hosts;
-use crate::limits::{
-    ACCEPT_PAUSE, BLOCKING_THREADS_MAX, CONNECTIONS_MAX, HEAD_TIME, PING_TIME, STOP_TIME, STREAMS_MAX, USES_TICK, WIPE_TICK,
-};
+use crate::limits::{ACCEPT_PAUSE, BLOCKING_THREADS_MAX, DESCRIPTORS_MAX, STOP_TIME, SWEEP_TICK, USES_TICK, WIPE_TICK};
 use crate::listen::Bound;
+use crate::places::{Network, Places};
+use crate::rates::RateLimits;
 use crate::rest::router::router;
+use crate::tls::Tls;
 
 /// What the api process is given.
 pub struct Setup {
@@ -48,6 +46,20 @@ pub struct Setup {
     pub link: Packets,
     /// Where whoever runs the server connects; it listens already.
     pub control: Listener,
+    /// How often a caller may ask.
+    pub rates: RateLimits,
+    /// The TLS port, where there is one.
+    pub tls: Option<TlsPort>,
+    /// The folder that must stay closed to the api: the gateway's.
+    pub closed: PathBuf,
+}
+
+/// A port with TLS.
+pub struct TlsPort {
+    /// Its address, bound and not yet listening.
+    pub bound: Bound,
+    /// Its certificate and key.
+    pub files: TlsFiles,
 }
 
 /// Why the api did not start.
@@ -62,6 +74,9 @@ pub enum StartError {
     /// The process could not be confined.
     #[error(transparent)]
     Confine(#[from] ConfineError),
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The store does not open.
     #[error("failed to open the store")]
     House(#[from] HouseError),
@@ -88,20 +103,32 @@ pub fn run(setup: Setup, ready: impl FnOnce(SocketAddr), shutdown: impl Future<O
         return Err(StartError::Threads);
     }
     make_signal_socket().map_err(StartError::Runtime)?;
+    allow_descriptors();
     vault::seclude()?;
     let store_dir = setup.store.parent().map_or_else(|| PathBuf::from("."), PathBuf::from);
     let addr = setup.bound.addr().map_err(StartError::Listen)?;
-    confine(&store_dir, &setup.api_dir)?;
-    let house = House::open(&setup.store, setup.sealer, setup.clock)?;
-    let desk = Arc::new(Desk::new(house, Front::new(setup.link)?, Hosts::new(addr, &setup.hosts)));
-    let listener = setup.bound.listen().map_err(StartError::Listen)?;
+    let mut hosts = Hosts::new(addr, &setup.hosts);
+    let mut readable = Vec::new();
+    if let Some(port) = &setup.tls {
+        hosts = hosts.and_at(port.bound.addr().map_err(StartError::Listen)?);
+        readable = port.files.folders(&setup.closed)?;
+    }
+    confine(&store_dir, &setup.api_dir, &readable)?;
+    let house = House::open(&setup.store, setup.sealer, Arc::clone(&setup.clock))?;
+    let desk = Arc::new(Desk::new(house, Front::new(setup.link)?, hosts).limited(setup.rates));
+    let mut sockets = vec![(setup.bound.listen().map_err(StartError::Listen)?, None)];
+    if let Some(port) = setup.tls {
+        sockets.push((port.bound.listen().map_err(StartError::Listen)?, Some(Tls::load(port.files, &desk)?)));
+    }
     control::serve(setup.control, Arc::downgrade(&desk)).map_err(StartError::Control)?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(WORKERS).max_blocking_threads(BLOCKING_THREADS_MAX).enable_io().enable_time();
     let runtime = runtime.thread_name("api").build().map_err(StartError::Runtime)?;
     runtime.block_on(async {
+        let doors = sockets.into_iter().map(|(listener, tls)| Door::new(listener, tls)).collect::<Result<_, _>>()?;
         ready(addr);
-        serve(listener, desk, shutdown).await
+        serve(doors, desk, setup.clock, shutdown).await;
+        Ok(())
     })
 }
 
@@ -110,79 +137,102 @@ fn make_signal_socket() -> io::Result<()> {
     tokio::runtime::Builder::new_current_thread().enable_io().build().map(drop)
 }
 
-/// Serves on a listening socket until `shutdown` comes back, then lets open requests end.
-///
-/// # Errors
-/// When the socket cannot be used.
-pub async fn serve(listener: TcpListener, desk: Arc<Desk>, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
-    let listener = tokio::net::TcpListener::from_std(listener).map_err(StartError::Listen)?;
+/// A socket on which clients are let in.
+pub struct Door {
+    listener: tokio::net::TcpListener,
+    tls: Option<Arc<Tls>>,
+}
+
+impl Door {
+    /// A listening socket; with TLS where there is one. Must be called in a runtime.
+    ///
+    /// # Errors
+    /// When the socket cannot be used.
+    pub fn new(listener: TcpListener, tls: Option<Tls>) -> Result<Self, StartError> {
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(StartError::Listen)?;
+        Ok(Self { listener, tls: tls.map(Arc::new) })
+    }
+}
+
+/// The usual limit is less than there may be connections. Where it cannot be raised, connections wait.
+fn allow_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(DESCRIPTORS_MAX, |maximum| maximum.min(DESCRIPTORS_MAX));
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(wanted);
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+}
+
+/// Serves on listening sockets until `shutdown` comes back, then refuses newcomers and lets open requests end.
+pub async fn serve(doors: Vec<Door>, desk: Arc<Desk>, clock: Arc<dyn Clock>, shutdown: impl Future<Output = ()>) {
     let app = router(Arc::clone(&desk));
-    let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let wiping = tokio::spawn(wipe_old_keys(Arc::clone(&desk)));
-    let noting = tokio::spawn(write_uses(Arc::clone(&desk)));
-    let mut shutdown = std::pin::pin!(shutdown);
-    loop {
-        let accepted = tokio::select! {
-            () = &mut shutdown => break,
-            accepted = accept(&listener, &places) => accepted,
-        };
-        match accepted {
-            Ok((stream, place)) => {
-                tokio::spawn(attend(stream, place, app.clone(), graceful.watcher()));
-            }
-            // Out of descriptors, or a connection that was gone at once: neither ends the server.
-            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+    let (places, visits) = (Places::new(), TaskTracker::new());
+    let mut chores = JoinSet::new();
+    chores.spawn(wipe_old_keys(Arc::clone(&desk)));
+    chores.spawn(sweep_rates(Arc::clone(&desk)));
+    let noting = chores.spawn(write_uses(Arc::clone(&desk)));
+    for door in &doors {
+        if let Some(tls) = door.tls.clone() {
+            let (desk, clock) = (Arc::clone(&desk), Arc::clone(&clock));
+            chores.spawn(async move { tls.watch(desk, clock).await });
         }
     }
+    let open = doors.into_iter().map(|door| attend(door, Arc::clone(&desk), app.clone(), Arc::clone(&places), visits.clone()));
+    tokio::select! {
+        _ = futures_util::future::join_all(open) => {}
+        () = shutdown => {}
+    }
     desk.stop();
-    drop(listener);
+    visits.close();
     noting.abort();
     let last_uses = tokio::task::spawn_blocking({
         let desk = Arc::clone(&desk);
         move || desk.write_uses()
     });
     // What does not end by then is cut off: its client sees a broken connection and looks again.
-    let _ = tokio::time::timeout(STOP_TIME, graceful.shutdown()).await;
-    wiping.abort();
+    let _ = tokio::time::timeout(STOP_TIME, visits.wait()).await;
     // It says itself what went wrong.
     let _ = last_uses.await;
-    Ok(())
 }
 
-async fn accept(listener: &tokio::net::TcpListener, places: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    stream.set_nodelay(true)?;
-    Ok((stream, place))
-}
-
-/// One connection, HTTP/1.1 or HTTP/2 with prior knowledge.
-async fn attend(stream: TcpStream, place: OwnedSemaphorePermit, app: Router, watcher: hyper_util::server::graceful::Watcher) {
-    if !matches!(tokio::time::timeout(HEAD_TIME, opening(&stream)).await, Ok(Ok(()))) {
-        return;
-    }
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEADER_LIST_BYTES_MAX);
-    let list_max = u32::try_from(HEADER_LIST_BYTES_MAX).expect("64 KiB fits");
-    let mut http2 = builder.http2();
-    http2.timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX).max_header_list_size(list_max);
-    http2.keep_alive_interval(PING_TIME).keep_alive_timeout(PING_TIME);
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app)).into_owned();
-    // A connection's own errors are its client's: nothing here is ours to log.
-    let _ = watcher.watch(connection).await;
-    drop(place);
-}
-
-/// Waits until the first bytes tell which protocol is spoken: hyper itself would wait for them without end.
-async fn opening(stream: &TcpStream) -> io::Result<()> {
-    let mut first = [0; PREFACE.len()];
+/// Lets clients in until the server stops, then closes the door.
+async fn attend(door: Door, desk: Arc<Desk>, app: Router, places: Arc<Places>, visits: TaskTracker) {
+    let door = Closing(door);
     loop {
-        let count = stream.peek(&mut first).await?;
-        if count == 0 || count == PREFACE.len() || first[..count] != PREFACE[..count] {
-            return Ok(());
-        }
-        tokio::time::sleep(PREFACE_TICK).await;
+        let free = places.free().await;
+        let Ok((stream, peer)) = door.0.listener.accept().await else {
+            // Out of descriptors, or a connection that was gone at once: neither ends the server.
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let Some(place) = places.take(free, Network::of(peer)) else { continue };
+        // Only a connection that is gone refuses it.
+        let _ = stream.set_nodelay(true);
+        let attendance = Attendance { app: app.clone(), desk: Arc::clone(&desk), place };
+        match door.0.tls.clone() {
+            Some(tls) => visits.spawn(attendance.tls(stream, tls)),
+            None => visits.spawn(attendance.clear(stream)),
+        };
+    }
+}
+
+/// A door that is shut when it is dropped. The supervisor keeps its own handle on the socket, so that closing ours alone would let newcomers queue up
+/// where nobody comes for them.
+struct Closing(Door);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        // It fails where the socket does not listen any more.
+        let _ = rustix::net::shutdown(&self.0.listener, rustix::net::Shutdown::Read);
+    }
+}
+
+async fn sweep_rates(desk: Arc<Desk>) {
+    loop {
+        tokio::time::sleep(SWEEP_TICK).await;
+        desk.rates.sweep();
     }
 }
 
@@ -202,9 +252,5 @@ async fn write_uses(desk: Arc<Desk>) {
     }
 }
 
-/// RFC 9113, section 3.4.
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// How often a client that sent part of the preface is looked at again.
-const PREFACE_TICK: std::time::Duration = std::time::Duration::from_millis(10);
 /// Threads that serve connections; what blocks has its own.
 const WORKERS: usize = 2;

@@ -13,13 +13,13 @@ use api::{Bound, ConfineError, confine};
 /// Runs `attempt` confined to the two folders, beside a third that is not among them.
 fn confined<T: Send + 'static>(attempt: impl FnOnce(&Path, &Path, &Path) -> T + Send + 'static) -> T {
     let folder = tempfile::tempdir().unwrap();
-    let [store, api, gateway] = ["store", "api", "gateway"].map(|name| folder.path().join(name));
-    for folder in [&store, &api, &gateway] {
+    let [store, api, gateway, tls] = ["store", "api", "gateway", "tls"].map(|name| folder.path().join(name));
+    for folder in [&store, &api, &gateway, &tls] {
         fs::create_dir(folder).unwrap();
         fs::write(folder.join("file"), "text").unwrap();
     }
     let done = std::thread::spawn(move || {
-        confine(&store, &api).unwrap();
+        confine(&store, &api, &[tls]).unwrap();
         attempt(&store, &api, &gateway)
     });
     done.join().unwrap()
@@ -54,6 +54,16 @@ fn its_own_folders_stay_open() {
             fs::File::options().write(true).open(folder.join("newer")).unwrap().set_len(1).unwrap();
             fs::remove_file(folder.join("newer")).unwrap();
         }
+    });
+}
+
+#[test]
+fn the_certificates_folder_is_for_reading_alone() {
+    confined(|store, _, _| {
+        let tls = store.with_file_name("tls");
+        assert_eq!(fs::read_to_string(tls.join("file")).unwrap(), "text");
+        assert!(denied(fs::write(tls.join("file"), "other")) && denied(fs::write(tls.join("new"), "new")));
+        assert!(denied(fs::read_dir(&tls)) && denied(fs::remove_file(tls.join("file"))));
     });
 }
 
@@ -104,6 +114,6 @@ fn a_port_in_use_is_refused() {
 
 #[test]
 fn a_missing_folder_is_a_refusal() {
-    let refused = std::thread::spawn(|| confine(Path::new("/nonexistent/store"), Path::new("/nonexistent/api"))).join().unwrap();
+    let refused = std::thread::spawn(|| confine(Path::new("/nonexistent/store"), Path::new("/nonexistent/api"), &[])).join().unwrap();
     assert!(matches!(refused, Err(ConfineError::Folder(..))));
 }

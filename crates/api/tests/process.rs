@@ -64,6 +64,9 @@ fn serve(folder: &Path) {
         hosts: vec![],
         link,
         control: link::Listener::bind(&folder.join("control.sock")).unwrap(),
+        rates: api::RateLimits::OFF,
+        tls: None,
+        closed: folder.join("gateway"),
     };
     let ready = |addr: SocketAddr| println!("{addr}");
     let shutdown = async {

@@ -51,6 +51,8 @@ pub enum Given {
     Control,
     /// A pipe with the root key, where that is derived from a passphrase; the gateway's alone.
     RootKey,
+    /// The api's socket for TLS.
+    Tls,
 }
 
 /// What a child is to do.
@@ -63,6 +65,10 @@ pub enum Task {
         data: PathBuf,
         /// Further names of the api.
         hosts: Vec<String>,
+        /// How often a caller may ask.
+        rates: api::RateLimits,
+        /// The certificate and key of the socket for TLS, where there is one.
+        tls: Option<api::TlsFiles>,
     },
     /// Decide for devboxes.
     Gateway {
@@ -98,6 +104,8 @@ pub struct Start {
     pub link: Packets,
     /// The socket that it serves.
     pub socket: OwnedFd,
+    /// The socket that it serves with TLS.
+    pub tls: Option<OwnedFd>,
     /// Keeps the data folder locked as long as this process lives.
     pub lock: OwnedFd,
     /// The socket of whoever runs the server.
@@ -184,8 +192,9 @@ pub fn begin() -> Result<Start, StartError> {
     }
     leash.limit_wait(None).map_err(|_| StartError::Orphaned)?;
     let (link, socket, lock) = (handed.take(Given::Link)?, handed.take(Given::Socket)?, handed.take(Given::Lock)?);
-    let (control, root_key) = (handed.take_if_any(Given::Control), handed.take_if_any(Given::RootKey));
-    Ok(Start { task: begin.task, link: Packets::from_fd(link), socket, lock, control, root_key, leash })
+    let (control, root_key, tls) =
+        (handed.take_if_any(Given::Control), handed.take_if_any(Given::RootKey), handed.take_if_any(Given::Tls));
+    Ok(Start { task: begin.task, link: Packets::from_fd(link), socket, tls, lock, control, root_key, leash })
 }
 
 /// The descriptors that arrived, by name.

@@ -15,10 +15,25 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// Names under which the api may be addressed, beside its own address.
     pub hosts: Vec<String>,
+    /// Where the api listens with TLS, if it does.
+    pub tls: Option<TlsConfig>,
+    /// Requests a second with one API key, if the file says.
+    pub key_requests_per_second: Option<u32>,
+    /// Requests a second from one address, if the file says.
+    pub address_requests_per_second: Option<u32>,
     /// Hosts whose address the operator names.
     pub resolve: Vec<Resolve>,
     /// A file of certificates that upstreams may be certified by, beside the system's.
     pub upstream_ca: Option<PathBuf>,
+}
+
+/// A port with TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Its certificate and key.
+    pub files: api::TlsFiles,
 }
 
 /// A host whose address the operator names.
@@ -68,6 +83,11 @@ struct File {
 struct ApiPart {
     listen: Option<SocketAddr>,
     hosts: Vec<String>,
+    tls_listen: Option<SocketAddr>,
+    tls_certificate: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    key_requests_per_second: Option<u32>,
+    address_requests_per_second: Option<u32>,
 }
 
 #[derive(Default, Deserialize)]
@@ -103,7 +123,34 @@ impl Config {
         }
         let beside = path.parent().unwrap_or(path);
         let upstream_ca = file.gateway.upstream_ca.map(|relative| beside.join(relative));
-        Ok(Self { listen: file.api.listen, hosts: file.api.hosts, resolve, upstream_ca })
+        let tls = file.api.tls(beside).map_err(|why| wrong(None, why))?;
+        let ApiPart { listen, hosts, key_requests_per_second, address_requests_per_second, .. } = file.api;
+        Ok(Self { listen, hosts, tls, key_requests_per_second, address_requests_per_second, resolve, upstream_ca })
+    }
+}
+
+impl ApiPart {
+    /// The port with TLS: all three settings, or none.
+    fn tls(&self, beside: &Path) -> Result<Option<TlsConfig>, String> {
+        let set = [
+            ("tls_listen", self.tls_listen.is_some()),
+            ("tls_certificate", self.tls_certificate.is_some()),
+            ("tls_key", self.tls_key.is_some()),
+        ];
+        match (self.tls_listen, &self.tls_certificate, &self.tls_key) {
+            (None, None, None) => Ok(None),
+            (Some(listen), Some(certificate), Some(key)) => {
+                let files = api::TlsFiles { certificate: beside.join(certificate), key: beside.join(key) };
+                Ok(Some(TlsConfig { listen, files }))
+            }
+            (_, _, _) => {
+                let missing: Vec<&str> = set.into_iter().filter(|(_, is_set)| !is_set).map(|(name, _)| name).collect();
+                Err(format!(
+                    "[api] tls_listen, tls_certificate and tls_key go together: set {} too, or none of them",
+                    missing.join(" and ")
+                ))
+            }
+        }
     }
 }
 
@@ -122,6 +169,15 @@ pub const TEMPLATE: &str = r#"# tightlip's settings. Read at start: restart `tig
 # listen = "127.0.0.1:7080"
 # Further names under which the API may be addressed (its Host header), beside the address itself and localhost.
 # hosts = ["tightlip.example.test"]
+# HTTPS on a port of its own, beside the other: all three or none. The certificate (whole chain) and its key are PEM files,
+# relative to this file, in a folder of their own: the API may read all of that folder. They are read again when they change.
+# tls_listen = "0.0.0.0:443"
+# tls_certificate = "tls/fullchain.pem"
+# tls_key = "tls/privkey.pem"
+# Requests a second for one API key, and for one client address; 0 is no limit. These hold by themselves where other machines
+# reach the API; on loopback there is no limit unless it is set here. Headers such as X-Forwarded-For are not believed.
+# key_requests_per_second = 1000
+# address_requests_per_second = 2000
 
 [gateway]
 # Hosts whose address you name yourself; anything private or local is refused otherwise.
@@ -146,6 +202,13 @@ mod tests {
     }
 
     #[test]
+    fn tls_in_part_is_an_error_that_names_the_rest() {
+        let error = parse("[api]\ntls_listen = \"127.0.0.1:1\"\ntls_key = \"k\"\n").expect_err("in part").to_string();
+        assert!(error.contains("tls_certificate too") && !error.contains("set tls_key"), "{error}");
+        assert!(parse("[api]\ntls_certificate = \"c\"\n").expect_err("in part").to_string().contains("tls_listen and tls_key too"));
+    }
+
+    #[test]
     fn the_template_says_nothing_until_it_is_edited() {
         assert_eq!(parse(TEMPLATE).expect("good"), Config::default());
         let edited: String = TEMPLATE
@@ -154,6 +217,10 @@ mod tests {
             .collect();
         let config = parse(&edited).expect("good");
         assert_eq!(config.listen, Some(LISTEN_DEFAULT));
+        let files = api::TlsFiles { certificate: "/data/tls/fullchain.pem".into(), key: "/data/tls/privkey.pem".into() };
+        assert_eq!(config.tls, Some(TlsConfig { listen: "0.0.0.0:443".parse().expect("an address"), files }));
+        let rates = api::RateLimits::defaults(true);
+        assert_eq!((config.key_requests_per_second, config.address_requests_per_second), (Some(rates.key), Some(rates.address)));
         assert_eq!(config.upstream_ca, Some(PathBuf::from("/data/ca.pem")));
         let host = "api.example.test".parse().expect("a host");
         assert_eq!(config.resolve, [Resolve { host, port: 443, address: "127.0.0.1:8443".parse().expect("an address") }]);

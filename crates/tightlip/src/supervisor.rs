@@ -30,6 +30,10 @@ pub struct Plan<'a> {
     pub config: Config,
     /// The api's bound socket.
     pub api_socket: OwnedFd,
+    /// The api's bound socket for TLS, where the settings name one.
+    pub tls_socket: Option<OwnedFd>,
+    /// How often a caller of the api may ask.
+    pub rates: api::RateLimits,
     /// How it is reached from this machine.
     pub url: String,
     /// The socket of people's tools.
@@ -245,7 +249,10 @@ impl<'a> Supervisor<'a> {
         let root_key = self.root_pipe(role)?;
         let mut given = vec![(Given::Link, end.as_fd()), (Given::Socket, socket), (Given::Lock, self.plan.lock.file().as_fd())];
         match role {
-            Role::Api => given.push((Given::Control, self.plan.control_socket.as_fd())),
+            Role::Api => {
+                given.push((Given::Control, self.plan.control_socket.as_fd()));
+                given.extend(self.plan.tls_socket.as_ref().map(|socket| (Given::Tls, socket.as_fd())));
+            }
             Role::Gateway => given.extend(root_key.as_ref().map(|pipe| (Given::RootKey, pipe.as_fd()))),
         }
         let (child, leash) = child::spawn(role, &task, &given).map_err(SupervisorError::Link)?;
@@ -269,7 +276,10 @@ impl<'a> Supervisor<'a> {
         let data = self.plan.folder.path().to_owned();
         let config = &self.plan.config;
         match role {
-            Role::Api => Task::Api { data, hosts: config.hosts.clone() },
+            Role::Api => {
+                let tls = config.tls.as_ref().map(|port| port.files.clone());
+                Task::Api { data, hosts: config.hosts.clone(), rates: self.plan.rates, tls }
+            }
             Role::Gateway => Task::Gateway {
                 data,
                 resolve: config.resolve.clone(),
@@ -293,7 +303,7 @@ impl<'a> Supervisor<'a> {
     /// Ends the api, which finishes what it was asked, then the gateway; whatever is left at the end of the time is killed.
     fn stop(&mut self) {
         let limit = Instant::now() + STOP_WAIT;
-        for (role, share) in [(Role::Api, STOP_WAIT / 2), (Role::Gateway, STOP_WAIT)] {
+        for (role, share) in [(Role::Api, API_STOP_WAIT), (Role::Gateway, STOP_WAIT)] {
             let until = limit.min(Instant::now() + share);
             self.ward(role).ask_to_end();
             while self.ward(role).runs() && Instant::now() < until {
@@ -398,6 +408,9 @@ fn readable(end: &Packets) -> bool {
 const READY_WAIT: Duration = Duration::from_secs(20);
 /// Until a server that was asked to stop has stopped.
 const STOP_WAIT: Duration = Duration::from_secs(5);
+/// The api's share of it: longer than the api lets its open requests end.
+const API_STOP_WAIT: Duration = Duration::from_millis(3500);
+const _: () = assert!(API_STOP_WAIT.as_millis() > api::limits::STOP_TIME.as_millis());
 /// A child that ends sooner than this after its start counts towards giving up.
 const FAST_DEATH: Duration = Duration::from_secs(10);
 const FAST_DEATHS_MAX: u32 = 6;

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use link::Listener;
+use model::Clock;
+use model::binding::HTTPS_PORT;
 use serde::Serialize;
 
-use crate::config::{Config, ConfigError, LISTEN_DEFAULT};
+use crate::config::{Config, ConfigError, LISTEN_DEFAULT, TlsConfig};
 use crate::detached;
 use crate::folder::{DataFolder, FolderError, Lock, Presence};
 use crate::root::{self, RootError};
@@ -34,7 +36,10 @@ pub struct Options {
 pub struct Ready {
     /// The api's base address.
     pub url: String,
-    /// Whether other machines reach it too.
+    /// The same with TLS, where there is a port for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub https_url: Option<String>,
+    /// Whether other machines reach it without TLS too.
     #[serde(skip)]
     pub is_open: bool,
     /// The data folder.
@@ -68,17 +73,27 @@ pub enum UpError {
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// Another program has the port.
-    #[error("port {} of {} is in use by another program; name another with --listen, such as --listen {}:{}", .0.port(), .0.ip(), .0.ip(), .0.port().wrapping_add(1))]
-    PortInUse(SocketAddr),
+    #[error("port {} of {} is in use by another program; name another {}, such as {}", address.port(), address.ip(), port.setting(), port.example(*address))]
+    PortInUse {
+        /// The address.
+        address: SocketAddr,
+        /// Which of ours.
+        port: Port,
+    },
     /// The address is not one of ours, or the port is closed to us.
-    #[error("failed to listen on {address}; name another address with --listen")]
+    #[error("failed to listen on {address}; name another address {}", port.setting())]
     Listen {
         /// The address.
         address: SocketAddr,
+        /// Which of ours.
+        port: Port,
         /// Why not.
         #[source]
         source: io::Error,
     },
+    /// The certificate or key of the TLS port.
+    #[error(transparent)]
+    Tls(#[from] api::TlsError),
     /// The certificates of `[gateway] upstream_ca`.
     #[error("failed to use [gateway] upstream_ca")]
     UpstreamCa(#[source] gateway::process::CertificatesError),
@@ -88,6 +103,33 @@ pub enum UpError {
     /// The starter of a detached server is gone, or the terminal is.
     #[error("failed to say that the server is ready")]
     Announce(#[source] io::Error),
+}
+
+/// A port of the api.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// Without TLS.
+    Clear,
+    /// With TLS.
+    Tls,
+}
+
+impl Port {
+    /// How an operator names another.
+    const fn setting(self) -> &'static str {
+        match self {
+            Self::Clear => "with --listen",
+            Self::Tls => "with `tls_listen` in tightlip.toml",
+        }
+    }
+
+    fn example(self, taken: SocketAddr) -> String {
+        let other = SocketAddr::new(taken.ip(), taken.port().wrapping_add(1));
+        match self {
+            Self::Clear => format!("--listen {other}"),
+            Self::Tls => format!("\"{other}\""),
+        }
+    }
 }
 
 impl UpError {
@@ -108,8 +150,9 @@ impl UpError {
             )
             | Self::Config(_)
             | Self::Setup(_)
-            | Self::PortInUse(_)
+            | Self::PortInUse { .. }
             | Self::Listen { .. }
+            | Self::Tls(_)
             | Self::UpstreamCa(_)
             | Self::Supervisor(_)
             | Self::Announce(_) => 1,
@@ -132,7 +175,10 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
     if let Some(path) = &config.upstream_ca {
         gateway::process::read_certificates(path).map_err(UpError::UpstreamCa)?;
     }
-    let (socket, address) = bind(options.listen.or(config.listen).unwrap_or(LISTEN_DEFAULT))?;
+    let (socket, address) = bind(options.listen.or(config.listen).unwrap_or(LISTEN_DEFAULT), Port::Clear)?;
+    let tls = config.tls.as_ref().map(|port| open_tls(port, &folder)).transpose()?;
+    let is_open = |address: SocketAddr| !address.ip().is_loopback();
+    let defaults = api::RateLimits::defaults(is_open(address) || tls.as_ref().is_some_and(|(_, address, _)| is_open(*address)));
     let root = root::find(&folder, &options.passphrase)?;
     folder.make()?;
     let lock = match early {
@@ -142,7 +188,8 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
     let (first_run, root_key) = setup::ensure(&folder, root, &service::SystemClock)?;
     let ready = Ready {
         url: base_url(address),
-        is_open: !address.ip().is_loopback(),
+        https_url: tls.as_ref().map(|(_, address, name)| https_url(*address, name.as_deref())),
+        is_open: is_open(address),
         data: folder.path().to_owned(),
         pid: std::process::id(),
         first_run: first_run == FirstRun::Yes,
@@ -156,6 +203,11 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
         control_socket: local_socket(&folder.control_socket())?,
         root_key,
         api_socket: socket,
+        tls_socket: tls.map(|(socket, _, _)| socket),
+        rates: api::RateLimits {
+            key: config.key_requests_per_second.unwrap_or(defaults.key),
+            address: config.address_requests_per_second.unwrap_or(defaults.address),
+        },
         url: ready.url.clone(),
         config,
         lock,
@@ -191,13 +243,26 @@ fn take_over(folder: &DataFolder) -> Result<Lock, FolderError> {
 }
 
 /// A bound socket that does not listen yet, and its address. The api listens on it once it has confined itself.
-fn bind(address: SocketAddr) -> Result<(OwnedFd, SocketAddr), UpError> {
-    let refused = |source: io::Error| {
-        if source.kind() == io::ErrorKind::AddrInUse { UpError::PortInUse(address) } else { UpError::Listen { address, source } }
+fn bind(address: SocketAddr, port: Port) -> Result<(OwnedFd, SocketAddr), UpError> {
+    let refused = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => UpError::PortInUse { address, port },
+        _ => UpError::Listen { address, port, source },
     };
     let bound = api::Bound::to(address).map_err(refused)?;
     let address = bound.addr().map_err(refused)?;
     Ok((bound.into(), address))
+}
+
+/// The bound socket of the TLS port, its address, and the name under which clients may reach it, once its certificate and key were found good.
+fn open_tls(port: &TlsConfig, folder: &DataFolder) -> Result<(OwnedFd, SocketAddr, Option<String>), UpError> {
+    let gateway = folder.path().canonicalize().map_or_else(|_| folder.gateway(), |real| real.join("gateway"));
+    port.files.folders(&gateway)?;
+    let identity = port.files.read()?;
+    if let Some(warning) = identity.warning(service::SystemClock.now()) {
+        tracing::warn!("{warning}");
+    }
+    let (socket, address) = bind(port.listen, Port::Tls)?;
+    Ok((socket, address, identity.names().iter().find(|name| !name.starts_with('*')).cloned()))
 }
 
 /// A child's local socket, listening: it stays while the child is started again, so that people's tools wait instead of failing.
@@ -211,14 +276,28 @@ fn remove(path: &Path) {
     let _absent = std::fs::remove_file(path);
 }
 
+/// How the api is reached with TLS: by the certificate's first name where it has one.
+fn https_url(address: SocketAddr, name: Option<&str>) -> String {
+    let name = name.map_or_else(|| here(address), str::to_owned);
+    if address.port() == HTTPS_PORT { format!("https://{name}") } else { format!("https://{name}:{}", address.port()) }
+}
+
 /// How the api is reached from this machine.
 fn base_url(address: SocketAddr) -> String {
+    format!("http://{}:{}", here(address), address.port())
+}
+
+/// The host of a URL that leads to this address from this machine.
+fn here(address: SocketAddr) -> String {
     let here = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
-    format!("http://{}", SocketAddr::new(here, address.port()))
+    match here {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
 }
 
 /// How long a detached server may take to stop in order: its own limit, and a little.
@@ -233,5 +312,13 @@ mod tests {
         for (address, url) in [("0.0.0.0:1", "http://127.0.0.1:1"), ("[::]:2", "http://[::1]:2"), ("10.0.0.1:3", "http://10.0.0.1:3")] {
             assert_eq!(base_url(address.parse().expect("an address")), url);
         }
+    }
+
+    #[test]
+    fn a_port_with_tls_is_named_as_its_certificate_is() {
+        let url = |address: &str, name| https_url(address.parse().expect("an address"), name);
+        assert_eq!(url("0.0.0.0:443", Some("api.example.org")), "https://api.example.org");
+        assert_eq!(url("0.0.0.0:8443", Some("api.example.org")), "https://api.example.org:8443");
+        assert_eq!(url("[::]:8443", None), "https://[::1]:8443");
     }
 }

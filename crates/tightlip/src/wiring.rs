@@ -21,7 +21,7 @@ use crate::setup::read;
 /// # Errors
 /// When it cannot serve.
 pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
-    let Start { task, link, socket, lock, root_key, leash, control: _ } = start;
+    let Start { task, link, socket, lock, root_key, leash, control: _, tls: _ } = start;
     let Task::Gateway { data, resolve, upstream_ca, idle_exit_ms } = task else { bail!("this is another child's task") };
     vault::seclude().context("failed to close the gateway's memory to others")?;
     let folder = DataFolder::locate(Some(&data))?;
@@ -54,13 +54,13 @@ pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The api: public keys, the store to write, one socket to listen on, and nothing else.
+/// The api: public keys, the store to write, a socket or two to listen on, and nothing else.
 ///
 /// # Errors
 /// When it cannot serve.
 pub fn api(start: Start) -> anyhow::Result<ExitCode> {
-    let Start { task, link, socket, lock, control, leash, root_key: _ } = start;
-    let Task::Api { data, hosts } = task else { bail!("this is another child's task") };
+    let Start { task, link, socket, tls: tls_socket, lock, control, leash, root_key: _ } = start;
+    let Task::Api { data, hosts, rates, tls } = task else { bail!("this is another child's task") };
     let folder = DataFolder::locate(Some(&data))?;
     let signing = SigningKey::from_bytes(&Zeroizing::new(read(&folder.signing_key())?)).context("failed to read the signing key")?;
     let sealer =
@@ -74,6 +74,9 @@ pub fn api(start: Start) -> anyhow::Result<ExitCode> {
         hosts,
         link,
         control: link::Listener::from_fd(control.context("the supervisor gave no control socket")?),
+        rates,
+        tls: tls_socket.zip(tls).map(|(socket, files)| api::TlsPort { bound: api::Bound::from_fd(socket), files }),
+        closed: folder.gateway().canonicalize().context("failed to find the gateway's folder")?,
     };
     let ready = |_address| {
         // A supervisor that is gone takes this process with it.

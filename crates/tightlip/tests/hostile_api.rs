@@ -209,7 +209,7 @@ fn let_loose(data: &Path, account: &str, alone: &mut Alone) -> Loot {
 fn hostile(knowledge: &Knowledge) {
     let link = Packets::from_fd(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
     let data = &knowledge.data;
-    api::confine(&data.join("store"), &data.join("api")).unwrap();
+    api::confine(&data.join("store"), &data.join("api"), &[]).unwrap();
     let mut loot = Loot::default();
     loot.files(data);
     loot.processes(knowledge);

@@ -15,7 +15,7 @@ use model::{ChainedEvent, Scope, Writer};
 use service::Caller;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::call::{Call, Credential};
+use crate::call::{Call, Credential, blocking};
 use crate::desk::Desk;
 use crate::front::FrontError;
 use crate::limits::{FOLLOW_ALIVE, FOLLOW_TICK};
@@ -27,23 +27,22 @@ use crate::views::{EventListView, EventView};
 pub(crate) async fn list(State(desk): State<Arc<Desk>>, call: Call) -> Response {
     let (uri, credential) = (call.uri.clone(), call.credential());
     // A first page is read in any case: whoever may not read, or asks wrongly, is told so by a status.
-    let first = tokio::task::spawn_blocking({
+    let first = blocking(&desk, {
         let (desk, credential) = (Arc::clone(&desk), credential.clone());
         move || {
-            let caller = credential.caller(&desk)?;
+            let caller = credential.admitted(&desk)?;
             caller.require(Scope::Read)?;
             let query = queries::events(&uri)?;
             Ok((page(&desk, &caller, &query)?, query))
         }
     });
     match first.await {
-        Ok(Ok((first, query))) if query.follow => match Arc::clone(&desk.followers).try_acquire_owned() {
+        Ok((first, query)) if query.follow => match Arc::clone(&desk.followers).try_acquire_owned() {
             Ok(place) => follow(Follower { desk, credential, query, ready: first.events.into(), _place: place }),
             Err(_) => ApiError::FollowersFull.into_response(),
         },
-        Ok(Ok((first, _))) => Json(first).into_response(),
-        Ok(Err(error)) => ApiError::into_response(error),
-        Err(_panic) => ApiError::Internal.into_response(),
+        Ok((first, _)) => Json(first).into_response(),
+        Err(error) => error.into_response(),
     }
 }
 

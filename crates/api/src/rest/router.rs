@@ -15,6 +15,7 @@ use crate::host;
 use crate::limits::REQUEST_TIME;
 use crate::observe;
 use crate::problem::ApiError;
+use crate::rates;
 
 /// The router of the whole api.
 pub fn router(desk: Arc<Desk>) -> Router {
@@ -40,6 +41,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .fallback(|| async { ApiError::RouteUnknown })
         .method_not_allowed_fallback(|| async { ApiError::MethodUnknown })
         .layer(middleware::from_fn_with_state(Arc::clone(&desk), host::guard))
+        .layer(middleware::from_fn_with_state(Arc::clone(&desk), rates::guard))
         .layer(middleware::from_fn(bound))
         .layer(middleware::from_fn_with_state(Arc::clone(&desk), observe::observe))
         .with_state(desk)

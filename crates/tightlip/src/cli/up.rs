@@ -95,8 +95,14 @@ fn greeting(ready: &Ready, data: Option<&Path>) -> String {
     let folder = ready.data.display();
     let mut lines =
         vec![format!("tightlip is ready at {}", ready.url), format!("  data folder  {folder}"), format!("  API key      {folder}/api-key")];
+    if let Some(url) = &ready.https_url {
+        lines.insert(1, format!("  with TLS     {url}"));
+    }
     if ready.is_open {
-        lines.push("Other machines reach it too, over plain HTTP: put a proxy with TLS in front of it.".to_owned());
+        lines.push(
+            "Other machines reach it too, over plain HTTP: set `[api] tls_listen` in tightlip.toml, or put a proxy with TLS in front."
+                .to_owned(),
+        );
     }
     if ready.first_run && ready.has_passphrase {
         lines.push("The root key comes from your passphrase and is in no file: keep the passphrase, apart from the folder.".to_owned());

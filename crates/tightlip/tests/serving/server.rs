@@ -33,6 +33,7 @@ pub struct Server {
     pub process: Child,
     pub data: PathBuf,
     pub url: String,
+    pub https_url: Option<String>,
 }
 
 impl Server {
@@ -49,7 +50,12 @@ impl Server {
         let ready: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {line:?} {:?}", process.wait()));
         assert_eq!(ready["pid"], process.id());
         assert_eq!(ready["data"], data.to_str().unwrap());
-        Self { process, data: data.to_owned(), url: ready["url"].as_str().unwrap().to_owned() }
+        Self {
+            process,
+            data: data.to_owned(),
+            url: ready["url"].as_str().unwrap().to_owned(),
+            https_url: ready["https_url"].as_str().map(str::to_owned),
+        }
     }
 
     /// The process id of the child with this subcommand, once there is one that is not `other`.
