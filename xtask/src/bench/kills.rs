@@ -5,12 +5,13 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+use super::process::PACKAGES;
 use super::{Figure, Limit, progress};
 
 /// `kill -9` under eight writers, over and over: `crates/tightlip/tests/crash.rs`.
 pub fn measure() -> Result<Vec<Figure>> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["test", "--release", "--quiet", "--locked", "-p", "tightlip", "--test", "crash", "--", "--nocapture"]);
+    cargo.args(["test", "--release", "--quiet", "--locked"]).args(PACKAGES).args(["--test", "crash", "--", "--nocapture"]);
     let mut test = cargo.env("TIGHTLIP_CRASH_ROUNDS", ROUNDS).stderr(Stdio::piped()).stdout(Stdio::null()).spawn()?;
     let mut last = String::new();
     for line in BufReader::new(test.stderr.take().context("no output")?).lines() {

@@ -1,4 +1,7 @@
-//! Load over HTTP/1.1 on connections that are kept: one request after the other on each, one thread for each.
+//! Load over HTTP/1.1 on connections that are kept, one request after the other on each.
+//!
+//! A few threads serve all connections in turn, so that the client takes little of the machine that the server runs on. An answer that arrives while its
+//! thread waits for another counts as late as it is read: latencies are rather too long than too short.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -38,7 +41,8 @@ impl Done {
     }
 }
 
-/// Sends requests on so many connections until `more` says no of a connection's next; each is made by `request` from a number that no other has.
+/// Sends requests on so many connections until `more` says no of a connection's next, by how many it sent and the time that has passed; each is made by
+/// `request` from a number that no other has.
 pub fn run(
     target: Target<'_>,
     connections: usize,
@@ -47,19 +51,27 @@ pub fn run(
 ) -> Result<Done> {
     let (more, request) = (&more, &request);
     let begun = Instant::now();
-    let work = move |first: usize| -> Result<Vec<Duration>> {
-        let mut line = Line::open(target.address)?;
+    let work = move |thread: usize| -> Result<Vec<Duration>> {
+        let mut lines =
+            (thread..connections).step_by(THREADS).map(|first| Line::open(target.address, first)).collect::<Result<Vec<_>>>()?;
         let mut latencies = Vec::new();
-        while more(latencies.len(), begun.elapsed()) {
-            let text = request(target, first + latencies.len() * connections);
-            let asked = Instant::now();
-            line.ask(&text)?;
-            latencies.push(asked.elapsed());
+        while !lines.is_empty() {
+            for line in &mut lines {
+                if let Some(asked) = line.asked.take() {
+                    line.receive()?;
+                    latencies.push(asked.elapsed());
+                }
+                if more(line.sent, begun.elapsed()) {
+                    let text = request(target, line.first + line.sent * connections);
+                    line.send(&text)?;
+                }
+            }
+            lines.retain(|line| line.asked.is_some());
         }
         Ok(latencies)
     };
     let mut latencies = thread::scope(|scope| {
-        let threads: Vec<_> = (0..connections).map(|first| scope.spawn(move || work(first))).collect();
+        let threads: Vec<_> = (0..THREADS.min(connections)).map(|thread| scope.spawn(move || work(thread))).collect();
         threads.into_iter().map(|thread| thread.join().expect("a thread of ours does not panic")).collect::<Result<Vec<_>>>()
     })?
     .concat();
@@ -88,19 +100,29 @@ pub fn create(target: Target<'_>, name: &str) -> String {
 struct Line {
     stream: TcpStream,
     bytes: Vec<u8>,
+    /// The number of its first request.
+    first: usize,
+    sent: usize,
+    /// When the request was sent whose answer is awaited.
+    asked: Option<Instant>,
 }
 
 impl Line {
-    fn open(address: &str) -> Result<Self> {
+    fn open(address: &str, first: usize) -> Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, bytes: vec![0; ANSWER_BYTES_MAX] })
+        Ok(Self { stream, bytes: vec![0; ANSWER_BYTES_MAX], first, sent: 0, asked: None })
     }
 
-    /// Sends a request and reads its answer to the end; anything but 200 is an error.
-    fn ask(&mut self, request: &str) -> Result<()> {
-        self.stream.write_all(request.as_bytes())?;
+    fn send(&mut self, request: &str) -> Result<()> {
+        self.asked = Some(Instant::now());
+        self.sent += 1;
+        Ok(self.stream.write_all(request.as_bytes())?)
+    }
+
+    /// Reads an answer to its end; anything but 200 is an error.
+    fn receive(&mut self) -> Result<()> {
         let mut filled = 0;
         let mut whole = None;
         while whole.is_none_or(|whole| filled < whole) {
@@ -128,6 +150,8 @@ fn length(bytes: &[u8]) -> Result<Option<usize>> {
     Ok(Some(head + 4 + length.context("an answer without its length")?))
 }
 
+/// More would compete with the server.
+const THREADS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A page of 20 secrets has some four kilobytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;

@@ -51,6 +51,9 @@ pub fn build() -> Result<()> {
     Ok(())
 }
 
+/// Always built together, so that what they share is built once.
+pub const PACKAGES: [&str; 6] = ["-p", "tightlip", "-p", "tightlip-api", "-p", "tightlip-store"];
+
 /// The command of a program that was built.
 pub fn command(program: &str) -> Command {
     Command::new(target().join("release").join(program))
