@@ -1,8 +1,10 @@
-//! One request on its way through: read without judging, then authenticated, parsed and answered on a thread that may block.
+//! One request on its way through: read without judging, then authenticated, parsed and answered on a thread that may block. A look at one row takes
+//! microseconds, less than going to another thread and back, and is done where the request was read, as long as a thread is left to serve others.
 //!
 //! The key is checked before anything else is looked at, so that a stranger learns nothing about bodies, queries or names.
 
 use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -57,27 +59,45 @@ impl Call {
         }
     }
 
+    /// As [`Call::answer`], for work that looks at a row or two and waits for nothing.
+    pub(crate) async fn look<V, W>(mut self, work: W) -> Response
+    where
+        V: Serialize + Send + 'static,
+        W: FnOnce(&Desk, &Caller, &Self) -> Result<V, ApiError> + Send + 'static,
+    {
+        let desk = Arc::clone(&self.desk);
+        let done = match self.refused.take() {
+            Some(error) => Err(error),
+            None => briefly(&desk, move || self.do_now(work)).await,
+        };
+        match done {
+            Ok(view) => Json(view).into_response(),
+            Err(error) => error.into_response(),
+        }
+    }
+
     /// Authenticates the caller and does the work.
     pub(crate) async fn done<V, W>(mut self, work: W) -> Result<V, ApiError>
     where
         V: Send + 'static,
         W: FnOnce(&Desk, &Caller, &Self) -> Result<V, ApiError> + Send + 'static,
     {
-        if let Some(error) = self.refused.take() {
-            return Err(error);
-        }
         let desk = Arc::clone(&self.desk);
-        blocking(&desk, move || {
-            let caller = Caller { request: self.request.clone(), ..self.credential.admitted(&self.desk)? };
-            work(&self.desk, &caller, &self)
-        })
-        .await
+        match self.refused.take() {
+            Some(error) => Err(error),
+            None => blocking(&desk, move || self.do_now(work)).await,
+        }
+    }
+
+    fn do_now<V>(self, work: impl FnOnce(&Desk, &Caller, &Self) -> Result<V, ApiError>) -> Result<V, ApiError> {
+        let caller = Caller { request: self.request.clone(), ..self.credential.admitted(&self.desk)? };
+        work(&self.desk, &caller, &self)
     }
 
     /// Reads the body of a caller that is known. What a stranger sends is thrown away, so that no stranger's bodies fill the memory.
     async fn with_body(self, headers: &HeaderMap, body: Body) -> Self {
         let (desk, credential) = (Arc::clone(&self.desk), self.credential.clone());
-        match blocking(&self.desk, move || Ok(credential.caller(&desk)?)).await {
+        match briefly(&self.desk, move || Ok(credential.caller(&desk)?)).await {
             Ok(_known) => {
                 let body = bodies::read(headers, body, &self.desk.bodies).await;
                 Self { body, ..self }
@@ -152,10 +172,16 @@ impl FromRequest<Arc<Desk>> for Call {
         let named = params.and_then(|params| params.iter().next().map(|(_, value)| value.to_owned()));
         let credential = Credential::of(&parts.headers);
         let request = request_of(&parts.method, &parts.uri, &parts.headers);
-        let call =
-            Self { desk: Arc::clone(desk), credential, named, request, uri: parts.uri, refused: None, body: Ok(Held::default()) };
+        let call = Self { desk: Arc::clone(desk), credential, named, request, uri: parts.uri, refused: None, body: Ok(Held::default()) };
         Ok(if matches!(parts.method, Method::GET | Method::HEAD) { call } else { call.with_body(&parts.headers, body).await })
     }
+}
+
+/// Does what looks at a row or two, and waits for nothing, on this thread, as long as others are left to serve.
+async fn briefly<T: Send + 'static>(desk: &Desk, work: impl FnOnce() -> Result<T, ApiError> + Send + 'static) -> Result<T, ApiError> {
+    let Ok(_place) = desk.looks.try_acquire() else { return blocking(desk, work).await };
+    // A panic is answered as on the other threads; what it may have left half done is the call's own.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(ApiError::Internal))
 }
 
 /// Does what blocks on a thread that may, once there is one or a place in its queue.

@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::front::Front;
 use crate::host::Hosts;
-use crate::limits::{BODIES_BYTES_MAX, FOLLOWERS_MAX, WORK_MAX};
+use crate::limits::{BODIES_BYTES_MAX, FOLLOWERS_MAX, LOOKS_MAX, WORK_MAX};
 use crate::metrics::Metrics;
 use crate::rates::{RateLimits, Rates};
 
@@ -18,6 +18,8 @@ pub struct Desk {
     pub(crate) front: Front,
     pub(crate) hosts: Hosts,
     pub(crate) followers: Arc<Semaphore>,
+    /// Places for looks at a row on the threads that serve connections.
+    pub(crate) looks: Semaphore,
     pub(crate) metrics: Metrics,
     pub(crate) rates: Rates,
     /// A permit for each byte of the bodies that are held at a time.
@@ -37,6 +39,7 @@ impl Desk {
             front,
             hosts,
             followers,
+            looks: Semaphore::new(LOOKS_MAX),
             metrics: Metrics::new(),
             rates: Rates::new(RateLimits::OFF),
             bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),

@@ -62,6 +62,10 @@ pub const RATES_COUNTED_MAX: usize = 16 * 1024;
 pub const SWEEP_TICK: Duration = Duration::from_secs(10);
 /// Threads that wait for the store: group commit wants as many writers as wait, reads are short.
 pub const BLOCKING_THREADS_MAX: usize = 128;
+/// Threads that serve connections; what blocks has its own.
+pub const WORKERS: usize = 3;
+/// Looks at a row that these threads do themselves at a time: a disk that hangs leaves one to serve.
+pub const LOOKS_MAX: usize = WORKERS - 1;
 /// Clients that follow events at a time: each asks the store and the gateway a few times a second.
 pub const FOLLOWERS_MAX: usize = 32;
 /// How often events are looked for on behalf of a follower.

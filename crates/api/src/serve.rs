@@ -21,7 +21,7 @@ use crate::control;
 use crate::desk::Desk;
 use crate::front::Front;
 use crate::host::Hosts;
-use crate::limits::{ACCEPT_PAUSE, BLOCKING_THREADS_MAX, DESCRIPTORS_MAX, STOP_TIME, SWEEP_TICK, USES_TICK, WIPE_TICK};
+use crate::limits::{ACCEPT_PAUSE, BLOCKING_THREADS_MAX, DESCRIPTORS_MAX, STOP_TIME, SWEEP_TICK, USES_TICK, WIPE_TICK, WORKERS};
 use crate::listen::Bound;
 use crate::places::{Network, Places};
 use crate::rates::RateLimits;
@@ -251,6 +251,3 @@ async fn write_uses(desk: Arc<Desk>) {
         let _ = tokio::task::spawn_blocking(move || desk.write_uses()).await;
     }
 }
-
-/// Threads that serve connections; what blocks has its own.
-const WORKERS: usize = 2;

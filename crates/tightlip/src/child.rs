@@ -192,8 +192,7 @@ pub fn begin() -> Result<Start, StartError> {
     }
     leash.limit_wait(None).map_err(|_| StartError::Orphaned)?;
     let (link, socket, lock) = (handed.take(Given::Link)?, handed.take(Given::Socket)?, handed.take(Given::Lock)?);
-    let (control, root_key, tls) =
-        (handed.take_if_any(Given::Control), handed.take_if_any(Given::RootKey), handed.take_if_any(Given::Tls));
+    let (control, root_key, tls) = (handed.take_if_any(Given::Control), handed.take_if_any(Given::RootKey), handed.take_if_any(Given::Tls));
     Ok(Start { task: begin.task, link: Packets::from_fd(link), socket, tls, lock, control, root_key, leash })
 }
 

@@ -27,7 +27,7 @@ pub(crate) async fn list(call: Call) -> Response {
 
 /// `GET /v1/secrets/{name}`
 pub(crate) async fn get(call: Call) -> Response {
-    call.answer(|desk, caller, call| Ok(SecretView::from(desk.house.secrets().get(caller, &call.name()?)?))).await
+    call.look(|desk, caller, call| Ok(SecretView::from(desk.house.secrets().get(caller, &call.name()?)?))).await
 }
 
 /// `POST /v1/secrets/{name}`
@@ -62,7 +62,7 @@ pub(crate) async fn delete_named_id(call: Call) -> Response {
 
 /// `GET /v1/secrets/id/{id}`
 pub(crate) async fn get_by_id(call: Call) -> Response {
-    call.answer(|desk, caller, call| Ok(SecretView::from(desk.house.secrets().get(caller, &call.id()?)?))).await
+    call.look(|desk, caller, call| Ok(SecretView::from(desk.house.secrets().get(caller, &call.id()?)?))).await
 }
 
 /// `POST /v1/secrets/id/{id}/update`
