@@ -81,3 +81,20 @@ async fn every_answer_is_kept_by_nobody() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_refused_method_is_told_which_ones_there_are_and_what_is_away_when_to_come_back() {
+    let (server, end) = Server::start_alone();
+    drop(end);
+    for (path, allowed) in [("/v1/secrets", "GET,HEAD,POST"), ("/v1/secrets/A/delete", "POST"), ("/healthz", "GET,HEAD")] {
+        let reply = server.call("PUT", path, Some(&server.key), "").await;
+        reply.is(405, "method_unknown");
+        assert_eq!(reply.headers["allow"], allowed, "{path}");
+    }
+    let away = server.get("/v1/bindings").await;
+    away.is(503, "gateway_away");
+    assert_eq!((&away.headers["retry-after"], &away.headers["retry-after-ms"]), (&"1".parse().unwrap(), &"1000".parse().unwrap()));
+    let unknown = server.get("/v1/secrets/NONE").await;
+    unknown.is(404, "secret_unknown");
+    assert!(!unknown.headers.contains_key("retry-after"));
+}

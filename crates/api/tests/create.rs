@@ -6,6 +6,8 @@ mod installation;
 #[path = "fixture/server.rs"]
 mod server;
 
+use axum::body::Body;
+use http::Request;
 use server::{CANARY, Server};
 
 #[tokio::test]
@@ -74,7 +76,24 @@ async fn a_created_secret_is_exactly_four_fields() {
 }
 
 #[tokio::test]
-async fn unknown_fields_and_any_content_type_are_taken() {
+async fn a_body_that_is_said_to_be_something_else_than_json_is_refused() {
+    let server = Server::start();
+    let send = |content_type: &'static str, body: String| {
+        let request = Request::post("/v1/secrets").header("host", "localhost").header("authorization", format!("Bearer {}", server.key));
+        server.send(request.header("content-type", content_type).body(Body::from(body)).unwrap())
+    };
+    let body = |name: &str| format!(r#"{{"name":"{name}","value":"{CANARY}"}}"#);
+    for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/json", "", "json"] {
+        send(content_type, body("A")).await.is(400, "media_type");
+    }
+    assert_eq!(server.get("/v1/secrets").await.json()["total_count"], 0);
+    for (content_type, name) in [("application/json", "A"), ("Application/JSON; charset=utf-8", "B"), ("application/merge-patch+json", "C")] {
+        assert_eq!(send(content_type, body(name)).await.status, 200, "{content_type}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_fields_are_taken_and_no_content_type_is_json() {
     let server = Server::start();
     let reply = server.post("/v1/secrets", &format!(r#"{{"name":"A","value":"{CANARY}","more":{{"canary":[1]}}}}"#)).await;
     assert_eq!(reply.status, 200);

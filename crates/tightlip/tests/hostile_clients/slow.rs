@@ -62,12 +62,24 @@ fn every_slow_client_is_let_go_and_told_where_that_is_possible() {
         ("half a preface", begin(b"PRI * HTTP"), vec![], None),
         ("a slow body", begin(post.as_bytes()), b" ".to_vec(), Some(408)),
         ("a stranger's slow body", begin(stranger.as_bytes()), b" ".to_vec(), Some(401)),
-        ("a slow body over HTTP/2", begin(&h2_post), h2::frame(h2::DATA, 0, 1, b" "), None),
         ("a slow head over HTTP/2", begin(&h2_head), h2::frame(h2::CONTINUATION, 0, 1, &[]), None),
         ("half a handshake", handshake, vec![], None),
         ("TLS and then nothing", silent.sock.try_clone().unwrap(), vec![], None),
         ("an idle HTTP/2 client that answers pings", begin(&h2::hello(&[])), h2::frame(h2::PING, 0, 0, b"01234567"), None),
     ];
+    let mut over_h2 = begin(&h2_post);
+    let told = std::thread::spawn(move || {
+        let mut feed = over_h2.try_clone().unwrap();
+        let (done, answered) = std::sync::mpsc::channel();
+        let feeder = std::thread::spawn(move || {
+            let part = h2::frame(h2::DATA, 0, 1, b" ");
+            while answered.recv_timeout(Duration::from_millis(500)).is_err() && feed.write_all(&part).is_ok() {}
+        });
+        let told = h2::answer(&mut over_h2, 1);
+        done.send(()).unwrap();
+        feeder.join().unwrap();
+        told
+    });
     let threads: Vec<_> =
         cases.into_iter().map(|(what, stream, byte, expected)| (what, expected, std::thread::spawn(move || drip(stream, &byte)))).collect();
     for (what, expected, thread) in threads {
@@ -76,6 +88,7 @@ fn every_slow_client_is_let_go_and_told_where_that_is_possible() {
             assert_eq!(status(&answer), expected, "{what}: {}", String::from_utf8_lossy(&answer));
         }
     }
+    assert!(told.join().unwrap().expect("an answer over HTTP/2").is_none());
     drop(silent);
     siege.end();
 }
@@ -87,7 +100,9 @@ fn an_answer_that_is_not_taken_is_given_up() {
     let mut stream = siege.connect();
     // A window of one byte, and nobody who opens it.
     stream.write_all(&[h2::hello(&[(4, 1)]), h2::frame(h2::HEADERS, h2::END_HEADERS | h2::END_STREAM, 1, &block)].concat()).unwrap();
-    let ended = drip(stream, &h2::frame(h2::PING, 0, 0, b"01234567"));
+    // It answers the server's pings, whose bytes are always the same (h2's `Ping::USER`).
+    let alive = h2::frame(h2::PING, h2::ACK, 0, &[0x3b, 0x7c, 0xdb, 0x7a, 0x0b, 0x87, 0x16, 0xb4]);
+    let ended = drip(stream, &alive);
     assert!(!ended.is_empty());
     // Many of them, over many connections: what is kept of their answers is bounded.
     let mut stalled = Vec::new();
