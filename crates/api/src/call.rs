@@ -14,6 +14,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, Method, Uri};
+use http_body::Body as _;
 use model::{SecretId, SecretName};
 use serde::Serialize;
 use service::{AuthError, Caller, SecretsError};
@@ -173,7 +174,8 @@ impl FromRequest<Arc<Desk>> for Call {
         let credential = Credential::of(&parts.headers);
         let request = request_of(&parts.method, &parts.uri, &parts.headers);
         let call = Self { desk: Arc::clone(desk), credential, named, request, uri: parts.uri, refused: None, body: Ok(Held::default()) };
-        Ok(if matches!(parts.method, Method::GET | Method::HEAD) { call } else { call.with_body(&parts.headers, body).await })
+        let takes_none = matches!(parts.method, Method::GET | Method::HEAD) || body.is_end_stream();
+        Ok(if takes_none { call } else { call.with_body(&parts.headers, body).await })
     }
 }
 
