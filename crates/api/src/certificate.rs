@@ -118,10 +118,14 @@ impl TlsFiles {
         let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
         let builder = builder.with_safe_default_protocol_versions().expect("the provider has suites for both versions");
         let config = builder.with_no_client_auth().with_single_cert(chain, key);
-        let mut config = config.map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => TlsError::Mismatch { certificate: self.certificate.clone(), key: self.key.clone() },
-            rustls::Error::InvalidCertificate(_) => TlsError::Malformed(self.certificate.clone()),
-            source => TlsError::Key { path: self.key.clone(), source },
+        let mut config = config.map_err(|source| {
+            if matches!(source, rustls::Error::InconsistentKeys(_)) {
+                TlsError::Mismatch { certificate: self.certificate.clone(), key: self.key.clone() }
+            } else if matches!(source, rustls::Error::InvalidCertificate(_)) {
+                TlsError::Malformed(self.certificate.clone())
+            } else {
+                TlsError::Key { path: self.key.clone(), source }
+            }
         })?;
         config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
         Ok(config)
@@ -221,8 +225,14 @@ fn name_of(name: &GeneralName<'_>) -> Option<String> {
             4 => <[u8; 4]>::try_from(*bytes).ok().map(|bytes| std::net::Ipv4Addr::from(bytes).to_string()),
             _ => <[u8; 16]>::try_from(*bytes).ok().map(|bytes| format!("[{}]", std::net::Ipv6Addr::from(bytes))),
         },
-        // Not of this project: the other kinds of names say nothing about hosts.
-        _ => None,
+        GeneralName::OtherName(..)
+        | GeneralName::RFC822Name(_)
+        | GeneralName::X400Address(_)
+        | GeneralName::DirectoryName(_)
+        | GeneralName::EDIPartyName(_)
+        | GeneralName::URI(_)
+        | GeneralName::RegisteredID(_)
+        | GeneralName::Invalid(..) => None,
     }
 }
 

@@ -87,7 +87,8 @@ async fn a_body_that_is_said_to_be_something_else_than_json_is_refused() {
         send(content_type, body("A")).await.is(400, "media_type");
     }
     assert_eq!(server.get("/v1/secrets").await.json()["total_count"], 0);
-    for (content_type, name) in [("application/json", "A"), ("Application/JSON; charset=utf-8", "B"), ("application/merge-patch+json", "C")] {
+    for (content_type, name) in [("application/json", "A"), ("Application/JSON; charset=utf-8", "B"), ("application/merge-patch+json", "C")]
+    {
         assert_eq!(send(content_type, body(name)).await.status, 200, "{content_type}");
     }
 }

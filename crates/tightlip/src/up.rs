@@ -244,9 +244,9 @@ fn take_over(folder: &DataFolder) -> Result<Lock, FolderError> {
 
 /// A bound socket that does not listen yet, and its address. The api listens on it once it has confined itself.
 fn bind(address: SocketAddr, port: Port) -> Result<(OwnedFd, SocketAddr), UpError> {
-    let refused = |source: io::Error| match source.kind() {
-        io::ErrorKind::AddrInUse => UpError::PortInUse { address, port },
-        _ => UpError::Listen { address, port, source },
+    let refused = |source: io::Error| {
+        let is_taken = source.kind() == io::ErrorKind::AddrInUse;
+        if is_taken { UpError::PortInUse { address, port } } else { UpError::Listen { address, port, source } }
     };
     let bound = api::Bound::to(address).map_err(refused)?;
     let address = bound.addr().map_err(refused)?;
