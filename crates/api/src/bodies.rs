@@ -1,6 +1,5 @@
 //! What callers send: read up to a limit into memory that is wiped, parsed into nouns, never repeated in an error.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,18 +10,18 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use model::access::{LabelError, ScopeError};
 use model::limits::API_BODY_BYTES_MAX;
-use model::{Scope, Scopes, SecretName};
+use model::{AccountId, Scope, Scopes, SecretName};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Number;
 use service::{KeyPlan, KeysError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 use vault::SecretValue;
 use zeroize::Zeroizing;
 
 use crate::limits::{BODY_DRAIN_BYTES_MAX, BODY_TIME, DISCARD_TIME};
 use crate::problem::ApiError;
+use crate::shares::{Shares, Taken};
 
 /// The body of a create.
 pub(crate) struct CreateBody {
@@ -130,12 +129,12 @@ impl BodyError {
 #[derive(Default)]
 pub(crate) struct Held {
     pub(crate) bytes: Zeroizing<Vec<u8>>,
-    _room: Option<OwnedSemaphorePermit>,
+    _room: Option<Taken>,
 }
 
-/// Reads a body into memory that is wiped, once `room` has as many permits as it may have bytes. Of one that is too large, a little more is read and
+/// Reads an account's body into memory that is wiped, once `room` has as many permits for it as it may have bytes. Of one that is too large, a little more is read and
 /// thrown away, so that its sender reads our answer instead of a broken connection.
-pub(crate) async fn read(headers: &HeaderMap, body: Body, room: &Arc<Semaphore>) -> Result<Held, BodyError> {
+pub(crate) async fn read(headers: &HeaderMap, body: Body, room: &Shares<AccountId>, account: &AccountId) -> Result<Held, BodyError> {
     let bytes_max = body.size_hint().upper().map_or(API_BODY_BYTES_MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
     if bytes_max > API_BODY_BYTES_MAX {
         discard(body).await;
@@ -143,9 +142,9 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, room: &Arc<Semaphore>)
     }
     let limit = Instant::now() + BODY_TIME;
     let permits = u32::try_from(bytes_max).expect("128 KiB fit");
-    let room = timeout_at(limit, Arc::clone(room).acquire_many_owned(permits)).await.map_err(|_| BodyError::Busy)?;
+    let room = timeout_at(limit, room.take(account, permits)).await.map_err(|_| BodyError::Busy)?;
     let bytes = timeout_at(limit, gather(body, bytes_max)).await.map_err(|_| BodyError::Slow)??;
-    if bytes.is_empty() || is_json(headers) { Ok(Held { bytes, _room: room.ok() }) } else { Err(BodyError::MediaType) }
+    if bytes.is_empty() || is_json(headers) { Ok(Held { bytes, _room: room }) } else { Err(BodyError::MediaType) }
 }
 
 async fn gather(mut body: Body, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, BodyError> {

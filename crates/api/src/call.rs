@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, Method, Uri};
 use http_body::Body as _;
-use model::{SecretId, SecretName};
+use model::{Scope, SecretId, SecretName};
 use serde::Serialize;
 use service::{AuthError, Caller, SecretsError};
 use zeroize::Zeroizing;
@@ -33,6 +33,8 @@ pub(crate) struct Call {
     named: Option<String>,
     request: Option<service::Request>,
     pub(crate) uri: Uri,
+    /// Whether the caller may do such things and was counted already.
+    is_admitted: bool,
     /// Why the body was not read.
     refused: Option<ApiError>,
     body: Result<Held, BodyError>,
@@ -91,17 +93,24 @@ impl Call {
     }
 
     fn do_now<V>(self, work: impl FnOnce(&Desk, &Caller, &Self) -> Result<V, ApiError>) -> Result<V, ApiError> {
-        let caller = Caller { request: self.request.clone(), ..self.credential.admitted(&self.desk)? };
+        let known = if self.is_admitted { self.credential.caller(&self.desk)? } else { self.credential.admitted(&self.desk)? };
+        let caller = Caller { request: self.request.clone(), ..known };
         work(&self.desk, &caller, &self)
     }
 
-    /// Reads the body of a caller that is known. What a stranger sends is thrown away, so that no stranger's bodies fill the memory.
+    /// Reads the body of a caller that may send one. What others send is thrown away, so that it does not fill the memory.
     async fn with_body(self, headers: &HeaderMap, body: Body) -> Self {
         let (desk, credential) = (Arc::clone(&self.desk), self.credential.clone());
-        match briefly(&self.desk, move || Ok(credential.caller(&desk)?)).await {
-            Ok(_known) => {
-                let body = bodies::read(headers, body, &self.desk.bodies).await;
-                Self { body, ..self }
+        let scope = scope_of_changes(&self.uri);
+        let admitted = briefly(&self.desk, move || {
+            let caller = credential.admitted(&desk)?;
+            caller.require(scope)?;
+            Ok(caller.account.id)
+        });
+        match admitted.await {
+            Ok(account) => {
+                let body = bodies::read(headers, body, &self.desk.bodies, &account).await;
+                Self { body, is_admitted: true, ..self }
             }
             Err(error) => {
                 bodies::discard(body).await;
@@ -173,10 +182,15 @@ impl FromRequest<Arc<Desk>> for Call {
         let named = params.and_then(|params| params.iter().next().map(|(_, value)| value.to_owned()));
         let credential = Credential::of(&parts.headers);
         let request = request_of(&parts.method, &parts.uri, &parts.headers);
-        let call = Self { desk: Arc::clone(desk), credential, named, request, uri: parts.uri, refused: None, body: Ok(Held::default()) };
+        let call = Self { desk: Arc::clone(desk), credential, named, request, uri: parts.uri, is_admitted: false, refused: None, body: Ok(Held::default()) };
         let takes_none = matches!(parts.method, Method::GET | Method::HEAD) || body.is_end_stream();
         Ok(if takes_none { call } else { call.with_body(&parts.headers, body).await })
     }
+}
+
+/// What a change at this path needs: each route checks it again, by itself.
+fn scope_of_changes(uri: &Uri) -> Scope {
+    if uri.path().starts_with("/v1/api-keys") { Scope::Keys } else { Scope::Secrets }
 }
 
 /// Does what looks at a row or two, and waits for nothing, on this thread, as long as others are left to serve.

@@ -50,7 +50,7 @@ impl Attendance {
     pub(crate) async fn tls(self, stream: TcpStream, tls: Arc<Tls>) {
         let greeted = tokio::select! {
             () = self.desk.stopped() => None,
-            greeted = tls.greet(stream) => greeted,
+            greeted = tls.greet(stream, self.place.network) => greeted,
         };
         let Some(stream) = greeted else { return };
         let protocol = if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };

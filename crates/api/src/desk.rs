@@ -1,8 +1,10 @@
 //! What every handler has at hand: the house, the line to the gateway, the names we answer to.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use link::front::{Ask, Tell};
+use model::AccountId;
 use service::House;
 use tokio::sync::{Semaphore, watch};
 
@@ -11,19 +13,23 @@ use crate::host::Hosts;
 use crate::limits::{BODIES_BYTES_MAX, FOLLOWERS_MAX, LOOKS_MAX, WORK_MAX};
 use crate::metrics::Metrics;
 use crate::rates::{RateLimits, Rates};
+use crate::shares::Shares;
 
 /// The api's state.
 pub struct Desk {
     pub(crate) house: House,
     pub(crate) front: Front,
     pub(crate) hosts: Hosts,
-    pub(crate) followers: Arc<Semaphore>,
+    /// Places for clients that follow events.
+    pub(crate) followers: Shares<AccountId>,
     /// Places for looks at a row on the threads that serve connections.
     pub(crate) looks: Semaphore,
     pub(crate) metrics: Metrics,
     pub(crate) rates: Rates,
     /// A permit for each byte of the bodies that are held at a time.
-    pub(crate) bodies: Arc<Semaphore>,
+    pub(crate) bodies: Shares<AccountId>,
+    /// What the last look at readiness found, and when.
+    pub(crate) readiness: tokio::sync::Mutex<Option<(Instant, Vec<String>)>>,
     /// A permit for each request that has a thread or waits for one.
     pub(crate) work: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
@@ -33,16 +39,16 @@ impl Desk {
     /// A desk over an opened house, a line to the gateway, and the names that the server answers to.
     #[must_use]
     pub fn new(house: House, front: Front, hosts: Hosts) -> Self {
-        let followers = Arc::new(Semaphore::new(FOLLOWERS_MAX));
         Self {
             house,
             front,
             hosts,
-            followers,
+            followers: Shares::new(FOLLOWERS_MAX, FOLLOWERS_MAX / 4),
             looks: Semaphore::new(LOOKS_MAX),
             metrics: Metrics::new(),
             rates: Rates::new(RateLimits::OFF),
-            bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
+            bodies: Shares::new(BODIES_BYTES_MAX, BODIES_BYTES_MAX / 8),
+            readiness: tokio::sync::Mutex::default(),
             work: Arc::new(Semaphore::new(WORK_MAX)),
             stopping: watch::Sender::new(false),
         }

@@ -22,6 +22,7 @@ mod problem;
 mod pulse;
 mod queries;
 pub mod rates;
+mod shares;
 pub mod rest;
 pub mod serve;
 pub mod tls;

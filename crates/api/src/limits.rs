@@ -84,6 +84,8 @@ pub const LATE_ANSWERS_MAX: usize = 64;
 pub const STOP_TIME: Duration = Duration::from_secs(3);
 /// How often data keys past their life are wiped.
 pub const WIPE_TICK: Duration = Duration::from_millis(50);
+/// How long one look at whether the server is ready serves all who ask: strangers may ask as often as they like.
+pub const READY_LIFE: Duration = Duration::from_millis(250);
 /// Room on the store's disk below which the server says that it is not ready: several of the largest groups of changes that are committed together.
 pub const DISK_FREE_BYTES_MIN: u64 = 64 * 1024 * 1024;
 /// How often it is written down when API keys were used: each key at most once a minute.

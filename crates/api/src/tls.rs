@@ -4,7 +4,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use model::Clock;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
@@ -12,6 +11,8 @@ use tokio_rustls::server::TlsStream;
 use crate::certificate::{Identity, Stamp, TlsError, TlsFiles};
 use crate::desk::Desk;
 use crate::limits::{HANDSHAKE_TIME, HANDSHAKES_MAX, TLS_LOOK};
+use crate::places::Network;
+use crate::shares::Shares;
 
 /// What the TLS port serves with.
 pub struct Tls {
@@ -19,7 +20,7 @@ pub struct Tls {
     config: RwLock<Arc<ServerConfig>>,
     /// The files as they were when they were read last, whether or not they were of use.
     read: [Option<Stamp>; 2],
-    handshakes: Semaphore,
+    handshakes: Shares<Network>,
 }
 
 impl Tls {
@@ -31,12 +32,12 @@ impl Tls {
         let read = files.stamp();
         let identity = files.read()?;
         desk.hosts.certify(identity.names());
-        Ok(Self { files, config: RwLock::new(identity.config), read, handshakes: Semaphore::new(HANDSHAKES_MAX) })
+        Ok(Self { files, config: RwLock::new(identity.config), read, handshakes: Shares::new(HANDSHAKES_MAX, HANDSHAKES_MAX / 8) })
     }
 
-    /// A client's TLS, once it has shaken hands; none where it does not in time, or too many do at a time.
-    pub(crate) async fn greet(&self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
-        let _turn = self.handshakes.try_acquire().ok()?;
+    /// A client's TLS, once it has shaken hands; none where it does not in time, or its network has too many under way.
+    pub(crate) async fn greet(&self, stream: TcpStream, network: Network) -> Option<TlsStream<TcpStream>> {
+        let _turn = self.handshakes.try_take(&network)?;
         let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
         let greeted = tokio::time::timeout(HANDSHAKE_TIME, TlsAcceptor::from(config).accept(stream)).await;
         // What a client does wrong is its own: nothing here is ours to log.

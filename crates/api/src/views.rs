@@ -7,6 +7,7 @@ use model::{
 };
 use serde::Serialize;
 use service::{KeyPage, MadeKey, SecretPage};
+use zeroize::Zeroizing;
 
 /// A secret: exactly these four fields, by the contract.
 #[derive(Serialize)]
@@ -89,7 +90,8 @@ pub(crate) struct ApiKeyListView {
 #[derive(Serialize)]
 pub(crate) struct CreatedKeyView {
     api_key: ApiKeyView,
-    key: String,
+    /// The credential, shown this once.
+    key: Zeroizing<String>,
 }
 
 /// That the server lives, or is ready.
@@ -136,7 +138,7 @@ impl From<KeyPage> for ApiKeyListView {
 
 impl From<MadeKey> for CreatedKeyView {
     fn from(made: MadeKey) -> Self {
-        Self { api_key: made.key.into(), key: made.credential.to_string() }
+        Self { api_key: made.key.into(), key: made.credential }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Requests that their callers numbered (`x-request-id`): the same one again is not done again, but gets the first answer, for 24 hours.
 //!
 //! The answer is written in the transaction of the change, so that it is there exactly if the change is. Only changes that were made are answered again: a
-//! refusal, a wait or a failure is decided afresh. What decides whether two requests are the same is key, route and number, never what they carry: a digest
-//! of a value at rest would let it be guessed.
+//! refusal, a wait or a failure is decided afresh. What decides whether two requests are the same is key, route, number and the secret's name, never the value: a
+//! digest of a value at rest would let it be guessed.
 
 use std::collections::HashSet;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -31,6 +31,13 @@ struct Turn<'a> {
 }
 
 impl Request {
+    /// The same request, told apart from others of its number by what it is about, which may be shown: never a value.
+    #[must_use]
+    pub fn about(&self, what: &str) -> Self {
+        let own: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(vault::hash_token(&format!("{own}\n{what}")).0)
+    }
+
     /// The request that `route` (method and path) and the caller's own `number` name. Neither is kept.
     #[must_use]
     pub fn new(route: &str, number: &str) -> Self {

@@ -1,4 +1,5 @@
-//! API keys: made, listed and revoked by whoever holds one with the scope `keys`. No key makes, or revokes, one that may do more than itself.
+//! API keys: made, listed and revoked by whoever holds one with the scope `keys`. No key makes, or revokes, one that may do more or lasts longer than
+//! itself.
 
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ pub enum KeysError {
     #[error("a key may be good for 1 to {KEY_LIFE_SECONDS_MAX} seconds; leave that out for one without an end of its own")]
     Life,
     /// Longer than the caller's own key.
-    #[error("a key makes only keys that end no later than itself: ask for a shorter life, or use a key that lasts longer")]
+    #[error("a key makes and revokes only keys that end no later than itself: ask for a shorter life, or use a key that lasts longer")]
     LifeExceeds,
     /// As many as there may be.
     #[error("an account has at most {KEYS_PER_ACCOUNT_MAX} keys that are good at a time: revoke one with `tightlip key revoke ID`")]
@@ -89,7 +90,9 @@ impl House {
         let _turn = lock(&self.turn);
         let (now, random) = self.ids.next(self.clock.now())?;
         let good = self.good_keys_of(caller)?;
-        let request = caller.request.as_ref().map(|request| KeyRequest { caller: caller.key.id.clone(), hash: request.0 });
+        // Another plan under the same number is another request, and replaces nothing.
+        let planned = format!("{:?}\n{}\n{:?}", plan.name, plan.scopes, plan.life);
+        let request = caller.request.as_ref().map(|request| KeyRequest { caller: caller.key.id.clone(), hash: request.about(&planned).0 });
         let replaced = match &request {
             Some(request) => self.store.requested_api_key(request, now)?.filter(|id| good.iter().any(|key| key.id == *id)),
             None => None,
@@ -132,7 +135,7 @@ impl House {
     /// The last key that could make keys with its scopes is not revoked: the account would be locked out, and only by its own key can anybody tell who it is.
     ///
     /// # Errors
-    /// [`KeysError::NotFound`], [`KeysError::ScopesExceed`], [`KeysError::LastKey`].
+    /// [`KeysError::NotFound`], [`KeysError::ScopesExceed`], [`KeysError::LifeExceeds`], [`KeysError::LastKey`].
     pub fn revoke_key(&self, caller: &Caller, id: &ApiKeyId) -> Result<ApiKey, KeysError> {
         caller.require(Scope::Keys)?;
         let _turn = lock(&self.turn);
@@ -140,6 +143,9 @@ impl House {
         let key = self.store.api_key_of(&caller.account.id, id)?.ok_or(KeysError::NotFound)?;
         if !caller.key.scopes.cover(key.scopes) {
             return Err(KeysError::ScopesExceed);
+        }
+        if !caller.key.outlasts(&key) {
+            return Err(KeysError::LifeExceeds);
         }
         if key.revoked.is_some() {
             return Ok(key);

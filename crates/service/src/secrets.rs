@@ -92,6 +92,9 @@ impl Secrets {
     pub fn create(&self, caller: &Caller, name: SecretName, value: SecretValue) -> Result<Secret, SecretsError> {
         caller.require(Scope::Secrets)?;
         let value = value.check()?;
+        // The route does not say the name: the same number for another name is another request.
+        let request = caller.request.as_ref().map(|request| request.about(name.as_str()));
+        let caller = &Caller { request, ..caller.clone() };
         self.doing.once(&self.store, caller, self.clock.now(), |answer| {
             let (now, number) = self.ids.next(self.clock.now())?;
             let secret = Secret {

@@ -49,8 +49,6 @@ pub enum Given {
     Lock,
     /// The socket of whoever runs the server; the api's alone.
     Control,
-    /// A pipe with the root key, where that is derived from a passphrase; the gateway's alone.
-    RootKey,
     /// The api's socket for TLS.
     Tls,
 }
@@ -80,6 +78,8 @@ pub enum Task {
         upstream_ca: Option<PathBuf>,
         /// End when unused for so many milliseconds.
         idle_exit_ms: Option<u64>,
+        /// No file holds the root key: the supervisor hands it over once it is asked.
+        awaits_root_key: bool,
     },
 }
 
@@ -87,6 +87,8 @@ pub enum Task {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Report {
+    /// It is closed to its neighbours, and waits for the root key that no file holds. Answered by [`Hand`].
+    Closed,
     /// It serves.
     Ready,
     /// It cannot, and ends.
@@ -95,6 +97,10 @@ pub enum Report {
         message: String,
     },
 }
+
+/// The supervisor's answer to [`Report::Closed`]; beside it a pipe with the root key.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Hand;
 
 /// What a child has when its task begins.
 pub struct Start {
@@ -110,8 +116,6 @@ pub struct Start {
     pub lock: OwnedFd,
     /// The socket of whoever runs the server.
     pub control: Option<OwnedFd>,
-    /// A pipe from which the root key can be read, once.
-    pub root_key: Option<OwnedFd>,
     /// To say that it serves, or why not.
     pub leash: Packets,
 }
@@ -192,8 +196,8 @@ pub fn begin() -> Result<Start, StartError> {
     }
     leash.limit_wait(None).map_err(|_| StartError::Orphaned)?;
     let (link, socket, lock) = (handed.take(Given::Link)?, handed.take(Given::Socket)?, handed.take(Given::Lock)?);
-    let (control, root_key, tls) = (handed.take_if_any(Given::Control), handed.take_if_any(Given::RootKey), handed.take_if_any(Given::Tls));
-    Ok(Start { task: begin.task, link: Packets::from_fd(link), socket, tls, lock, control, root_key, leash })
+    let (control, tls) = (handed.take_if_any(Given::Control), handed.take_if_any(Given::Tls));
+    Ok(Start { task: begin.task, link: Packets::from_fd(link), socket, tls, lock, control, leash })
 }
 
 /// The descriptors that arrived, by name.
@@ -219,6 +223,11 @@ impl Handed {
 #[must_use]
 pub fn main(role: Role) -> ExitCode {
     crate::logging::start();
+    // An exec opened the process to its neighbours again. Before anything arrives that they must not have.
+    if let Err(error) = vault::seclude() {
+        tracing::error!("{error}");
+        return ExitCode::FAILURE;
+    }
     let start = match begin() {
         Ok(start) => start,
         Err(error) => {
@@ -271,5 +280,6 @@ pub fn close_inherited() -> io::Result<()> {
 /// What a child keeps of the environment: how much it logs and how, and where the system's certificates are.
 const KEPT_VARIABLES: [&str; 5] =
     [crate::logging::VARIABLE, crate::logging::FORMAT_VARIABLE, "SSL_CERT_FILE", "SSL_CERT_DIR", "RUST_BACKTRACE"];
-const BEGIN_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+/// How long what the supervisor owes is waited for.
+pub const BEGIN_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 const EXIT_USAGE: u8 = 2;

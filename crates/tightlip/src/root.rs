@@ -114,7 +114,8 @@ impl Source {
     }
 
     /// The file that holds it.
-    fn path(&self) -> Option<PathBuf> {
+    #[must_use]
+    pub fn path(&self) -> Option<PathBuf> {
         self.file.clone().or_else(named_file)
     }
 

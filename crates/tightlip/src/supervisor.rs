@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, kill_process};
 use vault::{KeyringError, RootKey};
 
-use crate::child::{self, Given, Report, Role, Task};
+use crate::child::{self, Given, Hand, Report, Role, Task};
 use crate::config::Config;
 use crate::folder::{DataFolder, FILE_MODE, Lock};
 use crate::up::UpError;
@@ -104,6 +104,8 @@ struct Ward {
     role: Role,
     state: State,
     fast_deaths: u32,
+    /// Whether it waits for the root key.
+    asks_for_key: bool,
 }
 
 enum State {
@@ -181,6 +183,9 @@ impl<'a> Supervisor<'a> {
         }
         for role in [Role::Gateway, Role::Api] {
             let last_words = self.ward(role).listen();
+            if role == Role::Gateway && std::mem::take(&mut self.ward(role).asks_for_key) {
+                self.hand_root_key()?;
+            }
             if let Some(status) = self.ward(role).ended()?
                 && let Some(stop) = self.see_to_end(role, status, last_words, phase)?
             {
@@ -246,30 +251,27 @@ impl<'a> Supervisor<'a> {
             Role::Api => (&self.ends.0, self.plan.api_socket.as_fd()),
             Role::Gateway => (&self.ends.1, self.plan.gateway_socket.as_fd()),
         };
-        let root_key = self.root_pipe(role)?;
         let mut given = vec![(Given::Link, end.as_fd()), (Given::Socket, socket), (Given::Lock, self.plan.lock.file().as_fd())];
         match role {
             Role::Api => {
                 given.push((Given::Control, self.plan.control_socket.as_fd()));
                 given.extend(self.plan.tls_socket.as_ref().map(|socket| (Given::Tls, socket.as_fd())));
             }
-            Role::Gateway => given.extend(root_key.as_ref().map(|pipe| (Given::RootKey, pipe.as_fd()))),
+            Role::Gateway => {}
         }
         let (child, leash) = child::spawn(role, &task, &given).map_err(SupervisorError::Link)?;
         self.ward(role).state = State::Up { child, leash: Some(leash), since: Instant::now(), ready: false };
         Ok(())
     }
 
-    /// A pipe with the root key, for a gateway whose root key no file holds. What is not read goes with the pipe.
-    fn root_pipe(&self, role: Role) -> Result<Option<OwnedFd>, SupervisorError> {
-        match (role, &self.plan.root_key) {
-            (Role::Gateway, Some(key)) => {
-                let (reader, writer) = io::pipe()?;
-                key.hand_over(writer.as_fd()).map_err(SupervisorError::RootKey)?;
-                Ok(Some(reader.into()))
-            }
-            (Role::Gateway, None) | (Role::Api, _) => Ok(None),
-        }
+    /// Hands the root key, which no file holds, to a gateway that says that it is closed to its neighbours. What is not read goes with the pipe.
+    fn hand_root_key(&self) -> Result<(), SupervisorError> {
+        let (State::Up { leash: Some(leash), .. }, Some(key)) = (&self.gateway.state, &self.plan.root_key) else { return Ok(()) };
+        let (reader, writer) = io::pipe()?;
+        key.hand_over(writer.as_fd()).map_err(SupervisorError::RootKey)?;
+        // A gateway that is gone meanwhile is seen to like any other.
+        let _gone = leash.send(&Hand, &[reader.as_fd()]);
+        Ok(())
     }
 
     fn task(&self, role: Role) -> Task {
@@ -285,6 +287,7 @@ impl<'a> Supervisor<'a> {
                 resolve: config.resolve.clone(),
                 upstream_ca: config.upstream_ca.clone(),
                 idle_exit_ms: self.plan.idle_exit.map(|idle| u64::try_from(idle.as_millis()).unwrap_or(u64::MAX)),
+                awaits_root_key: self.plan.root_key.is_some(),
             },
         }
     }
@@ -332,18 +335,19 @@ enum Phase {
 
 impl Ward {
     const fn new(role: Role) -> Self {
-        Self { role, state: State::Ended, fast_deaths: 0 }
+        Self { role, state: State::Ended, fast_deaths: 0, asks_for_key: false }
     }
 
     /// Takes in what the child says; returns why it ends, if it said so.
     fn listen(&mut self) -> Option<String> {
-        let State::Up { leash, ready, .. } = &mut self.state else { return None };
+        let (State::Up { leash, ready, .. }, asks) = (&mut self.state, &mut self.asks_for_key) else { return None };
         let mut last_words = None;
         while let Some(end) = leash {
             if !readable(end) {
                 break;
             }
             match end.recv::<Report>() {
+                Ok((Report::Closed, _)) => *asks = true,
                 Ok((Report::Ready, _)) => {
                     *ready = true;
                     tracing::info!("the {} is ready", self.role.as_str());

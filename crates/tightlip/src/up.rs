@@ -179,6 +179,9 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
     let tls = config.tls.as_ref().map(|port| open_tls(port, &folder)).transpose()?;
     let is_open = |address: SocketAddr| !address.ip().is_loopback();
     let defaults = api::RateLimits::defaults(is_open(address) || tls.as_ref().is_some_and(|(_, address, _)| is_open(*address)));
+    if let (Some(port), Some(file)) = (&config.tls, options.passphrase.path()) {
+        port.files.folders(&file.canonicalize().unwrap_or(file))?;
+    }
     let root = root::find(&folder, &options.passphrase)?;
     folder.make()?;
     let lock = match early {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use link::Packets;
 use service::{Gate, SystemClock};
 use store::{Ledger, Mode, Store};
 use tokio::signal::unix::{SignalKind, signal};
 use vault::{OpenKeys, RootKey, Sealer, SigningKey};
 use zeroize::Zeroizing;
 
-use crate::child::{Report, Start, Task};
+use crate::child::{BEGIN_WAIT, Hand, Report, Start, Task};
 use crate::folder::DataFolder;
 use crate::setup::read;
 
@@ -21,14 +22,10 @@ use crate::setup::read;
 /// # Errors
 /// When it cannot serve.
 pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
-    let Start { task, link, socket, lock, root_key, leash, control: _, tls: _ } = start;
-    let Task::Gateway { data, resolve, upstream_ca, idle_exit_ms } = task else { bail!("this is another child's task") };
-    vault::seclude().context("failed to close the gateway's memory to others")?;
+    let Start { task, link, socket, lock, leash, control: _, tls: _ } = start;
+    let Task::Gateway { data, resolve, upstream_ca, idle_exit_ms, awaits_root_key } = task else { bail!("this is another child's task") };
     let folder = DataFolder::locate(Some(&data))?;
-    let root = match root_key {
-        Some(pipe) => RootKey::take_over(pipe.as_fd())?,
-        None => rootkey::load(&folder.root_key())?,
-    };
+    let root = if awaits_root_key { handed_root_key(&leash)? } else { rootkey::load(&folder.root_key())? };
     let keys = OpenKeys::unwrap(&read(&folder.keyring())?, &root).context("failed to open the keyring")?;
     drop(root);
     let admin_key = vault::hash_token(std::str::from_utf8(&read(&folder.admin_key())?)?.trim_end());
@@ -54,12 +51,22 @@ pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// The root key that no file holds. The supervisor hands it over when this process says that it is closed to its neighbours, and not before.
+fn handed_root_key(leash: &Packets) -> anyhow::Result<RootKey> {
+    leash.send(&Report::Closed, &[])?;
+    leash.limit_wait(Some(BEGIN_WAIT))?;
+    let (Hand, fds) = leash.recv().context("the supervisor did not hand over the root key")?;
+    leash.limit_wait(None)?;
+    let pipe = fds.first().context("the supervisor handed over no root key")?;
+    Ok(RootKey::take_over(pipe.as_fd())?)
+}
+
 /// The api: public keys, the store to write, a socket or two to listen on, and nothing else.
 ///
 /// # Errors
 /// When it cannot serve.
 pub fn api(start: Start) -> anyhow::Result<ExitCode> {
-    let Start { task, link, socket, tls: tls_socket, lock, control, leash, root_key: _ } = start;
+    let Start { task, link, socket, tls: tls_socket, lock, control, leash } = start;
     let Task::Api { data, hosts, rates, tls } = task else { bail!("this is another child's task") };
     let folder = DataFolder::locate(Some(&data))?;
     let signing = SigningKey::from_bytes(&Zeroizing::new(read(&folder.signing_key())?)).context("failed to read the signing key")?;

@@ -13,7 +13,6 @@ use link::front::{Ask, Tell};
 use model::limits::LINK_PAGE_ITEMS_MAX;
 use model::{ChainedEvent, Scope, Writer};
 use service::Caller;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::call::{Call, Credential, blocking};
 use crate::desk::Desk;
@@ -21,6 +20,7 @@ use crate::front::FrontError;
 use crate::limits::{FOLLOW_ALIVE, FOLLOW_TICK};
 use crate::problem::ApiError;
 use crate::queries::{self, Cursor, EventsQuery};
+use crate::shares::Taken;
 use crate::views::{EventListView, EventView};
 
 /// `GET /v1/events`
@@ -33,15 +33,15 @@ pub(crate) async fn list(State(desk): State<Arc<Desk>>, call: Call) -> Response 
             let caller = credential.admitted(&desk)?;
             caller.require(Scope::Read)?;
             let query = queries::events(&uri)?;
-            Ok((page(&desk, &caller, &query)?, query))
+            Ok((page(&desk, &caller, &query)?, query, caller.account.id))
         }
     });
     match first.await {
-        Ok((first, query)) if query.follow => match Arc::clone(&desk.followers).try_acquire_owned() {
-            Ok(place) => follow(Follower { desk, credential, query, ready: first.events.into(), _place: place }),
-            Err(_) => ApiError::FollowersFull.into_response(),
+        Ok((first, query, account)) if query.follow => match desk.followers.try_take(&account) {
+            Some(place) => follow(Follower { desk, credential, query, ready: first.events.into(), _place: place }),
+            None => ApiError::FollowersFull.into_response(),
         },
-        Ok((first, _)) => Json(first).into_response(),
+        Ok((first, _, _)) => Json(first).into_response(),
         Err(error) => error.into_response(),
     }
 }
@@ -52,7 +52,7 @@ struct Follower {
     credential: Credential,
     query: EventsQuery,
     ready: VecDeque<EventView>,
-    _place: OwnedSemaphorePermit,
+    _place: Taken,
 }
 
 fn follow(follower: Follower) -> Response {

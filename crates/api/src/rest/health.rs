@@ -1,14 +1,16 @@
 //! `/healthz` and `/readyz`: without a key, and without anything that only a key should see.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use link::front::{Ask, Tell};
 
+use crate::call::blocking;
 use crate::desk::Desk;
-use crate::limits::DISK_FREE_BYTES_MIN;
+use crate::limits::{DISK_FREE_BYTES_MIN, READY_LIFE};
 use crate::problem::ApiError;
 use crate::views::StatusView;
 
@@ -19,10 +21,25 @@ pub(crate) async fn alive() -> Response {
 
 /// `GET /readyz`: secrets can be written and used.
 pub(crate) async fn ready(State(desk): State<Arc<Desk>>) -> Response {
-    match tokio::task::spawn_blocking(move || reasons(&desk)).await {
+    match looked(&desk).await {
         Ok(reasons) if reasons.is_empty() => Json(StatusView { status: "ready" }).into_response(),
         Ok(reasons) => ApiError::NotReady(reasons).into_response(),
-        Err(_panic) => ApiError::Internal.into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+/// What the last look found, where that is not long ago. A look writes and asks the gateway, and this route is open to everyone: so one look at a time, and
+/// all who wait for it share it.
+async fn looked(desk: &Arc<Desk>) -> Result<Vec<String>, ApiError> {
+    let mut last = desk.readiness.lock().await;
+    match &*last {
+        Some((at, reasons)) if at.elapsed() < READY_LIFE => Ok(reasons.clone()),
+        Some(_) | None => {
+            let own = Arc::clone(desk);
+            let reasons = blocking(desk, move || Ok(reasons(&own))).await?;
+            *last = Some((Instant::now(), reasons.clone()));
+            Ok(reasons)
+        }
     }
 }
 

@@ -5,6 +5,8 @@
 //! frames that are read from memory and stand on no disk, and what is appended to it would be lost with them. So at its opening it is first copied into the
 //! file, synced there and cut to nothing. Only then is anything acknowledged. The reasons in full: `docs/decisions/0015-nothing-is-built-upon-a-failed-sync.md`.
 
+use std::time::{Duration, Instant};
+
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
@@ -16,8 +18,8 @@ pub(crate) struct Log {
     trust: Trust,
     /// Whether a part of the log was copied into the file without a sync of the file, as SQLite does where a reader still needs the rest.
     half_copied: bool,
-    /// Whether the log holds content that was erased, and how many groups ago that was first so.
-    erasing: Option<usize>,
+    /// Whether the log holds content that was erased, and since when.
+    erasing: Option<Instant>,
 }
 
 /// How far what is read of the database is known to be on the disk.
@@ -62,7 +64,7 @@ impl Log {
 
     /// Takes note of a group that was done, and whether it erased.
     pub fn grew(&mut self, erased: bool) {
-        self.erasing = self.erasing.map(|groups| groups + 1).or_else(|| erased.then_some(0));
+        self.erasing = self.erasing.or_else(|| erased.then(Instant::now));
     }
 
     /// Whether something waits to be done to the log as soon as there is a pause.
@@ -72,7 +74,7 @@ impl Log {
 
     /// Keeps the log short, and what was erased not long in it. To be called after a group, when nobody waits for an answer.
     pub fn tend(&mut self, conn: &Connection) -> Result<()> {
-        if self.erasing.is_some_and(|groups| groups >= ERASE_GROUPS_MAX) {
+        if self.erasing.is_some_and(|since| since.elapsed() >= ERASE_AFTER) {
             return self.fold(conn);
         }
         let Copied { frames, of_them, .. } = run(conn, LOOK)?;
@@ -84,7 +86,7 @@ impl Log {
 
     /// Does what waits; tried again later where a reader stands in the way.
     pub fn fold(&mut self, conn: &Connection) -> Result<()> {
-        self.erasing = self.erasing.map(|_| 0);
+        self.erasing = self.erasing.map(|_| Instant::now());
         // Neither can fail: each only sets a number in the connection.
         drop(conn.busy_timeout(ERASE_WAIT));
         let folded = match self.trust {
@@ -130,5 +132,5 @@ const PASSIVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 const TRUNCATE: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 /// Frames that are not in the file yet: 4 MiB, as SQLite itself would have it.
 const FRAMES_MAX: i64 = 1000;
-/// Under unbroken load, after how many groups the log is folded that holds what was erased: about a second's worth.
-const ERASE_GROUPS_MAX: usize = 256;
+/// Where changes leave no pause, after how long the log is folded that holds what was erased.
+const ERASE_AFTER: Duration = Duration::from_secs(1);

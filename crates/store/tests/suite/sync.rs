@@ -43,17 +43,15 @@ struct Life {
 
 impl World {
     /// `None` where processes may not be traced.
-    fn make() -> Option<Self> {
+    fn make() -> Self {
         static TRACED: OnceLock<bool> = OnceLock::new();
         let traced =
             || Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status().expect("strace: see scripts/setup").success();
-        if !TRACED.get_or_init(traced) {
-            return None;
-        }
+        assert!(TRACED.get_or_init(traced), "strace may not trace here, and without it these promises are not tested: allow ptrace");
         let backend = Sqlite::make();
         let account = sample::stored_account(&backend.open(Mode::Writer)).id;
         let disk = Disk::with(&[&backend.path(), &with_suffix(&backend.path(), "-wal")]);
-        Some(Self { backend, account, disk, acknowledged: vec![], records: tempfile::tempdir().unwrap() })
+        Self { backend, account, disk, acknowledged: vec![], records: tempfile::tempdir().unwrap() }
     }
 
     /// A writer whose syncs fail as this says (strace's `when=`), killed when `enough` of its lines were said.
@@ -140,7 +138,7 @@ fn refused(line: &str) -> bool {
 
 #[test]
 fn nothing_is_acknowledged_that_syncs_which_come_and_go_could_take_back() {
-    let Some(mut world) = World::make() else { return };
+    let mut world = World::make();
     for (failing, acknowledgements) in [("4+7", 25), ("6+11", 40), ("9+6", 40)] {
         let life = world.live(Some(failing), |said| count(said, acknowledged) >= acknowledgements);
         assert!(count(&life.said, refused) > 0, "no sync failed");
@@ -151,7 +149,7 @@ fn nothing_is_acknowledged_that_syncs_which_come_and_go_could_take_back() {
 #[test]
 fn what_a_failing_disk_left_in_memory_is_not_built_upon_by_the_next_writer() {
     for reader_beside in [false, true] {
-        let Some(mut world) = World::make() else { return };
+        let mut world = World::make();
         // Keeps the log's index in shared memory alive over the writer's death.
         let reader = reader_beside.then(|| world.backend.open(Mode::Reader));
         let failing = world.live(Some("12+"), |said| count(said, refused) >= 3);
@@ -164,7 +162,7 @@ fn what_a_failing_disk_left_in_memory_is_not_built_upon_by_the_next_writer() {
 
 #[test]
 fn a_copy_of_which_only_a_part_was_made_is_made_anew_when_its_sync_fails() {
-    let Some(world) = World::make() else { return };
+    let world = World::make();
     let (Life { record, .. }, after) = copied_in_two_parts(&world, None);
     assert!(after.iter().all(|line| acknowledged(line)), "{after:?}");
     // The first sync of the file itself is the one by which the copy would have been made whole.
@@ -203,7 +201,7 @@ fn hex(text: &str) -> String {
 
 #[test]
 fn while_syncs_fail_writes_are_refused_reads_served_and_readiness_tells_and_then_all_goes_on() {
-    let Some(mut world) = World::make() else { return };
+    let mut world = World::make();
     let life = world.live(Some("12..60"), |said| {
         let refusals = count(said, refused);
         refusals > 0 && said.iter().rev().take_while(|line| acknowledged(line)).count() >= 10
