@@ -182,7 +182,16 @@ impl FromRequest<Arc<Desk>> for Call {
         let named = params.and_then(|params| params.iter().next().map(|(_, value)| value.to_owned()));
         let credential = Credential::of(&parts.headers);
         let request = request_of(&parts.method, &parts.uri, &parts.headers);
-        let call = Self { desk: Arc::clone(desk), credential, named, request, uri: parts.uri, is_admitted: false, refused: None, body: Ok(Held::default()) };
+        let call = Self {
+            desk: Arc::clone(desk),
+            credential,
+            named,
+            request,
+            uri: parts.uri,
+            is_admitted: false,
+            refused: None,
+            body: Ok(Held::default()),
+        };
         let takes_none = matches!(parts.method, Method::GET | Method::HEAD) || body.is_end_stream();
         Ok(if takes_none { call } else { call.with_body(&parts.headers, body).await })
     }

@@ -22,9 +22,9 @@ mod problem;
 mod pulse;
 mod queries;
 pub mod rates;
-mod shares;
 pub mod rest;
 pub mod serve;
+mod shares;
 pub mod tls;
 mod views;
 

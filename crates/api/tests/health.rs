@@ -6,6 +6,8 @@ mod installation;
 #[path = "fixture/server.rs"]
 mod server;
 
+use std::time::{Duration, Instant};
+
 use link::front::{Answer, Question, Tell};
 use server::Server;
 
@@ -31,7 +33,12 @@ async fn a_store_or_events_that_cannot_be_read_make_the_server_unready() {
         store.execute_batch("DELETE FROM events WHERE seq > 1").unwrap();
         assert_eq!(server.call("GET", "/readyz", None, "").await.status, 200);
         store.execute_batch(damage).unwrap();
-        let reply = server.call("GET", "/readyz", None, "").await;
+        // One look serves all who ask within a moment.
+        let limit = Instant::now() + Duration::from_secs(10);
+        let mut reply = server.call("GET", "/readyz", None, "").await;
+        while reply.status == 200 && Instant::now() < limit {
+            reply = server.call("GET", "/readyz", None, "").await;
+        }
         reply.is(503, "not_ready");
         assert!(reply.text.contains("the store or its events"), "{damage}: {}", reply.text);
     }

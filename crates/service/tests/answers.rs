@@ -58,6 +58,28 @@ fn another_number_route_or_key_is_another_request() {
 }
 
 #[test]
+fn the_same_number_for_another_name_is_another_request() {
+    let house = Installation::make();
+    let caller = numbered(&house, "POST /v1/secrets", "1");
+    let first = create(&house, &caller, "A").unwrap();
+    let second = create(&house, &caller, "B").unwrap();
+    assert_eq!((first.name.as_str(), second.name.as_str()), ("A", "B"));
+    assert_eq!(create(&house, &caller, "A").unwrap(), first);
+}
+
+#[test]
+fn an_answer_from_a_clock_that_ran_ahead_is_none() {
+    let house = Installation::make();
+    let caller = numbered(&house, "POST /v1/secrets", "1");
+    house.clock.advance(7 * ANSWER_LIFE_MS);
+    let first = create(&house, &caller, "A").unwrap();
+    house.clock.advance(-60_000);
+    assert_eq!(create(&house, &caller, "A").unwrap(), first, "a little is forgiven");
+    house.clock.advance(-7 * ANSWER_LIFE_MS);
+    assert!(matches!(create(&house, &caller, "A"), Err(SecretsError::Duplicate)));
+}
+
+#[test]
 fn each_change_that_was_done_is_answered_again() {
     let house = Installation::make();
     let (secrets, name) = (house.house.secrets(), secret_name("A"));

@@ -97,6 +97,25 @@ fn another_accounts_key_is_unknown() {
 }
 
 #[test]
+fn no_key_revokes_one_that_lasts_longer() {
+    let house = Installation::make();
+    let [short, long] = [60, 120].map(|seconds| make(&house, &house.caller(), lasting("read,keys", seconds)));
+    let by = caller(&house, &short);
+    assert!(matches!(house.house.revoke_key(&by, &long.key.id), Err(KeysError::LifeExceeds)));
+    assert!(matches!(house.house.revoke_key(&by, &make(&house, &house.caller(), plan("read")).key.id), Err(KeysError::LifeExceeds)));
+    assert!(house.house.revoke_key(&caller(&house, &long), &short.key.id).unwrap().revoked.is_some());
+}
+
+#[test]
+fn another_plan_under_the_same_number_replaces_no_key() {
+    let house = Installation::make();
+    let by = Caller { request: Some(Request::new("POST /v1/api-keys", "1")), ..house.caller() };
+    let plans = [plan("read"), plan("secrets"), lasting("read", 60), KeyPlan { name: "other".parse().unwrap(), ..plan("read") }];
+    let made = plans.map(|plan| make(&house, &by, plan));
+    assert!(made.iter().all(|made| house.house.authenticate(Some(&made.credential)).is_ok()));
+}
+
+#[test]
 fn a_revoked_key_is_refused_on_both_sides_at_once_and_only_its_holder_is_told() {
     let house = Installation::make();
     let made = make(&house, &house.caller(), plan("read,devbox"));

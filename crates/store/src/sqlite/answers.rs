@@ -30,7 +30,8 @@ pub(crate) fn insert(conn: &Connection, answer: &AnswerRow, now: Timestamp) -> R
 
 /// What was shown to this key's request, where that is not too long ago.
 pub(crate) fn find(conn: &Connection, key: &ApiKeyId, request: &[u8; 32], now: Timestamp) -> Result<Option<Secret>> {
-    let mut statement = conn.prepare_cached("SELECT secret FROM answers WHERE key = ?1 AND request = ?2 AND created > ?3 AND created <= ?4")?;
+    let mut statement =
+        conn.prepare_cached("SELECT secret FROM answers WHERE key = ?1 AND request = ?2 AND created > ?3 AND created <= ?4")?;
     // One from the future was given by a clock that has been set back since: it would live too long.
     let (oldest, newest) = (now.unix_ms() - ANSWER_LIFE_MS, now.unix_ms() + CLOCK_SLACK_MS);
     let found = statement.query_row(params![key.as_str(), request, oldest, newest], |row| json(row, 0));

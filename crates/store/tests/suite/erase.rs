@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use store::{Mode, SealedSecret};
 
@@ -86,6 +86,24 @@ fn erasing_most_of_many_leaves_nothing() {
     let found = |range: std::ops::Range<usize>| range.filter(|n| stands_in(&files, &erased(*n).sealed.ciphertext)).count();
     assert_eq!(found(ROWS * 9 / 10..ROWS), ROWS / 10, "the search itself does not work");
     assert_eq!(found(0..ROWS * 9 / 10), 0, "ciphertexts that were not erased");
+}
+
+#[test]
+fn what_was_erased_goes_also_where_changes_leave_no_pause() {
+    let backend = Sqlite::make();
+    let store = backend.open(Mode::Writer);
+    let account = sample::stored_account(&store).id;
+    let row = sample::stored_secret(&store, &account);
+    store.delete_secret(&row.secret.id, 1, &sample::deleted(&row)).unwrap();
+    let wal = with_suffix(&backend.path(), "-wal");
+    let started = Instant::now();
+    // Less than what counts as a pause, and far fewer than many.
+    while started.elapsed() < Duration::from_millis(2500) {
+        sample::stored_secret(&store, &account);
+        thread::park_timeout(Duration::from_millis(40));
+    }
+    let files = Command::new("cat").arg(backend.path()).arg(&wal).output().unwrap().stdout;
+    assert!(!stands_in(&windows(&files), &row.sealed.ciphertext), "a ciphertext was not erased");
 }
 
 #[test]
