@@ -171,7 +171,7 @@ fn a_copy_of_which_only_a_part_was_made_is_made_anew_when_its_sync_fails() {
     let of_the_file = hex("tightlip.db") + ">";
     let number = 1 + syncs.iter().position(|line| line.contains(&of_the_file)).unwrap();
 
-    let mut world = World::make().unwrap();
+    let mut world = World::make();
     let (life, after) = copied_in_two_parts(&world, Some(&number.to_string()));
     assert!(after.iter().all(|line| line == &format!("{REFUSED} store_unavailable read not_ready")), "{after:?}");
     world.follow(&life);
