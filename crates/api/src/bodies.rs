@@ -72,6 +72,9 @@ pub enum BodyError {
     /// Not a scope.
     #[error("`scopes` has something that is no scope: {ScopeError}")]
     ScopeUnknown,
+    /// JSON that is no object, where nothing need be sent.
+    #[error("the body must be empty or a JSON object: send none, or {{}}")]
+    NoObject,
     /// No name.
     #[error("the body has no `name`: send the secret's name as a string")]
     NameMissing,
@@ -114,7 +117,7 @@ impl BodyError {
             Self::Busy => "bodies_full",
             Self::MediaType => "media_type",
             Self::NotJson => "body_not_json",
-            Self::Shape | Self::KeyShape => "body_shape",
+            Self::Shape | Self::KeyShape | Self::NoObject => "body_shape",
             Self::KeyNameIllegal => "key_name_illegal",
             Self::ScopesMissing => "scopes_missing",
             Self::ScopeUnknown => "scope_unknown",
@@ -215,18 +218,23 @@ fn whole(number: &Number) -> Option<u64> {
     })
 }
 
-/// A delete's body is nothing, or any JSON.
+/// A delete's body is nothing, or an object in which nothing is looked at.
 pub(crate) fn empty(bytes: &[u8]) -> Result<(), BodyError> {
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Ok(());
+    match bytes.trim_ascii_start().first() {
+        None => Ok(()),
+        Some(b'{') => json(bytes),
+        Some(_) => json(bytes).and(Err(BodyError::NoObject)),
     }
+}
+
+fn json(bytes: &[u8]) -> Result<(), BodyError> {
     serde_json::from_slice::<IgnoredAny>(bytes).map(|_| ()).map_err(|_| BodyError::NotJson)
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8], shape: BodyError) -> Result<T, BodyError> {
     // serde would take a list for an object with its fields in order.
     if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
-        return empty(bytes).and(Err(shape));
+        return json(bytes).and(Err(shape));
     }
     serde_json::from_slice(bytes).map_err(|error| if error.is_data() { shape } else { BodyError::NotJson })
 }

@@ -13,6 +13,7 @@ use http::header::{HOST, ORIGIN};
 
 use std::sync::Arc;
 
+use crate::bodies;
 use crate::desk::Desk;
 use crate::limits::HEADERS_MAX;
 use crate::problem::ApiError;
@@ -86,7 +87,10 @@ fn bare(authority: &str) -> String {
 pub(crate) async fn guard(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
     match check(&desk.hosts, &request) {
         Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
+        Err(error) => {
+            bodies::discard(request.into_body()).await;
+            error.into_response()
+        }
     }
 }
 

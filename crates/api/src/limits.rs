@@ -102,3 +102,5 @@ pub const BODY_DRAIN_BYTES_MAX: usize = 1024 * 1024;
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// A credential; ours have 47 characters. Longer ones are no key of ours and are not hashed.
 pub const CREDENTIAL_BYTES_MAX: usize = 512;
+/// Digits of each number in a cursor: what the store counts with has 63 bits, and no chain comes near that.
+pub const CURSOR_DIGITS_MAX: usize = 18;

@@ -182,6 +182,7 @@ const fn body_status(error: BodyError) -> StatusCode {
         | BodyError::NotJson
         | BodyError::Shape
         | BodyError::KeyShape
+        | BodyError::NoObject
         | BodyError::KeyNameIllegal
         | BodyError::ScopesMissing
         | BodyError::ScopeUnknown

@@ -8,7 +8,7 @@ use http::Uri;
 use model::{ApiKeyId, SecretId, SecretName};
 use service::Page;
 
-use crate::limits::EVENTS_MAX;
+use crate::limits::{CURSOR_DIGITS_MAX, EVENTS_MAX};
 
 /// Why a query is not what a route takes. Never contains any of it.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
@@ -136,10 +136,9 @@ impl FromStr for Cursor {
     type Err = QueryError;
 
     fn from_str(text: &str) -> Result<Self, QueryError> {
-        // What the store counts with has 63 bits.
         let number = |text: &str| {
-            let digits = text.bytes().all(|b| b.is_ascii_digit());
-            text.parse::<u64>().ok().filter(|number| digits && *number <= i64::MAX.unsigned_abs()).ok_or(QueryError::After)
+            let digits = text.len() <= CURSOR_DIGITS_MAX && text.bytes().all(|b| b.is_ascii_digit());
+            text.parse::<u64>().ok().filter(|_| digits).ok_or(QueryError::After)
         };
         let (api, gateway) = text.split_once('-').ok_or(QueryError::After)?;
         Ok(Self { api: number(api)?, gateway: number(gateway)? })

@@ -57,12 +57,7 @@ fn the_secret_schema_says_what_the_document_says() {
         serde_json::from_str(&text.replace("#/components/schemas/", "#/$defs/")).unwrap()
     };
     for (name, ours) in schema["$defs"].as_object().unwrap() {
-        let mut documented = bare(&modern(&DOCUMENT["components"]["schemas"][name]));
-        if name == "SecretCreateParameters" {
-            // OpenAPI 3.0 has no way to say so in a pattern that every client reads.
-            documented["properties"]["name"]["not"] = json!({ "enum": [".", ".."] });
-        }
-        assert_eq!(bare(ours), documented, "{name}");
+        assert_eq!(bare(ours), bare(&modern(&DOCUMENT["components"]["schemas"][name])), "{name}");
     }
     let validator = jsonschema::validator_for(&schema).unwrap();
     let mut secret = json!({ "id": "sec_000000000000000000000", "name": "A", "create_time_ms": 1, "update_time_ms": 2 });

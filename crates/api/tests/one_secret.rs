@@ -40,6 +40,9 @@ async fn a_bad_update_changes_nothing() {
     server.post("/v1/secrets/TOKEN", r#"{"name":"canary"}"#).await.is(400, "value_missing");
     server.post("/v1/secrets/TOKEN", "canary").await.is(400, "body_not_json");
     server.post("/v1/secrets/TOKEN/delete", "canary").await.is(400, "body_not_json");
+    for body in ["false", "null", "[]", "\"canary\""] {
+        server.post("/v1/secrets/TOKEN/delete", body).await.is(400, "body_shape");
+    }
     assert_eq!(server.get("/v1/secrets/TOKEN").await.json(), created.json());
 }
 

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use anyhow::{Context, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde::Deserialize;
 use tempfile::TempDir;
 
 use crate::upstream::Upstream;
@@ -20,6 +21,7 @@ pub struct Server {
     folder: TempDir,
     child: Child,
     url: String,
+    https_url: Option<String>,
     log: Option<std::thread::JoinHandle<Vec<u8>>>,
     user: Option<u32>,
 }
@@ -31,8 +33,18 @@ pub struct Launch<'a> {
     pub upstreams: &'a [(&'a str, &'a Upstream)],
     /// More arguments of `up`.
     pub arguments: &'a [&'a str],
+    /// More settings: whole sections of tightlip.toml.
+    pub settings: &'a str,
     /// Run everything as this user and group id; root only.
     pub user: Option<u32>,
+}
+
+/// What a server says when it is ready, as far as it matters here.
+#[derive(Deserialize)]
+struct Ready {
+    url: String,
+    #[serde(default)]
+    https_url: Option<String>,
 }
 
 impl Server {
@@ -54,7 +66,7 @@ impl Server {
             fs::create_dir(path)?;
             fs::set_permissions(path, PermissionsExt::from_mode(0o700))?;
         }
-        fs::write(data.join("tightlip.toml"), config(&data, launch.upstreams)?)?;
+        fs::write(data.join("tightlip.toml"), config(&data, launch)?)?;
         if launch.user.is_some() {
             for path in [folder.path(), &data, &home, &data.join("tightlip.toml"), &data.join("upstream-ca.pem")] {
                 if path.exists() {
@@ -62,8 +74,9 @@ impl Server {
                 }
             }
         }
-        let (child, url, log) = spawn(&own, folder.path(), launch)?;
-        Ok(Self { binary: own, folder, child, url, log: Some(log), user: launch.user })
+        let (child, ready, log) = spawn(&own, folder.path(), launch)?;
+        let Ready { url, https_url } = ready;
+        Ok(Self { binary: own, folder, child, url, https_url, log: Some(log), user: launch.user })
     }
 
     /// The binary that runs: a copy where another user runs it.
@@ -88,6 +101,12 @@ impl Server {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where the api answers with TLS, as in `https://api.example.com:7443`; none where no setting says so.
+    #[must_use]
+    pub fn https_url(&self) -> Option<&str> {
+        self.https_url.as_deref()
     }
 
     /// The supervisor's process id.
@@ -167,7 +186,7 @@ fn base_command(binary: &Path, folder: &Path, user: Option<u32>) -> Command {
     command
 }
 
-fn spawn(binary: &Path, folder: &Path, launch: Launch<'_>) -> anyhow::Result<(Child, String, std::thread::JoinHandle<Vec<u8>>)> {
+fn spawn(binary: &Path, folder: &Path, launch: Launch<'_>) -> anyhow::Result<(Child, Ready, std::thread::JoinHandle<Vec<u8>>)> {
     let mut command = base_command(binary, folder, launch.user);
     command.args(["up", "--listen", "127.0.0.1:0", "--json"]).args(launch.arguments).current_dir(folder).env("TIGHTLIP_LOG", "trace");
     let mut child =
@@ -180,9 +199,8 @@ fn spawn(binary: &Path, folder: &Path, launch: Launch<'_>) -> anyhow::Result<(Ch
     });
     let mut line = String::new();
     BufReader::new(child.stdout.take().context("no standard output")?).read_line(&mut line)?;
-    let ready: Option<serde_json::Value> = serde_json::from_str(&line).ok();
-    match ready.as_ref().and_then(|ready| ready["url"].as_str()) {
-        Some(url) => Ok((child, url.to_owned(), log)),
+    match serde_json::from_str(&line).ok() {
+        Some(ready) => Ok((child, ready, log)),
         None => {
             let _ = child.kill();
             let _ = child.wait();
@@ -191,8 +209,9 @@ fn spawn(binary: &Path, folder: &Path, launch: Launch<'_>) -> anyhow::Result<(Ch
     }
 }
 
-fn config(data: &Path, upstreams: &[(&str, &Upstream)]) -> anyhow::Result<String> {
-    let mut text = String::from("[gateway]\n");
+fn config(data: &Path, launch: Launch<'_>) -> anyhow::Result<String> {
+    let upstreams = launch.upstreams;
+    let mut text = format!("{}\n[gateway]\n", launch.settings);
     if !upstreams.is_empty() {
         let bundle: String = upstreams.iter().map(|(_, upstream)| upstream.ca_pem()).collect();
         fs::write(data.join("upstream-ca.pem"), bundle)?;

@@ -16,7 +16,14 @@ mod supervisor;
 mod up;
 mod wiring;
 
+use std::alloc::System;
 use std::process::ExitCode;
+
+use zeroizing_alloc::ZeroAlloc;
+
+/// Values pass through buffers of parsers, of HTTP and of TLS that know nothing of them: whatever is freed, anywhere in this program, is wiped.
+#[global_allocator]
+static WIPING: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
     let first = std::env::args_os().nth(1);

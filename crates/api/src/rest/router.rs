@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 
 use super::{bindings, documents, events, health, keys, metrics, secrets};
+use crate::bodies;
 use crate::desk::Desk;
 use crate::host;
 use crate::limits::REQUEST_TIME;
@@ -38,13 +39,19 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/openapi.yaml", get(documents::yaml))
         .route("/openapi.json", get(documents::json))
         .route("/schemas/secret.json", get(documents::secret_schema))
-        .fallback(|| async { ApiError::RouteUnknown })
-        .method_not_allowed_fallback(|| async { ApiError::MethodUnknown })
+        .fallback(|request: Request| unserved(request, ApiError::RouteUnknown))
+        .method_not_allowed_fallback(|request: Request| unserved(request, ApiError::MethodUnknown))
         .layer(middleware::from_fn_with_state(Arc::clone(&desk), host::guard))
         .layer(middleware::from_fn_with_state(Arc::clone(&desk), rates::guard))
         .layer(middleware::from_fn(bound))
         .layer(middleware::from_fn_with_state(Arc::clone(&desk), observe::observe))
         .with_state(desk)
+}
+
+/// A refusal to a request that no handler looks at.
+async fn unserved(request: Request, error: ApiError) -> Response {
+    bodies::discard(request.into_body()).await;
+    error.into_response()
 }
 
 /// What holds for every answer: it comes in time, is kept by nobody, and is what it says it is.

@@ -1,0 +1,28 @@
+"""Judges a report of schemathesis: `judge.py REPORT CASES_MIN [LIST]`. Whatever was found must be listed, and whatever is listed must be found."""
+
+import json
+import re
+import sys
+
+# An answer of 5xx, of another shape or of another type than the document says has no excuse.
+NEVER = {"ServerError", "JsonSchemaError", "UndefinedContentType", "MissingContentType", "MalformedMediaType", "MalformedJson"}
+
+report = json.load(open(sys.argv[1]))
+listed = set()
+if len(sys.argv) > 3:
+    for line in open(sys.argv[3]):
+        if entry := re.fullmatch(r"\| `(\w+)` \| `([^`]+)` \| (.{10,}) \|\n?", line):
+            listed.add((entry[1], entry[2]))
+found = {(failure["type"], operation) for failure in report["failures"] for operation in failure["operations"]}
+
+wrong = [f"{operation}: {kind}, not listed" for kind, operation in sorted(found - listed)]
+wrong += [f"{operation}: {kind} is listed and was not found" for kind, operation in sorted(listed - found)]
+wrong += [f"{operation}: {kind} cannot be excused" for kind, operation in sorted(listed) if kind in NEVER]
+wrong += [f"error: {error}" for error in report["errors"]]
+if not report["complete"] or report["operations"]["tested"] != report["operations"]["selected"]:
+    wrong.append("not everything was tested")
+if report["test_cases"]["generated"] < int(sys.argv[2]):
+    wrong.append(f"only {report['test_cases']['generated']} requests were made")
+if wrong:
+    sys.exit("schemathesis: " + "\n  ".join(wrong))
+print(f"schemathesis: {report['test_cases']['generated']} requests, {len(found)} findings, each of them listed")
