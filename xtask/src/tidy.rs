@@ -70,6 +70,9 @@ fn check(file: &str, text: &str) -> Vec<Finding> {
     if !test_file && !text.starts_with("//!") && !text.starts_with("#!") {
         find(1, "a file opens with what lives here (//!)".to_owned());
     }
+    for (line, rule) in imported_verbs(file, text, code_lines) {
+        find(line, rule);
+    }
     for (index, line) in text.lines().enumerate() {
         for rule in line_rules(file, line, index < code_lines) {
             find(index + 1, rule);
@@ -99,14 +102,33 @@ fn line_rules(file: &str, line: &str, is_code: bool) -> Vec<String> {
         rules.push("unsafe code outside the named kernel files".to_owned());
     }
     if is_code {
-        let stranger = |crates: &[&str]| !crates.iter().any(|name| file.starts_with(&format!("crates/{name}/")));
-        for (verb, crates) in VAULT_VERBS {
-            if code.contains(&format!("vault::{verb}")) && stranger(crates) {
-                rules.push(format!("vault::{verb} is named outside {}", crates.join(", ")));
-            }
-        }
+        let named = |verb: &str| code.contains(&format!("vault::{verb}"));
+        rules.extend(strange_verbs(file, named));
     }
     rules
+}
+
+/// The vault's verbs that an import names among others, as in `use vault::{A, B};`, on one line or many.
+fn imported_verbs(file: &str, text: &str, code_lines: usize) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let lines: Vec<&str> = text.lines().take(code_lines).map(|line| line.split("//").next().unwrap_or_default()).collect();
+    for (index, line) in lines.iter().enumerate() {
+        let Some((_, first)) = line.split_once("vault::{") else { continue };
+        let rest = std::iter::once(first).chain(lines[index + 1..].iter().copied()).collect::<Vec<_>>().join(" ");
+        let list = rest.split('}').next().unwrap_or_default();
+        let named = |verb: &str| list.split(',').any(|name| name.trim().starts_with(verb));
+        found.extend(strange_verbs(file, named).map(|rule| (index + 1, rule)));
+    }
+    found
+}
+
+/// What is wrong with naming these verbs of the vault in this file.
+fn strange_verbs(file: &str, named: impl Fn(&str) -> bool) -> impl Iterator<Item = String> {
+    let stranger = move |crates: &[&str]| !crates.iter().any(|name| file.starts_with(&format!("crates/{name}/")));
+    VAULT_VERBS
+        .iter()
+        .filter(move |(verb, crates)| named(verb) && stranger(crates))
+        .map(|(verb, crates)| format!("vault::{verb} is named outside {}", crates.join(", ")))
 }
 
 /// Functions longer than the limit: a line that begins one, and the line on which its brace closes at the same depth.
@@ -145,12 +167,13 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// The files that may hold unsafe code, each block with its reason.
 const UNSAFE_FILES: [&str; 2] = ["crates/vault/src/locked.rs", "crates/devbox/src/kernel/"];
 /// The vault's verbs, and the crates whose code may name them.
-const VAULT_VERBS: [(&str, &[&str]); 9] = [
+const VAULT_VERBS: [(&str, &[&str]); 10] = [
     ("OpenKeys", &["vault", "service", "gateway", "tightlip"]),
     ("Sealer", &["vault", "service", "api", "tightlip"]),
     ("SigningKey", &["vault", "api", "tightlip"]),
     ("RootKey", &["vault", "rootkey", "tightlip"]),
     ("arm", &["vault", "gateway"]),
+    ("backup", &["vault", "service", "tightlip"]),
     ("Scrub", &["vault", "service", "gateway"]),
     ("recognise", &["vault", "service", "tightlip"]),
     ("wire", &["vault", "client"]),
@@ -190,5 +213,17 @@ mod tests {
         }
         assert!(rules("crates/gateway/src/b.rs", "//! A file.\nuse vault::arm;\n").is_empty());
         assert_eq!(rules("crates/api/src/b.rs", "//! A file.\nuse vault::OpenKeys;\n").len(), 1);
+        assert_eq!(rules("crates/api/src/b.rs", "//! A file.\nuse vault::backup::Opener;\n").len(), 1);
+        assert!(rules("crates/service/src/b.rs", "//! A file.\nuse vault::backup::Opener;\n").is_empty());
+    }
+
+    #[test]
+    fn a_verb_among_others_is_found() {
+        for list in ["use vault::{SigningKey, arm};", "use vault::{\n    SigningKey,\n    // a word\n    arm,\n};"] {
+            let found = rules("crates/devbox/src/b.rs", &format!("//! A file.\n{list}\n"));
+            assert_eq!(found.len(), 2, "{found:?}");
+        }
+        assert!(rules("crates/tightlip/src/b.rs", "//! A file.\nuse vault::{OpenKeys, SigningKey};\n").is_empty());
+        assert!(rules("crates/devbox/src/b.rs", "//! A file.\nuse vault::{hash_token, same};\n").is_empty());
     }
 }

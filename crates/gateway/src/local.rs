@@ -1,4 +1,4 @@
-//! The door of people's tools: `gateway.sock`. Opens and closes devboxes, takes their listeners, changes and shows bindings.
+//! The door of people's tools: `gateway.sock`. Opens and closes devboxes, takes their listeners, changes and shows bindings, makes backups.
 //!
 //! The kernel says who is at the other end, and only our own user is let in. A devbox lives as long as the connection that opened it; when the gateway
 //! itself stops, its devboxes stay open in the database and may be taken up again for a short while after its next start.
@@ -13,6 +13,7 @@ use std::time::Duration;
 use link::cli::{Opened, Reply, Request, Role, Wanted};
 use link::{Listener, PacketError, Packets};
 use model::{Clock, DevboxId, HostPattern};
+use service::backup::Sources;
 use service::{DevboxCard, DevboxDenial, Gate, NewCa};
 use tokio::runtime::Handle;
 
@@ -32,6 +33,7 @@ pub(crate) struct Local {
     runtime: Handle,
     clock: Arc<dyn Clock>,
     activity: Arc<Activity>,
+    backup: Sources,
     /// Devboxes that an earlier gateway left open and nobody has taken up yet.
     lost: Mutex<HashSet<DevboxId>>,
     stopping: AtomicBool,
@@ -69,9 +71,10 @@ impl Local {
         runtime: Handle,
         clock: Arc<dyn Clock>,
         activity: Arc<Activity>,
+        backup: Sources,
     ) -> Result<Arc<Self>, DevboxDenial> {
         let lost = Mutex::new(gate.open_devboxes()?.into_iter().collect());
-        Ok(Arc::new(Self { gate, net, runtime, clock, activity, lost, stopping: AtomicBool::new(false) }))
+        Ok(Arc::new(Self { gate, net, runtime, clock, activity, backup, lost, stopping: AtomicBool::new(false) }))
     }
 
     /// Takes connections, each on a thread of its own, for as long as the process lives.
@@ -169,6 +172,14 @@ impl Session {
                 let gate = &self.local.gate;
                 let caller = gate.authenticate(Some(&api_key))?;
                 Ok(Reply::Bindings { bindings: gate.unbind(&admin_key, &caller, &name, host.as_ref())?, next: None })
+            }
+            Request::Backup { admin_key, api_key } => {
+                let [file] = <[OwnedFd; 1]>::try_from(fds).map_err(|_| Refused::ONE_FILE)?;
+                let (gate, sources) = (&self.local.gate, &self.local.backup);
+                let caller = gate.authenticate(Some(&api_key))?;
+                let made = gate.back_up(&admin_key, &caller, sources, file.into())?;
+                tracing::info!(bytes = made.bytes, secrets = made.secrets, "backup made");
+                Ok(Reply::BackedUp(made))
             }
             Request::Bindings { api_key, name, after } => {
                 let gate = &self.local.gate;

@@ -14,6 +14,7 @@ use model::Clock;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use service::Gate;
+use service::backup::Sources;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::activity::Activity;
@@ -32,6 +33,8 @@ pub struct Setup {
     pub link: Packets,
     /// The present time.
     pub clock: Arc<dyn Clock>,
+    /// What a backup is made of.
+    pub backup: Sources,
     /// End when unused for so long.
     pub idle_exit: Option<Duration>,
 }
@@ -58,7 +61,7 @@ pub enum ProcessError {
     #[error("failed to say that the gateway is ready")]
     Ready(#[source] PacketError),
     /// The system refused.
-    #[error("failed to start the gateway's threads")]
+    #[error("failed to start the gateway's threads, or to remove what a backup left behind")]
     Io(#[from] io::Error),
 }
 
@@ -84,7 +87,8 @@ pub enum CertificatesError {
 /// # Errors
 /// When it cannot serve.
 pub fn run(setup: Setup, ready: impl FnOnce() -> Result<(), PacketError>) -> Result<Ended, ProcessError> {
-    let Setup { gate, net, socket, link, clock, idle_exit } = setup;
+    let Setup { gate, net, socket, link, clock, backup, idle_exit } = setup;
+    backup.sweep()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("net").build()?;
     let mut asked = {
         let _within = runtime.enter();
@@ -92,7 +96,7 @@ pub fn run(setup: Setup, ready: impl FnOnce() -> Result<(), PacketError>) -> Res
     };
     let net = Net::new(net, Arc::clone(&gate))?;
     let activity = Activity::new();
-    let local = Local::new(Arc::clone(&gate), net, runtime.handle().clone(), clock, Arc::clone(&activity))?;
+    let local = Local::new(Arc::clone(&gate), net, runtime.handle().clone(), clock, Arc::clone(&activity), backup)?;
     on_thread("front", {
         let (gate, activity) = (Arc::clone(&gate), Arc::clone(&activity));
         move || crate::front::serve(&link, &gate, &activity)

@@ -1,8 +1,10 @@
 //! What the command line asks of the gateway at `gateway.sock`.
 //!
-//! Whoever changes bindings shows the admin key. Whoever opens a devbox shows an API key with the scope `devbox`.
+//! Whoever changes bindings or makes a backup shows the admin key. Whoever opens a devbox shows an API key with the scope `devbox`.
 
-use model::{AccountId, Binding, BindingSource, DevboxId, EnvName, Host, HostPattern, KindId, Refusal, SecretId, SecretName, Token};
+use model::{
+    AccountId, Binding, BindingSource, DevboxId, EnvName, Host, HostPattern, KindId, Refusal, SecretId, SecretName, Timestamp, Token,
+};
 use serde::{Deserialize, Serialize};
 
 /// A request. One request, one [`Reply`].
@@ -63,6 +65,13 @@ pub enum Request {
         /// Of this host only.
         host: Option<HostPattern>,
     },
+    /// Write a backup into the new, empty file whose descriptor is beside this message, open to write and read. Answered by [`Reply::BackedUp`].
+    Backup {
+        /// The admin key.
+        admin_key: String,
+        /// An API key, by whose account the backup is recorded.
+        api_key: String,
+    },
     /// The bindings of one secret, or of all. Answered by [`Reply::Bindings`].
     Bindings {
         /// An API key of the account with the scope `read`.
@@ -94,6 +103,8 @@ pub enum Reply {
         /// What was refused to it, each once.
         refused: Vec<RefusedHere>,
     },
+    /// A backup was written and read back.
+    BackedUp(BackedUp),
     /// It was done.
     Done,
     /// It was not done.
@@ -121,6 +132,8 @@ pub enum Denial {
     Invalid,
     /// The gateway cannot decide now.
     Unavailable,
+    /// It was tried and failed.
+    Failed,
 }
 
 /// A secret wanted in a devbox.
@@ -169,6 +182,28 @@ pub struct LeftOut {
     pub name: SecretName,
     /// Why, in words.
     pub why: String,
+}
+
+/// A backup, as made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackedUp {
+    /// The moment that it shows.
+    pub made: Timestamp,
+    /// The file's length.
+    pub bytes: u64,
+    /// Secrets in it, of all accounts.
+    pub secrets: u64,
+    /// Events in it.
+    pub events: ChainCounts,
+}
+
+/// How many events each chain has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainCounts {
+    /// The api's.
+    pub api: u64,
+    /// The gateway's.
+    pub gateway: u64,
 }
 
 /// What was refused to a devbox, and how often.

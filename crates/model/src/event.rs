@@ -48,6 +48,8 @@ pub enum EventKind {
     SecretUsed,
     /// A request was refused.
     Refused,
+    /// A backup of the whole installation was written and read back.
+    BackedUp,
 }
 
 /// An audit record. The store adds its place in the chain.

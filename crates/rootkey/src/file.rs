@@ -42,15 +42,24 @@ pub enum RootKeyError {
 /// [`RootKeyError::Exists`] where there is anything at `path`, a dangling link included; [`RootKeyError::Io`], and then no file is left behind.
 pub fn make(path: &Path) -> Result<RootKey, RootKeyError> {
     let key = RootKey::make()?;
+    write(path, &key)?;
+    Ok(key)
+}
+
+/// Writes a root key to a new file. It is on disk, folder entry included, when this returns.
+///
+/// # Errors
+/// As [`make`].
+pub fn write(path: &Path, key: &RootKey) -> Result<(), RootKeyError> {
     let file = OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path);
     let file =
         file.map_err(|error| if error.kind() == io::ErrorKind::AlreadyExists { RootKeyError::Exists } else { RootKeyError::Io(error) })?;
-    if let Err(error) = write_durably(&file, path, &key) {
+    if let Err(error) = write_durably(&file, path, key) {
         // Best effort: half a key must not be taken for damage of a whole one.
         let _removed = std::fs::remove_file(path);
         return Err(RootKeyError::Io(error));
     }
-    Ok(key)
+    Ok(())
 }
 
 /// Reads the root key from its file.

@@ -6,5 +6,5 @@
 mod file;
 pub mod passphrase;
 
-pub use file::{RootKeyError, load, make};
+pub use file::{RootKeyError, load, make, write};
 pub use passphrase::{Passphrase, PassphraseError};

@@ -1,12 +1,13 @@
 //! What the house does, who may do it, and what is recorded of it: one file per noun, verbs inside.
 //!
-//! The api's side (`House`: authenticate, accounts, keys, secrets, events) seals and writes rows; the gateway's side (`Gate`: bindings, devboxes, resolve) opens values and
+//! The api's side (`House`: authenticate, accounts, keys, secrets, events) seals and writes rows; the gateway's side (`Gate`: bindings, devboxes, resolve, backup) opens values and
 //! decides where they may go. Synchronous throughout. What never lives here: HTTP, sockets, SQL, the command line.
 #![forbid(unsafe_code)]
 
 pub mod accounts;
 pub mod answers;
 pub mod authenticate;
+pub mod backup;
 pub mod bindings;
 pub mod clock;
 pub mod devboxes;
@@ -23,6 +24,7 @@ pub mod uses;
 pub use accounts::{AccountPlan, AccountsError, Operator};
 pub use answers::Request;
 pub use authenticate::{AuthError, Caller, authenticate};
+pub use backup::BackupError;
 pub use bindings::BindingsError;
 pub use clock::SystemClock;
 pub use devboxes::{CardGrant, DevboxCard, DevboxDenial, NewCa, OpenedDevbox, ResumedDevbox};

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::rows::{DevboxRow, EventQuery, GrantRow, Head};
 use crate::sqlite::database::{Database, Work};
 use crate::sqlite::migrations::LEDGER;
+use crate::sqlite::snapshot::Snapshot;
 use crate::sqlite::{bindings, create, devboxes, events, grants};
 use crate::store::Mode;
 
@@ -31,6 +32,14 @@ impl Ledger {
     /// `Missing`, `NotADatabase`, `Newer` (nothing is changed), `Damaged`, `Full`, `Busy`.
     pub fn open(path: &Path) -> Result<Self> {
         Ok(Self { database: Database::open(path, &LEDGER, Mode::Writer)? })
+    }
+
+    /// Opens the ledger at `path` to read it only.
+    ///
+    /// # Errors
+    /// `Missing`, `NotADatabase`, `Newer`, `Outdated`, `Damaged`, `Busy`.
+    pub fn open_to_read(path: &Path) -> Result<Self> {
+        Ok(Self { database: Database::open(path, &LEDGER, Mode::Reader)? })
     }
 
     /// The deployment that the ledger was made for.
@@ -150,6 +159,23 @@ impl Ledger {
     /// `ChainBroken` at the first event that was edited, removed, moved or planted.
     pub fn verify_chain(&self) -> Result<Head> {
         self.database.read(|conn| events::verify(conn, Writer::Gateway, self.database.deployment()))
+    }
+
+    /// Looks at every page, every reference and every event, and answers the chain's head.
+    ///
+    /// # Errors
+    /// `Damaged`, or as [`Ledger::verify_chain`].
+    pub fn inspect(&self) -> Result<Head> {
+        self.database.inspect(Writer::Gateway)
+    }
+
+    pub(crate) fn snapshot(&self) -> Result<Snapshot> {
+        self.database.snapshot()
+    }
+
+    /// Does something while nothing is committed to the ledger.
+    pub(crate) fn hold(&self, meanwhile: impl Fn() -> Result<()> + Send + 'static) -> Result<()> {
+        self.database.hold(Box::new(move |_, _| meanwhile()))
     }
 
     /// Whether a read works and whether writes do: after one that failed, a small one is tried.

@@ -7,16 +7,19 @@
 //! All verbs block, writes until they are durable; an asynchronous caller moves them to a blocking thread.
 #![forbid(unsafe_code)]
 
+pub mod cut;
 pub mod error;
 pub mod ledger;
 pub mod rows;
 pub mod sqlite;
 pub mod store;
 
+pub use cut::Cut;
 pub use error::{ChainFault, Result, StoreError};
 pub use ledger::Ledger;
 pub use rows::{
     AccountPage, AnswerRow, Commits, DevboxRow, EventQuery, GrantRow, Head, KeyPage, KeyRequest, Recorded, RequestedKey, SealedSecret,
     SecretPage,
 };
+pub use sqlite::snapshot::Snapshot;
 pub use store::{Mode, Store};

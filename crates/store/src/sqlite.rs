@@ -27,6 +27,7 @@ mod log;
 pub(crate) mod migrations;
 mod readers;
 mod secrets;
+pub mod snapshot;
 mod writer;
 
 #[cfg(test)]
@@ -34,6 +35,7 @@ mod tests;
 
 use database::{Database, Work};
 use migrations::STORE;
+use snapshot::Snapshot;
 
 /// The store in a file of SQLite. What each verb promises stands at [`crate::Store`].
 pub struct SqliteStore {
@@ -133,6 +135,18 @@ impl SqliteStore {
 
     pub(crate) fn verify_chain(&self) -> Result<Head> {
         self.database.read_snapshot(|conn| events::verify(conn, Writer::Api, self.deployment()))
+    }
+
+    pub(crate) fn inspect(&self) -> Result<Head> {
+        self.database.inspect(Writer::Api)
+    }
+
+    pub(crate) fn count_secrets(&self) -> Result<u64> {
+        self.database.read(secrets::count)
+    }
+
+    pub(crate) fn snapshot(&self) -> Result<Snapshot> {
+        self.database.snapshot()
     }
 
     pub(crate) fn insert_account(&self, account: &Account, event: &Event) -> Result<()> {

@@ -7,6 +7,7 @@ use model::{Account, AccountId, ApiKey, ApiKeyId, ChainedEvent, Event, Secret, S
 use crate::error::Result;
 use crate::rows::{AccountPage, Commits, EventQuery, Head, KeyPage, KeyRequest, Recorded, RequestedKey, SealedSecret, SecretPage};
 use crate::sqlite::SqliteStore;
+use crate::sqlite::snapshot::Snapshot;
 
 /// What a store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,6 +237,32 @@ impl Store {
     pub fn verify_chain(&self) -> Result<Head> {
         match self {
             Self::Sqlite(store) => store.verify_chain(),
+        }
+    }
+
+    /// Looks at every page, every reference and every event, and answers the chain's head.
+    ///
+    /// # Errors
+    /// `Damaged`, or as [`Store::verify_chain`].
+    pub fn inspect(&self) -> Result<Head> {
+        match self {
+            Self::Sqlite(store) => store.inspect(),
+        }
+    }
+
+    /// How many secrets there are, of all accounts.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn count_secrets(&self) -> Result<u64> {
+        match self {
+            Self::Sqlite(store) => store.count_secrets(),
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> Result<Snapshot> {
+        match self {
+            Self::Sqlite(store) => store.snapshot(),
         }
     }
 

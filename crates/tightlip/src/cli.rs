@@ -5,6 +5,7 @@
 mod account;
 mod ago;
 mod argv;
+mod backup;
 mod bind;
 mod completions;
 mod events;
@@ -14,6 +15,7 @@ mod history;
 mod key;
 mod output;
 mod prove;
+mod restore;
 mod run;
 mod secret;
 mod set;
@@ -77,6 +79,10 @@ enum Command {
     /// Make and list accounts; for the user who runs the server
     #[command(subcommand)]
     Account(account::Command),
+    /// Write everything but the root key into one sealed file
+    Backup(backup::Args),
+    /// Bring back what `backup` wrote
+    Restore(restore::Args),
     /// Attack a throw-away tightlip on this machine and look for leaks
     Prove(prove::Args),
     /// Print a completion script for a shell
@@ -116,6 +122,8 @@ fn obey(cli: Cli, out: &Output) -> Result<i32, Fault> {
         Command::Events(args) => events::events(args, &target()?, out),
         Command::Key(command) => key::obey(command, &target()?, out).map(|()| 0),
         Command::Account(command) => account::obey(&command, &target()?, out).map(|()| 0),
+        Command::Backup(args) => backup::backup(&args, &target()?, out).map(|()| 0),
+        Command::Restore(args) => restore::restore(&args, cli.global.data.as_deref(), out).map(|()| 0),
         Command::Prove(args) => prove::prove(&args, out),
         Command::Completions(args) => completions::completions(&args, out).map(|()| 0),
     }

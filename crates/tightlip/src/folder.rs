@@ -90,6 +90,12 @@ impl DataFolder {
         Ok(Self(path))
     }
 
+    /// A folder of the same layout that is never served, so that nothing limits its path.
+    #[must_use]
+    pub const fn aside(path: PathBuf) -> Self {
+        Self(path)
+    }
+
     /// The folder itself.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -112,7 +118,7 @@ impl DataFolder {
         if metadata.uid() != rustix::process::geteuid().as_raw() {
             return Err(FolderError::ForeignOwner { path: self.0.clone(), owner: metadata.uid() });
         }
-        let ours = [self.gateway(), self.set_up(), self.config()].iter().any(|path| path.exists());
+        let ours = [self.gateway(), self.set_up(), self.restoring(), self.config()].iter().any(|path| path.exists());
         if !ours && !self.holds_only_our_names()? {
             return Err(FolderError::NotOurs(self.0.clone()));
         }
@@ -300,6 +306,18 @@ impl DataFolder {
     #[must_use]
     pub fn lock_file(&self) -> PathBuf {
         self.0.join("lock")
+    }
+
+    /// Where the gateway copies the databases for a backup.
+    #[must_use]
+    pub fn backup_scratch(&self) -> PathBuf {
+        self.gateway().join(".backup")
+    }
+
+    /// Where a restore builds everything before it is moved into its place.
+    #[must_use]
+    pub fn restoring(&self) -> PathBuf {
+        self.0.join(".restore")
     }
 
     /// Where the first run builds everything before it is moved into its place.

@@ -10,6 +10,8 @@ mod config;
 mod detached;
 mod folder;
 mod logging;
+mod parts;
+mod restore;
 mod root;
 mod setup;
 mod supervisor;

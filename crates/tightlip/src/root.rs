@@ -119,7 +119,11 @@ impl Source {
         self.file.clone().or_else(named_file)
     }
 
-    fn known_one(&self) -> Result<Passphrase, RootError> {
+    /// The passphrase of something that has one already.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub fn known_one(&self) -> Result<Passphrase, RootError> {
         vault::seclude()?;
         match self.path() {
             Some(path) => Ok(Passphrase::read(&path)?),

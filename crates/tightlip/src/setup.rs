@@ -12,6 +12,7 @@ use model::{Account, AccountId, ApiKey, ApiKeyId, Clock, Event, EventKind, Scope
 use rootkey::{PassphraseError, RootKeyError};
 use store::{Ledger, Mode, Store, StoreError};
 use vault::{KeyringError, OpenKeys, RootKey, Sealer, SigningKey};
+use zeroize::Zeroizing;
 
 use crate::folder::{DataFolder, FILE_MODE, FOLDER_MODE};
 use crate::root::Root;
@@ -130,7 +131,7 @@ pub fn is_set_up(folder: &DataFolder) -> bool {
 #[must_use]
 pub fn places(folder: &DataFolder) -> Vec<DataFolder> {
     let aside = Layout(folder.set_up());
-    let aside = aside.folder().ok().filter(|_| aside.complete().exists());
+    let aside = Some(aside.folder()).filter(|_| aside.complete().exists());
     [folder.clone()].into_iter().chain(aside).collect()
 }
 
@@ -143,13 +144,13 @@ impl Layout {
     }
 
     /// The layout as a data folder, for its paths alone.
-    fn folder(&self) -> Result<DataFolder, SetupError> {
-        DataFolder::locate(Some(&self.0)).map_err(|_| SetupError::Missing(self.0.clone()))
+    fn folder(&self) -> DataFolder {
+        DataFolder::aside(self.0.clone())
     }
 }
 
 fn build(aside: &Layout, root: Root, clock: &dyn Clock) -> Result<Root, SetupError> {
-    let to = aside.folder()?;
+    let to = aside.folder();
     for folder in [to.path().to_owned(), to.store(), to.gateway(), to.api()] {
         DirBuilder::new().mode(FOLDER_MODE).create(&folder).map_err(io_failed("make", &folder))?;
     }
@@ -211,8 +212,11 @@ fn move_in(aside: &Layout, folder: &DataFolder) -> Result<(), SetupError> {
     sync(folder.path())
 }
 
-/// Looks at everything that the children need, and changes none of it.
-fn check(folder: &DataFolder, root: &Root) -> Result<(), SetupError> {
+/// Looks at everything that the children need, and changes none of it but an older schema.
+///
+/// # Errors
+/// When something is missing, wrong or newer.
+pub fn check(folder: &DataFolder, root: &Root) -> Result<(), SetupError> {
     let path = folder.root_key();
     let of_file;
     let root_key = match root {
@@ -240,7 +244,11 @@ fn check(folder: &DataFolder, root: &Root) -> Result<(), SetupError> {
         (KeyringError::WrongRootKey, Root::Derived(_) | Root::New(_)) => SetupError::WrongPassphrase,
         (source, _) => keyring("open the keyring")(source),
     })?;
-    let signing = SigningKey::from_bytes(&read(&folder.signing_key())?).map_err(keyring("read the api's signing key"))?;
+    let seed = Zeroizing::new(read(&folder.signing_key())?);
+    if !keys.trusts_seed(&seed) {
+        return Err(SetupError::Foreign(folder.signing_key()));
+    }
+    let signing = SigningKey::from_bytes(&seed).map_err(keyring("read the api's signing key"))?;
     let sealer = Sealer::new(&read(&folder.manifest())?, &read(&folder.manifest_pin())?, signing).map_err(keyring("check the manifest"))?;
     let store = open_store(&folder.store_db()).map_err(store_failed("open", folder.store_db()))?;
     let ledger = Ledger::open(&folder.ledger()).map_err(store_failed("open", folder.ledger()))?;
@@ -273,7 +281,11 @@ pub fn read(path: &Path) -> Result<Vec<u8>, SetupError> {
     std::fs::read(path).map_err(io_failed("read", path))
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), SetupError> {
+/// Writes a small file of ours, which must not exist; on disk when this returns, but for its folder.
+///
+/// # Errors
+/// When the system refuses.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), SetupError> {
     let write = || {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)?;
         file.write_all(bytes)?;
@@ -282,7 +294,11 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), SetupError> {
     write().map_err(io_failed("write", path))
 }
 
-fn sync(folder: &Path) -> Result<(), SetupError> {
+/// Brings the entries of a folder to disk.
+///
+/// # Errors
+/// When the system refuses.
+pub fn sync(folder: &Path) -> Result<(), SetupError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_failed("write", folder))
 }
 
@@ -290,7 +306,8 @@ fn random() -> Result<u128, SetupError> {
     vault::random_u128().map_err(|_| SetupError::Random)
 }
 
-fn io_failed<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> SetupError + 'a {
+/// An error's maker for `what` was tried on `path`.
+pub fn io_failed<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> SetupError + 'a {
     move |source| SetupError::Io { what, path: path.to_owned(), source }
 }
 
@@ -306,6 +323,6 @@ fn store_failed(what: &'static str, path: PathBuf) -> impl Fn(StoreError) -> Set
 }
 
 /// What the first run makes, beside the configuration. Any one of them means that the folder was set up.
-const PARTS: [&str; 4] = ["gateway", "store", "api", "api-key"];
+pub const PARTS: [&str; 4] = ["gateway", "store", "api", "api-key"];
 const DEPLOYMENT_CHARS: usize = 20;
 const OWNER: &str = "owner";

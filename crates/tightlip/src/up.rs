@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::config::{Config, ConfigError, LISTEN_DEFAULT, TlsConfig};
 use crate::detached;
 use crate::folder::{DataFolder, FolderError, Lock, Presence};
+use crate::restore;
 use crate::root::{self, RootError};
 use crate::setup::{self, FirstRun, SetupError};
 use crate::supervisor::{self, SupervisorError};
@@ -171,6 +172,9 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
         Presence::Present => lock_unless_detached(&folder, options)?,
         Presence::Absent => None,
     };
+    if early.is_some() {
+        restore::finish(&folder)?;
+    }
     let config = Config::load(&folder.config())?;
     if let Some(path) = &config.upstream_ca {
         gateway::process::read_certificates(path).map_err(UpError::UpstreamCa)?;

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::child::{BEGIN_WAIT, Hand, Report, Start, Task};
 use crate::folder::DataFolder;
+use crate::parts;
 use crate::setup::read;
 
 /// The gateway: the keys that open values, the store to read, its own database, the devboxes.
@@ -25,8 +26,13 @@ pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
     let Start { task, link, socket, lock, leash, control: _, tls: _ } = start;
     let Task::Gateway { data, resolve, upstream_ca, idle_exit_ms, awaits_root_key } = task else { bail!("this is another child's task") };
     let folder = DataFolder::locate(Some(&data))?;
-    let root = if awaits_root_key { handed_root_key(&leash)? } else { rootkey::load(&folder.root_key())? };
-    let keys = OpenKeys::unwrap(&read(&folder.keyring())?, &root).context("failed to open the keyring")?;
+    let (root, recipe) = if awaits_root_key {
+        (handed_root_key(&leash)?, read(&folder.root_passphrase())?)
+    } else {
+        (rootkey::load(&folder.root_key())?, Vec::new())
+    };
+    let keyring = read(&folder.keyring())?;
+    let keys = OpenKeys::unwrap(&keyring, &root).context("failed to open the keyring")?;
     drop(root);
     let admin_key = vault::hash_token(std::str::from_utf8(&read(&folder.admin_key())?)?.trim_end());
     let store = Store::open(&folder.store_db(), Mode::Reader).context("failed to open the store")?;
@@ -41,6 +47,7 @@ pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
         socket: link::Listener::from_fd(socket),
         link,
         clock,
+        backup: parts::sources(&folder, keyring, recipe),
         idle_exit: idle_exit_ms.map(Duration::from_millis),
     };
     let ended = gateway::process::run(setup, || leash.send(&Report::Ready, &[]))?;

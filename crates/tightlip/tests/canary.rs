@@ -11,6 +11,9 @@ mod common {
     pub mod road;
 }
 
+/// A backup, beside the data folder.
+const BACKUP: &str = "all.backup";
+
 /// Everything that was shown, with what showed it.
 struct Shown(Vec<(String, Vec<u8>)>);
 
@@ -26,6 +29,7 @@ fn no_planted_value_is_anywhere() {
     assert!(log.len() > 200, "the log at its most talkative says something: {}", String::from_utf8_lossy(&log));
     shown.0.push(("the log at TRACE".to_owned(), log));
     search_files(folder.path().join("data").as_path(), &mut shown);
+    shown.0.push(("the backup".to_owned(), std::fs::read(folder.path().join(BACKUP)).unwrap()));
     assert!(shown.0.iter().any(|(name, _)| name.ends_with("tightlip.db")) && shown.0.iter().any(|(name, _)| name.ends_with("gateway.db")));
     for (name, bytes) in &shown.0 {
         assert!(!canary.is_in(bytes), "the value is in {name}");
@@ -82,7 +86,7 @@ fn use_the_command_line(road: &Road, shown: &mut Shown) {
     let value = road.canary.value();
     let assignment = format!("A={value}");
     let known = format!("TOKEN={value}");
-    let calls: [&[&str]; 22] = [
+    let calls: [&[&str]; 23] = [
         &["secret", "set", "B"],
         &["secret", "set", "B"],
         &["secret", "create", "B"],
@@ -104,6 +108,7 @@ fn use_the_command_line(road: &Road, shown: &mut Shown) {
         &["account", "create", "team"],
         &["account", "list"],
         &["run", "--env", &known, "--", "true"],
+        &["backup", BACKUP],
         &["secret", "delete", "B"],
     ];
     for call in calls {

@@ -2,6 +2,8 @@
 //!
 //! Each derived key encrypts once, so its nonce, derived beside it, cannot repeat.
 
+pub(crate) mod stream;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use zeroize::Zeroizing;

@@ -23,7 +23,8 @@ pub(crate) use manifest::read as read_manifest;
 pub(crate) use opened::Opened;
 pub(crate) use recipient::{Recipient, SealedKey, seal_to};
 
-use crate::envelope::{self, KEY_BYTES, framed};
+use crate::envelope::stream::StreamKey;
+use crate::envelope::{self, KEY_BYTES, SALT_BYTES, framed};
 use crate::locked::{LockError, Locked};
 use crate::token::RandomError;
 use recipient::RecipientKey;
@@ -97,6 +98,12 @@ impl OpenKeys {
         if !self.trusted.contains(&key) {
             self.trusted.push(key);
         }
+    }
+
+    /// Whether this is the seed of an api key whose signatures are taken.
+    #[must_use]
+    pub fn trusts_seed(&self, seed: &[u8]) -> bool {
+        SigningKey::from_bytes(seed).is_ok_and(|key| self.trusted.contains(&key.verify_key()))
     }
 
     /// The keyring under the root key: JSON to be stored.
@@ -209,6 +216,11 @@ impl OpenKeys {
         self.trusted.iter().find(|key| key.id() == id)
     }
 
+    /// The key of one backup, made for its salt alone.
+    pub(crate) fn backup_key(&self, salt: &[u8; SALT_BYTES], header: &[u8]) -> StreamKey {
+        StreamKey::derive(self.ca.bytes(), salt, BACKUP_PURPOSE, header)
+    }
+
     pub(crate) const fn opened(&self) -> &Mutex<Opened> {
         &self.opened
     }
@@ -225,6 +237,7 @@ impl OpenKeys {
 
 const CA_PURPOSE: &str = "tightlip ca key 1";
 const TOKEN_PURPOSE: &str = "tightlip token 1";
+const BACKUP_PURPOSE: &str = "tightlip backup 1";
 const MAC_SALT: &[u8] = b"tightlip mac 1";
 
 #[cfg(test)]

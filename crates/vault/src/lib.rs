@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 pub mod arm;
+pub mod backup;
 mod bound;
 mod envelope;
 pub mod keyring;

@@ -1,7 +1,7 @@
 //! Why a tool's request was not done: a denial for its exit code, and words that mend. Never what was sent.
 
 use link::cli::{Denial, Reply};
-use service::{AuthError, BindingsError, DevboxDenial, GateError};
+use service::{AuthError, BackupError, BindingsError, DevboxDenial, GateError};
 
 use crate::ca::AuthorityError;
 use crate::listen::ListenerError;
@@ -35,6 +35,9 @@ impl Refused {
     pub(super) const DESCRIPTORS: Self =
         Self::fixed(Denial::Invalid, "the listeners and their list do not match; start a new devbox with `tightlip run`");
 
+    pub(super) const ONE_FILE: Self =
+        Self::fixed(Denial::Invalid, "a backup comes with one descriptor, of the file to write; use `tightlip backup FILE`");
+
     const fn fixed(why: Denial, message: &'static str) -> Self {
         Self { why, message: std::borrow::Cow::Borrowed(message) }
     }
@@ -46,14 +49,19 @@ impl Refused {
 
 /// Something of the gateway's own broke: logged here once with its cause, told without.
 fn broken(error: &dyn std::error::Error) -> Refused {
+    tracing::error!("{}", chain(error));
+    Refused::fixed(Denial::Unavailable, "the gateway failed, and nothing was changed; try again, and look at the output of `tightlip up`")
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         text = format!("{text}: {error}");
         cause = error.source();
     }
-    tracing::error!("{text}");
-    Refused::fixed(Denial::Unavailable, "the gateway failed, and nothing was changed; try again, and look at the output of `tightlip up`")
+    text
 }
 
 impl From<AuthError> for Refused {
@@ -64,6 +72,19 @@ impl From<AuthError> for Refused {
 
 impl From<BindingsError> for Refused {
     fn from(error: BindingsError) -> Self {
+        Self { why: error.denial(), message: error.to_string().into() }
+    }
+}
+
+impl From<BackupError> for Refused {
+    fn from(error: BackupError) -> Self {
+        if error.denial() == Denial::Failed {
+            if let BackupError::Part { path, .. } = &error {
+                tracing::error!("{}: {}", path.display(), chain(&error));
+            } else {
+                tracing::error!("{}", chain(&error));
+            }
+        }
         Self { why: error.denial(), message: error.to_string().into() }
     }
 }

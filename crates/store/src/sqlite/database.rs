@@ -5,9 +5,10 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::{Result, StoreError};
-use crate::rows::Commits;
+use crate::rows::{Commits, Head};
 use crate::sqlite::migrations::Schema;
 use crate::sqlite::readers::Readers;
+use crate::sqlite::snapshot::Snapshot;
 use crate::sqlite::writer::{Purpose, Writer};
 use crate::sqlite::{connection, create, events};
 use crate::store::Mode;
@@ -71,6 +72,29 @@ impl Database {
     /// As [`Database::write`]; and what the work overwrites or removes is soon gone from the WAL too.
     pub fn erase(&self, work: Work) -> Result<()> {
         self.writer()?.run(Purpose::Erase, work)
+    }
+
+    /// Does the work, which writes nothing, inside a transaction of the writer's: nothing is committed meanwhile.
+    pub fn hold(&self, work: Work) -> Result<()> {
+        self.writer()?.run(Purpose::Look, work)
+    }
+
+    /// A connection that can hold the database still.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Snapshot::prepare(self.readers.path())
+    }
+
+    /// Looks at every page, every reference and this writer's chain of events.
+    pub fn inspect(&self, writer: model::Writer) -> Result<Head> {
+        self.read_snapshot(|conn| {
+            // Stops at the first fault; what SQLite says of it could quote a row.
+            let said: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+            let strays = conn.prepare("PRAGMA foreign_key_check")?.exists([])?;
+            if said != "ok" || strays {
+                return Err(StoreError::Damaged(None));
+            }
+            events::verify(conn, writer, self.deployment())
+        })
     }
 
     /// Whether a read works, of the events too, and a write where there is a writer.

@@ -27,6 +27,11 @@ impl Readers {
         Self { path: path.to_owned(), state: Mutex::new(State { idle: Vec::new(), busy: 0 }), returned: Condvar::new() }
     }
 
+    /// Where the database is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Lends a connection to `read`; waits while all are lent.
     pub fn lend<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let mut loan = Loan { pool: self, conn: self.take() };

@@ -39,6 +39,12 @@ pub(crate) fn page(conn: &Connection, account: &AccountId, after: Option<&Secret
     Ok(SecretPage { secrets, has_more, total: accounts::secrets_of(conn, account)? })
 }
 
+/// How many secrets there are, of all accounts.
+pub(crate) fn count(conn: &Connection) -> Result<u64> {
+    let count: i64 = conn.prepare_cached("SELECT count(*) FROM secrets")?.query_row([], |row| row.get(0))?;
+    u64::try_from(count).map_err(StoreError::damaged)
+}
+
 /// The secret of this id with its sealed value and data key.
 pub(crate) fn sealed(conn: &Connection, id: &SecretId) -> Result<Option<SealedSecret>> {
     let mut statement = conn.prepare_cached(

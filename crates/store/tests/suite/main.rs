@@ -17,6 +17,7 @@ mod paging;
 mod secrets;
 
 mod crash;
+mod cut;
 mod disk;
 mod erase;
 mod files;

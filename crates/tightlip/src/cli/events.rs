@@ -129,6 +129,7 @@ const fn what(kind: EventKind) -> &'static str {
         EventKind::SecretFirstUsed => "first used",
         EventKind::SecretUsed => "used",
         EventKind::Refused => "refused",
+        EventKind::BackedUp => "backed up",
     }
 }
 

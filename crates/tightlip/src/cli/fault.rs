@@ -93,6 +93,7 @@ impl Fault {
             Denial::Exists => Exit::Exists,
             Denial::Invalid => Exit::Usage,
             Denial::Unavailable => Exit::Unreachable,
+            Denial::Failed => Exit::Failure,
         };
         Self::new(exit, message)
     }

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use link::cli::{BindingView, Opened, RefusedHere, Reply, Request};
+use link::cli::{BackedUp, BindingView, Opened, RefusedHere, Reply, Request};
 use link::{PacketError, Packets};
 use model::{DevboxId, SecretName};
 
@@ -30,9 +30,12 @@ impl Gate {
     pub(super) fn reply(&self) -> Result<Reply, Fault> {
         match self.0.recv::<Reply>()?.0 {
             Reply::Refused { why, message } => Err(Fault::denied(why, message)),
-            reply @ (Reply::Ready | Reply::DevboxOpened(_) | Reply::Bindings { .. } | Reply::DevboxClosed { .. } | Reply::Done) => {
-                Ok(reply)
-            }
+            reply @ (Reply::Ready
+            | Reply::DevboxOpened(_)
+            | Reply::Bindings { .. }
+            | Reply::BackedUp(_)
+            | Reply::DevboxClosed { .. }
+            | Reply::Done) => Ok(reply),
         }
     }
 
@@ -41,9 +44,12 @@ impl Gate {
         self.send(request, fds)?;
         match self.reply()? {
             Reply::Done => Ok(()),
-            Reply::Ready | Reply::DevboxOpened(_) | Reply::DevboxClosed { .. } | Reply::Bindings { .. } | Reply::Refused { .. } => {
-                Err(unexpected())
-            }
+            Reply::Ready
+            | Reply::DevboxOpened(_)
+            | Reply::DevboxClosed { .. }
+            | Reply::Bindings { .. }
+            | Reply::BackedUp(_)
+            | Reply::Refused { .. } => Err(unexpected()),
         }
     }
 
@@ -52,7 +58,12 @@ impl Gate {
         self.send(request, &[])?;
         match self.reply()? {
             Reply::DevboxOpened(opened) => Ok(opened),
-            Reply::Ready | Reply::Done | Reply::DevboxClosed { .. } | Reply::Bindings { .. } | Reply::Refused { .. } => Err(unexpected()),
+            Reply::Ready
+            | Reply::Done
+            | Reply::DevboxClosed { .. }
+            | Reply::Bindings { .. }
+            | Reply::BackedUp(_)
+            | Reply::Refused { .. } => Err(unexpected()),
         }
     }
 
@@ -61,13 +72,30 @@ impl Gate {
         self.send(&Request::CloseDevbox { devbox }, &[])?;
         match self.reply()? {
             Reply::DevboxClosed { refused } => Ok(refused),
-            Reply::Ready | Reply::Done | Reply::DevboxOpened(_) | Reply::Bindings { .. } | Reply::Refused { .. } => Err(unexpected()),
+            Reply::Ready | Reply::Done | Reply::DevboxOpened(_) | Reply::Bindings { .. } | Reply::BackedUp(_) | Reply::Refused { .. } => {
+                Err(unexpected())
+            }
         }
     }
 
     /// Changes bindings, and gives the secret's bindings as they are afterwards.
     pub(super) fn change(&self, request: &Request) -> Result<Vec<BindingView>, Fault> {
         self.page(request).map(|(bindings, _)| bindings)
+    }
+
+    /// Has a backup written into `file`. It takes as long as it takes: a gateway that ends meanwhile ends the connection.
+    pub(super) fn backup(&self, request: &Request, file: BorrowedFd<'_>) -> Result<BackedUp, Fault> {
+        self.0.limit_wait(None)?;
+        self.send(request, &[file])?;
+        match self.reply()? {
+            Reply::BackedUp(made) => Ok(made),
+            Reply::Ready
+            | Reply::Done
+            | Reply::DevboxOpened(_)
+            | Reply::DevboxClosed { .. }
+            | Reply::Bindings { .. }
+            | Reply::Refused { .. } => Err(unexpected()),
+        }
     }
 
     /// The bindings of one secret, or of all, every page.
@@ -89,7 +117,12 @@ impl Gate {
         self.send(request, &[])?;
         match self.reply()? {
             Reply::Bindings { bindings, next } => Ok((bindings, next)),
-            Reply::Ready | Reply::Done | Reply::DevboxOpened(_) | Reply::DevboxClosed { .. } | Reply::Refused { .. } => Err(unexpected()),
+            Reply::Ready
+            | Reply::Done
+            | Reply::DevboxOpened(_)
+            | Reply::DevboxClosed { .. }
+            | Reply::BackedUp(_)
+            | Reply::Refused { .. } => Err(unexpected()),
         }
     }
 }

@@ -98,7 +98,8 @@ fn note(lives: &mut BTreeMap<SecretId, Life>, chained: &ChainedEvent) {
         | EventKind::BindingDeleted
         | EventKind::DevboxOpened
         | EventKind::DevboxClosed
-        | EventKind::Refused => {}
+        | EventKind::Refused
+        | EventKind::BackedUp => {}
     }
 }
 

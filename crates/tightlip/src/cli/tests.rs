@@ -30,6 +30,8 @@ fn refused(words: &[&str]) -> Fault {
         | Command::Events(_)
         | Command::Key(_)
         | Command::Account(_)
+        | Command::Backup(_)
+        | Command::Restore(_)
         | Command::Prove(_)
         | Command::Completions(_) => panic!("another command"),
     }

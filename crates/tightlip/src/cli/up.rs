@@ -45,7 +45,7 @@ pub(super) fn up(args: &Args, data: Option<&Path>, out: &Output) -> Result<i32, 
 }
 
 /// Asks for a passphrase where there is a terminal.
-fn ask(question: &str) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+pub(super) fn ask(question: &str) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     if !io::stdin().is_terminal() {
         return Ok(None);
     }

@@ -87,6 +87,25 @@ fn databases_of_another_folder_are_refused() {
 }
 
 #[test]
+fn a_signing_key_of_another_folder_is_refused() {
+    let (place, other) = (Place::new(), Place::new());
+    set_up(&place.data());
+    set_up(&other.data());
+    fs::copy(other.data().join("api/signing.key"), place.data().join("api/signing.key")).unwrap();
+    refuses_and_changes_nothing(&place.data(), &["api/signing.key", "another installation"]);
+}
+
+#[test]
+fn the_longest_path_that_is_taken_can_be_set_up() {
+    let place = Place::new();
+    let parent = place.data().parent().unwrap().to_owned();
+    let name = |bytes: usize| "x".repeat(bytes - parent.as_os_str().len() - 1);
+    let (code, said) = refused(&mut up(&parent.join(name(95))));
+    assert!(code == 1 && said.contains("too long"), "{said}");
+    Server::start(&parent.join(name(94))).wait_until_both_serve();
+}
+
+#[test]
 fn newer_databases_are_refused() {
     for database in ["store/tightlip.db", "gateway/gateway.db"] {
         let place = Place::new();
