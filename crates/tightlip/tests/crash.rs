@@ -155,10 +155,7 @@ fn use_gateway(door: &Path, data: &Path) -> Option<()> {
     let api_key = std::fs::read_to_string(data.join("api-key")).unwrap();
     let door = Packets::connect(door).ok()?;
     door.send(&Request::OpenDevbox { api_key, secrets: Some(vec![]), allow: vec![] }, &[]).ok()?;
-    match door.recv::<Reply>().ok()?.0 {
-        Reply::DevboxOpened(_) => Some(()),
-        _ => None,
-    }
+    matches!(door.recv::<Reply>().ok()?.0, Reply::DevboxOpened(_)).then_some(())
 }
 
 impl Known {
@@ -281,10 +278,12 @@ impl History {
     fn take(&mut self, event: &model::Event) {
         let Some(name) = event.name.as_ref().map(|name| name.as_str().to_owned()) else { return };
         let version = event.version.unwrap();
-        let before = match event.kind {
-            EventKind::SecretCreated | EventKind::SecretUpdated => self.secrets.insert(name, version),
-            EventKind::SecretDeleted => self.secrets.remove(&name).inspect(|before| assert_eq!(*before, version)).map(|_| version - 1),
-            _ => return,
+        let before = if matches!(event.kind, EventKind::SecretCreated | EventKind::SecretUpdated) {
+            self.secrets.insert(name, version)
+        } else if event.kind == EventKind::SecretDeleted {
+            self.secrets.remove(&name).inspect(|before| assert_eq!(*before, version)).map(|_| version - 1)
+        } else {
+            return;
         };
         assert_eq!(before.unwrap_or(0) + 1, version, "an event is missing");
     }
@@ -320,7 +319,8 @@ fn every_secret_opens(server: &Server, writers: &[Known]) {
 }
 
 fn say(line: &str) {
-    writeln!(std::io::stderr(), "{line}").unwrap();
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "{line}").unwrap();
 }
 
 const WRITERS: usize = 8;

@@ -21,6 +21,8 @@ wrong += [f"{operation}: {kind} cannot be excused" for kind, operation in sorted
 wrong += [f"error: {error}" for error in report["errors"]]
 if not report["complete"] or report["operations"]["tested"] != report["operations"]["selected"]:
     wrong.append("not everything was tested")
+if refused := report["warnings"]["missing_auth"] + report["warnings"]["rate_limited"]:
+    wrong.append(f"the server let nothing through to {', '.join(refused)}: the key that was shown was revoked, or too much was asked")
 if report["test_cases"]["generated"] < int(sys.argv[2]):
     wrong.append(f"only {report['test_cases']['generated']} requests were made")
 if wrong:
