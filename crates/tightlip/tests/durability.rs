@@ -11,7 +11,7 @@ use common::wire::{Answer, Wire};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
-use server::{Place, Server, kill_9, wait_for};
+use server::{Place, Server, is_gone, kill_9, wait_for};
 use store::{Mode, Store};
 
 mod common {
@@ -49,26 +49,33 @@ fn holds(data: &Path, acknowledged: &[String], refused: &[String]) {
 }
 
 /// strace at a process, failing its syncs.
-struct Failing(Child);
+struct Failing {
+    strace: Child,
+    pid: i32,
+}
 
 impl Failing {
     fn syncs(pid: i32) -> Self {
         let mut strace = Command::new("strace");
         strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO", "-p"]);
-        Self(strace.arg(pid.to_string()).stderr(Stdio::null()).spawn().expect("strace: see scripts/setup"))
+        Self { strace: strace.arg(pid.to_string()).stderr(Stdio::null()).spawn().expect("strace: see scripts/setup"), pid }
     }
 
     /// Whether it could not begin, for want of the right to trace.
     fn is_over(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_some()
+        self.strace.try_wait().unwrap().is_some()
     }
 }
 
-/// Asked to end, strace lets the process go on.
+/// Asked to end, strace lets the process go on. Asked while the process dies, it may wait for it without end.
 impl Drop for Failing {
     fn drop(&mut self) {
-        let _gone = kill(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGINT);
-        let _buried = self.0.wait();
+        let _gone = if is_gone(self.pid) {
+            self.strace.kill().is_ok()
+        } else {
+            kill(Pid::from_raw(self.strace.id().cast_signed()), Signal::SIGINT).is_ok()
+        };
+        let _buried = self.strace.wait();
     }
 }
 
@@ -84,7 +91,8 @@ fn on_a_failing_disk_writes_are_refused_and_reads_served_until_it_is_well_again(
     let (mut acknowledged, mut refused) = (vec!["KEPT".to_owned()], Vec::new());
     for round in 0..2 {
         let (mut wire, mut reading) = (wire(&server), wire(&server));
-        let mut failing = Failing::syncs(server.child("__api", None));
+        let api = server.child("__api", None);
+        let mut failing = Failing::syncs(api);
         let mut number = 0;
         let mut next = |wire: &mut Wire| {
             number += 1;
@@ -107,7 +115,8 @@ fn on_a_failing_disk_writes_are_refused_and_reads_served_until_it_is_well_again(
         }
         if round == 1 {
             // What was refused may be found by the next api, and must not be built upon.
-            kill_9(server.child("__api", None));
+            kill_9(api);
+            wait_for("the api's end", || is_gone(api).then_some(()));
         }
         drop(failing);
         let mut wire = wait_for("the api", || Wire::open(&server.url, &server.data).ok());
