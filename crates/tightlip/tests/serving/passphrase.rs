@@ -44,6 +44,29 @@ fn refuses(mut command: Command, data: &Path, code: i32, said: &[&str]) {
     assert!(after == before, "something was changed");
 }
 
+/// The api may read the folder of its certificate: the passphrase must not lie there.
+#[test]
+fn a_passphrase_in_the_certificates_folder_is_refused() {
+    let (place, elsewhere) = locked();
+    let tls = elsewhere.parent().unwrap().join("tls");
+    let own = tls.join("own");
+    fs::create_dir_all(&own).unwrap();
+    crate::certify::Authority::new().certify(&["127.0.0.1"]).write(&tls);
+    let named = |name: &str| tls.join(name).display().to_string();
+    let settings = format!(
+        "[api]\ntls_listen = \"127.0.0.1:0\"\ntls_certificate = \"{}\"\ntls_key = \"{}\"\n",
+        named("fullchain.pem"),
+        named("privkey.pem")
+    );
+    fs::write(place.data().join("tightlip.toml"), settings).unwrap();
+    for folder in [&tls, &own] {
+        let words = folder.join("words");
+        fs::copy(&elsewhere, &words).unwrap();
+        refuses(up_with(&place.data(), &words), &place.data(), 1, &["keys that open values"]);
+    }
+    assert!(Server::spawned(up_with(&place.data(), &elsewhere), &place.data()).stop().success());
+}
+
 #[test]
 fn a_short_passphrase_or_one_that_others_can_read_makes_nothing() {
     let place = Place::new();
