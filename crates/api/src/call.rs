@@ -62,7 +62,7 @@ impl Call {
         }
     }
 
-    /// As [`Call::answer`], for work that looks at a row or two and waits for nothing.
+    /// As [`Call::answer`], for work that only looks at a row or two, all of one moment, and waits for nothing.
     pub(crate) async fn look<V, W>(mut self, work: W) -> Response
     where
         V: Serialize + Send + 'static,
@@ -71,7 +71,10 @@ impl Call {
         let desk = Arc::clone(&self.desk);
         let done = match self.refused.take() {
             Some(error) => Err(error),
-            None => briefly(&desk, move || self.do_now(work)).await,
+            None => {
+                let house = Arc::clone(&desk);
+                briefly(&desk, move || house.house.at_once(|| self.do_now(work))?).await
+            }
         };
         match done {
             Ok(view) => Json(view).into_response(),

@@ -6,12 +6,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{PoisonError, RwLock};
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{HOST, ORIGIN};
-
-use std::sync::Arc;
 
 use crate::bodies;
 use crate::desk::Desk;
@@ -84,7 +82,7 @@ fn bare(authority: &str) -> String {
 }
 
 /// Lets a request through that names us and comes from no page.
-pub(crate) async fn guard(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(desk: &Desk, request: Request, next: Next) -> Response {
     match check(&desk.hosts, &request) {
         Ok(()) => next.run(request).await,
         Err(error) => {

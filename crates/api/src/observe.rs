@@ -2,12 +2,10 @@
 //!
 //! A caller's own words stand in neither: the route is the router's, and the caller's number (`x-request-id`) is not repeated.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, Method};
 use tracing::Instrument;
@@ -36,13 +34,13 @@ impl Numbers {
 }
 
 /// Sees a request through and tells of it.
-pub(crate) async fn observe(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
+pub(crate) async fn observe(desk: &Desk, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let started = Instant::now();
     let number = desk.metrics.numbers.next();
     let method = known(request.method());
     let route = request.extensions().get::<MatchedPath>().map_or_else(|| NO_ROUTE.to_owned(), |path| path.as_str().to_owned());
     let span = tracing::info_span!("request", id = %number);
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = next(request).instrument(span.clone()).await;
     let (status, took) = (response.status().as_u16(), started.elapsed());
     let code = response.extensions().get::<ProblemCode>().map(|problem| problem.0);
     span.in_scope(|| {

@@ -5,11 +5,10 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
@@ -161,12 +160,12 @@ impl<C: Clock + Clone> Rates<C> {
 }
 
 /// Holds a request to what its network may.
-pub(crate) async fn guard(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
-    let Some(Peer(network)) = request.extensions().get::<Peer>().copied() else { return next.run(request).await };
+pub(crate) async fn guard(desk: &Desk, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+    let Some(Peer(network)) = request.extensions().get::<Peer>().copied() else { return next(request).await };
     if let Err(over) = desk.rates.admit_address(network) {
         return ApiError::TooFast(over).into_response();
     }
-    let response = next.run(request).await;
+    let response = next(request).await;
     match response.status() {
         // Whoever has a key is not kept out by a neighbour who guesses.
         StatusCode::UNAUTHORIZED => desk.rates.failed(network).map_or_else(|over| ApiError::TooFast(over).into_response(), |()| response),

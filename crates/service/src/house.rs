@@ -62,6 +62,14 @@ impl House {
         Ok(caller)
     }
 
+    /// Does `work`, which only reads, on one moment of the store.
+    ///
+    /// # Errors
+    /// When the store cannot be read; `work` was not begun then.
+    pub fn at_once<T>(&self, work: impl FnOnce() -> T) -> Result<T, HouseError> {
+        Ok(self.store.at_once(work)?)
+    }
+
     /// Secrets and their verbs.
     #[must_use]
     pub const fn secrets(&self) -> &Secrets {

@@ -111,6 +111,10 @@ impl SqliteStore {
         self.database.read_snapshot(|conn| secrets::page(conn, account, after, limit))
     }
 
+    pub(crate) fn at_once<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
+        self.database.at_once(work)
+    }
+
     pub(crate) fn sealed(&self, id: &SecretId) -> Result<Option<SealedSecret>> {
         self.database.read(|conn| secrets::sealed(conn, id))
     }

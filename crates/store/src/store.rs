@@ -41,6 +41,17 @@ impl Store {
         SqliteStore::open(path, mode).map(Self::Sqlite)
     }
 
+    /// Does `work`, in which everything that this thread reads of the store is of one moment, and cheaper to read. For work that reads only: what it wrote it
+    /// would not see.
+    ///
+    /// # Errors
+    /// Where the store cannot be read; `work` was not begun then.
+    pub fn at_once<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
+        match self {
+            Self::Sqlite(store) => store.at_once(work),
+        }
+    }
+
     /// The deployment that the store was made for.
     ///
     /// # Errors

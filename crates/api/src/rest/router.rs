@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -41,11 +41,16 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/schemas/secret.json", get(documents::secret_schema))
         .fallback(|request: Request| unserved(request, ApiError::RouteUnknown))
         .method_not_allowed_fallback(|request: Request| unserved(request, ApiError::MethodUnknown))
-        .layer(middleware::from_fn_with_state(Arc::clone(&desk), host::guard))
-        .layer(middleware::from_fn_with_state(Arc::clone(&desk), rates::guard))
-        .layer(middleware::from_fn(bound))
-        .layer(middleware::from_fn_with_state(Arc::clone(&desk), observe::observe))
+        .layer(middleware::from_fn_with_state(Arc::clone(&desk), pass))
         .with_state(desk)
+}
+
+/// What every request passes, from the outside in. One layer of the router: each costs a copy of the router for every request.
+async fn pass(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
+    observe::observe(&desk, request, async |request| {
+        bound(rates::guard(&desk, request, async |request| host::guard(&desk, request, next).await)).await
+    })
+    .await
 }
 
 /// A refusal to a request that no handler looks at.
@@ -55,8 +60,8 @@ async fn unserved(request: Request, error: ApiError) -> Response {
 }
 
 /// What holds for every answer: it comes in time, is kept by nobody, and is what it says it is.
-async fn bound(request: Request, next: Next) -> Response {
-    let answer = tokio::time::timeout(REQUEST_TIME, next.run(request)).await;
+async fn bound(answer: impl Future<Output = Response>) -> Response {
+    let answer = tokio::time::timeout(REQUEST_TIME, answer).await;
     let mut response = answer.unwrap_or_else(|_| ApiError::Slow.into_response());
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -57,11 +57,19 @@ impl Database {
     /// Reads by several statements, all of the same state.
     pub fn read_snapshot<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         self.readers.lend(|conn| {
+            if !conn.is_autocommit() {
+                return read(conn);
+            }
             let snapshot = conn.unchecked_transaction()?;
             let found = read(&snapshot)?;
             snapshot.commit()?;
             Ok(found)
         })
+    }
+
+    /// Does `work`, in which everything that this thread reads is of one moment.
+    pub fn at_once<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
+        self.readers.at_once(work)
     }
 
     /// Does the work in a transaction and returns when it is durable.

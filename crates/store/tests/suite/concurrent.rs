@@ -33,6 +33,37 @@ pub fn eight_writers_lose_nothing<B: Backend>() {
     assert_eq!(backend.open(Mode::Reader).secrets(&account.id, None, 5000).unwrap(), page);
 }
 
+pub fn a_moment_does_not_change_while_it_is_looked_at<B: Backend>() {
+    let backend = B::make();
+    let store = backend.open(Mode::Writer);
+    let account = sample::stored_account(&store);
+    let total = || store.secrets(&account.id, None, 10).unwrap().total;
+    let seen = store.at_once(|| {
+        let before = total();
+        sample::stored_secret(&store, &account.id);
+        // In another thread it is there; in this moment it is not, however deep.
+        let elsewhere = thread::scope(|scope| scope.spawn(total).join().unwrap());
+        (before, elsewhere, total(), store.at_once(total).unwrap())
+    });
+    assert_eq!((seen.unwrap(), total()), ((0, 1, 0, 0), 1));
+}
+
+pub fn a_moment_ends_with_a_panic<B: Backend>() {
+    let backend = B::make();
+    let store = backend.open(Mode::Writer);
+    let account = sample::stored_account(&store);
+    let total = || store.secrets(&account.id, None, 10).unwrap().total;
+    let looked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        store.at_once(|| {
+            total();
+            panic!("on purpose");
+        })
+    }));
+    assert!(looked.is_err());
+    sample::stored_secret(&store, &account.id);
+    assert_eq!(total(), 1);
+}
+
 /// How many of eight threads succeed, where each does `attempt` with its number at the same time.
 fn winners(attempt: impl Fn(usize) -> Result<(), StoreError> + Sync) -> usize {
     let start = Barrier::new(8);

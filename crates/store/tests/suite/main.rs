@@ -53,6 +53,8 @@ macro_rules! conformance {
             concurrent::one_name_has_one_winner,
             concurrent::one_version_has_one_successor,
             concurrent::a_reader_notices_a_commit,
+            concurrent::a_moment_does_not_change_while_it_is_looked_at,
+            concurrent::a_moment_ends_with_a_panic,
             concurrent::a_reader_cannot_write,
             history::any_history_reads_as_a_map_would,
             keys::another_accounts_key_is_neither_found_nor_revoked,
