@@ -64,9 +64,16 @@ impl Desk {
     pub fn write_uses(&self) {
         let of_gateway = match self.front.ask(Ask::KeyUses) {
             Ok(Tell::KeyUses(uses)) => uses,
-            Ok(Tell::Ready | Tell::NotReady(_) | Tell::Bindings { .. } | Tell::Events(_) | Tell::Figures(_) | Tell::Failed) | Err(_) => {
-                Vec::new()
-            }
+            Ok(
+                Tell::Ready
+                | Tell::NotReady(_)
+                | Tell::Bindings { .. }
+                | Tell::Events(_)
+                | Tell::Figures(_)
+                | Tell::Devbox(_)
+                | Tell::Failed,
+            )
+            | Err(_) => Vec::new(),
         };
         if let Err(error) = self.house.write_uses(&of_gateway) {
             tracing::warn!("failed to write down when API keys were used: {error}");

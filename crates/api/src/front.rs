@@ -1,23 +1,20 @@
-//! Asking the gateway, over the socketpair that is the only way to it: one question at a time, two seconds for the answer.
+//! Asking the gateway, over the socketpair that is the only way to it: many questions at a time, each with its own time for the answer.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
-use link::front::{Answer, Ask, Question, Tell};
+use link::calls::{Asked, Calls};
+use link::front::{Ask, DevboxVerb, Tell};
 use link::{PacketError, Packets};
+use tokio::sync::oneshot;
 
-use crate::limits::{GATEWAY_TIME, GATEWAY_WAITERS_MAX, LATE_ANSWERS_MAX};
+use crate::limits::{GATEWAY_TIME, GATEWAY_WAITERS_MAX};
 
 /// The api's end of the link.
 pub struct Front {
-    line: Mutex<Line>,
-    waiting: AtomicUsize,
-}
-
-struct Line {
-    end: Packets,
-    /// The last question's number.
-    number: u64,
+    calls: Arc<Calls<Tell>>,
 }
 
 /// Why the gateway did not answer.
@@ -35,78 +32,78 @@ impl Front {
     /// The client over the api's end of the socketpair.
     ///
     /// # Errors
-    /// When the system refuses to limit the wait.
+    /// When the system refuses to limit the wait, or gives no thread.
     pub fn new(end: Packets) -> Result<Self, PacketError> {
         // The line outlives an api that died: what the gateway answered that one must not be taken for an answer to this one.
-        Self::numbered_from(end, u64::from(std::process::id()) << u32::BITS)
+        Self::numbered_from(end, (u64::from(std::process::id()) << u32::BITS) + 1)
     }
 
     fn numbered_from(end: Packets, number: u64) -> Result<Self, PacketError> {
         end.limit_wait(Some(GATEWAY_TIME))?;
-        Ok(Self { line: Mutex::new(Line { end, number }), waiting: AtomicUsize::new(0) })
+        let calls = Calls::new(end, number);
+        let listening = Arc::clone(&calls);
+        thread::Builder::new().name("front".to_owned()).spawn(move || listening.listen(|_, _| {}))?;
+        Ok(Self { calls })
     }
 
-    /// Asks, and waits for the answer. Blocks.
+    /// Asks, and waits two seconds for the answer. Blocks.
     ///
     /// # Errors
     /// [`FrontError`].
     pub fn ask(&self, ask: Ask) -> Result<Tell, FrontError> {
-        let before = self.waiting.fetch_add(1, Ordering::SeqCst);
-        let told = if before < GATEWAY_WAITERS_MAX {
-            self.line.lock().unwrap_or_else(PoisonError::into_inner).ask(ask).map_err(|_| FrontError::Away)
-        } else {
-            Err(FrontError::Away)
-        };
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
-        match told? {
-            Tell::Failed => Err(FrontError::Failed),
-            told @ (Tell::Ready | Tell::NotReady(_) | Tell::Bindings { .. } | Tell::Events(_) | Tell::Figures(_) | Tell::KeyUses(_)) => {
-                Ok(told)
-            }
+        let (tell, told) = mpsc::sync_channel(1);
+        let asked = self.begin(ask, move |answer| drop(tell.send(answer)))?;
+        let told = told.recv_timeout(GATEWAY_TIME);
+        drop(asked);
+        answered(told.ok())
+    }
+
+    /// Asks something about devboxes, and waits for the answer as long as the question itself waits and two seconds more.
+    ///
+    /// # Errors
+    /// [`FrontError`].
+    pub(crate) async fn ask_devbox(&self, api_key: &str, verb: DevboxVerb, wait: Duration) -> Result<Tell, FrontError> {
+        let (tell, told) = oneshot::channel();
+        let ask = Ask::Devbox { api_key: api_key.to_owned(), verb: Box::new(verb) };
+        // Where the caller is gone, nobody listens.
+        let asked = self.begin(ask, move |answer| drop(tell.send(answer)))?;
+        let told = tokio::time::timeout(wait + GATEWAY_TIME, told).await;
+        drop(asked);
+        answered(told.ok().and_then(Result::ok))
+    }
+
+    fn begin(&self, ask: Ask, then: impl FnOnce(Tell) + Send + 'static) -> Result<Asked<Tell>, FrontError> {
+        if self.calls.waiting() >= GATEWAY_WAITERS_MAX {
+            return Err(FrontError::Away);
         }
+        self.calls.ask(&ask, &[], move |answer, _| then(answer)).map_err(|_| FrontError::Away)
     }
 }
 
-impl Line {
-    fn ask(&mut self, ask: Ask) -> Result<Tell, PacketError> {
-        self.number += 1;
-        self.end.send(&Question { number: self.number, ask }, &[])?;
-        for _ in 0..LATE_ANSWERS_MAX {
-            match self.end.recv::<Answer>() {
-                Ok((answer, _)) if answer.number == self.number => return Ok(answer.tell),
-                // The answer to a question that was given up.
-                Ok(_) | Err(PacketError::Malformed) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(PacketError::Timeout)
+fn answered(told: Option<Tell>) -> Result<Tell, FrontError> {
+    match told {
+        None => Err(FrontError::Away),
+        Some(Tell::Failed) => Err(FrontError::Failed),
+        Some(told) => Ok(told),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use link::front::{Answer, Question};
+
     use super::*;
 
-    fn answer(gateway: &Packets, number: u64, tell: Tell) {
-        gateway.send(&Answer { number, tell }, &[]).expect("sent");
+    fn answer(gateway: &Packets, number: u64, message: Tell) {
+        gateway.send(&Answer { number: Some(number), message }, &[]).expect("sent");
     }
 
     #[test]
     fn a_gateway_that_is_gone_is_away() {
         let (end, gateway) = Packets::pair().expect("a pair");
-        let front = Front::numbered_from(end, 0).expect("a front");
+        let front = Front::numbered_from(end, 1).expect("a front");
         drop(gateway);
         assert!(matches!(front.ask(Ask::Health), Err(FrontError::Away)));
-    }
-
-    #[test]
-    fn a_late_answer_is_not_taken_for_another() {
-        let (end, gateway) = Packets::pair().expect("a pair");
-        let front = Front::numbered_from(end, 0).expect("a front");
-        answer(&gateway, 0, Tell::NotReady("late".into()));
-        gateway.send(&"noise", &[]).expect("sent");
-        answer(&gateway, 1, Tell::Ready);
-        assert!(matches!(front.ask(Ask::Health), Ok(Tell::Ready)));
     }
 
     #[test]
@@ -116,9 +113,10 @@ mod tests {
         for number in 0..3 {
             answer(&gateway, number, Tell::NotReady("for the one that died".into()));
         }
-        let asked = std::thread::spawn(move || {
+        gateway.send(&"noise", &[]).expect("sent");
+        let asked = thread::spawn(move || {
             let (question, _) = gateway.recv::<Question>().expect("a question");
-            answer(&gateway, question.number, Tell::Ready);
+            answer(&gateway, question.number.expect("a number"), Tell::Ready);
         });
         assert!(matches!(front.ask(Ask::Health), Ok(Tell::Ready)));
         asked.join().expect("answered");
@@ -127,8 +125,12 @@ mod tests {
     #[test]
     fn a_failed_answer_is_an_error() {
         let (end, gateway) = Packets::pair().expect("a pair");
-        let front = Front::numbered_from(end, 0).expect("a front");
-        answer(&gateway, 1, Tell::Failed);
+        let front = Front::numbered_from(end, 1).expect("a front");
+        let asked = thread::spawn(move || {
+            let (question, _) = gateway.recv::<Question>().expect("a question");
+            answer(&gateway, question.number.expect("a number"), Tell::Failed);
+        });
         assert!(matches!(front.ask(Ask::Health), Err(FrontError::Failed)));
+        asked.join().expect("answered");
     }
 }

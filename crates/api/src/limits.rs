@@ -77,9 +77,7 @@ pub const EVENTS_MAX: usize = 1000;
 /// How long the gateway may take to answer.
 pub const GATEWAY_TIME: Duration = Duration::from_secs(2);
 /// Requests that wait for the gateway at a time; more are answered at once that it is away.
-pub const GATEWAY_WAITERS_MAX: usize = 8;
-/// Answers to earlier questions that are thrown away before one of ours: what piled up while the gateway was away.
-pub const LATE_ANSWERS_MAX: usize = 64;
+pub const GATEWAY_WAITERS_MAX: usize = 1024;
 /// How long open requests may take to end when the server stops: less than the supervisor waits.
 pub const STOP_TIME: Duration = Duration::from_secs(3);
 /// How often data keys past their life are wiped.

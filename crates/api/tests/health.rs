@@ -16,7 +16,7 @@ async fn an_unready_gateway_makes_the_server_unready() {
     let (server, end) = Server::start_alone();
     std::thread::spawn(move || {
         let (question, _) = end.recv::<Question>().unwrap();
-        end.send(&Answer { number: question.number, tell: Tell::NotReady("its events cannot be written".into()) }, &[]).unwrap();
+        end.send(&Answer { number: question.number, message: Tell::NotReady("its events cannot be written".into()) }, &[]).unwrap();
     });
     let reply = server.call("GET", "/readyz", None, "").await;
     reply.is(503, "not_ready");

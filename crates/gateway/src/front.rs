@@ -30,7 +30,7 @@ pub(crate) fn serve(link: &Packets, gate: &Gate, activity: &Activity) {
                 continue;
             }
         };
-        let answer = Answer { number: question.number, tell: tell(gate, activity, question.ask) };
+        let answer = Answer { number: question.number, message: tell(gate, activity, question.message) };
         if let Err(error) = link.send(&answer, &[]) {
             tracing::warn!(%error, "failed to answer the api");
         }
@@ -55,6 +55,7 @@ fn tell(gate: &Gate, activity: &Activity, ask: Ask) -> Tell {
                 Err(error) => failed(&error),
             }
         }
+        Ask::Devbox { .. } => Tell::Failed,
         // Asked now and then by itself, so that does not count as use either.
         Ask::KeyUses => Tell::KeyUses(gate.take_uses(LINK_PAGE_ITEMS_MAX)),
         Ask::Events { account, name, after, limit } => {

@@ -2,28 +2,23 @@
 //!
 //! The gateway trusts nothing that it is told here: every question is answered with metadata only.
 
-use model::{AccountId, ApiKeyId, ChainedEvent, Refusal, SecretId, SecretName, Timestamp};
+use std::collections::BTreeMap;
+
+use model::devbox::About;
+use model::{
+    AccountId, ApiKeyId, ChainedEvent, DevboxId, DevboxStatus, Endpoint, EnvName, ExecutionId, GatewayConfigId, Hosted, Mechanism, Refusal,
+    SecretId, SecretName, Stream, Timestamp, Token,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::BindingView;
+use crate::calls::Numbered;
+use crate::cli::{BindingView, Denial};
+use crate::keeper::{Execution, Output};
 
-/// A question, numbered so that an answer that comes too late is not taken for another's.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Question {
-    /// Counted up by the api.
-    pub number: u64,
-    /// What is asked.
-    pub ask: Ask,
-}
-
+/// A question.
+pub type Question = Numbered<Ask>;
 /// An answer to the question of the same number.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Answer {
-    /// The question's number.
-    pub number: u64,
-    /// What is answered.
-    pub tell: Tell,
-}
+pub type Answer = Numbered<Tell>;
 
 /// What the api may ask.
 #[derive(Debug, Serialize, Deserialize)]
@@ -55,6 +50,151 @@ pub enum Ask {
         /// At most so many.
         limit: usize,
     },
+    /// Something about devboxes, for whoever shows this API key. The api does not speak for its callers here: the gateway authenticates them itself, so that
+    /// an api that is not itself obtains nothing but what its callers could.
+    Devbox {
+        /// An API key.
+        api_key: String,
+        /// What.
+        verb: Box<DevboxVerb>,
+    },
+}
+
+/// What a caller asks about devboxes. What reads needs the scope `read`, all else `devbox`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DevboxVerb {
+    /// Make one. Answered by [`DevboxTell::Devbox`] once it is queued. The same request again gets the same devbox.
+    Create(Box<NewDevbox>),
+    /// Some of the account's, newest first. Answered by [`DevboxTell::Devboxes`].
+    List {
+        /// Below this one.
+        after: Option<DevboxId>,
+        /// At most so many; clamped to [`model::limits::LINK_PAGE_ITEMS_MAX`].
+        limit: usize,
+        /// In this state only.
+        status: Option<DevboxStatus>,
+    },
+    /// One. Answered by [`DevboxTell::Devbox`] when it is in one of these states, or in a final one, or when the wait is over; at once where no state is named.
+    Get {
+        /// Which.
+        devbox: DevboxId,
+        /// The states that are waited for.
+        until: Vec<DevboxStatus>,
+        /// How long. Milliseconds.
+        wait_ms: u64,
+    },
+    /// Count its time from now on again. Answered by [`DevboxTell::Devbox`].
+    KeepAlive {
+        /// Which.
+        devbox: DevboxId,
+    },
+    /// End it; done already is done. Answered by [`DevboxTell::Devbox`] when nothing of it is left.
+    Shutdown {
+        /// Which.
+        devbox: DevboxId,
+    },
+    /// Run a command. Answered by [`DevboxTell::Execution`].
+    Execute {
+        /// Where.
+        devbox: DevboxId,
+        /// The text for a login shell.
+        command: String,
+        /// The caller's own id for it.
+        execution: Option<ExecutionId>,
+        /// The caller's number for this request: the same one does not run again.
+        request: Option<[u8; 32]>,
+    },
+    /// How a command fares. Answered by [`DevboxTell::Execution`] when it has ended or the wait is over.
+    Execution {
+        /// Where.
+        devbox: DevboxId,
+        /// Which.
+        execution: ExecutionId,
+        /// How long to wait for its end. Milliseconds.
+        wait_ms: u64,
+    },
+    /// A piece of a command's output. Answered by [`DevboxTell::Output`].
+    Output {
+        /// Where.
+        devbox: DevboxId,
+        /// Which.
+        execution: ExecutionId,
+        /// Which of its streams.
+        stream: Stream,
+        /// From this byte on.
+        from: u64,
+        /// How long to wait for something. Milliseconds.
+        wait_ms: u64,
+    },
+    /// End a command. Answered by [`DevboxTell::Execution`].
+    Kill {
+        /// Where.
+        devbox: DevboxId,
+        /// Which.
+        execution: ExecutionId,
+    },
+    /// One more gateway for a devbox that runs. Answered by [`DevboxTell::GatewayToken`].
+    GatewayToken {
+        /// Which.
+        devbox: DevboxId,
+        /// The gateway.
+        gateway: Named<GatewayConfigId>,
+        /// The secret.
+        secret: Named<SecretId>,
+    },
+}
+
+/// A devbox that is asked for.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NewDevbox {
+    /// What is shown of it later. Its gateways are filled in by the gateway.
+    pub about: About,
+    /// Variables that are no secrets.
+    pub env: BTreeMap<EnvName, String>,
+    /// Variables that hold a token for a secret.
+    pub secrets: BTreeMap<EnvName, SecretName>,
+    /// Gateways, by the prefix of their variables: `PREFIX` and `PREFIX_URL`.
+    pub gateways: BTreeMap<EnvName, GatewayWanted>,
+    /// What runs as long as it lives: the text for a login shell.
+    pub entrypoint: Option<String>,
+    /// The caller's number for this request.
+    pub request: Option<[u8; 32]>,
+}
+
+/// A gateway that is wanted in a devbox.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GatewayWanted {
+    /// The config.
+    pub gateway: Named<GatewayConfigId>,
+    /// The secret.
+    pub secret: Named<SecretId>,
+}
+
+/// A thing by its id, or by what people call it. Which of the two a text is, its reader tries in this order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named<Id> {
+    /// The text as an id, where it can be one.
+    pub id: Option<Id>,
+    /// The text.
+    pub name: String,
+}
+
+/// A token for a gateway, as made. Shown once.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MadeToken {
+    /// The token.
+    pub token: Token,
+    /// Where the devbox sends its requests.
+    pub url: String,
+    /// Where they lead.
+    pub endpoint: Endpoint,
+    /// The config.
+    pub config: GatewayConfigId,
+    /// The only devbox that may use it.
+    pub devbox: DevboxId,
+    /// How the credential is written.
+    pub mechanism: Mechanism,
 }
 
 /// What the gateway has done and refused since it started, over all accounts.
@@ -93,6 +233,40 @@ pub enum Tell {
     Figures(Figures),
     /// Keys and when each was used last, to the minute.
     KeyUses(Vec<(ApiKeyId, Timestamp)>),
+    /// To [`Ask::Devbox`].
+    Devbox(Box<DevboxTell>),
     /// It could not be answered.
     Failed,
+}
+
+/// What the gateway answers about devboxes.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DevboxTell {
+    /// A devbox.
+    Devbox(Hosted),
+    /// A page of devboxes.
+    Devboxes {
+        /// The page.
+        devboxes: Vec<Hosted>,
+        /// Whether there are older ones.
+        has_more: bool,
+        /// How many there are on all pages.
+        total: u64,
+    },
+    /// How a command fares.
+    Execution(Execution),
+    /// A piece of a command's output.
+    Output(Output),
+    /// A token for a gateway.
+    GatewayToken(MadeToken),
+    /// It was not done.
+    Denied {
+        /// Why, as the command line knows it.
+        why: Denial,
+        /// The stable code.
+        code: String,
+        /// What happened and what mends it; never what was sent.
+        message: String,
+    },
 }

@@ -65,6 +65,8 @@ pub enum Form {
         /// The user name; may be empty.
         user: String,
     },
+    /// `Authorization: Basic base64(VALUE)` (RFC 7617): the value is `USER:PASSWORD`.
+    UserPass,
     /// `NAME: VALUE`.
     Header {
         /// The header's name, in lower case.
@@ -86,10 +88,10 @@ pub struct PathPrefix(String);
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BindingError {
     /// Not a form.
-    #[error("a form is auto, bearer, basic:USER or header:NAME")]
+    #[error("a form is auto, bearer, basic, basic:USER or header:NAME")]
     Form,
     /// `query:` or `body`.
-    #[error("this version writes values into headers only: use auto, bearer, basic:USER or header:NAME")]
+    #[error("this version writes values into headers only: use auto, bearer, basic, basic:USER or header:NAME")]
     FormNotYet,
     /// A header that routes or frames the request.
     #[error("a value cannot be written into a header that frames or routes the request")]
@@ -184,6 +186,7 @@ impl FromStr for Form {
         match text.split_once(':') {
             None if text == "auto" => Ok(Self::Auto),
             None if text == "bearer" => Ok(Self::Bearer),
+            None if text == "basic" => Ok(Self::UserPass),
             None if text == "body" => Err(BindingError::FormNotYet),
             Some(("query", _)) => Err(BindingError::FormNotYet),
             Some(("basic", user)) if user.len() <= USER_BYTES_MAX && !user.bytes().any(|b| b.is_ascii_control() || b == b':') => {
@@ -210,6 +213,7 @@ impl fmt::Display for Form {
             Self::Auto => f.write_str("auto"),
             Self::Bearer => f.write_str("bearer"),
             Self::Basic { user } => write!(f, "basic:{user}"),
+            Self::UserPass => f.write_str("basic"),
             Self::Header { name } => write!(f, "header:{name}"),
         }
     }
@@ -342,10 +346,10 @@ mod tests {
         for text in ["header:Host", "header:content-length", "header:Transfer-Encoding", "header:accept-encoding"] {
             assert_eq!(text.parse::<Form>(), Err(BindingError::HeaderReserved), "{text:?}");
         }
-        for text in ["", "Auto", "basic", "basic:a:b", "basic:a\nb", "header:", "header:a b", "cookie:x"] {
+        for text in ["", "Auto", "basic:a:b", "basic:a\nb", "header:", "header:a b", "cookie:x"] {
             assert_eq!(text.parse::<Form>(), Err(BindingError::Form), "{text:?}");
         }
-        for text in ["auto", "bearer", "basic:", "basic:x-access-token", "header:x-api-key"] {
+        for text in ["auto", "bearer", "basic", "basic:", "basic:x-access-token", "header:x-api-key"] {
             assert_eq!(text.parse::<Form>().map(|form| form.to_string()), Ok(text.to_owned()));
         }
     }

@@ -93,6 +93,14 @@ id!(
     DevboxId, "dbx"
 );
 id!(
+    /// A gateway config.
+    GatewayConfigId, "gwc"
+);
+id!(
+    /// A pairing of a secret with a destination that waits for a person, or was decided by one.
+    PairingId, "prq"
+);
+id!(
     /// A data key.
     DataKeyId, "dk"
 );

@@ -6,7 +6,10 @@
 
 pub mod access;
 pub mod binding;
+pub mod devbox;
 pub mod event;
+pub mod execution;
+pub mod gateway;
 pub mod grant;
 pub mod host;
 pub mod id;
@@ -21,10 +24,13 @@ pub mod token;
 
 pub use access::{Account, ApiKey, Label, Scope, Scopes};
 pub use binding::{Binding, BindingSource, Form, Methods, PathPrefix, StoredBinding};
+pub use devbox::{DevboxStatus, Hosted, ShutdownReason, Stream, Transition};
 pub use event::{ChainedEvent, Event, EventKind, Writer};
+pub use execution::ExecutionId;
+pub use gateway::{CustomHeader, Endpoint, GatewayConfig, HeaderContent, Mechanism};
 pub use grant::{Asked, Grant, Permit, permits};
 pub use host::{Host, HostPattern};
-pub use id::{AccountId, ApiKeyId, BindingId, DataKeyId, DevboxId, SecretId};
+pub use id::{AccountId, ApiKeyId, BindingId, DataKeyId, DevboxId, GatewayConfigId, PairingId, SecretId};
 pub use kind::{Kind, KindId};
 pub use name::{EnvName, SecretName};
 pub use refusal::Refusal;

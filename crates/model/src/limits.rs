@@ -60,3 +60,31 @@ pub const DEVBOX_REPOSITORY_FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub const DEVBOX_REPOSITORY_FILES_MAX: usize = 200;
 /// Lines that tell what was not kept.
 pub const DEVBOX_NOTES_MAX: usize = 50;
+/// Further headers of a gateway config: by the contract.
+pub const CUSTOM_HEADERS_MAX: usize = 8;
+/// A gateway config's description: a paragraph.
+pub const DESCRIPTION_CHARS_MAX: usize = 1000;
+/// A further header's text: what common servers take in one line is twice as much.
+pub const HEADER_VALUE_BYTES_MAX: usize = 4096;
+/// Gateway configs of one account: each team's upstreams; bounds a page.
+pub const GATEWAY_CONFIGS_MAX: usize = 1000;
+/// Devboxes of the API's that are open at a time, over all accounts: each is three processes and its descriptors.
+pub const HOSTED_DEVBOXES_MAX: usize = 500;
+/// How long a devbox of the API's lives when the caller does not say. Milliseconds: an hour.
+pub const KEEP_ALIVE_DEFAULT_MS: u64 = 60 * 60 * 1000;
+/// How long it may be asked to live. Milliseconds: two days.
+pub const KEEP_ALIVE_MAX_MS: u64 = 48 * 60 * 60 * 1000;
+/// Commands of one devbox that run at a time, and ended ones that are remembered.
+pub const EXECUTIONS_MAX: usize = 200;
+/// A command's text: what one argument may have (execve(2), MAX_ARG_STRLEN), with room for the shell's own.
+pub const COMMAND_BYTES_MAX: usize = 100 * 1024;
+/// What is kept of each stream of a command's output: what came last.
+pub const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Output in one message between two of our own processes; base64 makes a third more of it.
+pub const OUTPUT_CHUNK_BYTES_MAX: usize = 64 * 1024;
+/// Lines of output that a finished command is shown with.
+pub const OUTPUT_LINES_DEFAULT: usize = 100;
+/// Entries of a devbox's metadata or variables, and the length of one: what a process's environment bears many times.
+pub const DEVBOX_ENTRIES_MAX: usize = 200;
+/// A key or value of metadata, or a variable's value.
+pub const DEVBOX_ENTRY_BYTES_MAX: usize = 32 * 1024;

@@ -76,7 +76,7 @@ impl Gate {
             for binding in known.bindings.iter().filter(|binding| binding.covers_host(host, port)) {
                 match &binding.form {
                     Form::Header { name } if !names.contains(name) => names.push(name.clone()),
-                    Form::Header { .. } | Form::Auto | Form::Bearer | Form::Basic { .. } => {}
+                    Form::Header { .. } | Form::Auto | Form::Bearer | Form::Basic { .. } | Form::UserPass => {}
                 }
             }
         }
@@ -212,7 +212,7 @@ impl Plans {
 fn basic_user(form: &Form) -> Option<&str> {
     match form {
         Form::Basic { user } => Some(user),
-        Form::Auto | Form::Bearer | Form::Header { .. } => None,
+        Form::Auto | Form::Bearer | Form::UserPass | Form::Header { .. } => None,
     }
 }
 

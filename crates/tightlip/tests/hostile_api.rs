@@ -271,10 +271,10 @@ impl Loot {
             Ask::Events { account, name: None, after: 0, limit: usize::MAX },
         ];
         for (number, ask) in (1..).zip(asks) {
-            link.send(&Question { number, ask }, &[]).unwrap();
+            link.send(&Question { number: Some(number), message: ask }, &[]).unwrap();
             let (answer, fds) = link.recv::<Answer>().unwrap();
-            assert!(fds.is_empty() && answer.number == number);
-            self.let_through.insert(format!("may ask {number}"), !matches!(answer.tell, Tell::Failed));
+            assert!(fds.is_empty() && answer.number == Some(number));
+            self.let_through.insert(format!("may ask {number}"), !matches!(answer.message, Tell::Failed));
             self.bytes.extend(serde_json::to_vec(&answer).unwrap());
         }
         // What only people's tools may ask, and what is no question at all.
@@ -293,7 +293,7 @@ impl Loot {
         }
         // It is still there for honest questions.
         link.limit_wait(Some(Duration::from_secs(2))).unwrap();
-        let asked = link.send(&Question { number: 99, ask: Ask::Health }, &[]).and_then(|()| link.recv::<Answer>());
-        self.let_through.insert("may ask again".to_owned(), asked.is_ok_and(|(answer, _)| matches!(answer.tell, Tell::Ready)));
+        let asked = link.send(&Question { number: Some(99), message: Ask::Health }, &[]).and_then(|()| link.recv::<Answer>());
+        self.let_through.insert("may ask again".to_owned(), asked.is_ok_and(|(answer, _)| matches!(answer.message, Tell::Ready)));
     }
 }

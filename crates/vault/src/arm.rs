@@ -53,6 +53,7 @@ pub fn arm(value: SecretValue, form: &Form, found: &Found, headers: &mut HeaderM
         Form::Auto => (found.header.clone(), in_place(&value, token, headers.get_all(&found.header).iter())?),
         Form::Bearer => (AUTHORIZATION, vec![plain_line(b"Bearer ", &value)?]),
         Form::Basic { user } => (AUTHORIZATION, vec![basic_line(user, &value)?]),
+        Form::UserPass => (AUTHORIZATION, vec![user_pass_line(&value)?]),
         Form::Header { name } => (HeaderName::from_bytes(name.as_bytes()).map_err(|_| ArmError::Unfit)?, vec![plain_line(b"", &value)?]),
     };
     headers.remove(&found.header);
@@ -93,6 +94,14 @@ fn basic_line(user: &str, value: &SecretValue) -> Result<HeaderValue, ArmError> 
         return Err(ArmError::Unfit);
     }
     to_basic_line(b"Basic", &Zeroizing::new([user.as_bytes(), b":", value.bytes()].concat()))
+}
+
+/// The value holds both halves (RFC 7617, section 2).
+fn user_pass_line(value: &SecretValue) -> Result<HeaderValue, ArmError> {
+    if !fits_basic(value) || !value.bytes().contains(&b':') {
+        return Err(ArmError::Unfit);
+    }
+    to_basic_line(b"Basic", value.bytes())
 }
 
 fn to_basic_line(scheme: &[u8], credentials: &[u8]) -> Result<HeaderValue, ArmError> {

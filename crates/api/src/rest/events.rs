@@ -107,7 +107,13 @@ fn gateway_events(desk: &Desk, caller: &Caller, query: &EventsQuery, wanted: usi
         match desk.front.ask(ask)? {
             Tell::Events(more) if more.is_empty() => break,
             Tell::Events(more) => events.extend(more),
-            Tell::Ready | Tell::NotReady(_) | Tell::Bindings { .. } | Tell::Figures(_) | Tell::KeyUses(_) | Tell::Failed => {
+            Tell::Ready
+            | Tell::NotReady(_)
+            | Tell::Bindings { .. }
+            | Tell::Figures(_)
+            | Tell::KeyUses(_)
+            | Tell::Devbox(_)
+            | Tell::Failed => {
                 return Err(FrontError::Failed.into());
             }
         }

@@ -18,7 +18,15 @@ pub(crate) async fn show(call: Call) -> Response {
             let gateway = match desk.front.ask(Ask::Figures) {
                 Ok(Tell::Figures(figures)) => Some(figures),
                 // Who watches the server wants the other figures all the more.
-                Ok(Tell::Ready | Tell::NotReady(_) | Tell::Bindings { .. } | Tell::Events(_) | Tell::KeyUses(_) | Tell::Failed)
+                Ok(
+                    Tell::Ready
+                    | Tell::NotReady(_)
+                    | Tell::Bindings { .. }
+                    | Tell::Events(_)
+                    | Tell::KeyUses(_)
+                    | Tell::Devbox(_)
+                    | Tell::Failed,
+                )
                 | Err(_) => None,
             };
             let elsewhere = Elsewhere { commits: desk.house.commits(), gateway };
