@@ -46,12 +46,12 @@ def after_call(context, case, response):
         live[:] = [known for known in live if known != gone]
 
 
-# What ours.toml lets be refused though the document allows it, and the one reason for which it may be.
-REFUSED = {"POST /v1/secrets": "duplicate", "POST /v1/api-keys": "key_name_illegal"}
+# What ours.toml lets be refused though the document allows it, and the reasons for which it may be.
+REFUSED = {"POST /v1/secrets": {"duplicate"}, "POST /v1/api-keys": {"key_name_illegal", "keys_too_many"}}
 
 
 @schemathesis.check
-def a_good_create_is_refused_for_one_reason_alone(ctx, response, case):
-    reason = REFUSED.get(case.operation.label)
-    if reason and response.status_code == 400 and is_positive(case):
-        assert response.json()["code"] == reason, "a create that the document allows was refused"
+def a_good_create_is_refused_for_its_own_reasons_alone(ctx, response, case):
+    reasons = REFUSED.get(case.operation.label)
+    if reasons and response.status_code == 400 and is_positive(case):
+        assert response.json()["code"] in reasons, "a create that the document allows was refused"
