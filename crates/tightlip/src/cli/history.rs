@@ -99,6 +99,12 @@ fn note(lives: &mut BTreeMap<SecretId, Life>, chained: &ChainedEvent) {
         | EventKind::DevboxOpened
         | EventKind::DevboxClosed
         | EventKind::Refused
+        | EventKind::PairingRequested
+        | EventKind::PairingApproved
+        | EventKind::PairingRefused
+        | EventKind::SecretExposed
+        | EventKind::SecretBrokered
+        | EventKind::SecretGivenPlain
         | EventKind::BackedUp => {}
     }
 }
