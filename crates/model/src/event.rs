@@ -48,6 +48,8 @@ pub enum EventKind {
     SecretUsed,
     /// A request was refused.
     Refused,
+    /// A devbox that runs was given one more gateway.
+    GatewayTokenCreated,
     /// A gateway config wants a secret that is bound nowhere: a person is asked.
     PairingRequested,
     /// A person let a gateway config have a secret.

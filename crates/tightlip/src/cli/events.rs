@@ -129,6 +129,7 @@ const fn what(kind: EventKind) -> &'static str {
         EventKind::SecretFirstUsed => "first used",
         EventKind::SecretUsed => "used",
         EventKind::Refused => "refused",
+        EventKind::GatewayTokenCreated => "gateway token created",
         EventKind::PairingRequested => "pairing requested",
         EventKind::PairingApproved => "pairing approved",
         EventKind::PairingRefused => "pairing refused",
