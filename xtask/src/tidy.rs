@@ -167,7 +167,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// The files that may hold unsafe code, each block with its reason.
 const UNSAFE_FILES: [&str; 2] = ["crates/vault/src/locked.rs", "crates/devbox/src/kernel/"];
 /// The vault's verbs, and the crates whose code may name them.
-const VAULT_VERBS: [(&str, &[&str]); 10] = [
+const VAULT_VERBS: [(&str, &[&str]); 11] = [
     ("OpenKeys", &["vault", "service", "gateway", "tightlip"]),
     ("Sealer", &["vault", "service", "api", "tightlip"]),
     ("SigningKey", &["vault", "api", "tightlip"]),
@@ -175,6 +175,7 @@ const VAULT_VERBS: [(&str, &[&str]); 10] = [
     ("arm", &["vault", "gateway"]),
     ("backup", &["vault", "service", "tightlip"]),
     ("Scrub", &["vault", "service", "gateway"]),
+    ("pour", &["vault", "service"]),
     ("recognise", &["vault", "service", "tightlip"]),
     ("wire", &["vault", "client"]),
     ("SecretValue", &["vault", "service", "api", "client", "tightlip"]),

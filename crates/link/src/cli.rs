@@ -1,9 +1,10 @@
 //! What the command line asks of the gateway at `gateway.sock`.
 //!
-//! Whoever changes bindings or makes a backup shows the admin key. Whoever opens a devbox shows an API key with the scope `devbox`.
+//! Whoever changes bindings or exposure, decides a pairing or makes a backup shows the admin key. Whoever opens a devbox shows an API key with the scope `devbox`.
 
 use model::{
-    AccountId, Binding, BindingSource, DevboxId, EnvName, Host, HostPattern, KindId, Refusal, SecretId, SecretName, Timestamp, Token,
+    AccountId, Binding, BindingSource, DevboxId, EnvName, Host, HostPattern, KindId, Label, PairingId, Refusal, SecretId, SecretName,
+    Timestamp, Token,
 };
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +73,45 @@ pub enum Request {
         /// An API key, by whose account the backup is recorded.
         api_key: String,
     },
+    /// The pairings of gateway configs and secrets that wait for a person. Answered by [`Reply::Pairings`].
+    Requests {
+        /// An API key of the account with the scope `read`.
+        api_key: String,
+    },
+    /// Let a pairing through. Answered by [`Reply::Bindings`] with the secret's bindings as they are now.
+    Approve {
+        /// The admin key.
+        admin_key: String,
+        /// An API key of the account.
+        api_key: String,
+        /// Which.
+        id: PairingId,
+    },
+    /// Do not let a pairing through. Answered by [`Reply::Done`].
+    Refuse {
+        /// The admin key.
+        admin_key: String,
+        /// An API key of the account.
+        api_key: String,
+        /// Which.
+        id: PairingId,
+    },
+    /// Say whether devboxes of the API are given a secret's value as it is. Answered by [`Reply::Done`].
+    Expose {
+        /// The admin key.
+        admin_key: String,
+        /// An API key of the account.
+        api_key: String,
+        /// The secret.
+        name: SecretName,
+        /// Whether.
+        exposure: Exposure,
+    },
+    /// The secrets that are given as they are. Answered by [`Reply::Exposures`].
+    Exposures {
+        /// An API key of the account with the scope `read`.
+        api_key: String,
+    },
     /// The bindings of one secret, or of all. Answered by [`Reply::Bindings`].
     Bindings {
         /// An API key of the account with the scope `read`.
@@ -97,6 +137,15 @@ pub enum Reply {
         bindings: Vec<BindingView>,
         /// Where the next page begins; none after the last.
         next: Option<SecretId>,
+    },
+    /// Pairings that wait, oldest first.
+    Pairings(Vec<PairingView>),
+    /// What is given as it is.
+    Exposures {
+        /// These secrets, as a person said.
+        plain: Vec<SecretName>,
+        /// And every secret that is bound nowhere, as the operator said.
+        unbound_are_plain: bool,
     },
     /// A devbox was ended.
     DevboxClosed {
@@ -242,4 +291,31 @@ pub struct BindingView {
     pub binding: Option<Binding>,
     /// Who made it.
     pub source: Option<BindingSource>,
+}
+
+/// A secret that is bound nowhere, and where a gateway config would send it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairingView {
+    /// By which it is approved or refused.
+    pub id: PairingId,
+    /// The secret's name.
+    pub secret: SecretName,
+    /// The binding that approving it makes.
+    pub binding: Binding,
+    /// What the config is called, where it still exists.
+    pub gateway: Option<Label>,
+    /// The devbox that asked first.
+    pub devbox: DevboxId,
+    /// When it was asked.
+    pub created: Timestamp,
+}
+
+/// How devboxes of the API are given a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exposure {
+    /// Its value, as it is.
+    Plain,
+    /// A token in its place.
+    Brokered,
 }

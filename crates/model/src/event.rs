@@ -48,6 +48,20 @@ pub enum EventKind {
     SecretUsed,
     /// A request was refused.
     Refused,
+    /// A devbox that runs was given one more gateway.
+    GatewayTokenCreated,
+    /// A gateway config wants a secret that is bound nowhere: a person is asked.
+    PairingRequested,
+    /// A person let a gateway config have a secret.
+    PairingApproved,
+    /// A person did not.
+    PairingRefused,
+    /// A secret's value may be given to devboxes as it is.
+    SecretExposed,
+    /// A secret's value may no longer be given to devboxes as it is.
+    SecretBrokered,
+    /// A devbox was given a secret's value as it is.
+    SecretGivenPlain,
     /// A backup of the whole installation was written and read back.
     BackedUp,
 }

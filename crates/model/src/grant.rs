@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::binding::{Binding, Form};
+use crate::gateway::form_is_covered;
 use crate::host::Host;
 use crate::id::{AccountId, DevboxId, SecretId};
 use crate::refusal::Refusal;
@@ -41,7 +42,7 @@ pub struct Asked<'a> {
     pub path: &'a str,
 }
 
-/// Proof that a value may be written into one request, and how. Made by [`permits`] only.
+/// Proof that a value may be written into one request, and how. Made by [`permits`] and [`permits_at`] only.
 #[derive(Debug)]
 pub struct Permit {
     form: Form,
@@ -60,6 +61,25 @@ impl Permit {
 /// # Errors
 /// The refusal, where it may not.
 pub fn permits(grant: &Grant, bindings: &[Binding], asked: Asked<'_>) -> Result<Permit, Refusal> {
+    let mut covering = covering(grant, bindings, asked)?;
+    covering.next().map(|binding| Permit { form: binding.form.clone() }).ok_or(Refusal::RequestNotBound)
+}
+
+/// As [`permits`], where the destination says in which form the value is written: one of the bindings that cover the request must cover that form as well.
+///
+/// # Errors
+/// The refusal, where it may not; [`Refusal::FormNotBound`] where it may, but in another form only.
+pub fn permits_at(grant: &Grant, bindings: &[Binding], asked: Asked<'_>, wanted: &Form) -> Result<Permit, Refusal> {
+    let mut covering = covering(grant, bindings, asked)?.peekable();
+    if covering.peek().is_none() {
+        return Err(Refusal::RequestNotBound);
+    }
+    let covered = covering.any(|binding| form_is_covered(&binding.form, wanted));
+    if covered { Ok(Permit { form: wanted.clone() }) } else { Err(Refusal::FormNotBound) }
+}
+
+/// The bindings that cover the whole request; an error where none covers even its host.
+fn covering<'a>(grant: &Grant, bindings: &'a [Binding], asked: Asked<'a>) -> Result<impl Iterator<Item = &'a Binding>, Refusal> {
     if grant.devbox != *asked.devbox {
         return Err(Refusal::TokenForeign);
     }
@@ -69,12 +89,11 @@ pub fn permits(grant: &Grant, bindings: &[Binding], asked: Asked<'_>) -> Result<
     if bindings.is_empty() {
         return Err(Refusal::SecretUnbound);
     }
-    let mut at_host = bindings.iter().filter(|binding| binding.covers_host(asked.host, asked.port)).peekable();
+    let mut at_host = bindings.iter().filter(move |binding| binding.covers_host(asked.host, asked.port)).peekable();
     if at_host.peek().is_none() {
         return Err(Refusal::HostNotBound);
     }
-    let covers = |binding: &&Binding| binding.methods.cover(asked.method) && binding.path.covers(asked.path);
-    at_host.find(covers).map(|binding| Permit { form: binding.form.clone() }).ok_or(Refusal::RequestNotBound)
+    Ok(at_host.filter(move |binding| binding.methods.cover(asked.method) && binding.path.covers(asked.path)))
 }
 
 #[cfg(test)]
@@ -123,5 +142,24 @@ mod tests {
     fn what_a_binding_names_is_permitted() {
         let bindings = [binding("other.example.com", "GET", "/"), binding("api.example.com", "GET,POST", "/v1")];
         assert_eq!(decide(&grant(), &bindings, "api.example.com", 443, "POST", "/v1/x"), Ok(()));
+    }
+
+    #[test]
+    fn a_destinations_form_is_refused_unless_a_binding_of_the_same_request_covers_it() {
+        let bearer = Binding { form: Form::Bearer, ..binding("api.example.com", "POST", "/v1") };
+        let bindings = [binding("api.example.com", "GET", "/v1"), bearer];
+        let decide = |bindings: &[Binding], host: &str, method: &str, wanted: &str| {
+            let (devbox, host) = (DevboxId::from_parts(ZERO, 1), host.parse().expect("a host"));
+            let asked = Asked { devbox: &devbox, host: &host, port: 443, method, path: "/v1/x" };
+            permits_at(&grant(), bindings, asked, &wanted.parse().expect("a form")).map(|permit| permit.form.to_string())
+        };
+        assert_eq!(decide(&[], "api.example.com", "GET", "bearer"), Err(Refusal::SecretUnbound));
+        assert_eq!(decide(&bindings, "evil.example.com", "GET", "bearer"), Err(Refusal::HostNotBound));
+        assert_eq!(decide(&bindings, "api.example.com", "PUT", "bearer"), Err(Refusal::RequestNotBound));
+        assert_eq!(decide(&bindings, "api.example.com", "POST", "header:x-api-key"), Err(Refusal::FormNotBound));
+        assert_eq!(decide(&bindings, "api.example.com", "GET", "header:x-amz-meta-x"), Err(Refusal::FormNotBound));
+        for (method, wanted) in [("POST", "bearer"), ("GET", "header:x-api-key"), ("GET", "basic")] {
+            assert_eq!(decide(&bindings, "api.example.com", method, wanted), Ok(wanted.to_owned()));
+        }
     }
 }

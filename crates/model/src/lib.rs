@@ -28,7 +28,7 @@ pub use devbox::{DevboxStatus, Hosted, ShutdownReason, Stream, Transition};
 pub use event::{ChainedEvent, Event, EventKind, Writer};
 pub use execution::ExecutionId;
 pub use gateway::{CustomHeader, Endpoint, GatewayConfig, HeaderContent, Mechanism};
-pub use grant::{Asked, Grant, Permit, permits};
+pub use grant::{Asked, Grant, Permit, permits, permits_at};
 pub use host::{Host, HostPattern};
 pub use id::{AccountId, ApiKeyId, BindingId, DataKeyId, DevboxId, GatewayConfigId, PairingId, SecretId};
 pub use kind::{Kind, KindId};

@@ -88,3 +88,7 @@ pub const OUTPUT_LINES_DEFAULT: usize = 100;
 pub const DEVBOX_ENTRIES_MAX: usize = 200;
 /// A key or value of metadata, or a variable's value.
 pub const DEVBOX_ENTRY_BYTES_MAX: usize = 32 * 1024;
+/// Pairings of one account that wait for a person: more than anybody reads at once; fits into one message.
+pub const PAIRINGS_WAITING_MAX: usize = 50;
+/// Secrets of one account whose values are given as they are: an exception, listed in one message.
+pub const EXPOSURES_MAX: usize = 200;

@@ -32,6 +32,16 @@ pub enum Refusal {
     HostNotBound,
     /// The secret is bound to this host, but not for this method or path.
     RequestNotBound,
+    /// The secret is bound for this request, but not in the form in which the gateway config writes it.
+    FormNotBound,
+    /// A request to a gateway without the gateway's token.
+    GatewayTokenMissing,
+    /// The gateway's config was deleted, or names a secret that the devbox was not given.
+    GatewayGone,
+    /// A person has yet to say whether the gateway config may have the secret.
+    PairingPending,
+    /// A person said that the gateway config may not have the secret.
+    PairingRefused,
     /// The value cannot be written in the binding's form (line breaks, or not text).
     ValueUnfit,
     /// The stored row did not open: changed, moved, or sealed for somebody else.
@@ -60,7 +70,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal there is.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 30] = [
         Self::HostNotAllowed,
         Self::AddressUnmapped,
         Self::NameMismatch,
@@ -74,6 +84,11 @@ impl Refusal {
         Self::SecretUnbound,
         Self::HostNotBound,
         Self::RequestNotBound,
+        Self::FormNotBound,
+        Self::GatewayTokenMissing,
+        Self::GatewayGone,
+        Self::PairingPending,
+        Self::PairingRefused,
         Self::ValueUnfit,
         Self::SecretTampered,
         Self::AddressForbidden,
@@ -105,6 +120,11 @@ impl Refusal {
             Self::SecretUnbound => "secret_unbound",
             Self::HostNotBound => "host_not_bound",
             Self::RequestNotBound => "request_not_bound",
+            Self::FormNotBound => "form_not_bound",
+            Self::GatewayTokenMissing => "gateway_token_missing",
+            Self::GatewayGone => "gateway_gone",
+            Self::PairingPending => "pairing_pending",
+            Self::PairingRefused => "pairing_refused",
             Self::ValueUnfit => "value_unfit",
             Self::SecretTampered => "secret_tampered",
             Self::AddressForbidden => "address_forbidden",
@@ -147,6 +167,21 @@ impl Refusal {
                 "this secret is not bound to this host, so the request was not sent; bind it with `tightlip bind NAME --host HOST`"
             }
             Self::RequestNotBound => "this secret's bindings for this host do not cover this method or path; see `tightlip bindings`",
+            Self::FormNotBound => {
+                "this secret's bindings for this host do not cover the form in which the gateway config writes it; bind it with `tightlip bind NAME --host HOST --as FORM`"
+            }
+            Self::GatewayTokenMissing => {
+                "the request to this gateway does not carry its token; send the gws_ text of this devbox's environment as a Bearer or in the upstream's own header"
+            }
+            Self::GatewayGone => {
+                "the gateway config was deleted, or it names a secret now that this devbox was not given; start a new devbox with another config"
+            }
+            Self::PairingPending => {
+                "nobody has approved yet that this secret goes to this gateway's endpoint; see `tightlip requests`, and approve it with `tightlip approve ID`"
+            }
+            Self::PairingRefused => {
+                "it was refused that this secret goes to this gateway's endpoint; if that was a mistake, bind it with `tightlip bind NAME --host HOST`"
+            }
             Self::ValueUnfit => {
                 "the stored value cannot be written into a header; store it again without line breaks: `tightlip secret set NAME`"
             }
@@ -179,13 +214,17 @@ impl Refusal {
     pub const fn status(self) -> u16 {
         match self {
             Self::RequestMalformed | Self::PathAmbiguous => 400,
-            Self::TokenForeign | Self::TokenEnded => 401,
+            Self::TokenForeign | Self::TokenEnded | Self::GatewayTokenMissing => 401,
             Self::HostNotAllowed
             | Self::AddressUnmapped
             | Self::SecretGone
             | Self::SecretUnbound
             | Self::HostNotBound
             | Self::RequestNotBound
+            | Self::FormNotBound
+            | Self::GatewayGone
+            | Self::PairingPending
+            | Self::PairingRefused
             | Self::AddressForbidden => 403,
             Self::MethodForbidden => 405,
             Self::NameMismatch => 421,

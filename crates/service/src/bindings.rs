@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use link::cli::{BindingView, Denial};
-use model::limits::{BINDINGS_PER_SECRET_MAX, LINK_MESSAGE_BYTES_MAX, LINK_PAGE_ITEMS_MAX};
+use model::limits::{BINDINGS_PER_SECRET_MAX, EXPOSURES_MAX, LINK_MESSAGE_BYTES_MAX, LINK_PAGE_ITEMS_MAX};
 use model::{
     AccountId, Binding, BindingId, BindingSource, Event, EventKind, Host, HostPattern, Refusal, Scope, Secret, SecretId, SecretName,
     StoredBinding,
@@ -13,7 +13,7 @@ use store::{SealedSecret, StoreError};
 use crate::authenticate::{AuthError, Caller};
 use crate::gate::Gate;
 use crate::ids::IdsError;
-use crate::rows::{BINDING_MAC, not_brokered};
+use crate::rows::{BINDING_MAC, OpenedRow, not_brokered};
 
 /// Why a verb on bindings failed. Never contains what the caller sent.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +22,7 @@ pub enum BindingsError {
     #[error(transparent)]
     Auth(#[from] AuthError),
     /// The admin key is missing or wrong.
-    #[error("bindings change with the admin key only: it is in the file gateway/admin-key of the data folder")]
+    #[error("this changes with the admin key only: it is in the file gateway/admin-key of the data folder")]
     NotAdmin,
     /// No such secret.
     #[error("no secret has this name: see `tightlip secret list`")]
@@ -30,6 +30,12 @@ pub enum BindingsError {
     /// The secret has no explicit binding that could be removed.
     #[error("the secret has no such explicit binding: see `tightlip bindings`; a kind's default binding is replaced with `tightlip bind`")]
     NoBinding,
+    /// No pairing of this id waits.
+    #[error("no request of this id waits to be decided: see `tightlip requests`")]
+    NoPairing,
+    /// As many secrets are given as they are as may be.
+    #[error("an account has at most {EXPOSURES_MAX} exposed secrets: take one back with `tightlip expose NAME --brokered`")]
+    TooManyExposed,
     /// The secret's kind cannot be swapped.
     #[error("this secret cannot be bound: {0}")]
     NotBrokered(&'static str),
@@ -65,13 +71,7 @@ impl Gate {
     /// Without the admin key, or where the value cannot be swapped.
     pub fn bind(&self, admin_key: &str, caller: &Caller, name: &SecretName, binding: Binding) -> Result<Vec<BindingView>, BindingsError> {
         let (row, existing) = self.explicit_of(admin_key, caller, name)?;
-        let opened = self.open_row(row)?;
-        if let Some(why) = not_brokered(opened.known.kind) {
-            return Err(BindingsError::NotBrokered(why));
-        }
-        if let Some(why) = opened.known.fitness.why_not() {
-            return Err(BindingsError::Unfit(why));
-        }
+        let opened = self.bindable(row)?;
         if json_bytes(&binding) > BINDING_JSON_BYTES_MAX {
             return Err(BindingsError::TooLong);
         }
@@ -164,8 +164,20 @@ impl Gate {
         self.views(&caller.account.id, name, after)
     }
 
+    /// Opens the row of a secret that is to be bound.
+    pub(crate) fn bindable(&self, row: SealedSecret) -> Result<OpenedRow, BindingsError> {
+        let opened = self.open_row(row)?;
+        if let Some(why) = not_brokered(opened.known.kind) {
+            return Err(BindingsError::NotBrokered(why));
+        }
+        match opened.known.fitness.why_not() {
+            Some(why) => Err(BindingsError::Unfit(why)),
+            None => Ok(opened),
+        }
+    }
+
     /// What all changes need first: the admin key, the secret's row, and its explicit bindings.
-    fn explicit_of(
+    pub(crate) fn explicit_of(
         &self,
         admin_key: &str,
         caller: &Caller,
@@ -184,7 +196,7 @@ impl Gate {
     }
 
     /// The views of one secret; none where it was deleted meanwhile. A row that does not open is shown without kind and binding: nothing of it is in force.
-    fn views_of(&self, id: &SecretId) -> Result<Vec<BindingView>, BindingsError> {
+    pub(crate) fn views_of(&self, id: &SecretId) -> Result<Vec<BindingView>, BindingsError> {
         let Some(row) = self.store.sealed(id)? else { return Ok(Vec::new()) };
         let secret = row.secret.clone();
         let view = |kind, binding, source| BindingView {
@@ -211,7 +223,7 @@ impl Gate {
         Ok(known.bindings.iter().map(|binding| view(kind, Some(binding.clone()), Some(source))).collect())
     }
 
-    fn make_binding(&self, secret: &Secret, binding: Binding) -> Result<StoredBinding, BindingsError> {
+    pub(crate) fn make_binding(&self, secret: &Secret, binding: Binding) -> Result<StoredBinding, IdsError> {
         let (now, number) = self.ids.next(self.clock.now())?;
         let id = BindingId::from_parts(now, number);
         let (account, secret) = (secret.account.clone(), secret.id.clone());
@@ -219,7 +231,7 @@ impl Gate {
         Ok(StoredBinding { mac: self.keys.mac(BINDING_MAC, &unsigned.mac_input()), ..unsigned })
     }
 
-    fn binding_event(&self, kind: EventKind, caller: &Caller, secret: &Secret, host: Option<&Host>) -> Event {
+    pub(crate) fn binding_event(&self, kind: EventKind, caller: &Caller, secret: &Secret, host: Option<&Host>) -> Event {
         Event {
             key: Some(caller.key.id.clone()),
             host: host.cloned(),
@@ -235,9 +247,9 @@ impl BindingsError {
         match self {
             Self::Auth(error) => auth_denial(error),
             Self::NotAdmin => Denial::NotAuthenticated,
-            Self::NotFound | Self::NoBinding => Denial::NotFound,
+            Self::NotFound | Self::NoBinding | Self::NoPairing => Denial::NotFound,
             Self::NotBrokered(_) | Self::Unfit(_) | Self::Tampered => Denial::Forbidden,
-            Self::TooMany | Self::TooLong => Denial::Invalid,
+            Self::TooMany | Self::TooManyExposed | Self::TooLong => Denial::Invalid,
             Self::Unavailable(_) | Self::Undecided | Self::Id(_) => Denial::Unavailable,
         }
     }
@@ -260,11 +272,11 @@ pub const fn auth_denial(error: &AuthError) -> Denial {
 }
 
 /// The size that a message part takes on the link.
-fn json_bytes<T: serde::Serialize>(part: &T) -> usize {
+pub(crate) fn json_bytes<T: serde::Serialize>(part: &T) -> usize {
     serde_json::to_vec(part).map_or(usize::MAX / 2, |bytes| bytes.len())
 }
 
 /// One binding: the longest path, host and form with room, so that all bindings of one secret fit into one message.
-const BINDING_JSON_BYTES_MAX: usize = 2_500;
+pub(crate) const BINDING_JSON_BYTES_MAX: usize = 2_500;
 /// A page of views, with room for the message around it.
 const VIEWS_JSON_BYTES_MAX: usize = LINK_MESSAGE_BYTES_MAX - 4 * 1024;

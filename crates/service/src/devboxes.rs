@@ -1,20 +1,21 @@
 //! Devboxes: opened with a token per wanted variable, resumed after a restart of the gateway, closed with all their grants.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, RwLock};
 
-use link::cli::{Denial, Given, LeftOut, Opened, Wanted};
-use model::limits::{ALLOW_PATTERNS_MAX, DEVBOX_TOKENS_MAX, LINK_FDS_MAX, PAGE_ITEMS_MAX};
+use link::cli::{Given, LeftOut, Opened, Wanted};
+use model::limits::{ALLOW_PATTERNS_MAX, DEVBOX_TOKENS_MAX, PAGE_ITEMS_MAX};
 use model::{
     AccountId, ApiKeyId, DevboxId, EnvName, Event, EventKind, Grant, HostPattern, Refusal, Scope, Secret, SecretName, Timestamp, Token,
     TokenHash,
 };
-use store::{DevboxRow, GrantRow, StoreError};
-use vault::KeyringError;
+use store::{DevboxRow, GatewayGrant, GrantRow, StoreError};
 use zeroize::Zeroizing;
 
-use crate::authenticate::{AuthError, Caller};
-use crate::bindings::auth_denial;
+use crate::authenticate::Caller;
+use crate::denial::{DevboxDenial, PORTS_MAX};
 use crate::gate::{Gate, lock};
+use crate::gateways::{CardGateway, card_gateways};
 use crate::rows::{OpenedRow, not_brokered};
 
 /// A devbox's own certificate authority, made by the gateway for a devbox about to be opened.
@@ -40,6 +41,8 @@ pub struct DevboxCard {
     pub allow: Vec<HostPattern>,
     /// Its tokens.
     pub grants: Vec<CardGrant>,
+    /// Its gateways; more may come while it runs.
+    pub gateways: Arc<RwLock<Vec<CardGateway>>>,
 }
 
 /// One token of a devbox.
@@ -71,49 +74,6 @@ pub struct ResumedDevbox {
     pub ca_pem: String,
     /// Its authority's private key, DER.
     pub ca_key: Zeroizing<Vec<u8>>,
-}
-
-/// Why a devbox was not opened, resumed or closed. Never contains what the caller sent: a secret is named by its place in the request.
-#[derive(Debug, thiserror::Error)]
-pub enum DevboxDenial {
-    /// The caller may not.
-    #[error(transparent)]
-    Auth(#[from] AuthError),
-    /// A wanted secret does not exist.
-    #[error("secret {0} of those asked for does not exist: see `tightlip secret list`, or store it with `tightlip secret set NAME`")]
-    SecretUnknown(usize),
-    /// A wanted secret cannot be swapped.
-    #[error("secret {which} of those asked for cannot be used in a devbox: {why}")]
-    Unusable {
-        /// Its place in the request, from 1.
-        which: usize,
-        /// Why, and what to do.
-        why: &'static str,
-    },
-    /// Two wanted secrets in one variable.
-    #[error("secret {0} of those asked for would stand in a variable that is taken already: name another with --secret ENV=NAME")]
-    EnvTwice(usize),
-    /// More tokens than a devbox may hold.
-    #[error("a devbox holds at most {DEVBOX_TOKENS_MAX} secrets: ask for fewer")]
-    TooManySecrets,
-    /// More patterns than a devbox may have.
-    #[error("a devbox has at most {ALLOW_PATTERNS_MAX} --allow patterns: use wildcards such as *.example.com")]
-    TooManyPatterns,
-    /// More ports than can be handed over.
-    #[error("the bindings of the secrets name more than {PORTS_MAX} ports: ask for fewer secrets")]
-    TooManyPorts,
-    /// No such devbox, or it has ended.
-    #[error("this devbox has ended or never was: start a new one with `tightlip run`")]
-    NotFound,
-    /// The text that resumes a devbox is wrong.
-    #[error("this devbox cannot be taken up by this process: start a new one with `tightlip run`")]
-    WrongResume,
-    /// The databases do not answer.
-    #[error("failed to use the gateway's databases, and nothing was opened: try again, and look at the output of `tightlip up`")]
-    Unavailable(#[from] StoreError),
-    /// The gateway cannot decide, or its keys or the system's randomness fail.
-    #[error("failed to make the devbox's tokens, and nothing was opened: look at the output of `tightlip up`")]
-    Internal,
 }
 
 /// A secret chosen for a devbox.
@@ -155,7 +115,7 @@ impl Gate {
                 token: made.token.clone(),
                 unbound: row.known.bindings.is_empty(),
             });
-            rows.push(self.grant_row(&made)?);
+            rows.push(self.grant_row(&made, None)?);
             grants.push(made);
         }
         let resume = vault::make_key(RESUME_PREFIX);
@@ -171,7 +131,7 @@ impl Gate {
             closed: None,
         };
         self.ledger.open_devbox(&devbox, &rows, &devbox_event(EventKind::DevboxOpened, &devbox, now))?;
-        let card = DevboxCard { devbox: ca.devbox.clone(), account: devbox.account, key: devbox.key, allow, grants };
+        let card = DevboxCard { devbox: ca.devbox.clone(), account: devbox.account, key: devbox.key, allow, grants, gateways: Arc::default() };
         let ports = ports.into_iter().collect();
         let opened = Opened { devbox: ca.devbox, resume: resume.to_string(), env: given, ca_pem: ca.pem, ports, left_out };
         Ok(OpenedDevbox { opened, card })
@@ -186,21 +146,36 @@ impl Gate {
         if !vault::same(&vault::hash_token(resume).0, &row.resume.0) {
             return Err(DevboxDenial::WrongResume);
         }
-        let ca_key = self.keys.unwrap_ca(id, &row.ca_key)?;
-        let grants = self.ledger.grants_of(id)?.into_iter().map(|grant| self.card_grant(grant)).collect::<Result<_, _>>()?;
-        let card = DevboxCard { devbox: row.id, account: row.account, key: row.key, allow: row.allow, grants };
+        self.taken_up(row)
+    }
+
+    /// What the gateway keeps of an open devbox, out of its rows.
+    pub(crate) fn taken_up(&self, row: DevboxRow) -> Result<ResumedDevbox, DevboxDenial> {
+        let ca_key = self.keys.unwrap_ca(&row.id, &row.ca_key)?;
+        let (mut grants, mut of_gateways) = (Vec::new(), Vec::new());
+        for mut granted in self.ledger.grants_of(&row.id)? {
+            let gateway = granted.gateway.take();
+            let grant = self.card_grant(granted)?;
+            match gateway {
+                None => grants.push(grant),
+                Some(gateway) => of_gateways.push((gateway, grant)),
+            }
+        }
+        let gateways = Arc::new(RwLock::new(card_gateways(of_gateways)?));
+        let card = DevboxCard { devbox: row.id, account: row.account, key: row.key, allow: row.allow, grants, gateways };
         Ok(ResumedDevbox { card, ca_pem: row.ca_pem, ca_key })
     }
 
-    /// Ends a devbox and its grants. Done already is done.
+    /// Ends a devbox of `tightlip run` and its grants. Done already is done.
     ///
     /// # Errors
     /// [`DevboxDenial::NotFound`] where it never was.
     pub fn close(&self, id: &DevboxId) -> Result<(), DevboxDenial> {
         let row = self.ledger.devbox(id)?.ok_or(DevboxDenial::NotFound)?;
-        self.forget_uses(id);
-        let _untold = self.take_refused(id);
-        lock(&self.plans).forget(id);
+        if self.ledger.hosted(id)?.is_some() {
+            return Err(DevboxDenial::NotFound);
+        }
+        self.forget_devbox(id);
         if row.closed.is_some() {
             return Ok(());
         }
@@ -211,7 +186,14 @@ impl Gate {
         }
     }
 
-    /// The devboxes that have not ended: after a restart, those that may be resumed.
+    /// Drops what memory holds of a devbox that ends: values in its plans among it.
+    pub(crate) fn forget_devbox(&self, id: &DevboxId) {
+        self.forget_uses(id);
+        let _untold = self.take_refused(id);
+        lock(&self.plans).forget(id);
+    }
+
+    /// The devboxes of `tightlip run` that have not ended: after a restart, those that may be resumed.
     ///
     /// # Errors
     /// When the ledger does not answer.
@@ -270,7 +252,15 @@ impl Gate {
     }
 
     /// The opened row of a secret that can be swapped, or why it cannot.
-    fn usable(&self, secret: &Secret) -> Result<Result<OpenedRow, &'static str>, DevboxDenial> {
+    pub(crate) fn usable(&self, secret: &Secret) -> Result<Result<OpenedRow, &'static str>, DevboxDenial> {
+        Ok(self.opened(secret)?.and_then(|row| match why_unusable(&row) {
+            Some(why) => Err(why),
+            None => Ok(row),
+        }))
+    }
+
+    /// The opened row of a secret, or why it does not open.
+    pub(crate) fn opened(&self, secret: &Secret) -> Result<Result<OpenedRow, &'static str>, DevboxDenial> {
         let row = match self.open_secret(&secret.account, &secret.id, &secret.name) {
             Ok(row) => row,
             Err(Refusal::Undecided) => return Err(DevboxDenial::Internal),
@@ -280,26 +270,18 @@ impl Gate {
                 return Ok(Err("its stored row or a binding of it was changed outside tightlip; delete it and store it again"));
             }
         };
-        let why_not = not_brokered(row.known.kind).or_else(|| row.known.fitness.why_not());
-        Ok(why_not.map_or(Ok(row), Err))
+        Ok(Ok(row))
     }
 
-    fn make_grant(&self, devbox: &DevboxId, env: EnvName, row: &OpenedRow, now: Timestamp) -> Result<CardGrant, DevboxDenial> {
-        let token = vault::make_token(row.known.kind, Some(&row.value)).map_err(|_| DevboxDenial::Internal)?;
-        let grant = Grant {
-            token: vault::hash_token(token.as_str()),
-            devbox: devbox.clone(),
-            account: row.secret.account.clone(),
-            secret: row.secret.id.clone(),
-            created: now,
-            ended: None,
-        };
-        Ok(CardGrant { grant, env, name: row.secret.name.clone(), token })
+    /// A grant with a token that is shaped like the value.
+    pub(crate) fn make_grant(&self, devbox: &DevboxId, env: EnvName, row: &OpenedRow, now: Timestamp) -> Result<CardGrant, DevboxDenial> {
+        let token = vault::make_token(row.known.kind, Some(&row.value))?;
+        Ok(grant_of(devbox, env, row, token, now))
     }
 
-    fn grant_row(&self, made: &CardGrant) -> Result<GrantRow, DevboxDenial> {
+    pub(crate) fn grant_row(&self, made: &CardGrant, gateway: Option<GatewayGrant>) -> Result<GrantRow, DevboxDenial> {
         let token = self.keys.wrap_token(&made.grant.devbox, &made.token)?;
-        Ok(GrantRow { grant: made.grant.clone(), env: made.env.clone(), name: made.name.clone(), token })
+        Ok(GrantRow { grant: made.grant.clone(), env: made.env.clone(), name: made.name.clone(), token, gateway })
     }
 
     fn card_grant(&self, row: GrantRow) -> Result<CardGrant, DevboxDenial> {
@@ -310,36 +292,33 @@ impl Gate {
 }
 
 impl DevboxCard {
-    /// The grant of a token, compared by hash.
+    /// The grant of a token in the environment, compared by hash.
     #[must_use]
     pub fn grant(&self, token: &TokenHash) -> Option<&CardGrant> {
         self.grants.iter().find(|held| held.grant.token == *token)
     }
 }
 
-impl DevboxDenial {
-    /// Which kind of denial this is to the command line.
-    #[must_use]
-    pub const fn denial(&self) -> Denial {
-        match self {
-            Self::Auth(error) => auth_denial(error),
-            Self::SecretUnknown(_) | Self::NotFound => Denial::NotFound,
-            Self::Unusable { .. } => Denial::Forbidden,
-            Self::WrongResume => Denial::NotAuthenticated,
-            Self::EnvTwice(_) | Self::TooManySecrets | Self::TooManyPatterns | Self::TooManyPorts => Denial::Invalid,
-            Self::Unavailable(_) | Self::Internal => Denial::Unavailable,
-        }
-    }
+/// Why an opened secret cannot be swapped; none where it can.
+pub(crate) fn why_unusable(row: &OpenedRow) -> Option<&'static str> {
+    not_brokered(row.known.kind).or_else(|| row.known.fitness.why_not())
 }
 
-impl From<KeyringError> for DevboxDenial {
-    fn from(_: KeyringError) -> Self {
-        Self::Internal
-    }
+/// A grant of this token.
+pub(crate) fn grant_of(devbox: &DevboxId, env: EnvName, row: &OpenedRow, token: Token, now: Timestamp) -> CardGrant {
+    let grant = Grant {
+        token: vault::hash_token(token.as_str()),
+        devbox: devbox.clone(),
+        account: row.secret.account.clone(),
+        secret: row.secret.id.clone(),
+        created: now,
+        ended: None,
+    };
+    CardGrant { grant, env, name: row.secret.name.clone(), token }
 }
 
 /// Adds the ports of a secret's bindings; false, and nothing added, where they would be too many.
-fn add_ports(row: &OpenedRow, ports: &mut BTreeSet<u16>) -> bool {
+pub(crate) fn add_ports(row: &OpenedRow, ports: &mut BTreeSet<u16>) -> bool {
     let more: BTreeSet<u16> = row.known.bindings.iter().map(|binding| binding.port).collect();
     let fits = ports.union(&more).count() <= PORTS_MAX;
     if fits {
@@ -348,15 +327,13 @@ fn add_ports(row: &OpenedRow, ports: &mut BTreeSet<u16>) -> bool {
     fits
 }
 
-fn devbox_event(kind: EventKind, row: &DevboxRow, now: Timestamp) -> Event {
+pub(crate) fn devbox_event(kind: EventKind, row: &DevboxRow, now: Timestamp) -> Event {
     Event { devbox: Some(row.id.clone()), key: Some(row.key.clone()), ..Event::bare(kind, now, row.account.clone()) }
 }
 
 /// What the text that resumes a devbox begins with.
-const RESUME_PREFIX: &str = "tlr_";
-/// Each port is a descriptor in one message; two are for DNS.
-const PORTS_MAX: usize = LINK_FDS_MAX - 4;
+pub(crate) const RESUME_PREFIX: &str = "tlr_";
 /// Secrets told to have been left out: the answer is one message.
 const LEFT_OUT_MAX: usize = 50;
 /// A secret that was deleted between two looks.
-const SECRET_GONE: &str = "it was deleted at this moment";
+pub(crate) const SECRET_GONE: &str = "it was deleted at this moment";

@@ -161,7 +161,7 @@ impl Gate {
         Ok(Figures {
             uses: self.tally.uses_in_all.load(Ordering::Relaxed),
             refusals,
-            devboxes: self.ledger.open_devboxes()?.len() as u64,
+            devboxes: self.ledger.count_open_devboxes()?,
             pending,
             lag_ms: if pending == 0 || flushed.unix_ms() == 0 { 0 } else { self.clock.now().ms_since(flushed) },
         })

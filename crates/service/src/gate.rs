@@ -30,8 +30,20 @@ pub struct Gate {
     pub(crate) plans: Mutex<Plans>,
     pub(crate) tally: Tally,
     pub(crate) uses: Uses,
-    /// Counted up whenever an explicit binding changes.
+    /// Counted up whenever an explicit binding changes, or a devbox gets a secret more.
     pub(crate) bindings_changed: AtomicU64,
+    pub(crate) policy: Policy,
+    /// Devboxes of the API's are made and changed one after the other, so that what was looked at before a change still holds when it is made.
+    pub(crate) hosted_turn: Mutex<()>,
+}
+
+/// What the operator lets the gateway do without asking a person. Nothing, unless said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Give devboxes of the API the values of secrets that are bound nowhere, as they are.
+    pub plain_env_for_unbound: bool,
+    /// Bind a secret that is bound nowhere to the endpoint of the gateway config that it is asked for with.
+    pub accept_pairings: bool,
 }
 
 /// Why the gateway cannot do its work now.
@@ -65,7 +77,15 @@ impl Gate {
             tally: Tally::default(),
             uses: Uses::default(),
             bindings_changed: AtomicU64::new(0),
+            policy: Policy::default(),
+            hosted_turn: Mutex::default(),
         }
+    }
+
+    /// The same service under what the operator lets it do without asking.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
     }
 
     /// Finds the caller of an API key, as the api does.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::{Asked, DevboxId, Form, Host, Permit, Refusal, SecretId, Token, permits};
+use model::{Asked, DevboxId, Form, Grant, Host, Permit, Refusal, SecretId, Token, permits};
 use vault::{ScrubError, ScrubPair, ScrubPlan, SecretValue};
 
 use crate::devboxes::{CardGrant, DevboxCard};
@@ -41,8 +41,16 @@ struct Made {
     plan: Arc<ScrubPlan>,
 }
 
-/// What one value adds to a plan: whose it is, its version, and the users of Basic.
-type Part = (SecretId, u32, Vec<String>);
+/// What one value adds to a plan.
+#[derive(PartialEq, Eq)]
+struct Part {
+    secret: SecretId,
+    version: u32,
+    /// The users of Basic.
+    users: Vec<String>,
+    /// Whether it is looked for as user and password too.
+    halves: bool,
+}
 
 impl Gate {
     /// Whether a devbox may reach a host and port: by an `--allow` pattern (ports 443 and 80), or because one of its secrets is bound there.
@@ -56,7 +64,8 @@ impl Gate {
         }
         let stamp = self.stamp()?;
         let mut worst = Refusal::HostNotAllowed;
-        for held in &card.grants {
+        let of_gateways = card.gateway_grants();
+        for held in card.grants.iter().chain(&of_gateways) {
             match self.held_known(stamp, held) {
                 Ok(known) if known.bindings.iter().any(|binding| binding.covers_host(host, port)) => return Ok(()),
                 Ok(_) | Err(Refusal::SecretGone) => {}
@@ -90,7 +99,7 @@ impl Gate {
     pub fn lookup(&self, card: &DevboxCard, candidate: &str) -> Result<Candidate, Refusal> {
         let Ok(token) = candidate.parse::<Token>() else { return Ok(Candidate::NotOurs) };
         let hash = vault::hash_token(token.as_str());
-        if card.grant(&hash).is_some() {
+        if card.grant(&hash).is_some() || card.is_of_gateway(&hash) {
             return Ok(Candidate::Ours(token));
         }
         match self.ledger.grant(&hash).map_err(undecided)? {
@@ -107,11 +116,11 @@ impl Gate {
     /// The refusal. Anything that cannot be decided or recorded is one.
     pub fn resolve(&self, card: &DevboxCard, token: &Token, asked: Asked<'_>) -> Result<Armed, Refusal> {
         let hash = vault::hash_token(token.as_str());
-        let held = card.grant(&hash).ok_or(Refusal::TokenForeign)?;
-        let grant = self.ledger.grant(&hash).map_err(undecided)?.ok_or(Refusal::TokenEnded)?;
-        if grant.account != card.account || grant.secret != held.grant.secret || grant.devbox != card.devbox {
-            return Err(Refusal::TokenForeign);
-        }
+        let Some(held) = card.grant(&hash) else {
+            // A gateway's token leads to its gateway and nowhere else.
+            return Err(if card.is_of_gateway(&hash) { Refusal::HostNotBound } else { Refusal::TokenForeign });
+        };
+        let grant = self.fresh_grant(card, held)?;
         self.key_stands(card)?;
         let row = self.open_secret(&grant.account, &grant.secret, &held.name)?;
         let permit = permits(&grant, &row.known.bindings, asked)?;
@@ -133,8 +142,13 @@ impl Gate {
         if let Some(made) = lock(&self.plans).0.get(&key).filter(|made| made.stamp == stamp) {
             return Ok(Arc::clone(&made.plan));
         }
-        let (mut pairs, mut of) = (Vec::new(), Vec::new());
-        for held in &card.grants {
+        let (mut pairs, mut of): (Vec<ScrubPair>, Vec<Part>) = (Vec::new(), Vec::new());
+        let of_gateways = card.gateway_grants();
+        for held in card.grants.iter().chain(&of_gateways) {
+            let is_of_gateway = of_gateways.iter().any(|other| other.grant.secret == held.grant.secret);
+            if of.iter().any(|part| part.secret == held.grant.secret) {
+                continue;
+            }
             let row = match self.open_secret(&held.grant.account, &held.grant.secret, &held.name) {
                 Err(Refusal::SecretGone) => continue,
                 other => other?,
@@ -145,8 +159,9 @@ impl Gate {
             if row.known.fitness == Fitness::Fit && is_there() {
                 let basic_users = at_host().filter_map(|binding| basic_user(&binding.form));
                 let basic_users: Vec<String> = basic_users.chain(BASIC_USERS).map(str::to_owned).collect();
-                of.push((row.secret.id.clone(), row.secret.version, basic_users.clone()));
-                pairs.push(ScrubPair { value: row.value, placeholder: held.token.clone(), basic_users });
+                let halves = is_of_gateway || at_host().any(|binding| binding.form == Form::UserPass);
+                of.push(Part { secret: row.secret.id.clone(), version: row.secret.version, users: basic_users.clone(), halves });
+                pairs.push(ScrubPair { value: row.value, placeholder: held.token.clone(), basic_users, halves });
             }
         }
         // Hosts under one wildcard share one plan: an agent that tries many of them must not fill the memory.
@@ -159,11 +174,18 @@ impl Gate {
         Ok(plan)
     }
 
+    /// A grant that the devbox holds, as it stands in the ledger now.
+    pub(crate) fn fresh_grant(&self, card: &DevboxCard, held: &CardGrant) -> Result<Grant, Refusal> {
+        let grant = self.ledger.grant(&held.grant.token).map_err(undecided)?.ok_or(Refusal::TokenEnded)?;
+        let is_same = grant.account == card.account && grant.secret == held.grant.secret && grant.devbox == card.devbox;
+        if is_same { Ok(grant) } else { Err(Refusal::TokenForeign) }
+    }
+
     /// Whether the API key with which the devbox was opened is still good: what it opened ends with it.
     ///
     /// # Errors
     /// [`Refusal::TokenEnded`] where it is not, [`Refusal::Undecided`] where the store does not answer.
-    fn key_stands(&self, card: &DevboxCard) -> Result<(), Refusal> {
+    pub(crate) fn key_stands(&self, card: &DevboxCard) -> Result<(), Refusal> {
         let key = self.store.api_key_of(&card.account, &card.key).map_err(undecided)?;
         if key.is_some_and(|key| key.is_good(self.clock.now())) { Ok(()) } else { Err(Refusal::TokenEnded) }
     }
@@ -171,7 +193,8 @@ impl Gate {
     /// Whether a secret of the devbox is bound to this host and port now, and the devbox's key is still good. False also where that cannot be decided.
     #[must_use]
     pub fn is_bound(&self, card: &DevboxCard, secret: &SecretId, host: &Host, port: u16) -> bool {
-        let Some(held) = card.grants.iter().find(|held| held.grant.secret == *secret) else { return false };
+        let of_gateways = card.gateway_grants();
+        let Some(held) = card.grants.iter().chain(&of_gateways).find(|held| held.grant.secret == *secret) else { return false };
         let known = self.stamp().and_then(|stamp| self.held_known(stamp, held));
         known.is_ok_and(|known| known.bindings.iter().any(|binding| binding.covers_host(host, port))) && self.key_stands(card).is_ok()
     }

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
-use model::{BindingId, ChainedEvent, DevboxId, Event, Grant, SecretId, StoredBinding, Timestamp, TokenHash, Writer};
+use model::{
+    AccountId, ApiKeyId, BindingId, ChainedEvent, DevboxId, DevboxStatus, Event, Grant, Hosted, PairingId, SecretId, StoredBinding, Timestamp,
+    TokenHash, Transition, Writer,
+};
 
-use crate::error::Result;
-use crate::rows::{DevboxRow, EventQuery, GrantRow, Head};
+use crate::error::{Result, StoreError};
+use crate::rows::{DevboxRow, EventQuery, ExposureRow, GrantRow, Head, HostedPage, NewGateway, NewHosted, PairingRow};
 use crate::sqlite::database::{Database, Work};
 use crate::sqlite::migrations::LEDGER;
 use crate::sqlite::snapshot::Snapshot;
-use crate::sqlite::{bindings, create, devboxes, events, grants};
+use crate::sqlite::{bindings, create, devboxes, events, exposures, grants, hosted, pairings};
 use crate::store::Mode;
 
 /// The gateway's database. Verbs block; writes return when they are durable, each with its event in one transaction.
@@ -107,12 +110,175 @@ impl Ledger {
         self.database.read(|conn| devboxes::find(conn, id))
     }
 
-    /// The devboxes that were not closed, oldest first.
+    /// The devboxes that were not closed and are not the API's, oldest first.
     ///
     /// # Errors
     /// Where the ledger cannot be read.
     pub fn open_devboxes(&self) -> Result<Vec<DevboxRow>> {
         self.database.read(devboxes::open)
+    }
+
+    /// Adds a devbox of the API's with its grants and the pairings and bindings that it asks for, with these events.
+    ///
+    /// # Errors
+    /// `Conflict` where the id, the request or a token exists, or a grant is of another devbox; `Full`, `Busy`, `Unavailable`.
+    pub fn open_hosted(&self, new: &NewHosted, events: &[Event]) -> Result<()> {
+        let new = new.clone();
+        self.change_with(events, move |conn| {
+            let NewHosted { devbox, hosted, granted, pairings: asked, bindings: made } = &new;
+            devboxes::insert(conn, devbox)?;
+            hosted::insert(conn, hosted)?;
+            granted.iter().try_for_each(|row| grants::insert(conn, &devbox.id, row))?;
+            asked.iter().try_for_each(|row| pairings::insert(conn, row))?;
+            made.iter().try_for_each(|binding| bindings::insert(conn, binding))
+        })
+    }
+
+    /// Adds one more gateway to a devbox of the API's that is open, with what it asks for.
+    ///
+    /// # Errors
+    /// `Conflict` where the devbox is not open or a token exists; `Full`, `Busy`, `Unavailable`.
+    pub fn add_gateway(&self, new: &NewGateway, events: &[Event]) -> Result<()> {
+        let new = new.clone();
+        self.change_with(events, move |conn| {
+            let NewGateway { devbox, granted, pairings: asked, bindings: made } = &new;
+            if devboxes::find(conn, devbox)?.is_none_or(|row| row.closed.is_some()) {
+                return Err(StoreError::Conflict);
+            }
+            granted.iter().try_for_each(|row| grants::insert(conn, devbox, row))?;
+            asked.iter().try_for_each(|row| pairings::insert(conn, row))?;
+            made.iter().try_for_each(|binding| bindings::insert(conn, binding))
+        })
+    }
+
+    /// Writes how a devbox of the API's fares.
+    ///
+    /// # Errors
+    /// `Conflict` where there is none, or it has come to a final state; `Full`, `Busy`, `Unavailable`.
+    pub fn note_transitions(&self, id: &DevboxId, transitions: &[Transition]) -> Result<()> {
+        let (id, transitions) = (id.clone(), transitions.to_vec());
+        self.database.write(Box::new(move |conn, _| hosted::update(conn, &id, &transitions, None)))
+    }
+
+    /// Writes the final state of a devbox of the API's, and closes it as [`Ledger::close_devbox`] does.
+    ///
+    /// # Errors
+    /// `Conflict` where it is not open; `Full`, `Busy`, `Unavailable`.
+    pub fn end_hosted(&self, ended: &Hosted, at: Timestamp, event: &Event) -> Result<()> {
+        let ended = ended.clone();
+        let work = with_event(event, move |conn| {
+            hosted::update(conn, &ended.id, &ended.transitions, ended.reason)?;
+            devboxes::close(conn, &ended.id, at)?;
+            grants::end(conn, &ended.id, at)
+        });
+        self.database.erase(work)
+    }
+
+    /// The devbox of the API's of this id, open or closed.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn hosted(&self, id: &DevboxId) -> Result<Option<Hosted>> {
+        self.database.read(|conn| hosted::find(conn, id))
+    }
+
+    /// The devbox that this request of an API key made.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn requested_hosted(&self, key: &ApiKeyId, request: &[u8; 32]) -> Result<Option<Hosted>> {
+        self.database.read(|conn| hosted::requested(conn, key, request))
+    }
+
+    /// A page of an account's devboxes of the API's, newest first, below `after`.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn hosted_page(
+        &self,
+        account: &AccountId,
+        after: Option<&DevboxId>,
+        limit: usize,
+        status: Option<DevboxStatus>,
+    ) -> Result<HostedPage> {
+        self.database.read_snapshot(|conn| hosted::page(conn, account, after, limit, status))
+    }
+
+    /// The devboxes of the API's that were not closed, oldest first.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn open_hosted_devboxes(&self) -> Result<Vec<DevboxId>> {
+        self.database.read(devboxes::open_hosted)
+    }
+
+    /// How many devboxes are open, of either sort.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn count_open_devboxes(&self) -> Result<u64> {
+        self.database.read(devboxes::count_open)
+    }
+
+    /// Writes what was decided of a pairing that waits, and the binding that follows from it.
+    ///
+    /// # Errors
+    /// `Conflict` where it does not wait; `Full`, `Busy`, `Unavailable`.
+    pub fn decide_pairing(&self, pairing: &PairingRow, binding: Option<&StoredBinding>, events: &[Event]) -> Result<()> {
+        let (pairing, binding) = (pairing.clone(), binding.cloned());
+        self.change_with(events, move |conn| {
+            pairings::decide(conn, &pairing)?;
+            binding.iter().try_for_each(|binding| bindings::insert(conn, binding))
+        })
+    }
+
+    /// The pairing of this id.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn pairing(&self, id: &PairingId) -> Result<Option<PairingRow>> {
+        self.database.read(|conn| pairings::find(conn, id))
+    }
+
+    /// The pairings of a secret, oldest first.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn pairings_of(&self, secret: &SecretId) -> Result<Vec<PairingRow>> {
+        self.database.read(|conn| pairings::of_secret(conn, secret))
+    }
+
+    /// The pairings of an account that wait, oldest first.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn waiting_pairings(&self, account: &AccountId) -> Result<Vec<PairingRow>> {
+        self.database.read(|conn| pairings::waiting(conn, account))
+    }
+
+    /// Writes a secret's exposure, in place of an earlier one.
+    ///
+    /// # Errors
+    /// `Full`, `Busy`, `Unavailable`.
+    pub fn put_exposure(&self, exposure: &ExposureRow, event: &Event) -> Result<()> {
+        let exposure = exposure.clone();
+        self.change(event, move |conn| exposures::put(conn, &exposure))
+    }
+
+    /// The exposure of a secret.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn exposure(&self, secret: &SecretId) -> Result<Option<ExposureRow>> {
+        self.database.read(|conn| exposures::find(conn, secret))
+    }
+
+    /// The secrets of an account whose values are given as they are.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn plain_exposures(&self, account: &AccountId) -> Result<Vec<ExposureRow>> {
+        self.database.read(|conn| exposures::plain(conn, account))
     }
 
     /// The grant of this token, ended or not.
@@ -189,12 +355,19 @@ impl Ledger {
     fn change(&self, event: &Event, change: impl Fn(&rusqlite::Connection) -> Result<()> + Send + 'static) -> Result<()> {
         self.database.write(with_event(event, change))
     }
+
+    fn change_with(&self, events: &[Event], change: impl Fn(&rusqlite::Connection) -> Result<()> + Send + 'static) -> Result<()> {
+        self.database.write(with_events(events.to_vec(), change))
+    }
 }
 
 fn with_event(event: &Event, change: impl Fn(&rusqlite::Connection) -> Result<()> + Send + 'static) -> Work {
-    let event = event.clone();
+    with_events(vec![event.clone()], change)
+}
+
+fn with_events(events: Vec<Event>, change: impl Fn(&rusqlite::Connection) -> Result<()> + Send + 'static) -> Work {
     Box::new(move |conn, deployment| {
         change(conn)?;
-        events::append(conn, Writer::Gateway, deployment, &event)
+        events.iter().try_for_each(|event| events::append(conn, Writer::Gateway, deployment, event))
     })
 }

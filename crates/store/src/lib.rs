@@ -18,8 +18,8 @@ pub use cut::Cut;
 pub use error::{ChainFault, Result, StoreError};
 pub use ledger::Ledger;
 pub use rows::{
-    AccountPage, AnswerRow, Commits, DevboxRow, EventQuery, GrantRow, Head, KeyPage, KeyRequest, Recorded, RequestedKey, SealedSecret,
-    SecretPage,
+    AccountPage, AnswerRow, Commits, DevboxRow, EventQuery, ExposureRow, GatewayGrant, GatewayRole, GrantRow, Head, HostedPage, HostedRow,
+    KeyPage, KeyRequest, NewGateway, NewHosted, PairingRow, PairingStatus, Recorded, RequestedKey, SealedSecret, SecretPage,
 };
 pub use sqlite::snapshot::Snapshot;
 pub use store::{Mode, Store};

@@ -11,6 +11,7 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use model::binding::Form;
+use model::limits::BROKERED_VALUE_BYTES_MIN;
 use model::token::Token;
 
 use crate::recognise::fits_header;
@@ -28,7 +29,7 @@ pub struct Found {
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ArmError {
     /// The value cannot be written in this form: control characters (line breaks among them), or in a plain header anything but visible ASCII, or a colon in
-    /// the user's half of Basic.
+    /// the user's half of Basic, or a password in it that is too short to be scrubbed.
     #[error("the value cannot be written in this form")]
     Unfit,
     /// The header does not hold the token.
@@ -64,6 +65,23 @@ pub fn arm(value: SecretValue, form: &Form, found: &Found, headers: &mut HeaderM
     Ok(())
 }
 
+/// Writes `value` into `headers` in the form that a destination names, where no token stands. No other line of that header survives. Other headers are not
+/// touched.
+///
+/// # Errors
+/// [`ArmError::Unfit`], also for `Auto`, which names no place; the headers are then untouched.
+pub fn write(value: SecretValue, form: &Form, headers: &mut HeaderMap) -> Result<(), ArmError> {
+    let (name, line) = match form {
+        Form::Auto => return Err(ArmError::Unfit),
+        Form::Bearer => (AUTHORIZATION, plain_line(b"Bearer ", &value)?),
+        Form::Basic { user } => (AUTHORIZATION, basic_line(user, &value)?),
+        Form::UserPass => (AUTHORIZATION, user_pass_line(&value)?),
+        Form::Header { name } => (HeaderName::from_bytes(name.as_bytes()).map_err(|_| ArmError::Unfit)?, plain_line(b"", &value)?),
+    };
+    headers.insert(name, line);
+    Ok(())
+}
+
 /// The lines that carry the token, with the value in its place.
 fn in_place<'h>(value: &SecretValue, token: &[u8], lines: impl Iterator<Item = &'h HeaderValue>) -> Result<Vec<HeaderValue>, ArmError> {
     let carriers = lines.filter(|line| carries(line.as_bytes(), token));
@@ -96,9 +114,10 @@ fn basic_line(user: &str, value: &SecretValue) -> Result<HeaderValue, ArmError> 
     to_basic_line(b"Basic", &Zeroizing::new([user.as_bytes(), b":", value.bytes()].concat()))
 }
 
-/// The value holds both halves (RFC 7617, section 2).
+/// The value holds both halves (RFC 7617, section 2). A password that is too short to be scrubbed by itself does not leave.
 fn user_pass_line(value: &SecretValue) -> Result<HeaderValue, ArmError> {
-    if !fits_basic(value) || !value.bytes().contains(&b':') {
+    let password = value.bytes().iter().position(|byte| *byte == b':').map(|colon| &value.bytes()[colon + 1..]);
+    if !fits_basic(value) || password.is_none_or(|password| password.len() < BROKERED_VALUE_BYTES_MIN) {
         return Err(ArmError::Unfit);
     }
     to_basic_line(b"Basic", value.bytes())

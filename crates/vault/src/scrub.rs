@@ -33,6 +33,8 @@ pub struct ScrubPair {
     pub placeholder: Token,
     /// The user names with which its bindings write it into Basic credentials.
     pub basic_users: Vec<String>,
+    /// Whether the value is used as `USER:PASSWORD`: then its halves are looked for as well, whatever they look like.
+    pub halves: bool,
 }
 
 /// What to look for, made once for all replies of one host to one devbox.
@@ -78,7 +80,7 @@ impl ScrubPlan {
             if pair.value.bytes().len() < BROKERED_VALUE_BYTES_MIN {
                 return Err(ScrubError::TooShort);
             }
-            forms::add_forms(&mut forms, pair.value.bytes(), pair.placeholder.as_str(), &pair.basic_users);
+            forms::add_forms(&mut forms, pair.value.bytes(), pair.placeholder.as_str(), &pair.basic_users, pair.halves);
             if forms.iter().map(|form| form.bytes.len()).sum::<usize>() > FORMS_BYTES_MAX {
                 return Err(ScrubError::TooLarge);
             }

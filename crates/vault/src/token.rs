@@ -32,6 +32,15 @@ pub fn make_token(kind: Option<&Kind>, value: Option<&SecretValue>) -> Result<To
     Ok(text.parse().expect("a prefix that fits and letters and digits are a token"))
 }
 
+/// A new token for a gateway: `gws_` and 43 letters and digits (256 random bits).
+///
+/// # Errors
+/// [`RandomError`].
+pub fn make_gateway_token() -> Result<Token, RandomError> {
+    let text = random_text(GATEWAY_PREFIX, KEY_CHARS)?;
+    Ok(text.parse().expect("letters, digits and an underscore are a token"))
+}
+
 /// The hash under which a token or key is stored and looked up.
 #[must_use]
 pub fn hash_token(token: &str) -> TokenHash {
@@ -93,6 +102,7 @@ const FAIR_BELOW: usize = 248;
 const RANDOM_CHARS_MIN: usize = 22;
 /// 43 characters of 62 are 256 bits.
 const KEY_CHARS: usize = 43;
+const GATEWAY_PREFIX: &str = "gws_";
 const UNKNOWN_SHAPE: Shape = Shape { prefix: "tlp_", length: 44 };
 
 #[cfg(test)]
@@ -152,6 +162,13 @@ mod tests {
             let token = make_token(kind, None).unwrap();
             assert!(token.as_str().starts_with("tlp_") && token.as_str().len() == 44);
         }
+    }
+
+    #[test]
+    fn a_gateways_token_says_what_it_is_and_is_random() {
+        let (one, other) = (make_gateway_token().unwrap(), make_gateway_token().unwrap());
+        assert!(one.as_str().starts_with("gws_") && one.as_str().len() >= "gws_".len() + RANDOM_CHARS_MIN);
+        assert_ne!(one, other);
     }
 
     #[test]

@@ -40,13 +40,29 @@ pub(crate) fn find(conn: &Connection, id: &DevboxId) -> Result<Option<DevboxRow>
     Ok(statement.query_row([id.as_str()], from_row).optional()?)
 }
 
-/// The devboxes that are open, oldest first.
+/// The devboxes that are open and not the API's, oldest first.
 pub(crate) fn open(conn: &Connection) -> Result<Vec<DevboxRow>> {
     let mut statement = conn.prepare_cached(
-        "SELECT id, account, key, allow, resume, ca_pem, ca_key, opened, closed FROM devboxes WHERE closed IS NULL ORDER BY number",
+        "SELECT id, account, key, allow, resume, ca_pem, ca_key, opened, closed FROM devboxes
+         WHERE closed IS NULL AND id NOT IN (SELECT devbox FROM hosted) ORDER BY number",
     )?;
     let found = statement.query_map([], from_row)?;
     Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The API's devboxes that are open, oldest first.
+pub(crate) fn open_hosted(conn: &Connection) -> Result<Vec<DevboxId>> {
+    let mut statement = conn
+        .prepare_cached("SELECT id FROM devboxes WHERE closed IS NULL AND id IN (SELECT devbox FROM hosted) ORDER BY number")?;
+    let found = statement.query_map([], |row| parsed(row, 0))?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
+/// How many devboxes are open, of either sort.
+pub(crate) fn count_open(conn: &Connection) -> Result<u64> {
+    let mut statement = conn.prepare_cached("SELECT count(*) FROM devboxes WHERE closed IS NULL")?;
+    let count: i64 = statement.query_row([], |row| row.get(0))?;
+    u64::try_from(count).map_err(StoreError::damaged)
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<DevboxRow> {

@@ -21,8 +21,10 @@ pub(crate) static STORE: Schema = Schema {
     steps: &[concat!(include_str!("schema/common_1.sql"), include_str!("schema/store_1.sql")), include_str!("schema/store_2.sql")],
 };
 /// The ledger's.
-pub(crate) static LEDGER: Schema =
-    Schema { application: 0x746C_4C44, steps: &[concat!(include_str!("schema/common_1.sql"), include_str!("schema/ledger_1.sql"))] };
+pub(crate) static LEDGER: Schema = Schema {
+    application: 0x746C_4C44,
+    steps: &[concat!(include_str!("schema/common_1.sql"), include_str!("schema/ledger_1.sql")), include_str!("schema/ledger_2.sql")],
+};
 
 impl Schema {
     /// The version that all steps together make.
@@ -100,6 +102,27 @@ mod tests {
         STORE.migrate(&mut conn).expect("the second step");
         let (key, _) = crate::sqlite::api_keys::find(&conn, &model::TokenHash([0; 32])).expect("read").expect("a key");
         assert!(key.is_good(model::Timestamp::from_unix_ms(i64::MAX)) && key.name.is_empty() && key.last_used.is_none());
+    }
+
+    #[test]
+    fn devboxes_and_grants_of_the_first_schema_are_of_nobodys_gateways() {
+        let mut conn = Connection::open_in_memory().expect("a connection");
+        let first = Schema { application: LEDGER.application, steps: &LEDGER.steps[..1] };
+        first.migrate(&mut conn).expect("the first step");
+        conn.execute_batch(
+            "INSERT INTO devboxes (id, account, key, allow, resume, ca_pem, ca_key, opened)
+             VALUES ('dbx_000000000000000000001', 'acc_000000000000000000001', 'key_000000000000000000001', '[]', zeroblob(32), '', x'01', 5);
+             INSERT INTO grants (hash, devbox, account, secret, created, env, name, token)
+             VALUES (zeroblob(32), 'dbx_000000000000000000001', 'acc_000000000000000000001', 'sec_000000000000000000001', 5, 'A', 'A', x'02');",
+        )
+        .expect("rows");
+        LEDGER.migrate(&mut conn).expect("the second step");
+        let devbox = "dbx_000000000000000000001".parse().expect("an id");
+        let open = crate::sqlite::devboxes::open(&conn).expect("read");
+        assert_eq!(open.iter().map(|row| &row.id).collect::<Vec<_>>(), [&devbox]);
+        assert_eq!(crate::sqlite::hosted::find(&conn, &devbox).expect("read"), None);
+        let grants = crate::sqlite::grants::of_devbox(&conn, &devbox).expect("read");
+        assert!(grants.len() == 1 && grants[0].gateway.is_none() && grants[0].token == [2]);
     }
 
     #[test]

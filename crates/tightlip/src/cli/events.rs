@@ -129,6 +129,13 @@ const fn what(kind: EventKind) -> &'static str {
         EventKind::SecretFirstUsed => "first used",
         EventKind::SecretUsed => "used",
         EventKind::Refused => "refused",
+        EventKind::GatewayTokenCreated => "gateway token created",
+        EventKind::PairingRequested => "pairing requested",
+        EventKind::PairingApproved => "pairing approved",
+        EventKind::PairingRefused => "pairing refused",
+        EventKind::SecretExposed => "exposed",
+        EventKind::SecretBrokered => "brokered",
+        EventKind::SecretGivenPlain => "given plain",
         EventKind::BackedUp => "backed up",
     }
 }

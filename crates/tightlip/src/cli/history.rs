@@ -99,6 +99,13 @@ fn note(lives: &mut BTreeMap<SecretId, Life>, chained: &ChainedEvent) {
         | EventKind::DevboxOpened
         | EventKind::DevboxClosed
         | EventKind::Refused
+        | EventKind::GatewayTokenCreated
+        | EventKind::PairingRequested
+        | EventKind::PairingApproved
+        | EventKind::PairingRefused
+        | EventKind::SecretExposed
+        | EventKind::SecretBrokered
+        | EventKind::SecretGivenPlain
         | EventKind::BackedUp => {}
     }
 }

@@ -21,14 +21,14 @@ pub(super) struct ScrubForm {
 }
 
 /// Adds all forms of one value, each once.
-pub(super) fn add_forms(forms: &mut Vec<ScrubForm>, value: &[u8], placeholder: &str, basic_users: &[String]) {
+pub(super) fn add_forms(forms: &mut Vec<ScrubForm>, value: &[u8], placeholder: &str, basic_users: &[String], by_use: bool) {
     let mut of_value = Forms { list: forms, first: 0, placeholder: placeholder.as_bytes() };
     of_value.first = of_value.list.len();
     of_value.add_encodings(value);
     for user in basic_users {
         of_value.add_basic(user, value);
     }
-    let halves = credential_halves(value).into_iter().flatten();
+    let halves = credential_halves(value, by_use).into_iter().flatten();
     for half in halves.filter(|half| half.len() >= BROKERED_VALUE_BYTES_MIN) {
         of_value.add_encodings(half);
     }
@@ -40,12 +40,13 @@ pub(super) fn in_name(form: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     legal.then(|| Zeroizing::new(form.to_ascii_lowercase()))
 }
 
-/// The user and the password, where the value looks like credentials: visible ASCII without quotes, and a colon that does not belong to a URL or an object.
-fn credential_halves(value: &[u8]) -> Option<[&[u8]; 2]> {
+/// The user and the password, where the value is used as such, or looks like credentials: visible ASCII without quotes, and a colon that does not belong to a
+/// URL or an object.
+fn credential_halves(value: &[u8], by_use: bool) -> Option<[&[u8]; 2]> {
     let colon = value.iter().position(|byte| *byte == b':')?;
     let (user, password) = (&value[..colon], &value[colon + 1..]);
     let plain = value.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'{'));
-    (plain && !password.starts_with(b"//")).then_some([user, password])
+    (by_use || (plain && !password.starts_with(b"//"))).then_some([user, password])
 }
 
 struct Forms<'a> {

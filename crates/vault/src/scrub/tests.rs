@@ -18,6 +18,7 @@ fn pair(value: &str, placeholder: &str, basic_users: &[&str]) -> ScrubPair {
         value: SecretValue::from_input(value.as_bytes().to_vec()).unwrap(),
         placeholder: placeholder.parse().unwrap(),
         basic_users: basic_users.iter().map(|user| (*user).to_owned()).collect(),
+        halves: false,
     }
 }
 

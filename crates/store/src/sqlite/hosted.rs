@@ -1,0 +1,86 @@
+//! The table of what the API's devboxes are and how they fare, in the ledger.
+
+use model::{AccountId, ApiKeyId, DevboxId, DevboxStatus, Hosted, ShutdownReason, Transition};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::error::{Result, StoreError};
+use crate::rows::{HostedPage, HostedRow};
+use crate::sqlite::columns::{json, parsed};
+
+/// Adds one.
+pub(crate) fn insert(conn: &Connection, row: &HostedRow) -> Result<()> {
+    let hosted = &row.hosted;
+    let mut statement = conn.prepare_cached(
+        "INSERT INTO hosted (devbox, account, key, request, about, states, status, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    statement.execute(params![
+        hosted.id.as_str(),
+        hosted.account.as_str(),
+        row.key.as_str(),
+        row.request,
+        to_json(&hosted.about)?,
+        to_json(&hosted.transitions)?,
+        hosted.status().as_str(),
+        reason_text(hosted.reason)?,
+    ])?;
+    Ok(())
+}
+
+/// Writes how one fares, where it has not come to a final state before.
+pub(crate) fn update(conn: &Connection, id: &DevboxId, transitions: &[Transition], reason: Option<ShutdownReason>) -> Result<()> {
+    let status = transitions.last().map(|last| last.status.as_str()).ok_or(StoreError::Conflict)?;
+    let mut statement = conn.prepare_cached(
+        "UPDATE hosted SET states = ?2, status = ?3, reason = ?4 WHERE devbox = ?1 AND status NOT IN ('failure', 'shutdown')",
+    )?;
+    let changed = statement.execute(params![id.as_str(), to_json(&transitions)?, status, reason_text(reason)?])?;
+    if changed == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+}
+
+/// The one of this id.
+pub(crate) fn find(conn: &Connection, id: &DevboxId) -> Result<Option<Hosted>> {
+    let mut statement = conn.prepare_cached("SELECT devbox, account, about, states, reason FROM hosted WHERE devbox = ?1")?;
+    Ok(statement.query_row([id.as_str()], from_row).optional()?)
+}
+
+/// The one that this request of a key made.
+pub(crate) fn requested(conn: &Connection, key: &ApiKeyId, request: &[u8; 32]) -> Result<Option<Hosted>> {
+    let mut statement =
+        conn.prepare_cached("SELECT devbox, account, about, states, reason FROM hosted WHERE key = ?1 AND request = ?2")?;
+    Ok(statement.query_row(params![key.as_str(), request], from_row).optional()?)
+}
+
+/// A page of an account's, newest first, below `after`.
+pub(crate) fn page(
+    conn: &Connection,
+    account: &AccountId,
+    after: Option<&DevboxId>,
+    limit: usize,
+    status: Option<DevboxStatus>,
+) -> Result<HostedPage> {
+    let status = status.map(DevboxStatus::as_str);
+    let mut statement = conn.prepare_cached(
+        "SELECT devbox, account, about, states, reason FROM hosted
+         WHERE account = ?1 AND (?2 IS NULL OR devbox < ?2) AND (?3 IS NULL OR status = ?3) ORDER BY devbox DESC LIMIT ?4",
+    )?;
+    let one_more = i64::try_from(limit.saturating_add(1)).map_err(StoreError::damaged)?;
+    let found = statement.query_map(params![account.as_str(), after.map(DevboxId::as_str), status, one_more], from_row)?;
+    let mut devboxes: Vec<Hosted> = found.collect::<rusqlite::Result<_>>()?;
+    let has_more = devboxes.len() > limit;
+    devboxes.truncate(limit);
+    let mut count = conn.prepare_cached("SELECT count(*) FROM hosted WHERE account = ?1 AND (?2 IS NULL OR status = ?2)")?;
+    let total: i64 = count.query_row(params![account.as_str(), status], |row| row.get(0))?;
+    Ok(HostedPage { devboxes, has_more, total: u64::try_from(total).map_err(StoreError::damaged)? })
+}
+
+fn to_json(part: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(part).map_err(StoreError::damaged)
+}
+
+fn reason_text(reason: Option<ShutdownReason>) -> Result<Option<String>> {
+    reason.map(|reason| to_json(&reason)).transpose()
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Hosted> {
+    let reason = row.get::<_, Option<String>>(4)?.map(|_| json(row, 4)).transpose()?;
+    Ok(Hosted { id: parsed(row, 0)?, account: parsed(row, 1)?, about: json(row, 2)?, transitions: json(row, 3)?, reason })
+}
