@@ -1,6 +1,6 @@
 //! What the house does, who may do it, and what is recorded of it: one file per noun, verbs inside.
 //!
-//! The api's side (`House`: authenticate, accounts, keys, secrets, events) seals and writes rows; the gateway's side (`Gate`: bindings, devboxes, resolve, backup) opens values and
+//! The api's side (`House`: authenticate, accounts, keys, secrets, gateways, events) seals and writes rows; the gateway's side (`Gate`: bindings, devboxes, resolve, backup) opens values and
 //! decides where they may go. Synchronous throughout. What never lives here: HTTP, sockets, SQL, the command line.
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,7 @@ pub mod clock;
 pub mod devboxes;
 pub mod events;
 pub mod gate;
+pub mod gateways;
 pub mod house;
 pub mod ids;
 pub mod keys;
@@ -30,6 +31,7 @@ pub use clock::SystemClock;
 pub use devboxes::{CardGrant, DevboxCard, DevboxDenial, NewCa, OpenedDevbox, ResumedDevbox};
 pub use events::EventsError;
 pub use gate::{Gate, GateError};
+pub use gateways::{GatewayChange, GatewayPage, GatewayPlan, Gateways, GatewaysError, WantedContent, WantedHeader};
 pub use house::{House, HouseError};
 pub use ids::{Ids, IdsError};
 pub use keys::{KeyPlan, KeysError, MadeKey};
@@ -37,4 +39,4 @@ pub use resolve::{Armed, Candidate};
 pub use secrets::{Page, Secrets, SecretsError, Which};
 
 // What the api shows is what the store pages; the api itself never sees the store.
-pub use store::{AccountPage, Commits, KeyPage, SecretPage};
+pub use store::{AccountPage, Commits, GatewayConfigPage, KeyPage, SecretPage};

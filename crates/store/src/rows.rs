@@ -1,8 +1,8 @@
 //! What goes into the store and comes out of it, where a noun of `model` alone does not say it.
 
 use model::{
-    Account, AccountId, ApiKey, ApiKeyId, DataKeyRecord, DevboxId, EnvName, Event, Grant, HostPattern, Sealed, Secret, SecretName,
-    Timestamp, TokenHash,
+    Account, AccountId, ApiKey, ApiKeyId, DataKeyRecord, DevboxId, EnvName, Event, GatewayConfig, Grant, HostPattern, Sealed, Secret,
+    SecretName, Timestamp, TokenHash,
 };
 
 /// A secret with its sealed value and the record of the data key that opens it.
@@ -24,7 +24,16 @@ pub struct AnswerRow {
     /// SHA-256 of the route and the caller's number.
     pub request: [u8; 32],
     /// What was shown.
-    pub secret: Secret,
+    pub shown: Shown,
+}
+
+/// What an answer shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// A secret's metadata.
+    Secret(Secret),
+    /// A gateway config.
+    GatewayConfig(GatewayConfig),
 }
 
 /// What a change leaves behind beside its rows: its event, and the answer to the request that asked for it, where that had a number.
@@ -44,6 +53,17 @@ pub struct SecretPage {
     /// Whether there are older ones.
     pub has_more: bool,
     /// How many secrets the account has, on all pages.
+    pub total: u64,
+}
+
+/// Gateway configs, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayConfigPage {
+    /// The page.
+    pub configs: Vec<GatewayConfig>,
+    /// Whether there are older ones.
+    pub has_more: bool,
+    /// How many there are on all pages, those that every account has included.
     pub total: u64,
 }
 
@@ -154,6 +174,18 @@ pub struct GrantRow {
     pub name: SecretName,
     /// The token itself, wrapped by the gateway. Erased when the devbox is closed.
     pub token: Vec<u8>,
+}
+
+impl From<Secret> for Shown {
+    fn from(secret: Secret) -> Self {
+        Self::Secret(secret)
+    }
+}
+
+impl From<GatewayConfig> for Shown {
+    fn from(config: GatewayConfig) -> Self {
+        Self::GatewayConfig(config)
+    }
 }
 
 impl<'a> From<&'a Event> for Recorded<'a> {
