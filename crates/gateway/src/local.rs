@@ -1,4 +1,4 @@
-//! The door of people's tools: `gateway.sock`. Opens and closes devboxes, takes their listeners, changes and shows bindings, makes backups.
+//! The door of people's tools: `gateway.sock`. Opens and closes devboxes, takes their listeners, asks the house what people decide, makes backups.
 //!
 //! The kernel says who is at the other end, and only our own user is let in. A devbox lives as long as the connection that opened it; when the gateway
 //! itself stops, its devboxes stay open in the database and may be taken up again for a short while after its next start.
@@ -22,6 +22,7 @@ use crate::ca::Authority;
 use crate::listen::check_listener;
 use crate::net::{Attached, Net};
 
+mod people;
 mod refused;
 
 use refused::Refused;
@@ -153,39 +154,32 @@ impl Session {
     }
 
     fn obey(&mut self, request: Request, fds: Vec<OwnedFd>) -> Result<Reply, Refused> {
+        let local = Arc::clone(&self.local);
+        let gate = &*local.gate;
         match request {
-            Request::Status => Ok(self.local.gate.check().map(|()| Reply::Ready)?),
+            Request::Status => Ok(gate.check().map(|()| Reply::Ready)?),
             Request::OpenDevbox { api_key, secrets, allow } => self.open(&api_key, secrets, allow).map(Reply::DevboxOpened),
             Request::HandListeners { devbox, roles } => self.attach(&devbox, &roles, fds),
             Request::ResumeDevbox { devbox, resume, roles } => self.resume(&devbox, &resume, &roles, fds),
             Request::CloseDevbox { devbox } => {
-                let refused = self.local.gate.take_refused(&devbox);
+                let refused = gate.take_refused(&devbox);
                 let ended = self.tenant.take_if(|tenant| tenant.devbox == devbox);
                 ended.map(|_ended| Reply::DevboxClosed { refused }).ok_or(Refused::NO_DEVBOX)
             }
-            Request::Bind { admin_key, api_key, name, binding } => {
-                let gate = &self.local.gate;
-                let caller = gate.authenticate(Some(&api_key))?;
-                Ok(Reply::Bindings { bindings: gate.bind(&admin_key, &caller, &name, binding)?, next: None })
-            }
-            Request::Unbind { admin_key, api_key, name, host } => {
-                let gate = &self.local.gate;
-                let caller = gate.authenticate(Some(&api_key))?;
-                Ok(Reply::Bindings { bindings: gate.unbind(&admin_key, &caller, &name, host.as_ref())?, next: None })
-            }
+            Request::Bind { admin_key, api_key, name, binding } => people::bind(gate, &admin_key, &api_key, &name, binding),
+            Request::Unbind { admin_key, api_key, name, host } => people::unbind(gate, &admin_key, &api_key, &name, host.as_ref()),
+            Request::Bindings { api_key, name, after } => people::bindings(gate, &api_key, name.as_ref(), after.as_ref()),
+            Request::Requests { api_key } => people::requests(gate, &api_key),
+            Request::Approve { admin_key, api_key, id } => people::approve(gate, &admin_key, &api_key, &id),
+            Request::Refuse { admin_key, api_key, id } => people::refuse(gate, &admin_key, &api_key, &id),
+            Request::Expose { admin_key, api_key, name, exposure } => people::expose(gate, &admin_key, &api_key, &name, exposure),
+            Request::Exposures { api_key } => people::exposures(gate, &api_key),
             Request::Backup { admin_key, api_key } => {
                 let [file] = <[OwnedFd; 1]>::try_from(fds).map_err(|_| Refused::ONE_FILE)?;
-                let (gate, sources) = (&self.local.gate, &self.local.backup);
                 let caller = gate.authenticate(Some(&api_key))?;
-                let made = gate.back_up(&admin_key, &caller, sources, file.into())?;
+                let made = gate.back_up(&admin_key, &caller, &local.backup, file.into())?;
                 tracing::info!(bytes = made.bytes, secrets = made.secrets, "backup made");
                 Ok(Reply::BackedUp(made))
-            }
-            Request::Bindings { api_key, name, after } => {
-                let gate = &self.local.gate;
-                let caller = gate.authenticate(Some(&api_key))?;
-                let (bindings, next) = gate.views_for(&caller, name.as_ref(), after.as_ref())?;
-                Ok(Reply::Bindings { bindings, next })
             }
         }
     }

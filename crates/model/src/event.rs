@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::host::Host;
-use crate::id::{AccountId, ApiKeyId, DevboxId, SecretId};
+use crate::id::{AccountId, ApiKeyId, DevboxId, GatewayConfigId, SecretId};
 use crate::name::SecretName;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
@@ -34,6 +34,12 @@ pub enum EventKind {
     SecretUpdated,
     /// A secret was deleted, every version erased.
     SecretDeleted,
+    /// A gateway config was made.
+    GatewayConfigCreated,
+    /// A gateway config was changed.
+    GatewayConfigUpdated,
+    /// A gateway config was removed.
+    GatewayConfigDeleted,
     /// An explicit binding was made.
     BindingCreated,
     /// An explicit binding was removed.
@@ -90,6 +96,9 @@ pub struct Event {
     /// Its version at the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
+    /// Which gateway config.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<GatewayConfigId>,
     /// Which devbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devbox: Option<DevboxId>,
@@ -131,6 +140,7 @@ impl Event {
             secret: None,
             name: None,
             version: None,
+            gateway: None,
             devbox: None,
             host: None,
             refusal: None,

@@ -194,6 +194,33 @@ impl Description {
     }
 }
 
+/// The configs that every account has from the start, the newest first. Their ids are the same everywhere and older than any that is made. The base URLs are those
+/// that the official clients are given: Anthropic's and OpenAI's clients put `/v1` behind them, or are given it with the path.
+///
+/// # Panics
+/// Never: their parts are legal.
+#[must_use]
+pub fn builtin() -> [GatewayConfig; 2] {
+    let config = |number, name: &str, endpoint: &str, mechanism| {
+        let created = Timestamp::from_unix_ms(0);
+        GatewayConfig {
+            id: GatewayConfigId::from_parts(created, number),
+            account: None,
+            name: name.parse().expect("a legal name"),
+            endpoint: endpoint.parse().expect("a legal endpoint"),
+            mechanism,
+            headers: Vec::new(),
+            description: None,
+            created,
+        }
+    };
+    let key = HeaderKey("x-api-key".to_owned());
+    [
+        config(2, "openai", "https://api.openai.com", Mechanism::Bearer),
+        config(1, "anthropic", "https://api.anthropic.com", Mechanism::Header(key)),
+    ]
+}
+
 /// Whether a binding lets a value be written at its host in this form. `auto` stands for every header that carries credentials by custom, and for no other: a
 /// header that an upstream shows back, such as one for metadata, is chosen by a person or not at all.
 #[must_use]
@@ -342,6 +369,14 @@ mod tests {
             assert_eq!(endpoint.to_string(), shown);
             assert_eq!(shown.parse(), Ok(endpoint));
         }
+    }
+
+    #[test]
+    fn what_every_account_has_is_older_than_anything_that_is_made() {
+        let [newer, older] = builtin();
+        assert!(older.id < newer.id && newer.id < GatewayConfigId::from_parts(Timestamp::from_unix_ms(1), 0));
+        assert!(builtin().iter().all(|config| config.account.is_none() && config.check().is_ok()));
+        assert_eq!((newer.mechanism.form(), older.mechanism.form()), (Form::Bearer, Form::Header { name: "x-api-key".to_owned() }));
     }
 
     #[test]

@@ -33,13 +33,17 @@ pub enum DevboxDenial {
     #[error("secret {0} of those asked for would stand in a variable that is taken already: name another with --secret ENV=NAME")]
     EnvTwice(usize),
     /// A value that is given as it is cannot stand in a variable.
-    #[error("secret {0} of those asked for holds a zero byte, which no variable can: store it again without, or give it with `tightlip expose NAME --brokered`")]
+    #[error(
+        "secret {0} of those asked for holds a zero byte, which no variable can: store it again without, or give it with `tightlip expose NAME --brokered`"
+    )]
     NoVariable(usize),
     /// A wanted gateway's config does not exist.
     #[error("the config of gateway {0} of those asked for does not exist: see the list of gateway configs, or create it")]
     GatewayUnknown(usize),
     /// A wanted gateway's secret does not exist.
-    #[error("the secret of gateway {0} of those asked for, or one in its config's custom headers, does not exist: see `tightlip secret list`")]
+    #[error(
+        "the secret of gateway {0} of those asked for, or one in its config's custom headers, does not exist: see `tightlip secret list`"
+    )]
     GatewaySecretUnknown(usize),
     /// A wanted gateway's secret cannot be swapped.
     #[error("the secret of gateway {which} of those asked for, or one in its config's custom headers, cannot be used: {why}")]

@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 use crate::authenticate::Caller;
 use crate::denial::{DevboxDenial, PORTS_MAX};
 use crate::gate::{Gate, lock};
-use crate::gateways::{CardGateway, card_gateways};
 use crate::rows::{OpenedRow, not_brokered};
+use crate::via::{CardGateway, card_gateways};
 
 /// A devbox's own certificate authority, made by the gateway for a devbox about to be opened.
 pub struct NewCa {
@@ -131,7 +131,8 @@ impl Gate {
             closed: None,
         };
         self.ledger.open_devbox(&devbox, &rows, &devbox_event(EventKind::DevboxOpened, &devbox, now))?;
-        let card = DevboxCard { devbox: ca.devbox.clone(), account: devbox.account, key: devbox.key, allow, grants, gateways: Arc::default() };
+        let card =
+            DevboxCard { devbox: ca.devbox.clone(), account: devbox.account, key: devbox.key, allow, grants, gateways: Arc::default() };
         let ports = ports.into_iter().collect();
         let opened = Opened { devbox: ca.devbox, resume: resume.to_string(), env: given, ca_pem: ca.pem, ports, left_out };
         Ok(OpenedDevbox { opened, card })

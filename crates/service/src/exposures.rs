@@ -35,8 +35,7 @@ impl Gate {
         }
         let now = self.clock.now();
         let kind = if plain { EventKind::SecretExposed } else { EventKind::SecretBrokered };
-        let event =
-            Event { key: Some(caller.key.id.clone()), ..Event::bare(kind, now, caller.account.id.clone()).about(&secret) };
+        let event = Event { key: Some(caller.key.id.clone()), ..Event::bare(kind, now, caller.account.id.clone()).about(&secret) };
         let unsigned = ExposureRow { secret: secret.id, account: secret.account, plain, created: now, mac: Vec::new() };
         let mac = self.keys.mac(EXPOSURE_MAC, &unsigned.mac_input());
         Ok(self.ledger.put_exposure(&ExposureRow { mac, ..unsigned }, &event)?)

@@ -8,6 +8,7 @@ use store::{Mode, Store, StoreError};
 use vault::Sealer;
 
 use crate::authenticate::{self, AuthError, Caller};
+use crate::gateways::Gateways;
 use crate::ids::Ids;
 use crate::secrets::Secrets;
 use crate::uses::Uses;
@@ -18,6 +19,7 @@ pub struct House {
     sealer: Arc<Sealer>,
     pub(crate) clock: Arc<dyn Clock>,
     secrets: Secrets,
+    gateways: Gateways,
     folder: PathBuf,
     pub(crate) ids: Ids,
     pub(crate) uses: Uses,
@@ -47,8 +49,10 @@ impl House {
             return Err(HouseError::Deployment);
         }
         let secrets = Secrets::new(Arc::clone(&store), Arc::clone(&sealer), Arc::clone(&clock));
+        let gateways = Gateways::new(Arc::clone(&store), Arc::clone(&clock));
         let folder = path.parent().map_or_else(|| PathBuf::from("."), PathBuf::from);
-        Ok(Self { store, sealer, clock, secrets, folder, ids: Ids::default(), uses: Uses::default(), turn: Mutex::default() })
+        let (ids, uses, turn) = (Ids::default(), Uses::default(), Mutex::default());
+        Ok(Self { store, sealer, clock, secrets, gateways, folder, ids, uses, turn })
     }
 
     /// Finds the caller of a credential.
@@ -74,6 +78,12 @@ impl House {
     #[must_use]
     pub const fn secrets(&self) -> &Secrets {
         &self.secrets
+    }
+
+    /// Gateway configs and their verbs.
+    #[must_use]
+    pub const fn gateways(&self) -> &Gateways {
+        &self.gateways
     }
 
     /// The folder on whose disk the store grows.

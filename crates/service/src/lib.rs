@@ -1,6 +1,6 @@
 //! What the house does, who may do it, and what is recorded of it: one file per noun, verbs inside.
 //!
-//! The api's side (`House`: authenticate, accounts, keys, secrets, events) seals and writes rows; the gateway's side (`Gate`: bindings, devboxes, resolve, backup) opens values and
+//! The api's side (`House`: authenticate, accounts, keys, secrets, gateways, events) seals and writes rows; the gateway's side (`Gate`: bindings, devboxes, resolve, backup) opens values and
 //! decides where they may go. Synchronous throughout. What never lives here: HTTP, sockets, SQL, the command line.
 #![forbid(unsafe_code)]
 
@@ -25,6 +25,7 @@ pub mod resolve;
 pub mod rows;
 pub mod secrets;
 pub mod uses;
+pub mod via;
 
 pub use accounts::{AccountPlan, AccountsError, Operator};
 pub use answers::Request;
@@ -37,13 +38,14 @@ pub use devboxes::{CardGrant, DevboxCard, NewCa, OpenedDevbox, ResumedDevbox};
 pub use events::EventsError;
 pub use exposures::Exposures;
 pub use gate::{Gate, GateError, Policy};
-pub use gateways::{CardGateway, Piece, Via};
+pub use gateways::{GatewayChange, GatewayPage, GatewayPlan, Gateways, GatewaysError, WantedContent, WantedHeader};
 pub use hosted::{CreatedHosted, NewHosted};
 pub use house::{House, HouseError};
 pub use ids::{Ids, IdsError};
 pub use keys::{KeyPlan, KeysError, MadeKey};
 pub use resolve::{Armed, Candidate};
 pub use secrets::{Page, Secrets, SecretsError, Which};
+pub use via::{CardGateway, Piece, Via};
 
 // What the api shows is what the store pages; the api itself never sees the store.
-pub use store::{AccountPage, Commits, KeyPage, SecretPage};
+pub use store::{AccountPage, Commits, GatewayConfigPage, KeyPage, SecretPage};

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use link::cli::{BindingView, PairingView};
 use model::limits::BINDINGS_PER_SECRET_MAX;
 use model::limits::PAIRINGS_WAITING_MAX;
-use model::{Binding, DevboxId, Event, EventKind, GatewayConfigId, PairingId, Refusal, Scope, Secret, StoredBinding};
+use model::{Binding, DevboxId, Event, EventKind, GatewayConfigId, PairingId, Refusal, Scope, Secret, SecretId, StoredBinding};
 use store::{PairingRow, PairingStatus};
 
 use crate::authenticate::Caller;
@@ -108,7 +108,7 @@ impl Gate {
                 let event = self.binding_event(kind, caller, &asking.secret, asking.binding.host.exact());
                 Event { devbox: Some(devbox.clone()), ..event }
             };
-            let is_same = |secret, binding: &Binding| *secret == asking.secret.id && *binding == asking.binding;
+            let is_same = |secret: &SecretId, binding: &Binding| *secret == asking.secret.id && *binding == asking.binding;
             if self.policy.accept_pairings {
                 if !asked.bindings.iter().any(|made| is_same(&made.secret, &made.binding)) {
                     asked.bindings.push(self.make_binding(&asking.secret, asking.binding.clone())?);

@@ -8,7 +8,7 @@ use model::{Clock, Event, EventKind, Place, Scope, Secret, SecretId, SecretName,
 use store::{Recorded, SealedSecret, SecretPage, Store, StoreError};
 use vault::{SealError, Sealer, SecretValue, ValueError};
 
-use crate::answers::Doing;
+use crate::answers::{Doing, Unchanged};
 use crate::authenticate::{AuthError, Caller};
 use crate::ids::{Ids, IdsError};
 
@@ -238,6 +238,12 @@ impl SecretsError {
             Self::Unavailable(_) => "store_unavailable",
             Self::Seal(_) | Self::Id(_) => "internal",
         }
+    }
+}
+
+impl Unchanged for SecretsError {
+    fn is_answered(&self) -> bool {
+        matches!(self, Self::Answered)
     }
 }
 

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use model::{
-    AccountId, ApiKeyId, BindingId, ChainedEvent, DevboxId, DevboxStatus, Event, Grant, Hosted, PairingId, SecretId, StoredBinding, Timestamp,
-    TokenHash, Transition, Writer,
+    AccountId, ApiKeyId, BindingId, ChainedEvent, DevboxId, DevboxStatus, Event, Grant, Hosted, PairingId, SecretId, StoredBinding,
+    Timestamp, TokenHash, Transition, Writer,
 };
 
 use crate::error::{Result, StoreError};
-use crate::rows::{DevboxRow, EventQuery, ExposureRow, GrantRow, Head, HostedPage, NewGateway, NewHosted, PairingRow};
+use crate::hosted::{ExposureRow, HostedPage, NewGateway, NewHosted, PairingRow};
+use crate::rows::{DevboxRow, EventQuery, GrantRow, Head};
 use crate::sqlite::database::{Database, Work};
 use crate::sqlite::migrations::LEDGER;
 use crate::sqlite::snapshot::Snapshot;

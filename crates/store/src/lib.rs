@@ -1,6 +1,6 @@
 //! Rows in, rows out, ciphertext only: the store's database and the gateway's ledger, both on SQLite.
 //!
-//! What lives here is where things are kept: accounts, API keys, sealed secrets, data-key records, bindings, devboxes, grants, and the hash-chained events
+//! What lives here is where things are kept: accounts, API keys, sealed secrets, data-key records, gateway configs, bindings, devboxes, grants, and the hash-chained events
 //! that are written in the same transaction as the change they tell of. What never does: a value, a key that could open one, a decision about who may do
 //! what, the clock, randomness. Time and ids come in with the rows.
 //!
@@ -9,6 +9,7 @@
 
 pub mod cut;
 pub mod error;
+pub mod hosted;
 pub mod ledger;
 pub mod rows;
 pub mod sqlite;
@@ -16,10 +17,11 @@ pub mod store;
 
 pub use cut::Cut;
 pub use error::{ChainFault, Result, StoreError};
+pub use hosted::{ExposureRow, GatewayGrant, GatewayRole, HostedPage, HostedRow, NewGateway, NewHosted, PairingRow, PairingStatus};
 pub use ledger::Ledger;
 pub use rows::{
-    AccountPage, AnswerRow, Commits, DevboxRow, EventQuery, ExposureRow, GatewayGrant, GatewayRole, GrantRow, Head, HostedPage, HostedRow,
-    KeyPage, KeyRequest, NewGateway, NewHosted, PairingRow, PairingStatus, Recorded, RequestedKey, SealedSecret, SecretPage,
+    AccountPage, AnswerRow, Commits, DevboxRow, EventQuery, GatewayConfigPage, GrantRow, Head, KeyPage, KeyRequest, Recorded, RequestedKey,
+    SealedSecret, SecretPage, Shown,
 };
 pub use sqlite::snapshot::Snapshot;
 pub use store::{Mode, Store};

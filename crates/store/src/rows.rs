@@ -1,9 +1,11 @@
 //! What goes into the store and comes out of it, where a noun of `model` alone does not say it.
 
 use model::{
-    Account, AccountId, ApiKey, ApiKeyId, Binding, DataKeyRecord, DevboxId, EnvName, Event, GatewayConfigId, Grant, HostPattern, Hosted,
-    PairingId, Sealed, Secret, SecretId, SecretName, StoredBinding, Timestamp, TokenHash,
+    Account, AccountId, ApiKey, ApiKeyId, DataKeyRecord, DevboxId, EnvName, Event, GatewayConfig, Grant, HostPattern, Sealed, Secret,
+    SecretName, Timestamp, TokenHash,
 };
+
+use crate::hosted::GatewayGrant;
 
 /// A secret with its sealed value and the record of the data key that opens it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +26,16 @@ pub struct AnswerRow {
     /// SHA-256 of the route and the caller's number.
     pub request: [u8; 32],
     /// What was shown.
-    pub secret: Secret,
+    pub shown: Shown,
+}
+
+/// What an answer shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// A secret's metadata.
+    Secret(Secret),
+    /// A gateway config.
+    GatewayConfig(GatewayConfig),
 }
 
 /// What a change leaves behind beside its rows: its event, and the answer to the request that asked for it, where that had a number.
@@ -44,6 +55,17 @@ pub struct SecretPage {
     /// Whether there are older ones.
     pub has_more: bool,
     /// How many secrets the account has, on all pages.
+    pub total: u64,
+}
+
+/// Gateway configs, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayConfigPage {
+    /// The page.
+    pub configs: Vec<GatewayConfig>,
+    /// Whether there are older ones.
+    pub has_more: bool,
+    /// How many there are on all pages, those that every account has included.
     pub total: u64,
 }
 
@@ -158,203 +180,16 @@ pub struct GrantRow {
     pub gateway: Option<GatewayGrant>,
 }
 
-/// What ties a grant to a gateway of its devbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GatewayGrant {
-    /// The config.
-    pub config: GatewayConfigId,
-    /// The gateway's DNS label inside the devbox.
-    pub label: String,
-    /// What the grant is for.
-    pub role: GatewayRole,
-}
-
-/// What a grant is to its gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GatewayRole {
-    /// Its token is the gateway's own.
-    Credential,
-    /// A secret that stands in a custom header; the devbox holds no token for it.
-    Header,
-}
-
-/// A devbox of the API's: what its row has beside what every devbox has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostedRow {
-    /// What is shown of it.
-    pub hosted: Hosted,
-    /// The API key that asked for it.
-    pub key: ApiKeyId,
-    /// SHA-256 of the route and the caller's number.
-    pub request: Option<[u8; 32]>,
-}
-
-/// A devbox of the API's with all that is written when it is made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewHosted {
-    /// What every devbox has.
-    pub devbox: DevboxRow,
-    /// What the API's have.
-    pub hosted: HostedRow,
-    /// Its grants.
-    pub granted: Vec<GrantRow>,
-    /// What a person is asked.
-    pub pairings: Vec<PairingRow>,
-    /// Bindings that were made at once, since nobody wants to be asked.
-    pub bindings: Vec<StoredBinding>,
-}
-
-/// One more gateway of a devbox, with all that is written when it is made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewGateway {
-    /// The devbox.
-    pub devbox: DevboxId,
-    /// The gateway's grants.
-    pub granted: Vec<GrantRow>,
-    /// What a person is asked.
-    pub pairings: Vec<PairingRow>,
-    /// Bindings that were made at once.
-    pub bindings: Vec<StoredBinding>,
-}
-
-/// Devboxes of the API's, newest first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostedPage {
-    /// The page.
-    pub devboxes: Vec<Hosted>,
-    /// Whether there are older ones.
-    pub has_more: bool,
-    /// How many there are, on all pages.
-    pub total: u64,
-}
-
-/// A secret and a destination of a gateway config's, which a person is asked about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PairingRow {
-    /// Its id.
-    pub id: PairingId,
-    /// Whose secret it is.
-    pub account: AccountId,
-    /// The secret.
-    pub secret: SecretId,
-    /// The binding that letting it through would make.
-    pub binding: Binding,
-    /// The devbox that asked first.
-    pub devbox: DevboxId,
-    /// The config that it asked with.
-    pub config: GatewayConfigId,
-    /// What was decided.
-    pub status: PairingStatus,
-    /// When it was asked.
-    pub created: Timestamp,
-    /// When it was decided, if it was.
-    pub decided: Option<Timestamp>,
-    /// HMAC-SHA-256 (RFC 2104) by the gateway's key over [`PairingRow::mac_input`].
-    pub mac: Vec<u8>,
-}
-
-/// What was decided of a pairing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PairingStatus {
-    /// Nothing yet.
-    Waiting,
-    /// The secret may go there.
-    Approved,
-    /// It may not.
-    Refused,
-}
-
-/// Whether a secret's value may be given to devboxes as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExposureRow {
-    /// The secret. A secret deleted and made again is another one.
-    pub secret: SecretId,
-    /// Whose it is.
-    pub account: AccountId,
-    /// Whether it may.
-    pub plain: bool,
-    /// When that was said.
-    pub created: Timestamp,
-    /// HMAC-SHA-256 (RFC 2104) by the gateway's key over [`ExposureRow::mac_input`].
-    pub mac: Vec<u8>,
-}
-
-impl GatewayRole {
-    /// The role's word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Credential => "credential",
-            Self::Header => "header",
-        }
-    }
-
-    /// The role of this word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Credential, Self::Header].into_iter().find(|role| role.as_str() == word)
+impl From<Secret> for Shown {
+    fn from(secret: Secret) -> Self {
+        Self::Secret(secret)
     }
 }
 
-impl PairingStatus {
-    /// The status's word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Approved => "approved",
-            Self::Refused => "refused",
-        }
+impl From<GatewayConfig> for Shown {
+    fn from(config: GatewayConfig) -> Self {
+        Self::GatewayConfig(config)
     }
-
-    /// The status of this word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Waiting, Self::Approved, Self::Refused].into_iter().find(|status| status.as_str() == word)
-    }
-}
-
-impl PairingRow {
-    /// The bytes that the gateway's MAC covers: every field but the MAC, each with its length before it.
-    #[must_use]
-    pub fn mac_input(&self) -> Vec<u8> {
-        let binding = &self.binding;
-        let methods = binding.methods.as_slice().join(",");
-        let decided = self.decided.map_or_else(String::new, |at| at.unix_ms().to_string());
-        framed(&[
-            self.id.as_str(),
-            self.account.as_str(),
-            self.secret.as_str(),
-            &binding.host.to_string(),
-            &binding.port.to_string(),
-            &methods,
-            binding.path.as_str(),
-            &binding.form.to_string(),
-            self.devbox.as_str(),
-            self.config.as_str(),
-            self.status.as_str(),
-            &self.created.unix_ms().to_string(),
-            &decided,
-        ])
-    }
-}
-
-impl ExposureRow {
-    /// The bytes that the gateway's MAC covers: every field but the MAC, each with its length before it.
-    #[must_use]
-    pub fn mac_input(&self) -> Vec<u8> {
-        let plain = if self.plain { "plain" } else { "brokered" };
-        framed(&[self.secret.as_str(), self.account.as_str(), plain, &self.created.unix_ms().to_string()])
-    }
-}
-
-fn framed(parts: &[&str]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for part in parts {
-        out.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        out.extend_from_slice(part.as_bytes());
-    }
-    out
 }
 
 impl<'a> From<&'a Event> for Recorded<'a> {

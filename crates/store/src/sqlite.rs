@@ -3,11 +3,16 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use model::{Account, AccountId, ApiKey, ApiKeyId, ChainedEvent, Event, Secret, SecretId, SecretName, Timestamp, TokenHash, Writer};
+use model::{
+    Account, AccountId, ApiKey, ApiKeyId, ChainedEvent, Event, GatewayConfig, GatewayConfigId, Label, Secret, SecretId, SecretName,
+    Timestamp, TokenHash, Writer,
+};
 use rusqlite::Connection;
 
 use crate::error::{Result, StoreError};
-use crate::rows::{AccountPage, Commits, EventQuery, Head, KeyPage, KeyRequest, Recorded, RequestedKey, SealedSecret, SecretPage};
+use crate::rows::{
+    AccountPage, Commits, EventQuery, GatewayConfigPage, Head, KeyPage, KeyRequest, Recorded, RequestedKey, SealedSecret, SecretPage, Shown,
+};
 use crate::store::Mode;
 
 mod accounts;
@@ -22,6 +27,7 @@ pub(crate) mod database;
 pub(crate) mod devboxes;
 pub(crate) mod events;
 pub(crate) mod exposures;
+mod gateway_configs;
 pub(crate) mod grants;
 pub(crate) mod hosted;
 mod key_requests;
@@ -106,12 +112,30 @@ impl SqliteStore {
         self.database.read(|conn| secrets::find_by_id(conn, account, id))
     }
 
-    pub(crate) fn answer(&self, key: &ApiKeyId, request: &[u8; 32], now: Timestamp) -> Result<Option<Secret>> {
+    pub(crate) fn answer(&self, key: &ApiKeyId, request: &[u8; 32], now: Timestamp) -> Result<Option<Shown>> {
         self.database.read(|conn| answers::find(conn, key, request, now))
     }
 
     pub(crate) fn secrets(&self, account: &AccountId, after: Option<&SecretId>, limit: usize) -> Result<SecretPage> {
         self.database.read_snapshot(|conn| secrets::page(conn, account, after, limit))
+    }
+
+    pub(crate) fn gateway_config(&self, account: &AccountId, id: &GatewayConfigId) -> Result<Option<GatewayConfig>> {
+        self.database.read(|conn| gateway_configs::find(conn, account, id))
+    }
+
+    pub(crate) fn gateway_config_named(&self, account: &AccountId, name: &Label) -> Result<Option<GatewayConfig>> {
+        self.database.read(|conn| gateway_configs::find_named(conn, account, name))
+    }
+
+    pub(crate) fn gateway_configs(
+        &self,
+        account: &AccountId,
+        name: Option<&str>,
+        after: Option<&GatewayConfigId>,
+        limit: usize,
+    ) -> Result<GatewayConfigPage> {
+        self.database.read_snapshot(|conn| gateway_configs::page(conn, account, name, after, limit))
     }
 
     pub(crate) fn at_once<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
@@ -212,6 +236,21 @@ impl SqliteStore {
     pub(crate) fn delete_secret(&self, id: &SecretId, version: u32, recorded: Recorded<'_>) -> Result<()> {
         let id = id.clone();
         self.database.erase(with_record(recorded, move |conn| secrets::delete(conn, &id, version)))
+    }
+
+    pub(crate) fn insert_gateway_config(&self, config: &GatewayConfig, recorded: Recorded<'_>) -> Result<()> {
+        let config = config.clone();
+        self.database.write(with_record(recorded, move |conn| gateway_configs::insert(conn, &config)))
+    }
+
+    pub(crate) fn update_gateway_config(&self, config: &GatewayConfig, recorded: Recorded<'_>) -> Result<()> {
+        let config = config.clone();
+        self.database.write(with_record(recorded, move |conn| gateway_configs::update(conn, &config)))
+    }
+
+    pub(crate) fn delete_gateway_config(&self, account: &AccountId, id: &GatewayConfigId, recorded: Recorded<'_>) -> Result<()> {
+        let (account, id) = (account.clone(), id.clone());
+        self.database.write(with_record(recorded, move |conn| gateway_configs::delete(conn, &account, &id)))
     }
 }
 

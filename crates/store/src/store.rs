@@ -2,10 +2,15 @@
 
 use std::path::Path;
 
-use model::{Account, AccountId, ApiKey, ApiKeyId, ChainedEvent, Event, Secret, SecretId, SecretName, Timestamp, TokenHash};
+use model::{
+    Account, AccountId, ApiKey, ApiKeyId, ChainedEvent, Event, GatewayConfig, GatewayConfigId, Label, Secret, SecretId, SecretName,
+    Timestamp, TokenHash,
+};
 
 use crate::error::Result;
-use crate::rows::{AccountPage, Commits, EventQuery, Head, KeyPage, KeyRequest, Recorded, RequestedKey, SealedSecret, SecretPage};
+use crate::rows::{
+    AccountPage, Commits, EventQuery, GatewayConfigPage, Head, KeyPage, KeyRequest, Recorded, RequestedKey, SealedSecret, SecretPage, Shown,
+};
 use crate::sqlite::SqliteStore;
 use crate::sqlite::snapshot::Snapshot;
 
@@ -176,7 +181,7 @@ impl Store {
     ///
     /// # Errors
     /// Where the store cannot be read.
-    pub fn answer(&self, key: &ApiKeyId, request: &[u8; 32], now: Timestamp) -> Result<Option<Secret>> {
+    pub fn answer(&self, key: &ApiKeyId, request: &[u8; 32], now: Timestamp) -> Result<Option<Shown>> {
         match self {
             Self::Sqlite(store) => store.answer(key, request, now),
         }
@@ -190,6 +195,43 @@ impl Store {
     pub fn secrets(&self, account: &AccountId, after: Option<&SecretId>, limit: usize) -> Result<SecretPage> {
         match self {
             Self::Sqlite(store) => store.secrets(account, after, limit),
+        }
+    }
+
+    /// The account's gateway config of this id; those that every account has are among them.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn gateway_config(&self, account: &AccountId, id: &GatewayConfigId) -> Result<Option<GatewayConfig>> {
+        match self {
+            Self::Sqlite(store) => store.gateway_config(account, id),
+        }
+    }
+
+    /// The newest of the account's gateway configs that have this name. One of the account's own is newer than one that every account has.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn gateway_config_named(&self, account: &AccountId, name: &Label) -> Result<Option<GatewayConfig>> {
+        match self {
+            Self::Sqlite(store) => store.gateway_config_named(account, name),
+        }
+    }
+
+    /// The account's gateway configs whose names contain `name`, capital letters or not; limit and `after` as with [`Store::secrets`]. Those that every account
+    /// has are the last.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn gateway_configs(
+        &self,
+        account: &AccountId,
+        name: Option<&str>,
+        after: Option<&GatewayConfigId>,
+        limit: usize,
+    ) -> Result<GatewayConfigPage> {
+        match self {
+            Self::Sqlite(store) => store.gateway_configs(account, name, after, limit),
         }
     }
 
@@ -366,6 +408,36 @@ impl Store {
     pub fn delete_secret<'a>(&self, id: &SecretId, version: u32, recorded: impl Into<Recorded<'a>>) -> Result<()> {
         match self {
             Self::Sqlite(store) => store.delete_secret(id, version, recorded.into()),
+        }
+    }
+
+    /// Adds a gateway config of an account.
+    ///
+    /// # Errors
+    /// `Conflict` where the id exists, or the account does not or is not named; `Answered`, `Full`, `Busy`, `Unavailable`, `ReadOnly`.
+    pub fn insert_gateway_config<'a>(&self, config: &GatewayConfig, recorded: impl Into<Recorded<'a>>) -> Result<()> {
+        match self {
+            Self::Sqlite(store) => store.insert_gateway_config(config, recorded.into()),
+        }
+    }
+
+    /// Changes an account's gateway config, but for its id, account and time.
+    ///
+    /// # Errors
+    /// `Conflict` where the account has none of this id, or every account has it; `Answered`, `Full`, `Busy`, `Unavailable`, `ReadOnly`.
+    pub fn update_gateway_config<'a>(&self, config: &GatewayConfig, recorded: impl Into<Recorded<'a>>) -> Result<()> {
+        match self {
+            Self::Sqlite(store) => store.update_gateway_config(config, recorded.into()),
+        }
+    }
+
+    /// Removes an account's gateway config.
+    ///
+    /// # Errors
+    /// As [`Store::update_gateway_config`].
+    pub fn delete_gateway_config<'a>(&self, account: &AccountId, id: &GatewayConfigId, recorded: impl Into<Recorded<'a>>) -> Result<()> {
+        match self {
+            Self::Sqlite(store) => store.delete_gateway_config(account, id, recorded.into()),
         }
     }
 }

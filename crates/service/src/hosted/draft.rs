@@ -10,8 +10,8 @@ use model::devbox::{About, GatewaySpec};
 use model::gateway::form_is_covered;
 use model::limits::{DEVBOX_ENTRIES_MAX, DEVBOX_ENTRY_BYTES_MAX, DEVBOX_TOKENS_MAX};
 use model::{
-    DevboxId, DevboxStatus, EnvName, Event, EventKind, Form, GatewayConfig, GatewayConfigId, HeaderContent, Hosted, Refusal, Secret, SecretId,
-    SecretName, Timestamp, Transition,
+    DevboxId, DevboxStatus, EnvName, Event, EventKind, Form, GatewayConfig, GatewayConfigId, HeaderContent, Hosted, Refusal, Secret,
+    SecretId, SecretName, Timestamp, Transition,
 };
 use store::{DevboxRow, GatewayGrant, GatewayRole, GrantRow, HostedRow};
 
@@ -21,9 +21,9 @@ use crate::bindings::json_bytes;
 use crate::denial::{ABOUT_BYTES_MAX, DevboxDenial};
 use crate::devboxes::{CardGrant, DevboxCard, NewCa, RESUME_PREFIX, SECRET_GONE, add_ports, devbox_event, grant_of, why_unusable};
 use crate::gate::Gate;
-use crate::gateways::{CardGateway, gateway_url};
 use crate::pairings::{Asked, Asking};
 use crate::rows::OpenedRow;
+use crate::via::{CardGateway, gateway_url};
 
 /// What is gathered.
 pub(super) struct Draft<'a> {

@@ -52,8 +52,8 @@ pub(crate) fn open(conn: &Connection) -> Result<Vec<DevboxRow>> {
 
 /// The API's devboxes that are open, oldest first.
 pub(crate) fn open_hosted(conn: &Connection) -> Result<Vec<DevboxId>> {
-    let mut statement = conn
-        .prepare_cached("SELECT id FROM devboxes WHERE closed IS NULL AND id IN (SELECT devbox FROM hosted) ORDER BY number")?;
+    let mut statement =
+        conn.prepare_cached("SELECT id FROM devboxes WHERE closed IS NULL AND id IN (SELECT devbox FROM hosted) ORDER BY number")?;
     let found = statement.query_map([], |row| parsed(row, 0))?;
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }

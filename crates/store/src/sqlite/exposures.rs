@@ -4,7 +4,7 @@ use model::{AccountId, SecretId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::Result;
-use crate::rows::ExposureRow;
+use crate::hosted::ExposureRow;
 use crate::sqlite::columns::{parsed, time};
 
 /// Writes a secret's exposure, in place of an earlier one.

@@ -4,7 +4,8 @@ use model::{DevboxId, Grant, Timestamp, TokenHash};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{Result, StoreError};
-use crate::rows::{GatewayGrant, GatewayRole, GrantRow};
+use crate::hosted::{GatewayGrant, GatewayRole};
+use crate::rows::GrantRow;
 use crate::sqlite::columns::{hash, mistaken, parsed, time, time_if_any};
 
 /// Adds a grant of this devbox.

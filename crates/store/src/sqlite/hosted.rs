@@ -4,7 +4,7 @@ use model::{AccountId, ApiKeyId, DevboxId, DevboxStatus, Hosted, ShutdownReason,
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{Result, StoreError};
-use crate::rows::{HostedPage, HostedRow};
+use crate::hosted::{HostedPage, HostedRow};
 use crate::sqlite::columns::{json, parsed};
 
 /// Adds one.
@@ -44,8 +44,7 @@ pub(crate) fn find(conn: &Connection, id: &DevboxId) -> Result<Option<Hosted>> {
 
 /// The one that this request of a key made.
 pub(crate) fn requested(conn: &Connection, key: &ApiKeyId, request: &[u8; 32]) -> Result<Option<Hosted>> {
-    let mut statement =
-        conn.prepare_cached("SELECT devbox, account, about, states, reason FROM hosted WHERE key = ?1 AND request = ?2")?;
+    let mut statement = conn.prepare_cached("SELECT devbox, account, about, states, reason FROM hosted WHERE key = ?1 AND request = ?2")?;
     Ok(statement.query_row(params![key.as_str(), request], from_row).optional()?)
 }
 

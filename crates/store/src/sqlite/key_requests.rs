@@ -10,7 +10,7 @@ use crate::sqlite::columns::parsed;
 
 /// The key that this request made last, where that is not too long ago.
 pub(crate) fn find(conn: &Connection, request: &KeyRequest, now: Timestamp) -> Result<Option<ApiKeyId>> {
-    let mut statement = conn.prepare_cached("SELECT secret FROM answers WHERE key = ?1 AND request = ?2 AND created > ?3")?;
+    let mut statement = conn.prepare_cached("SELECT shown FROM answers WHERE key = ?1 AND request = ?2 AND created > ?3")?;
     let since = now.unix_ms() - ANSWER_LIFE_MS;
     Ok(statement.query_row(params![request.caller.as_str(), request.hash, since], |row| parsed(row, 0)).optional()?)
 }
@@ -22,7 +22,8 @@ pub(crate) fn put(conn: &Connection, request: &KeyRequest, made: &ApiKeyId, now:
             OR number IN (SELECT number FROM answers WHERE created <= ?3 ORDER BY created LIMIT ?4)",
     )?;
     old.execute(params![request.caller.as_str(), request.hash, now.unix_ms() - ANSWER_LIFE_MS, OLD_AT_ONCE])?;
-    let mut statement = conn.prepare_cached("INSERT INTO answers (key, request, secret, created) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut statement =
+        conn.prepare_cached("INSERT INTO answers (key, request, noun, shown, created) VALUES (?1, ?2, 'api_key', ?3, ?4)")?;
     statement.execute(params![request.caller.as_str(), request.hash, made.as_str(), now.unix_ms()])?;
     Ok(())
 }

@@ -18,7 +18,11 @@ pub(crate) struct Schema {
 /// The store's.
 pub(crate) static STORE: Schema = Schema {
     application: 0x746C_5354,
-    steps: &[concat!(include_str!("schema/common_1.sql"), include_str!("schema/store_1.sql")), include_str!("schema/store_2.sql")],
+    steps: &[
+        concat!(include_str!("schema/common_1.sql"), include_str!("schema/store_1.sql")),
+        include_str!("schema/store_2.sql"),
+        include_str!("schema/store_3.sql"),
+    ],
 };
 /// The ledger's.
 pub(crate) static LEDGER: Schema = Schema {
@@ -123,6 +127,26 @@ mod tests {
         assert_eq!(crate::sqlite::hosted::find(&conn, &devbox).expect("read"), None);
         let grants = crate::sqlite::grants::of_devbox(&conn, &devbox).expect("read");
         assert!(grants.len() == 1 && grants[0].gateway.is_none() && grants[0].token == [2]);
+    }
+
+    #[test]
+    fn answers_of_the_second_schema_are_given_again() {
+        let mut conn = Connection::open_in_memory().expect("a connection");
+        let second = Schema { application: STORE.application, steps: &STORE.steps[..2] };
+        second.migrate(&mut conn).expect("two steps");
+        let at = model::Timestamp::from_unix_ms(5);
+        let key = model::ApiKeyId::from_parts(at, 1);
+        conn.execute(
+            "INSERT INTO answers (key, request, secret, created) VALUES (?1, zeroblob(32), ?2, 5)",
+            [
+                key.as_str(),
+                r#"{"id":"sec_000000000000000000001","account":"acc_000000000000000000001","name":"A","version":1,"kind":null,"created":5,"updated":5}"#,
+            ],
+        )
+        .expect("a row");
+        STORE.migrate(&mut conn).expect("the third step");
+        let shown = crate::sqlite::answers::find(&conn, &key, &[0; 32], at).expect("read");
+        assert!(matches!(shown, Some(crate::Shown::Secret(secret)) if secret.name.as_str() == "A"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use model::{AccountId, PairingId, SecretId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{Result, StoreError};
-use crate::rows::{PairingRow, PairingStatus};
+use crate::hosted::{PairingRow, PairingStatus};
 use crate::sqlite::columns::{json, mistaken, parsed, time, time_if_any};
 
 /// Adds a pairing.
@@ -39,9 +39,8 @@ pub(crate) fn decide(conn: &Connection, row: &PairingRow) -> Result<()> {
 
 /// The pairing of this id.
 pub(crate) fn find(conn: &Connection, id: &PairingId) -> Result<Option<PairingRow>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT id, account, secret, binding, devbox, config, status, created, decided, mac FROM pairings WHERE id = ?1",
-    )?;
+    let mut statement = conn
+        .prepare_cached("SELECT id, account, secret, binding, devbox, config, status, created, decided, mac FROM pairings WHERE id = ?1")?;
     Ok(statement.query_row([id.as_str()], from_row).optional()?)
 }
 

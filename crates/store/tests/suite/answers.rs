@@ -9,7 +9,7 @@ use crate::sample;
 
 fn answer(row: &SealedSecret) -> AnswerRow {
     let key = ApiKeyId::from_parts(sample::time(), u128::from(sample::number()));
-    AnswerRow { key, request: sample::bytes(32).try_into().unwrap(), secret: row.secret.clone() }
+    AnswerRow { key, request: sample::bytes(32).try_into().unwrap(), shown: row.secret.clone().into() }
 }
 
 fn later(event: &Event, ms: i64) -> Timestamp {
@@ -59,7 +59,7 @@ pub fn an_answer_is_its_keys_and_its_requests_alone<B: Backend>() {
     let other = answer(&row);
     assert_eq!(store.answer(&other.key, &mine.request, event.time).unwrap(), None);
     assert_eq!(store.answer(&mine.key, &other.request, event.time).unwrap(), None);
-    assert_eq!(store.answer(&mine.key, &mine.request, event.time).unwrap(), Some(row.secret));
+    assert_eq!(store.answer(&mine.key, &mine.request, event.time).unwrap(), Some(row.secret.into()));
 }
 
 pub fn an_answer_ends_after_a_day<B: Backend>() {
@@ -68,14 +68,14 @@ pub fn an_answer_ends_after_a_day<B: Backend>() {
     let account = sample::stored_account(&store);
     let (row, event, answer) = stored(&store, &account.id);
     let find = |ms| store.answer(&answer.key, &answer.request, later(&event, ms)).unwrap();
-    assert_eq!(find(ANSWER_LIFE_MS - 1), Some(row.secret.clone()));
+    assert_eq!(find(ANSWER_LIFE_MS - 1), Some(row.secret.clone().into()));
     assert_eq!(find(ANSWER_LIFE_MS), None);
     // The same request is another one then.
     let next = sample::next(&row);
     let event = Event { time: later(&event, ANSWER_LIFE_MS), ..sample::updated(&next) };
-    let answer = AnswerRow { secret: next.secret.clone(), ..answer };
+    let answer = AnswerRow { shown: next.secret.clone().into(), ..answer };
     store.update_secret(&next, Recorded { event: &event, answer: Some(&answer) }).unwrap();
-    assert_eq!(store.answer(&answer.key, &answer.request, event.time).unwrap(), Some(next.secret));
+    assert_eq!(store.answer(&answer.key, &answer.request, event.time).unwrap(), Some(next.secret.into()));
 }
 
 pub fn an_answer_outlives_its_secret_and_its_process<B: Backend>() {
@@ -86,7 +86,7 @@ pub fn an_answer_outlives_its_secret_and_its_process<B: Backend>() {
     store.delete_secret(&row.secret.id, 1, &sample::deleted(&row)).unwrap();
     drop(store);
     let store = backend.open(Mode::Reader);
-    assert_eq!(store.answer(&answer.key, &answer.request, event.time).unwrap(), Some(row.secret));
+    assert_eq!(store.answer(&answer.key, &answer.request, event.time).unwrap(), Some(row.secret.into()));
 }
 
 pub fn an_id_finds_its_own_accounts_secret<B: Backend>() {

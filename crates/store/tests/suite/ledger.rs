@@ -79,7 +79,13 @@ impl House {
             created,
             ended: None,
         };
-        GrantRow { grant, env: "GITHUB_TOKEN".parse().unwrap(), name: "github.token".parse().unwrap(), token: sample::bytes(80), gateway: None }
+        GrantRow {
+            grant,
+            env: "GITHUB_TOKEN".parse().unwrap(),
+            name: "github.token".parse().unwrap(),
+            token: sample::bytes(80),
+            gateway: None,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod access;
 mod answers;
 mod chain;
 mod concurrent;
+mod gateways;
 mod history;
 mod keys;
 mod paging;
@@ -56,6 +57,12 @@ macro_rules! conformance {
             concurrent::a_moment_does_not_change_while_it_is_looked_at,
             concurrent::a_moment_ends_with_a_panic,
             concurrent::a_reader_cannot_write,
+            gateways::another_accounts_gateway_config_is_neither_found_nor_changed,
+            gateways::what_every_account_has_is_neither_stored_nor_changed_nor_removed,
+            gateways::a_gateway_config_comes_back_as_it_was_until_it_is_removed,
+            gateways::a_gateway_configs_name_means_the_newest,
+            gateways::gateway_configs_are_listed_from_the_newest_and_pages_meet,
+            gateways::a_gateway_configs_answer_is_given_again,
             history::any_history_reads_as_a_map_would,
             keys::another_accounts_key_is_neither_found_nor_revoked,
             keys::a_revoked_key_stays_revoked_and_is_told_apart,

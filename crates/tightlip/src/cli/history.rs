@@ -94,6 +94,9 @@ fn note(lives: &mut BTreeMap<SecretId, Life>, chained: &ChainedEvent) {
         EventKind::AccountCreated
         | EventKind::KeyCreated
         | EventKind::KeyRevoked
+        | EventKind::GatewayConfigCreated
+        | EventKind::GatewayConfigUpdated
+        | EventKind::GatewayConfigDeleted
         | EventKind::BindingCreated
         | EventKind::BindingDeleted
         | EventKind::DevboxOpened

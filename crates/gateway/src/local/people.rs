@@ -1,0 +1,51 @@
+//! What people decide and look at: bindings, pairings, exposure. Whoever changes one shows the admin key beside an API key.
+
+use link::cli::{Exposure, Reply};
+use model::{Binding, HostPattern, PairingId, SecretId, SecretName};
+use service::{Exposures, Gate};
+
+use super::refused::Refused;
+
+pub(super) fn bind(gate: &Gate, admin_key: &str, api_key: &str, name: &SecretName, binding: Binding) -> Result<Reply, Refused> {
+    let caller = gate.authenticate(Some(api_key))?;
+    Ok(Reply::Bindings { bindings: gate.bind(admin_key, &caller, name, binding)?, next: None })
+}
+
+pub(super) fn unbind(gate: &Gate, admin_key: &str, api_key: &str, name: &SecretName, host: Option<&HostPattern>) -> Result<Reply, Refused> {
+    let caller = gate.authenticate(Some(api_key))?;
+    Ok(Reply::Bindings { bindings: gate.unbind(admin_key, &caller, name, host)?, next: None })
+}
+
+pub(super) fn bindings(gate: &Gate, api_key: &str, name: Option<&SecretName>, after: Option<&SecretId>) -> Result<Reply, Refused> {
+    let caller = gate.authenticate(Some(api_key))?;
+    let (bindings, next) = gate.views_for(&caller, name, after)?;
+    Ok(Reply::Bindings { bindings, next })
+}
+
+pub(super) fn requests(gate: &Gate, api_key: &str) -> Result<Reply, Refused> {
+    let caller = gate.authenticate(Some(api_key))?;
+    Ok(Reply::Pairings(gate.requests(&caller)?))
+}
+
+pub(super) fn approve(gate: &Gate, admin_key: &str, api_key: &str, id: &PairingId) -> Result<Reply, Refused> {
+    let caller = gate.authenticate(Some(api_key))?;
+    Ok(Reply::Bindings { bindings: gate.approve(admin_key, &caller, id)?, next: None })
+}
+
+pub(super) fn refuse(gate: &Gate, admin_key: &str, api_key: &str, id: &PairingId) -> Result<Reply, Refused> {
+    let caller = gate.authenticate(Some(api_key))?;
+    gate.refuse(admin_key, &caller, id)?;
+    Ok(Reply::Done)
+}
+
+pub(super) fn expose(gate: &Gate, admin_key: &str, api_key: &str, name: &SecretName, exposure: Exposure) -> Result<Reply, Refused> {
+    let caller = gate.authenticate(Some(api_key))?;
+    gate.expose(admin_key, &caller, name, exposure)?;
+    Ok(Reply::Done)
+}
+
+pub(super) fn exposures(gate: &Gate, api_key: &str) -> Result<Reply, Refused> {
+    let caller = gate.authenticate(Some(api_key))?;
+    let Exposures { plain, unbound_are_plain } = gate.exposures(&caller)?;
+    Ok(Reply::Exposures { plain, unbound_are_plain })
+}
