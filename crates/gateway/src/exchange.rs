@@ -12,6 +12,7 @@ use vault::{ArmError, Found, arm};
 use model::kind::CREDENTIAL_HEADERS;
 use model::{Asked, Form, Host, Refusal};
 
+use crate::base_url::{self, Door};
 use crate::find::find;
 use crate::greet::{Destination, greet};
 use crate::headers::prepare_request;
@@ -25,19 +26,24 @@ use crate::watch::Live;
 /// One downstream connection: whose it is, whom it is for, and the upstream connection that it uses.
 pub(crate) struct Conversation {
     pub(crate) devbox: Arc<Devbox>,
-    /// The one destination, or why there is none.
+    /// The one host that the devbox speaks to, or why there is none.
     pub(crate) to: Result<Destination, Refusal>,
-    upstream: Mutex<Option<Upstream>>,
+    /// The connection that was used last, and where it leads.
+    upstream: Mutex<Option<(Destination, Upstream)>>,
 }
 
 /// What a decision is about.
-struct Ask {
-    devbox: Arc<Devbox>,
-    to: Destination,
-    method: Method,
-    path: Path,
-    headers: HeaderMap,
-    live: Arc<Live>,
+pub(crate) struct Ask {
+    pub(crate) devbox: Arc<Devbox>,
+    /// Where the request goes.
+    pub(crate) to: Destination,
+    pub(crate) method: Method,
+    /// The path there.
+    pub(crate) path: Path,
+    pub(crate) headers: HeaderMap,
+    pub(crate) live: Arc<Live>,
+    /// The gateway through which it goes, where it came by a base URL.
+    pub(crate) door: Option<Door>,
 }
 
 impl Conversation {
@@ -61,10 +67,18 @@ impl Conversation {
     }
 
     async fn attempt(&self, request: Request<Incoming>) -> Result<Response<ReplyBody>, Refusal> {
-        let to = self.to.clone()?;
-        let (parts, body) = request.into_parts();
-        let path = greet(&parts, &to)?;
+        let said = self.to.clone()?;
+        let (mut parts, body) = request.into_parts();
+        let path = greet(&parts, &said)?;
+        let door = Door::find(&self.devbox, &said).await?;
+        let (to, path) = match &door {
+            Some(door) => (door.to(), door.lead(&mut parts.uri, &path)?),
+            None => (said, path),
+        };
         let ticket = self.devbox.watch.enter(to.clone());
+        if let Some(door) = &door {
+            ticket.live().goes_through(door.clone());
+        }
         let Parts { method, uri, headers, .. } = parts;
         let ask = Arc::new(Ask {
             devbox: Arc::clone(&self.devbox),
@@ -73,6 +87,7 @@ impl Conversation {
             path,
             headers,
             live: Arc::clone(ticket.live()),
+            door,
         });
         let headers = decide_elsewhere(&ask).await?;
         let request = assemble(method.clone(), &uri, headers, body)?;
@@ -89,14 +104,14 @@ impl Conversation {
     async fn send(&self, ask: &Arc<Ask>, request: Request<RequestBody>) -> Result<Response<Incoming>, Refusal> {
         let mut slot = self.upstream.lock().await;
         let mut request = request;
-        if let Some(mut kept) = slot.take()
+        if let Some((_, mut kept)) = slot.take().filter(|(to, _)| *to == ask.to)
             && kept.is_usable().await
         {
             let copy = copy_of(&request);
             ask.live.driven_by(kept.driver());
             match timeout(self.devbox.net.timeouts.head, kept.send(request)).await {
                 Ok(Ok(response)) => {
-                    *slot = Some(kept);
+                    *slot = Some((ask.to.clone(), kept));
                     return Ok(response);
                 }
                 Ok(Err(Unanswered::Unsent(unsent))) => request = *unsent,
@@ -112,7 +127,7 @@ impl Conversation {
         }
         match timeout(self.devbox.net.timeouts.head, fresh.send(request)).await {
             Ok(Ok(response)) => {
-                *slot = Some(fresh);
+                *slot = Some((ask.to.clone(), fresh));
                 Ok(response)
             }
             Ok(Err(Unanswered::Unsent(_) | Unanswered::Broken)) => Err(Refusal::UpstreamBroken),
@@ -139,10 +154,15 @@ fn decide(ask: &Ask) -> Result<HeaderMap, Refusal> {
     let (gate, card) = (&devbox.net.gate, &devbox.card);
     let mut headers = ask.headers.clone();
     prepare_request(&mut headers, to).map_err(|_| Refusal::RequestMalformed)?;
-    gate.reachable(card, &to.host, to.port).map_err(|refusal| ended_or(refusal, ask, &headers))?;
-    let extra = gate.extra_headers(card, &to.host, to.port)?;
-    for found in find(&headers, &extra, |candidate| gate.lookup(card, candidate))? {
-        write_value(ask, &found, &mut headers)?;
+    match &ask.door {
+        Some(door) => base_url::write_credentials(ask, door, &mut headers)?,
+        None => {
+            gate.reachable(card, &to.host, to.port).map_err(|refusal| ended_or(refusal, ask, &headers))?;
+            let extra = gate.extra_headers(card, &to.host, to.port)?;
+            for found in find(&headers, &extra, |candidate| gate.lookup(card, candidate))? {
+                write_value(ask, &found, &mut headers)?;
+            }
+        }
     }
     let plan = gate.scrub_plan(card, &to.host)?;
     live.set_plan(&plan);

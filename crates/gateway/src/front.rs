@@ -1,5 +1,7 @@
-//! The api's questions, answered with metadata only. Nothing that arrives here changes anything, and nothing of it is trusted.
+//! The api's questions, answered with metadata only. Nothing of what arrives here is trusted: what changes something comes with an API key, which is checked
+//! here once more.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use link::front::{Answer, Ask, Question, Tell};
@@ -7,10 +9,24 @@ use link::{PacketError, Packets};
 use model::limits::LINK_PAGE_ITEMS_MAX;
 use service::{BindingsError, Gate};
 
-use crate::activity::Activity;
+use tokio::runtime::Handle;
 
-/// Answers one question after the other, until the api's end is gone for good: that is when the supervisor is.
-pub(crate) fn serve(link: &Packets, gate: &Gate, activity: &Activity) {
+use crate::activity::Activity;
+use crate::hosted::Hosting;
+
+/// What the api's questions are answered from.
+pub(crate) struct Desk {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) activity: Arc<Activity>,
+    /// None where devboxes over the API are off.
+    pub(crate) hosting: Option<Arc<Hosting>>,
+    pub(crate) runtime: Handle,
+}
+
+/// Answers one question after the other, but what is about devboxes, which may wait, side by side; until the api's end is gone for good: that is when the
+/// supervisor is.
+pub(crate) fn serve(link: Packets, desk: &Desk) {
+    let link = Arc::new(link);
     // An api that does not take its answers is not waited for.
     if let Err(error) = link.limit_wait(Some(WAIT)) {
         tracing::warn!(%error, "failed to limit the wait on the api");
@@ -30,10 +46,25 @@ pub(crate) fn serve(link: &Packets, gate: &Gate, activity: &Activity) {
                 continue;
             }
         };
-        let answer = Answer { number: question.number, message: tell(gate, activity, question.message) };
-        if let Err(error) = link.send(&answer, &[]) {
-            tracing::warn!(%error, "failed to answer the api");
+        match question.message {
+            Ask::Devbox { api_key, verb } => {
+                let (link, hosting) = (Arc::clone(&link), desk.hosting.clone());
+                desk.runtime.spawn(async move {
+                    let told = match hosting {
+                        Some(hosting) => hosting.obey(api_key, *verb).await,
+                        None => Hosting::off(),
+                    };
+                    answer(&link, question.number, Tell::Devbox(Box::new(told)));
+                });
+            }
+            ask => answer(&link, question.number, tell(&desk.gate, &desk.activity, ask)),
         }
+    }
+}
+
+fn answer(link: &Packets, number: Option<u64>, message: Tell) {
+    if let Err(error) = link.send(&Answer { number, message }, &[]) {
+        tracing::warn!(%error, "failed to answer the api");
     }
 }
 
@@ -55,6 +86,7 @@ fn tell(gate: &Gate, activity: &Activity, ask: Ask) -> Tell {
                 Err(error) => failed(&error),
             }
         }
+        // Answered elsewhere.
         Ask::Devbox { .. } => Tell::Failed,
         // Asked now and then by itself, so that does not count as use either.
         Ask::KeyUses => Tell::KeyUses(gate.take_uses(LINK_PAGE_ITEMS_MAX)),

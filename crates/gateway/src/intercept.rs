@@ -1,4 +1,5 @@
-//! A devbox's connection: TLS ended with the devbox's own certificate for the name it is for, then HTTP/1.1. Plain HTTP is answered, never forwarded.
+//! A devbox's connection: TLS ended with the devbox's own certificate for the name it is for, then HTTP/1.1. Plain HTTP is answered, never forwarded, but
+//! for a gateway's base URL, which leads no further than here.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -12,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::server::Acceptor;
+use service::via::gateway_label;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -46,7 +48,13 @@ pub(crate) async fn connection(devbox: Arc<Devbox>, stream: TcpStream, port: u16
     let Ok(dialled) = stream.set_nodelay(true).and_then(|()| stream.local_addr()) else { return };
     let dialled = dialled.ip().to_canonical();
     let looked_up = devbox.names.name_of(dialled);
-    let served = if port == HTTP_PORT {
+    let is_door = looked_up.as_ref().is_some_and(|host| gateway_label(host).is_some());
+    let served = if port == HTTP_PORT && is_door {
+        // It never leaves this machine: the devbox's loopback ends here, and what leaves is TLS.
+        let to = looked_up.ok_or(Refusal::AddressUnmapped).map(|host| Destination { host, port, scheme: Scheme::Http });
+        let conversation = Arc::new(Conversation::new(devbox, to));
+        serve_http(conversation, stream, async |conversation, request| conversation.exchange(request).await).await
+    } else if port == HTTP_PORT {
         let to = looked_up.ok_or(Refusal::AddressUnmapped).map(|host| Destination { host, port, scheme: Scheme::Http });
         let conversation = Arc::new(Conversation::new(devbox, to));
         serve_http(conversation, stream, answer_plain).await

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod activity;
+mod base_url;
 pub mod ca;
 pub mod dial;
 mod exchange;
@@ -13,6 +14,7 @@ mod find;
 pub mod front;
 mod greet;
 mod headers;
+mod hosted;
 mod intercept;
 pub mod listen;
 pub mod local;

@@ -255,13 +255,13 @@ impl Drop for Tenant {
 }
 
 /// A devbox's listeners, looked at.
-struct Sockets {
-    tcp: Vec<(u16, TcpListener)>,
-    dns: Vec<UdpSocket>,
+pub(crate) struct Sockets {
+    pub(crate) tcp: Vec<(u16, TcpListener)>,
+    pub(crate) dns: Vec<UdpSocket>,
 }
 
 impl Sockets {
-    fn check(roles: &[Role], fds: Vec<OwnedFd>) -> Result<Self, Refused> {
+    pub(crate) fn check(roles: &[Role], fds: Vec<OwnedFd>) -> Result<Self, Refused> {
         if roles.len() != fds.len() || fds.is_empty() {
             return Err(Refused::DESCRIPTORS);
         }

@@ -9,15 +9,20 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use link::calls::Calls;
+use link::keeper::Kept;
 use link::{Listener, PacketError, Packets};
 use model::Clock;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use service::Gate;
 use service::backup::Sources;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::activity::Activity;
+use crate::front::Desk;
+use crate::hosted::Hosting;
 use crate::local::{Local, RESUME_WAIT};
 use crate::net::{Net, NetConfig, NetError};
 
@@ -31,6 +36,8 @@ pub struct Setup {
     pub socket: Listener,
     /// The api's questions arrive here.
     pub link: Packets,
+    /// To the keeper of the API's devboxes; none where those are off.
+    pub keeper: Option<Packets>,
     /// The present time.
     pub clock: Arc<dyn Clock>,
     /// What a backup is made of.
@@ -87,7 +94,7 @@ pub enum CertificatesError {
 /// # Errors
 /// When it cannot serve.
 pub fn run(setup: Setup, ready: impl FnOnce() -> Result<(), PacketError>) -> Result<Ended, ProcessError> {
-    let Setup { gate, net, socket, link, clock, backup, idle_exit } = setup;
+    let Setup { gate, net, socket, link, keeper, clock, backup, idle_exit } = setup;
     backup.sweep()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("net").build()?;
     let mut asked = {
@@ -96,10 +103,16 @@ pub fn run(setup: Setup, ready: impl FnOnce() -> Result<(), PacketError>) -> Res
     };
     let net = Net::new(net, Arc::clone(&gate))?;
     let activity = Activity::new();
-    let local = Local::new(Arc::clone(&gate), net, runtime.handle().clone(), clock, Arc::clone(&activity), backup)?;
+    let local =
+        Local::new(Arc::clone(&gate), Arc::clone(&net), runtime.handle().clone(), Arc::clone(&clock), Arc::clone(&activity), backup)?;
+    let hosting = match keeper {
+        Some(line) => Some(host(line, &runtime, Hosting::new(Arc::clone(&gate), net, clock, Arc::clone(&activity)))?),
+        None => None,
+    };
     on_thread("front", {
         let (gate, activity) = (Arc::clone(&gate), Arc::clone(&activity));
-        move || crate::front::serve(&link, &gate, &activity)
+        let desk = Desk { gate, activity, hosting, runtime: runtime.handle().clone() };
+        move || crate::front::serve(link, &desk)
     })?;
     // Both are dropped when the gateway ends, and whoever waits at the other end knows.
     let (_serving, ended) = mpsc::channel();
@@ -134,6 +147,25 @@ pub fn run(setup: Setup, ready: impl FnOnce() -> Result<(), PacketError>) -> Res
         tracing::error!("failed to write the last events: {error}");
     }
     Ok(ended)
+}
+
+/// Takes up the API's devboxes that an earlier gateway left, then minds them all.
+fn host(line: Packets, runtime: &Runtime, make: impl FnOnce(Arc<Calls<Kept>>) -> Arc<Hosting>) -> io::Result<Arc<Hosting>> {
+    // A keeper that does not take what it is told is not waited for.
+    line.limit_wait(Some(KEEPER_WAIT)).map_err(io::Error::other)?;
+    // The line outlives a gateway that died: what was answered that one must not be taken for an answer to this one.
+    let calls = Calls::new(line, (u64::from(std::process::id()) << u32::BITS) + 1);
+    let hosting = make(Arc::clone(&calls));
+    on_thread("keeper", {
+        let (hosting, runtime) = (Arc::clone(&hosting), runtime.handle().clone());
+        move || {
+            let _within = runtime.enter();
+            calls.listen(|said, _| hosting.hear(said));
+        }
+    })?;
+    runtime.block_on(hosting.adopt());
+    runtime.spawn(Arc::clone(&hosting).mind_the_time());
+    Ok(hosting)
 }
 
 /// Returns once nobody has used the gateway for `limit`; never without one.
@@ -198,6 +230,8 @@ pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Ce
 pub const EXIT_IDLE: u8 = 75;
 /// A thread panicked; its words stand on standard error. The supervisor starts the gateway again.
 const EXIT_PANIC: i32 = 101;
+/// For the keeper to take a message: it reads all the time.
+const KEEPER_WAIT: Duration = Duration::from_secs(5);
 const FLUSH_TICK: Duration = Duration::from_millis(100);
 /// How often an idle server looks whether it is still idle.
 const IDLE_LOOK: Duration = Duration::from_secs(1);

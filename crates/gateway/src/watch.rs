@@ -15,6 +15,7 @@ use vault::ScrubPlan;
 use model::SecretId;
 use model::limits::REVOCATION_TICK_MS;
 
+use crate::base_url::Door;
 use crate::greet::Destination;
 use crate::listen::Devbox;
 
@@ -37,6 +38,8 @@ pub(crate) struct Live {
 #[derive(Default)]
 struct State {
     uses: Vec<Use>,
+    /// The gateway through which it goes, where it came by a base URL.
+    door: Option<Door>,
     /// What moves the bytes between us and the upstream.
     driver: Option<AbortHandle>,
     plan: Option<Arc<ScrubPlan>>,
@@ -107,6 +110,11 @@ impl Live {
         lock(&self.state).uses.push(Use { secret, version });
     }
 
+    /// The exchange goes through this gateway.
+    pub(crate) fn goes_through(&self, door: Door) {
+        lock(&self.state).door = Some(door);
+    }
+
     /// The exchange is about to be sent over the connection that this moves.
     pub(crate) fn driven_by(&self, driver: AbortHandle) {
         lock(&self.state).driver = Some(driver);
@@ -123,8 +131,12 @@ impl Live {
         }
     }
 
-    /// Whether every value that the exchange carries still is its secret's, and still bound to where it goes.
+    /// Whether every value that the exchange carries still is its secret's, and still bound to where it goes; and whether what says where it goes still does.
     pub(crate) fn stands(&self, gate: &Gate, card: &DevboxCard) -> bool {
+        let door = lock(&self.state).door.clone();
+        if door.is_some_and(|door| !door.stands(gate, card)) {
+            return false;
+        }
         let stands = |held: &Use| gate.stands(&held.secret, held.version) && gate.is_bound(card, &held.secret, &self.to.host, self.to.port);
         lock(&self.state).uses.iter().all(stands)
     }

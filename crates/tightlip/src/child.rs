@@ -24,6 +24,8 @@ pub enum Role {
     Api,
     /// Holds the keys; faces the devboxes.
     Gateway,
+    /// Holds the devboxes that were made over the API.
+    Keeper,
 }
 
 /// The first message on the leash. Beside it: the descriptors that `given` names, in that order.
@@ -41,8 +43,10 @@ pub struct Begin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Given {
-    /// The child's end of the link to the other child.
+    /// The child's end of the link between api and gateway; the keeper's, of the one to the gateway.
     Link,
+    /// The gateway's end of the link to the keeper.
+    Keeper,
     /// The socket that it serves.
     Socket,
     /// The data folder's lock.
@@ -67,6 +71,8 @@ pub enum Task {
         rates: api::RateLimits,
         /// The certificate and key of the socket for TLS, where there is one.
         tls: Option<api::TlsFiles>,
+        /// Whether devboxes are made over the API.
+        devboxes: bool,
     },
     /// Decide for devboxes.
     Gateway {
@@ -80,7 +86,20 @@ pub enum Task {
         idle_exit_ms: Option<u64>,
         /// No file holds the root key: the supervisor hands it over once it is asked.
         awaits_root_key: bool,
+        /// What it was told to allow.
+        policy: Policy,
     },
+    /// Keep devboxes.
+    Keeper,
+}
+
+/// What an operator allows the gateway beyond what it does by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Secrets that are bound to no host stand in devboxes of the API's as they are.
+    pub plain_env_for_unbound: bool,
+    /// A gateway config and an unbound secret that a caller pairs need nobody's approval.
+    pub accept_pairings: bool,
 }
 
 /// What a child says over the leash.
@@ -106,16 +125,8 @@ pub struct Hand;
 pub struct Start {
     /// What it is to do.
     pub task: Task,
-    /// Its end of the link to the other child.
-    pub link: Packets,
-    /// The socket that it serves.
-    pub socket: OwnedFd,
-    /// The socket that it serves with TLS.
-    pub tls: Option<OwnedFd>,
-    /// Keeps the data folder locked as long as this process lives.
-    pub lock: OwnedFd,
-    /// The socket of whoever runs the server.
-    pub control: Option<OwnedFd>,
+    /// What it was given. The lock among it keeps the data folder locked as long as this process lives.
+    pub handed: Handed,
     /// To say that it serves, or why not.
     pub leash: Packets,
 }
@@ -141,6 +152,7 @@ impl Role {
         match self {
             Self::Api => "__api",
             Self::Gateway => "__gateway",
+            Self::Keeper => "__keeper",
         }
     }
 
@@ -150,6 +162,7 @@ impl Role {
         match self {
             Self::Api => "api",
             Self::Gateway => "gateway",
+            Self::Keeper => "keeper",
         }
     }
 }
@@ -188,20 +201,18 @@ pub fn begin() -> Result<Start, StartError> {
     let leash = Packets::from_fd(io::stdin().as_fd().try_clone_to_owned()?);
     leash.limit_wait(Some(BEGIN_WAIT)).map_err(|_| StartError::NotAChild)?;
     let (begin, fds) = leash.recv::<Begin>().map_err(|_| StartError::NotAChild)?;
-    let mut handed = Handed::new(&begin.given, fds)?;
+    let handed = Handed::new(&begin.given, fds)?;
     rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?).map_err(io::Error::from)?;
     let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
     if parent != Some(begin.supervisor) {
         return Err(StartError::Orphaned);
     }
     leash.limit_wait(None).map_err(|_| StartError::Orphaned)?;
-    let (link, socket, lock) = (handed.take(Given::Link)?, handed.take(Given::Socket)?, handed.take(Given::Lock)?);
-    let (control, tls) = (handed.take_if_any(Given::Control), handed.take_if_any(Given::Tls));
-    Ok(Start { task: begin.task, link: Packets::from_fd(link), socket, tls, lock, control, leash })
+    Ok(Start { task: begin.task, handed, leash })
 }
 
 /// The descriptors that arrived, by name.
-struct Handed(Vec<(Given, OwnedFd)>);
+pub struct Handed(Vec<(Given, OwnedFd)>);
 
 impl Handed {
     fn new(given: &[Given], fds: Vec<OwnedFd>) -> Result<Self, StartError> {
@@ -209,12 +220,16 @@ impl Handed {
     }
 
     /// The descriptor of this name, where it was given.
-    fn take_if_any(&mut self, wanted: Given) -> Option<OwnedFd> {
+    pub fn take_if_any(&mut self, wanted: Given) -> Option<OwnedFd> {
         let at = self.0.iter().position(|(given, _)| *given == wanted)?;
         Some(self.0.swap_remove(at).1)
     }
 
-    fn take(&mut self, wanted: Given) -> Result<OwnedFd, StartError> {
+    /// The descriptor of this name.
+    ///
+    /// # Errors
+    /// [`StartError::NotAChild`] where it was not given.
+    pub fn take(&mut self, wanted: Given) -> Result<OwnedFd, StartError> {
         self.take_if_any(wanted).ok_or(StartError::NotAChild)
     }
 }
@@ -239,6 +254,7 @@ pub fn main(role: Role) -> ExitCode {
     let ended = match role {
         Role::Api => crate::wiring::api(start),
         Role::Gateway => crate::wiring::gateway(start),
+        Role::Keeper => crate::wiring::keeper(start),
     };
     let Err(error) = ended else { return ended.unwrap_or(ExitCode::FAILURE) };
     let message = format!("{error:#}");

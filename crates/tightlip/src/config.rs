@@ -25,6 +25,10 @@ pub struct Config {
     pub resolve: Vec<Resolve>,
     /// A file of certificates that upstreams may be certified by, beside the system's.
     pub upstream_ca: Option<PathBuf>,
+    /// Whether gateway configs and unbound secrets are paired as callers ask, without a person.
+    pub accept_pairings: bool,
+    /// Whether devboxes are made over the API, if the file says.
+    pub devboxes: Option<bool>,
 }
 
 /// A port with TLS.
@@ -76,6 +80,7 @@ pub enum ConfigError {
 struct File {
     api: ApiPart,
     gateway: GatewayPart,
+    devbox: DevboxPart,
 }
 
 #[derive(Default, Deserialize)]
@@ -95,6 +100,13 @@ struct ApiPart {
 struct GatewayPart {
     resolve: BTreeMap<String, SocketAddr>,
     upstream_ca: Option<PathBuf>,
+    accept_pairings: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct DevboxPart {
+    local: Option<bool>,
 }
 
 impl Config {
@@ -125,7 +137,18 @@ impl Config {
         let upstream_ca = file.gateway.upstream_ca.map(|relative| beside.join(relative));
         let tls = file.api.tls(beside).map_err(|why| wrong(None, why))?;
         let ApiPart { listen, hosts, key_requests_per_second, address_requests_per_second, .. } = file.api;
-        Ok(Self { listen, hosts, tls, key_requests_per_second, address_requests_per_second, resolve, upstream_ca })
+        let (accept_pairings, devboxes) = (file.gateway.accept_pairings, file.devbox.local);
+        Ok(Self {
+            listen,
+            hosts,
+            tls,
+            key_requests_per_second,
+            address_requests_per_second,
+            resolve,
+            upstream_ca,
+            accept_pairings,
+            devboxes,
+        })
     }
 }
 
@@ -184,6 +207,14 @@ pub const TEMPLATE: &str = r#"# tightlip's settings. Read at start: restart `tig
 # resolve = { "api.example.test:443" = "127.0.0.1:8443" }
 # Certificates (PEM) that such hosts may be certified by, beside the system's. Relative to this file.
 # upstream_ca = "ca.pem"
+# A gateway config and a secret that is bound to no host are paired as whoever makes a devbox asks. Without this a person approves each
+# pairing (`tightlip requests`). With it, whoever holds an API key, and an API process that was broken into, decide where such secrets go.
+# accept_pairings = false
+
+[devbox]
+# Devboxes over the API run the commands of whoever holds an API key on this machine. On by itself where the API listens on loopback
+# only; set it to have them where other machines reach the API too, or to have none.
+# local = true
 "#;
 
 #[cfg(test)]
@@ -222,6 +253,7 @@ mod tests {
         let rates = api::RateLimits::defaults(true);
         assert_eq!((config.key_requests_per_second, config.address_requests_per_second), (Some(rates.key), Some(rates.address)));
         assert_eq!(config.upstream_ca, Some(PathBuf::from("/data/ca.pem")));
+        assert_eq!((config.accept_pairings, config.devboxes), (false, Some(true)));
         let host = "api.example.test".parse().expect("a host");
         assert_eq!(config.resolve, [Resolve { host, port: 443, address: "127.0.0.1:8443".parse().expect("an address") }]);
     }

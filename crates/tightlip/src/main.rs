@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Some("__init") => devbox::init_main(),
         Some("__api") => child::main(child::Role::Api),
         Some("__gateway") => child::main(child::Role::Gateway),
+        Some("__keeper") => child::main(child::Role::Keeper),
         Some(detached::SUBCOMMAND) => detached::main(),
         Some("__probe") => prove::probe::run().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
         Some(_) | None => cli::main(),

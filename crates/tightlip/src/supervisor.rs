@@ -1,7 +1,7 @@
-//! The supervisor: starts the two children, starts a died one again, and ends both in order.
+//! The supervisor: starts the children, starts a died one again, and ends all in order.
 //!
-//! It serves nobody, opens no value and has one thread. A root key that comes from a passphrase stays with it, in a locked page. What connects the children stays with it, so that a child that is started again finds the same
-//! link, the same listening socket and the same `gateway.sock`.
+//! It serves nobody, opens no value and has one thread. A root key that comes from a passphrase stays with it, in a locked page. What connects the children
+//! stays with it, so that a child that is started again finds the same links, the same listening socket and the same `gateway.sock`.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, kill_process};
 use vault::{KeyringError, RootKey};
 
-use crate::child::{self, Given, Hand, Report, Role, Task};
+use crate::child::{self, Given, Hand, Policy, Report, Role, Task};
 use crate::config::Config;
 use crate::folder::{DataFolder, FILE_MODE, Lock};
 use crate::up::UpError;
@@ -44,6 +44,10 @@ pub struct Plan<'a> {
     pub root_key: Option<RootKey>,
     /// Stop when unused for so long.
     pub idle_exit: Option<Duration>,
+    /// Whether devboxes are made over the API.
+    pub devboxes: bool,
+    /// What the gateway was told to allow.
+    pub policy: Policy,
 }
 
 /// Why the server did not start or did not stay.
@@ -92,11 +96,13 @@ enum Stop {
 
 struct Supervisor<'a> {
     plan: Plan<'a>,
-    /// Kept for as long as the server lives; each child gets a handle on its end.
+    /// Between api and gateway. Kept for as long as the server lives; each child gets a handle on its end.
     ends: (Packets, Packets),
+    /// Between gateway and keeper, likewise; none where devboxes over the API are off.
+    keeper_ends: Option<(Packets, Packets)>,
     signals: SignalFd,
-    api: Ward,
-    gateway: Ward,
+    /// In the order in which they are started.
+    wards: Vec<Ward>,
 }
 
 /// One child, from the supervisor's side.
@@ -114,7 +120,7 @@ enum State {
     Ended,
 }
 
-/// Starts both children, calls `announce` when both serve, and stays until a signal, an idle gateway or a child that does not stay.
+/// Starts the children, calls `announce` when all serve, and stays until a signal, an idle gateway or a child that does not stay.
 ///
 /// # Errors
 /// When a child does not start or does not stay, or the system refuses.
@@ -145,12 +151,16 @@ impl<'a> Supervisor<'a> {
         mask.thread_block().map_err(io::Error::from)?;
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(io::Error::from)?;
         let ends = Packets::pair().map_err(SupervisorError::Link)?;
-        Ok(Self { plan, ends, signals, api: Ward::new(Role::Api), gateway: Ward::new(Role::Gateway) })
+        let keeper_ends = if plan.devboxes { Some(Packets::pair().map_err(SupervisorError::Link)?) } else { None };
+        let keeper = keeper_ends.as_ref().map(|_| Role::Keeper);
+        let wards = keeper.into_iter().chain([Role::Gateway, Role::Api]).map(Ward::new).collect();
+        Ok(Self { plan, ends, keeper_ends, signals, wards })
     }
 
     fn serve(&mut self, announce: impl FnOnce() -> io::Result<()>) -> Result<Stop, UpError> {
-        self.start(Role::Gateway)?;
-        self.start(Role::Api)?;
+        for role in self.roles() {
+            self.start(role)?;
+        }
         let limit = Instant::now() + READY_WAIT;
         while let Some(role) = self.awaited() {
             if Instant::now() >= limit {
@@ -172,7 +182,7 @@ impl<'a> Supervisor<'a> {
     /// A child that is not ready yet.
     fn awaited(&self) -> Option<Role> {
         let ready = |ward: &Ward| matches!(ward.state, State::Up { ready: true, .. });
-        [&self.api, &self.gateway].into_iter().find(|ward| !ready(ward)).map(|ward| ward.role)
+        self.wards.iter().find(|ward| !ready(ward)).map(|ward| ward.role)
     }
 
     /// Waits for the next thing to happen and sees to it.
@@ -181,7 +191,7 @@ impl<'a> Supervisor<'a> {
         if self.signalled()? {
             return Ok(Some(Stop::Asked));
         }
-        for role in [Role::Gateway, Role::Api] {
+        for role in self.roles() {
             let last_words = self.ward(role).listen();
             if role == Role::Gateway && std::mem::take(&mut self.ward(role).asks_for_key) {
                 self.hand_root_key()?;
@@ -202,7 +212,7 @@ impl<'a> Supervisor<'a> {
     fn wait(&self, limit: Option<Instant>) -> Result<(), SupervisorError> {
         let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
         let mut until = limit;
-        for ward in [&self.api, &self.gateway] {
+        for ward in &self.wards {
             match &ward.state {
                 State::Up { leash: Some(leash), .. } => fds.push(PollFd::new(leash, PollFlags::IN)),
                 State::Down { again_at } => until = Some(until.map_or(*again_at, |at| at.min(*again_at))),
@@ -246,18 +256,19 @@ impl<'a> Supervisor<'a> {
     }
 
     fn start(&mut self, role: Role) -> Result<(), SupervisorError> {
-        let task = self.task(role);
-        let (end, socket) = match role {
-            Role::Api => (&self.ends.0, self.plan.api_socket.as_fd()),
-            Role::Gateway => (&self.ends.1, self.plan.gateway_socket.as_fd()),
-        };
-        let mut given = vec![(Given::Link, end.as_fd()), (Given::Socket, socket), (Given::Lock, self.plan.lock.file().as_fd())];
+        let (task, plan) = (self.task(role), &self.plan);
+        let mut given = vec![(Given::Lock, plan.lock.file().as_fd())];
         match role {
             Role::Api => {
-                given.push((Given::Control, self.plan.control_socket.as_fd()));
-                given.extend(self.plan.tls_socket.as_ref().map(|socket| (Given::Tls, socket.as_fd())));
+                given.extend([(Given::Link, self.ends.0.as_fd()), (Given::Socket, plan.api_socket.as_fd())]);
+                given.push((Given::Control, plan.control_socket.as_fd()));
+                given.extend(plan.tls_socket.as_ref().map(|socket| (Given::Tls, socket.as_fd())));
             }
-            Role::Gateway => {}
+            Role::Gateway => {
+                given.extend([(Given::Link, self.ends.1.as_fd()), (Given::Socket, plan.gateway_socket.as_fd())]);
+                given.extend(self.keeper_ends.as_ref().map(|(end, _)| (Given::Keeper, end.as_fd())));
+            }
+            Role::Keeper => given.extend(self.keeper_ends.as_ref().map(|(_, end)| (Given::Link, end.as_fd()))),
         }
         let (child, leash) = child::spawn(role, &task, &given).map_err(SupervisorError::Link)?;
         self.ward(role).state = State::Up { child, leash: Some(leash), since: Instant::now(), ready: false };
@@ -266,7 +277,8 @@ impl<'a> Supervisor<'a> {
 
     /// Hands the root key, which no file holds, to a gateway that says that it is closed to its neighbours. What is not read goes with the pipe.
     fn hand_root_key(&self) -> Result<(), SupervisorError> {
-        let (State::Up { leash: Some(leash), .. }, Some(key)) = (&self.gateway.state, &self.plan.root_key) else { return Ok(()) };
+        let gateway = self.wards.iter().find(|ward| ward.role == Role::Gateway).map(|ward| &ward.state);
+        let (Some(State::Up { leash: Some(leash), .. }), Some(key)) = (gateway, &self.plan.root_key) else { return Ok(()) };
         let (reader, writer) = io::pipe()?;
         key.hand_over(writer.as_fd()).map_err(SupervisorError::RootKey)?;
         // A gateway that is gone meanwhile is seen to like any other.
@@ -280,14 +292,16 @@ impl<'a> Supervisor<'a> {
         match role {
             Role::Api => {
                 let tls = config.tls.as_ref().map(|port| port.files.clone());
-                Task::Api { data, hosts: config.hosts.clone(), rates: self.plan.rates, tls }
+                Task::Api { data, hosts: config.hosts.clone(), rates: self.plan.rates, tls, devboxes: self.plan.devboxes }
             }
+            Role::Keeper => Task::Keeper,
             Role::Gateway => Task::Gateway {
                 data,
                 resolve: config.resolve.clone(),
                 upstream_ca: config.upstream_ca.clone(),
                 idle_exit_ms: self.plan.idle_exit.map(|idle| u64::try_from(idle.as_millis()).unwrap_or(u64::MAX)),
                 awaits_root_key: self.plan.root_key.is_some(),
+                policy: self.plan.policy,
             },
         }
     }
@@ -303,10 +317,11 @@ impl<'a> Supervisor<'a> {
         Ok(std::fs::rename(&new, &path)?)
     }
 
-    /// Ends the api, which finishes what it was asked, then the gateway; whatever is left at the end of the time is killed.
+    /// Ends the api, which finishes what it was asked, then the gateway, then the keeper with its devboxes; whatever is left at the end of the time is killed.
     fn stop(&mut self) {
         let limit = Instant::now() + STOP_WAIT;
-        for (role, share) in [(Role::Api, API_STOP_WAIT), (Role::Gateway, STOP_WAIT)] {
+        for role in self.roles().into_iter().rev() {
+            let share = if role == Role::Api { API_STOP_WAIT } else { STOP_WAIT };
             let until = limit.min(Instant::now() + share);
             self.ward(role).ask_to_end();
             while self.ward(role).runs() && Instant::now() < until {
@@ -318,11 +333,12 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    const fn ward(&mut self, role: Role) -> &mut Ward {
-        match role {
-            Role::Api => &mut self.api,
-            Role::Gateway => &mut self.gateway,
-        }
+    fn roles(&self) -> Vec<Role> {
+        self.wards.iter().map(|ward| ward.role).collect()
+    }
+
+    fn ward(&mut self, role: Role) -> &mut Ward {
+        self.wards.iter_mut().find(|ward| ward.role == role).expect("asked of roles that there are")
     }
 }
 

@@ -11,6 +11,7 @@ use model::Clock;
 use model::binding::HTTPS_PORT;
 use serde::Serialize;
 
+use crate::child::Policy;
 use crate::config::{Config, ConfigError, LISTEN_DEFAULT, TlsConfig};
 use crate::detached;
 use crate::folder::{DataFolder, FolderError, Lock, Presence};
@@ -30,6 +31,8 @@ pub struct Options {
     pub idle_exit: Option<Duration>,
     /// Where a passphrase comes from.
     pub passphrase: root::Source,
+    /// Secrets that are bound to no host stand in devboxes of the API's as they are.
+    pub plain_env_for_unbound: bool,
 }
 
 /// A server that is ready.
@@ -53,6 +56,9 @@ pub struct Ready {
     /// Whether the root key comes from a passphrase.
     #[serde(skip)]
     pub has_passphrase: bool,
+    /// What the gateway was told to allow.
+    #[serde(skip)]
+    pub policy: Policy,
     /// This program, for the commands to try next.
     #[serde(skip)]
     pub program: PathBuf,
@@ -182,7 +188,8 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
     let (socket, address) = bind(options.listen.or(config.listen).unwrap_or(LISTEN_DEFAULT), Port::Clear)?;
     let tls = config.tls.as_ref().map(|port| open_tls(port, &folder)).transpose()?;
     let is_open = |address: SocketAddr| !address.ip().is_loopback();
-    let defaults = api::RateLimits::defaults(is_open(address) || tls.as_ref().is_some_and(|(_, address, _)| is_open(*address)));
+    let is_reached = is_open(address) || tls.as_ref().is_some_and(|(_, address, _)| is_open(*address));
+    let defaults = api::RateLimits::defaults(is_reached);
     if let (Some(port), Some(file)) = (&config.tls, options.passphrase.path()) {
         port.files.folders(&file.canonicalize().unwrap_or(file))?;
     }
@@ -201,6 +208,7 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
         pid: std::process::id(),
         first_run: first_run == FirstRun::Yes,
         has_passphrase: root_key.is_some(),
+        policy: Policy { plain_env_for_unbound: options.plain_env_for_unbound, accept_pairings: config.accept_pairings },
         program: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("tightlip")),
     };
     // What a server that was killed left behind.
@@ -216,6 +224,8 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
             address: config.address_requests_per_second.unwrap_or(defaults.address),
         },
         url: ready.url.clone(),
+        devboxes: config.devboxes.unwrap_or(!is_reached),
+        policy: ready.policy,
         config,
         lock,
         idle_exit: options.idle_exit,

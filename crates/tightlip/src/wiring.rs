@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use link::Packets;
+use link::calls::Numbered;
+use link::keeper::Kept;
 use service::{Gate, SystemClock};
 use store::{Ledger, Mode, Store};
 use tokio::signal::unix::{SignalKind, signal};
 use vault::{OpenKeys, RootKey, Sealer, SigningKey};
 use zeroize::Zeroizing;
 
-use crate::child::{BEGIN_WAIT, Hand, Report, Start, Task};
+use crate::child::{BEGIN_WAIT, Given, Hand, Report, Start, Task};
 use crate::folder::DataFolder;
 use crate::parts;
 use crate::setup::read;
@@ -23,8 +25,10 @@ use crate::setup::read;
 /// # Errors
 /// When it cannot serve.
 pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
-    let Start { task, link, socket, lock, leash, control: _, tls: _ } = start;
-    let Task::Gateway { data, resolve, upstream_ca, idle_exit_ms, awaits_root_key } = task else { bail!("this is another child's task") };
+    let Start { task, mut handed, leash } = start;
+    let Task::Gateway { data, resolve, upstream_ca, idle_exit_ms, awaits_root_key, policy } = task else {
+        bail!("this is another child's task")
+    };
     let folder = DataFolder::locate(Some(&data))?;
     let (root, recipe) = if awaits_root_key {
         (handed_root_key(&leash)?, read(&folder.root_passphrase())?)
@@ -44,14 +48,15 @@ pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
     let setup = gateway::process::Setup {
         gate: Arc::new(gate),
         net: gateway::NetConfig::new(resolve, upstream_ca),
-        socket: link::Listener::from_fd(socket),
-        link,
+        socket: link::Listener::from_fd(handed.take(Given::Socket)?),
+        link: Packets::from_fd(handed.take(Given::Link)?),
+        keeper: handed.take_if_any(Given::Keeper).map(Packets::from_fd),
         clock,
         backup: parts::sources(&folder, keyring, recipe),
         idle_exit: idle_exit_ms.map(Duration::from_millis),
     };
     let ended = gateway::process::run(setup, || leash.send(&Report::Ready, &[]))?;
-    drop(lock);
+    drop(handed);
     Ok(match ended {
         gateway::process::Ended::Asked => ExitCode::SUCCESS,
         gateway::process::Ended::Idle => ExitCode::from(gateway::process::EXIT_IDLE),
@@ -73,23 +78,23 @@ fn handed_root_key(leash: &Packets) -> anyhow::Result<RootKey> {
 /// # Errors
 /// When it cannot serve.
 pub fn api(start: Start) -> anyhow::Result<ExitCode> {
-    let Start { task, link, socket, tls: tls_socket, lock, control, leash } = start;
-    let Task::Api { data, hosts, rates, tls } = task else { bail!("this is another child's task") };
+    let Start { task, mut handed, leash } = start;
+    let Task::Api { data, hosts, rates, tls, devboxes } = task else { bail!("this is another child's task") };
     let folder = DataFolder::locate(Some(&data))?;
     let signing = SigningKey::from_bytes(&Zeroizing::new(read(&folder.signing_key())?)).context("failed to read the signing key")?;
     let sealer =
         Sealer::new(&read(&folder.manifest())?, &read(&folder.manifest_pin())?, signing).context("failed to check the manifest")?;
     let setup = api::Setup {
-        bound: api::Bound::from_fd(socket),
+        bound: api::Bound::from_fd(handed.take(Given::Socket)?),
         store: folder.store_db(),
         api_dir: folder.api(),
         sealer: Arc::new(sealer),
         clock: Arc::new(SystemClock),
         hosts,
-        link,
-        control: link::Listener::from_fd(control.context("the supervisor gave no control socket")?),
+        link: Packets::from_fd(handed.take(Given::Link)?),
+        control: link::Listener::from_fd(handed.take(Given::Control)?),
         rates,
-        tls: tls_socket.zip(tls).map(|(socket, files)| api::TlsPort { bound: api::Bound::from_fd(socket), files }),
+        tls: handed.take_if_any(Given::Tls).zip(tls).map(|(socket, files)| api::TlsPort { bound: api::Bound::from_fd(socket), files }),
         closed: folder.gateway().canonicalize().context("failed to find the gateway's folder")?,
     };
     let ready = |_address| {
@@ -97,7 +102,7 @@ pub fn api(start: Start) -> anyhow::Result<ExitCode> {
         let _gone = leash.send(&Report::Ready, &[]);
     };
     api::run(setup, ready, asked_to_end())?;
-    drop(lock);
+    drop(handed);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -112,4 +117,22 @@ async fn asked_to_end() {
             std::future::pending().await
         }
     }
+}
+
+/// The keeper: the API's devboxes, and nothing else.
+///
+/// # Errors
+/// When it cannot serve.
+pub fn keeper(start: Start) -> anyhow::Result<ExitCode> {
+    let Start { task, mut handed, leash } = start;
+    let Task::Keeper = task else { bail!("this is another child's task") };
+    let line = Packets::from_fd(handed.take(Given::Link)?);
+    // A gateway that serves already must know that this one has none of the devboxes that an earlier keeper had.
+    line.send(&Numbered { number: None, message: Kept::Roster(Vec::new()) }, &[])?;
+    keeper::run(line, || {
+        // A supervisor that is gone takes this process with it.
+        let _gone = leash.send(&Report::Ready, &[]);
+    })?;
+    drop(handed);
+    Ok(ExitCode::SUCCESS)
 }

@@ -87,11 +87,15 @@ pub fn get(target: Target<'_>, path: &str) -> String {
 
 /// Creates a secret of this name, with a value of 40 characters.
 pub fn create(target: Target<'_>, name: &str) -> String {
-    let body = format!(r#"{{"name":"{name}","value":"0123456789012345678901234567890123456789"}}"#);
+    post(target, "/v1/secrets", &format!(r#"{{"name":"{name}","value":"0123456789012345678901234567890123456789"}}"#))
+}
+
+/// `POST path` with JSON.
+pub fn post(target: Target<'_>, path: &str, body: &str) -> String {
     let Target { address, key } = target;
     let length = body.len();
     format!(
-        "POST /v1/secrets HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
          content-length: {length}\r\n\r\n{body}"
     )
 }

@@ -41,10 +41,12 @@ pub fn build() -> Result<()> {
         "tightlip-api",
         "-p",
         "tightlip-store",
+        "-p",
+        "tightlip-devbox",
         "--bin",
         "tightlip",
     ]);
-    for example in ["bare", "raw_commits", "fill"] {
+    for example in ["bare", "raw_commits", "fill", "spawn"] {
         cargo.args(["--example", example]);
     }
     ensure!(cargo.status().context("cargo does not start")?.success(), "the release build failed");
@@ -52,7 +54,7 @@ pub fn build() -> Result<()> {
 }
 
 /// Always built together, so that what they share is built once.
-pub const PACKAGES: [&str; 6] = ["-p", "tightlip", "-p", "tightlip-api", "-p", "tightlip-store"];
+pub const PACKAGES: [&str; 8] = ["-p", "tightlip", "-p", "tightlip-api", "-p", "tightlip-store", "-p", "tightlip-devbox"];
 
 /// The command of a program that was built.
 pub fn command(program: &str) -> Command {
@@ -118,6 +120,20 @@ impl Server {
     /// Both processes and the supervisor.
     pub fn processes(&self) -> Result<[u32; 3]> {
         Ok([self.api()?, self.child("__gateway")?, self.program.pid()])
+    }
+
+    /// Every process of it, devboxes' included.
+    pub fn descendants(&self) -> Result<Vec<u32>> {
+        let mut all = vec![self.program.pid()];
+        let mut next = 0;
+        while let Some(pid) = all.get(next).copied() {
+            next += 1;
+            for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+                let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+                all.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+            }
+        }
+        Ok(all)
     }
 
     fn child(&self, subcommand: &str) -> Result<u32> {

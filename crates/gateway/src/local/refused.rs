@@ -8,7 +8,7 @@ use crate::listen::ListenerError;
 use crate::net::NetError;
 
 /// A request that was not done.
-pub(super) struct Refused {
+pub(crate) struct Refused {
     why: Denial,
     message: std::borrow::Cow<'static, str>,
 }

@@ -27,12 +27,21 @@ pub(super) struct Args {
     /// A file that holds the passphrase, or a pipe [default: $TIGHTLIP_PASSPHRASE_FILE, then a hidden prompt]
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
+    /// Give devboxes of the API's the plain values of secrets that are bound to no host, as Runloop does. Their agents can read them
+    #[arg(long)]
+    plain_env_for_unbound: bool,
 }
 
 /// Serves until a signal stops it.
 pub(super) fn up(args: &Args, data: Option<&Path>, out: &Output) -> Result<i32, Fault> {
     let passphrase = root::Source { wanted: args.passphrase, file: args.passphrase_file.clone(), ask: Some(ask) };
-    let options = Options { data: data.map(PathBuf::from), listen: args.listen, idle_exit: None, passphrase };
+    let options = Options {
+        data: data.map(PathBuf::from),
+        listen: args.listen,
+        idle_exit: None,
+        passphrase,
+        plain_env_for_unbound: args.plain_env_for_unbound,
+    };
     let ended = crate::up::up(&options, |ready| {
         out.result(ready, || greeting(ready, data));
         Ok(())
@@ -103,6 +112,15 @@ fn greeting(ready: &Ready, data: Option<&Path>) -> String {
             "Other machines reach it too, over plain HTTP: set `[api] tls_listen` in tightlip.toml, or put a proxy with TLS in front."
                 .to_owned(),
         );
+    }
+    if ready.policy.plain_env_for_unbound {
+        lines.push(
+            "Secrets that are bound to no host are given to the API's devboxes as they are (--plain-env-for-unbound): agents can read and send them."
+                .to_owned(),
+        );
+    }
+    if ready.policy.accept_pairings {
+        lines.push("Gateway configs and unbound secrets are paired without a person's approval ([gateway] accept_pairings).".to_owned());
     }
     if ready.first_run && ready.has_passphrase {
         lines.push("The root key comes from your passphrase and is in no file: keep the passphrase, apart from the folder.".to_owned());

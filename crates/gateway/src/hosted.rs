@@ -1,0 +1,203 @@
+//! The API's devboxes: made when a caller asks, watched over, ended. Their processes are the keeper's; here are their networks, their states and their times.
+//!
+//! A devbox lives on while this process starts again: the keeper has it, the ledger tells of it, and `adopt` brings the two together.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use link::calls::Calls;
+use link::keeper::{Kept, Order};
+use model::limits::HOSTED_DEVBOXES_MAX;
+use model::{Clock, DevboxId, DevboxStatus, ShutdownReason};
+use service::{DevboxDenial, Gate};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::activity::{Activity, Visit};
+use crate::net::{Attached, Net};
+
+mod begin;
+mod keeping;
+mod orders;
+mod trouble;
+mod verbs;
+
+use keeping::Keeping;
+use trouble::Trouble;
+
+/// What all of them share.
+pub(crate) struct Hosting {
+    gate: Arc<Gate>,
+    net: Arc<Net>,
+    clock: Arc<dyn Clock>,
+    activity: Arc<Activity>,
+    keeper: Keeping,
+    open: Mutex<HashMap<DevboxId, Arc<Place>>>,
+    /// Held while ledger and keeper are compared.
+    adopting: tokio::sync::Mutex<()>,
+}
+
+/// One devbox.
+struct Place {
+    id: DevboxId,
+    /// What it may use.
+    card: service::DevboxCard,
+    /// Its state, for whoever waits.
+    status: watch::Sender<DevboxStatus>,
+    /// Held while it is begun or ended, so that one does not overtake the other.
+    turn: tokio::sync::Mutex<Option<Attached>>,
+    /// How long it lives after it was last kept alive, and until when that is.
+    keep_alive: Duration,
+    deadline: Mutex<Instant>,
+    /// The user that its processes are.
+    uid: Option<u32>,
+    commands: Mutex<orders::Numbered>,
+    _visit: Option<Visit>,
+}
+
+impl Hosting {
+    /// The API's devboxes, once there is a line to the keeper. Nothing is served before [`Hosting::adopt`].
+    pub(crate) fn new(
+        gate: Arc<Gate>,
+        net: Arc<Net>,
+        clock: Arc<dyn Clock>,
+        activity: Arc<Activity>,
+    ) -> impl FnOnce(Arc<Calls<Kept>>) -> Arc<Self> {
+        |keeper| {
+            Arc::new(Self {
+                gate,
+                net,
+                clock,
+                activity,
+                keeper: Keeping::new(keeper),
+                open: Mutex::default(),
+                adopting: tokio::sync::Mutex::default(),
+            })
+        }
+    }
+
+    /// Looks every second for devboxes whose time is over.
+    pub(crate) async fn mind_the_time(self: Arc<Self>) {
+        let mut tick = tokio::time::interval(TIME_TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let now = tick.tick().await;
+            let over: Vec<_> = lock(&self.open).values().filter(|place| *lock(&place.deadline) <= now).cloned().collect();
+            for place in over {
+                let hosting = Arc::clone(&self);
+                tokio::spawn(
+                    async move { hosting.finish(&place, DevboxStatus::Shutdown, None, Some(ShutdownReason::KeepAliveTimeout)).await },
+                );
+            }
+        }
+    }
+
+    /// What the keeper says unasked.
+    pub(crate) fn hear(self: &Arc<Self>, said: Kept) {
+        match said {
+            Kept::Ended { devbox, entrypoint } => {
+                let Some(place) = self.place(&devbox) else { return };
+                let hosting = Arc::clone(self);
+                let (status, failure, reason) = match entrypoint {
+                    Some(_) => (DevboxStatus::Shutdown, None, Some(ShutdownReason::EntrypointExit)),
+                    None => (DevboxStatus::Failure, Some(LOST), None),
+                };
+                tokio::spawn(async move { hosting.finish(&place, status, failure, reason).await });
+            }
+            // A keeper that begins has none of those that another had.
+            Kept::Roster(_) => {
+                tracing::warn!("the keeper began anew: its devboxes are lost");
+                let hosting = Arc::clone(self);
+                tokio::spawn(async move { hosting.adopt().await });
+            }
+            Kept::Listening { .. } | Kept::Done | Kept::Execution(_) | Kept::Output(_) | Kept::Failed(_) => {}
+        }
+    }
+
+    /// Ends a devbox: its network first, then its processes, then its record. Done already is done.
+    async fn finish(&self, place: &Arc<Place>, status: DevboxStatus, failure: Option<&str>, reason: Option<ShutdownReason>) {
+        let mut turn = place.turn.lock().await;
+        drop(turn.take());
+        if let Err(trouble) = self.keeper.ask(&Order::End { devbox: place.id.clone() }, &[], END_WAIT).await {
+            tracing::warn!(devbox = %place.id, "failed to see a devbox's end: {trouble}");
+        }
+        self.record(place, status, failure.map(str::to_owned), reason).await;
+        lock(&self.open).remove(&place.id);
+        tracing::info!(devbox = %place.id, status = status.as_str(), "devbox ended");
+    }
+
+    /// Writes a new state down, then tells whoever waits. A state that cannot be written is told all the same: nobody waits for ever.
+    async fn record(&self, place: &Place, status: DevboxStatus, failure: Option<String>, reason: Option<ShutdownReason>) {
+        let (gate, id) = (Arc::clone(&self.gate), place.id.clone());
+        let written = tokio::task::spawn_blocking(move || gate.transition(&id, status, failure, reason)).await;
+        match written {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(devbox = %place.id, "failed to record a devbox's state: {error}"),
+            Err(error) => tracing::error!(devbox = %place.id, "failed to record a devbox's state: {error}"),
+        }
+        place.status.send_replace(status);
+    }
+
+    fn place(&self, id: &DevboxId) -> Option<Arc<Place>> {
+        lock(&self.open).get(id).cloned()
+    }
+
+    /// Room for one more devbox, and a user of its own where this server is the machine's root.
+    fn admit(&self, id: DevboxId, card: service::DevboxCard, keep_alive: Duration, status: DevboxStatus) -> Result<Arc<Place>, Trouble> {
+        let mut open = lock(&self.open);
+        if open.len() >= HOSTED_DEVBOXES_MAX {
+            return Err(Trouble::TooManyDevboxes);
+        }
+        let uid = rustix::process::geteuid().is_root().then(|| free_uid(open.values().filter_map(|place| place.uid))).transpose()?;
+        let place = Arc::new(Place {
+            id: id.clone(),
+            card,
+            status: watch::Sender::new(status),
+            turn: tokio::sync::Mutex::new(None),
+            keep_alive,
+            deadline: Mutex::new(Instant::now() + keep_alive),
+            uid,
+            commands: Mutex::default(),
+            _visit: self.activity.visit(usize::MAX),
+        });
+        open.insert(id, Arc::clone(&place));
+        Ok(place)
+    }
+}
+
+impl Place {
+    /// Counts its time from now on again.
+    fn keep_alive(&self) {
+        *lock(&self.deadline) = Instant::now() + self.keep_alive;
+    }
+
+    fn is_running(&self) -> bool {
+        *self.status.borrow() == DevboxStatus::Running
+    }
+}
+
+/// A user id that no account of the machine has, and no other devbox that is open.
+fn free_uid(taken: impl Iterator<Item = u32>) -> Result<u32, Trouble> {
+    let taken: Vec<u32> = taken.collect();
+    loop {
+        let random = vault::random_u128().map_err(|_| Trouble::Denied(DevboxDenial::Internal))?;
+        let uid = UID_FIRST + u32::try_from(random % u128::from(UIDS)).unwrap_or(0);
+        if !taken.contains(&uid) {
+            return Ok(uid);
+        }
+    }
+}
+
+/// The lock's content also after a panic elsewhere: every change under it is a single insert, remove or assignment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const TIME_TICK: Duration = Duration::from_secs(1);
+/// Longer than the keeper waits for a devbox's last process.
+const END_WAIT: Duration = Duration::from_secs(10);
+const LOST: &str = "its processes ended, or the server did, while it ran";
+/// Users that systemd and the distributions leave alone ("Users, Groups, UIDs and GIDs on systemd Systems": HIC SVNT LEONES).
+const UID_FIRST: u32 = 0x7000_0000;
+const UIDS: u32 = 0x0800_0000;

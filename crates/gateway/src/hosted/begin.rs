@@ -1,0 +1,205 @@
+//! A devbox's beginning, and its adoption by a gateway that began after it.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use link::front::NewDevbox;
+use link::keeper::{Hosted as Made, Kept, Order};
+use model::{DevboxId, DevboxStatus, Hosted};
+use service::{Caller, CreatedHosted, DevboxDenial, NewCa};
+
+use super::trouble::Trouble;
+use super::{Hosting, LOST, Place, lock};
+use crate::ca::Authority;
+use crate::local::Sockets;
+
+/// What a devbox is begun from.
+struct Beginning {
+    authority: Authority,
+    env: Vec<(String, String)>,
+    plain: Option<File>,
+    ports: Vec<u16>,
+    entrypoint: Option<String>,
+}
+
+impl Hosting {
+    /// Makes a devbox as asked; it is queued when this returns. The same request again gets the same devbox.
+    pub(super) async fn create(self: &Arc<Self>, caller: Caller, wanted: NewDevbox) -> Result<Hosted, Trouble> {
+        let hosting = Arc::clone(self);
+        let made = tokio::task::spawn_blocking(move || hosting.make(&caller, wanted)).await;
+        let (hosted, begun) = made.unwrap_or(Err(Trouble::Denied(DevboxDenial::Internal)))?;
+        if let Some((place, beginning)) = begun {
+            let hosting = Arc::clone(self);
+            tokio::spawn(async move { hosting.begin(place, beginning).await });
+        }
+        Ok(hosted)
+    }
+
+    fn make(&self, caller: &Caller, wanted: NewDevbox) -> Result<(Hosted, Option<(Arc<Place>, Beginning)>), Trouble> {
+        if lock(&self.open).len() >= model::limits::HOSTED_DEVBOXES_MAX {
+            return Err(Trouble::TooManyDevboxes);
+        }
+        let devbox = self.gate.make_devbox_id().map_err(|_| DevboxDenial::Internal)?;
+        let authority = Authority::make(&devbox, self.clock.now()).map_err(|_| DevboxDenial::Internal)?;
+        let ca = NewCa { devbox, pem: authority.pem().to_owned(), key: authority.key_der() };
+        let (hosted, card, mut env, plain, ports, entrypoint) = match self.gate.create_hosted(caller, wanted, ca)? {
+            CreatedHosted::Before(hosted) => return Ok((hosted, None)),
+            CreatedHosted::New(new) => (new.hosted, new.card, new.env, new.plain, new.ports, new.entrypoint),
+        };
+        env.extend(devbox::trust_env().into_iter().map(|(name, value)| (name.to_owned(), value)));
+        let keep_alive = Duration::from_millis(hosted.about.keep_alive_ms);
+        let place = match self.admit(hosted.id.clone(), card, keep_alive, hosted.status()) {
+            Ok(place) => place,
+            Err(trouble) => {
+                self.gate.transition(&hosted.id, DevboxStatus::Failure, Some(trouble.to_string()), None)?;
+                return Err(trouble);
+            }
+        };
+        tracing::info!(devbox = %hosted.id, "devbox asked for");
+        Ok((hosted, Some((place, Beginning { authority, env, plain, ports, entrypoint }))))
+    }
+
+    async fn begin(self: Arc<Self>, place: Arc<Place>, beginning: Beginning) {
+        let failed = {
+            let mut turn = place.turn.lock().await;
+            if place.status.borrow().is_final() {
+                return;
+            }
+            self.record(&place, DevboxStatus::Provisioning, None, None).await;
+            match self.build(&place, beginning).await {
+                Ok(network) => {
+                    *turn = Some(network);
+                    None
+                }
+                Err(trouble) => Some(trouble),
+            }
+        };
+        let failed = match failed {
+            None => self.open(&place).await.err(),
+            failed => failed,
+        };
+        if let Some(trouble) = failed {
+            tracing::error!(devbox = %place.id, "failed to begin a devbox: {trouble}");
+            self.finish(&place, DevboxStatus::Failure, Some(&trouble.to_string()), None).await;
+        }
+    }
+
+    /// Namespaces and listeners, served.
+    async fn build(&self, place: &Place, beginning: Beginning) -> Result<crate::net::Attached, Trouble> {
+        let Beginning { authority, env, plain, ports, entrypoint } = beginning;
+        let mut bundle = devbox::system_bundle().map_err(|error| Trouble::Refused(error.to_string()))?;
+        bundle.push(b'\n');
+        bundle.extend_from_slice(authority.pem().as_bytes());
+        let bundle = memory(&bundle)?;
+        let plain: OwnedFd = plain.map_or_else(|| memory(&[]), |file| Ok(file.into()))?;
+        let hosted = Made { env, ports, uid: place.uid, entrypoint };
+        let order = Order::Build { devbox: place.id.clone(), hosted };
+        let answer = self.keeper.ask(&order, &[bundle.as_fd(), plain.as_fd()], BUILD_WAIT).await?;
+        self.attach(place, authority, answer)
+    }
+
+    fn attach(&self, place: &Place, authority: Authority, answer: (Kept, Vec<OwnedFd>)) -> Result<crate::net::Attached, Trouble> {
+        let (Kept::Listening { roles }, fds) = answer else { return Err(Trouble::KeeperAway) };
+        let refused = |what: &dyn std::fmt::Display| Trouble::Refused(what.to_string());
+        let sockets = Sockets::check(&roles, fds).map_err(|_| refused(&"its listeners cannot be used"))?;
+        self.net.attach(place.card.clone(), authority, sockets.tcp, sockets.dns).map_err(|error| refused(&error))
+    }
+
+    /// Its walls and its entrypoint.
+    async fn open(&self, place: &Arc<Place>) -> Result<(), Trouble> {
+        self.record(place, DevboxStatus::Initializing, None, None).await;
+        self.keeper.ask(&Order::Open { devbox: place.id.clone() }, &[], BUILD_WAIT).await?;
+        let turn = place.turn.lock().await;
+        // Shut down, or ended, meanwhile.
+        if turn.is_some() && !place.status.borrow().is_final() {
+            place.keep_alive();
+            self.record(place, DevboxStatus::Running, None, None).await;
+        }
+        Ok(())
+    }
+
+    /// Brings together what the ledger tells of and what the keeper has: what only one of the two knows is ended.
+    pub(crate) async fn adopt(self: &Arc<Self>) {
+        let _turn = self.adopting.lock().await;
+        let kept = match self.keeper.ask(&Order::Roster, &[], BUILD_WAIT).await {
+            Ok((Kept::Roster(kept), _)) => kept,
+            Ok(_) | Err(_) => {
+                tracing::error!("the keeper does not say which devboxes it has: those of an earlier gateway are given up");
+                Vec::new()
+            }
+        };
+        let gate = Arc::clone(&self.gate);
+        let told = tokio::task::spawn_blocking(move || gate.open_hosted()).await;
+        let told = match told {
+            Ok(Ok(told)) => told,
+            Ok(Err(_)) | Err(_) => {
+                tracing::error!("failed to read which devboxes are open");
+                return;
+            }
+        };
+        for id in &told {
+            if self.place(id).is_some_and(|_| kept.contains(id)) {
+                continue;
+            }
+            let taken = if kept.contains(id) { self.take_up(id).await } else { Err(Trouble::Refused(LOST.to_owned())) };
+            if let Err(trouble) = taken {
+                self.give_up(id, &trouble).await;
+            }
+        }
+        for stranger in kept.into_iter().filter(|id| !told.contains(id)) {
+            let ended = self.keeper.ask(&Order::End { devbox: stranger }, &[], super::END_WAIT).await;
+            if let Err(trouble) = ended {
+                tracing::warn!("failed to end a devbox that nobody asked for: {trouble}");
+            }
+        }
+    }
+
+    async fn take_up(&self, id: &DevboxId) -> Result<(), Trouble> {
+        let (gate, devbox) = (Arc::clone(&self.gate), id.clone());
+        let resumed = tokio::task::spawn_blocking(move || gate.take_up(&devbox)).await;
+        let resumed = resumed.unwrap_or(Err(DevboxDenial::Internal))?;
+        let hosted = self.gate.hosted(&resumed.card.account, id)?;
+        if hosted.status() != DevboxStatus::Running {
+            return Err(Trouble::Refused(LOST.to_owned()));
+        }
+        let authority = Authority::restore(&resumed.ca_pem, &resumed.ca_key).map_err(|_| DevboxDenial::Internal)?;
+        let keep_alive = Duration::from_millis(hosted.about.keep_alive_ms);
+        let place = self.admit(id.clone(), resumed.card, keep_alive, DevboxStatus::Running)?;
+        let mut turn = place.turn.lock().await;
+        let answer = self.keeper.ask(&Order::Listeners { devbox: id.clone() }, &[], BUILD_WAIT).await?;
+        *turn = Some(self.attach(&place, authority, answer)?);
+        tracing::info!(devbox = %id, "devbox taken up");
+        Ok(())
+    }
+
+    /// Ends what cannot be taken up.
+    async fn give_up(self: &Arc<Self>, id: &DevboxId, trouble: &Trouble) {
+        tracing::warn!(devbox = %id, "a devbox is given up: {trouble}");
+        if let Some(place) = self.place(id) {
+            return self.finish(&place, DevboxStatus::Failure, Some(LOST), None).await;
+        }
+        // Not there already is ended.
+        drop(self.keeper.ask(&Order::End { devbox: id.clone() }, &[], super::END_WAIT).await);
+        let (gate, id) = (Arc::clone(&self.gate), id.clone());
+        let written = tokio::task::spawn_blocking(move || gate.transition(&id, DevboxStatus::Failure, Some(LOST.to_owned()), None)).await;
+        if !matches!(written, Ok(Ok(_))) {
+            tracing::error!("failed to record a devbox's end");
+        }
+    }
+}
+
+/// An anonymous file that holds `bytes`.
+fn memory(bytes: &[u8]) -> Result<OwnedFd, Trouble> {
+    use std::os::unix::fs::FileExt;
+    let failed = |_| Trouble::Denied(DevboxDenial::Internal);
+    let file =
+        rustix::fs::memfd_create("tightlip", rustix::fs::MemfdFlags::CLOEXEC).map_err(|_| Trouble::Denied(DevboxDenial::Internal))?;
+    let file = File::from(file);
+    file.write_all_at(bytes, 0).map_err(failed)?;
+    Ok(file.into())
+}
+
+/// For namespaces and walls to be made, with hundreds being made at once.
+const BUILD_WAIT: Duration = Duration::from_secs(60);

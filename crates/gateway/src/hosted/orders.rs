@@ -1,0 +1,107 @@
+//! Commands and their output.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use link::front::DevboxTell;
+use link::keeper::Order;
+use model::limits::{COMMAND_BYTES_MAX, EXECUTIONS_MAX};
+use model::{DevboxId, ExecutionId, Stream};
+use service::DevboxDenial;
+
+use super::trouble::Trouble;
+use super::{Hosting, Place, lock};
+
+/// Commands by the number of the request that asked for them, so that a request that is sent again runs nothing again. The oldest are forgotten.
+#[derive(Default)]
+pub(super) struct Numbered {
+    by_request: HashMap<[u8; 32], ExecutionId>,
+    order: VecDeque<[u8; 32]>,
+}
+
+impl Numbered {
+    /// The command of this request: the one it had, else `new`.
+    fn settle(&mut self, request: [u8; 32], new: ExecutionId) -> ExecutionId {
+        if let Some(known) = self.by_request.get(&request) {
+            return known.clone();
+        }
+        if self.order.len() >= 2 * EXECUTIONS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.by_request.remove(&oldest);
+        }
+        self.order.push_back(request);
+        self.by_request.insert(request, new.clone());
+        new
+    }
+}
+
+impl Hosting {
+    /// Runs a command, once for each id and each number.
+    pub(super) async fn execute(
+        &self,
+        place: &Place,
+        command: String,
+        execution: Option<ExecutionId>,
+        request: Option<[u8; 32]>,
+    ) -> Result<DevboxTell, Trouble> {
+        if command.len() > COMMAND_BYTES_MAX || command.contains('\0') {
+            return Err(Trouble::CommandUnfit);
+        }
+        let execution = match execution {
+            Some(execution) => execution,
+            None => {
+                let random = vault::random_u128().map_err(|_| Trouble::Denied(DevboxDenial::Internal))?;
+                let new = ExecutionId::from_parts(self.clock.now(), random);
+                request.map_or_else(|| new.clone(), |request| lock(&place.commands).settle(request, new.clone()))
+            }
+        };
+        let order = Order::Execute { devbox: place.id.clone(), execution, command };
+        Ok(DevboxTell::Execution(self.keeper.execution(&order, START_WAIT).await?))
+    }
+
+    pub(super) async fn execution(&self, devbox: DevboxId, execution: ExecutionId, wait_ms: u64) -> Result<DevboxTell, Trouble> {
+        let wait_ms = wait_ms.min(HOLD_MS_MAX);
+        let order = Order::Execution { devbox, execution, wait_ms };
+        Ok(DevboxTell::Execution(self.keeper.execution(&order, Duration::from_millis(wait_ms) + ANSWER_WAIT).await?))
+    }
+
+    pub(super) async fn output(
+        &self,
+        devbox: DevboxId,
+        execution: ExecutionId,
+        stream: Stream,
+        from: u64,
+        wait_ms: u64,
+    ) -> Result<DevboxTell, Trouble> {
+        let wait_ms = wait_ms.min(HOLD_MS_MAX);
+        let order = Order::Output { devbox, execution, stream, from, wait_ms };
+        Ok(DevboxTell::Output(self.keeper.output(&order, Duration::from_millis(wait_ms) + ANSWER_WAIT).await?))
+    }
+
+    pub(super) async fn kill(&self, devbox: DevboxId, execution: ExecutionId) -> Result<DevboxTell, Trouble> {
+        let order = Order::Kill { devbox, execution };
+        Ok(DevboxTell::Execution(self.keeper.execution(&order, ANSWER_WAIT).await?))
+    }
+
+    /// The devbox, where it is this account's and runs.
+    pub(super) fn running(&self, account: &model::AccountId, devbox: &DevboxId) -> Result<Arc<Place>, Trouble> {
+        match self.place(devbox).filter(|place| place.card.account == *account) {
+            Some(place) if place.is_running() => Ok(place),
+            Some(_) => Err(Trouble::NotRunning),
+            // Ended, foreign or never there: told apart for its owner only.
+            None => match self.gate.hosted(account, devbox) {
+                Ok(_) => Err(Trouble::NotRunning),
+                Err(denial) => Err(denial.into()),
+            },
+        }
+    }
+}
+
+/// For a command to be started: a loaded machine, not a broken one.
+const START_WAIT: Duration = Duration::from_secs(10);
+/// Beyond what a question itself waits.
+const ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// How long one question may wait.
+const HOLD_MS_MAX: u64 = 60_000;

@@ -1,0 +1,135 @@
+//! What the api asks for its callers. Whoever asks is authenticated here once more: an api that is not itself obtains nothing but what its callers could.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use link::front::{DevboxTell, DevboxVerb};
+use model::{AccountId, DevboxId, DevboxStatus, Hosted, Scope, ShutdownReason};
+use service::DevboxDenial;
+
+use super::Hosting;
+use super::trouble::Trouble;
+
+impl Hosting {
+    /// Does what is asked, or says why not.
+    pub(crate) async fn obey(self: &Arc<Self>, api_key: String, verb: DevboxVerb) -> DevboxTell {
+        self.activity.touch();
+        self.attempt(api_key, verb).await.unwrap_or_else(DevboxTell::from)
+    }
+
+    /// What is answered where devboxes are off.
+    pub(crate) fn off() -> DevboxTell {
+        Trouble::Off.into()
+    }
+
+    async fn attempt(self: &Arc<Self>, api_key: String, verb: DevboxVerb) -> Result<DevboxTell, Trouble> {
+        let scope = scope_of(&verb);
+        let caller = self.blocking(move |hosting| {
+            let caller = hosting.gate.authenticate(Some(&api_key))?;
+            caller.require(scope)?;
+            Ok(caller)
+        });
+        let caller = caller.await?;
+        let account = caller.account.id.clone();
+        match verb {
+            DevboxVerb::Create(wanted) => Ok(DevboxTell::Devbox(self.create(caller, *wanted).await?)),
+            DevboxVerb::List { after, limit, status } => self.list(account, after, limit, status).await,
+            DevboxVerb::Get { devbox, until, wait_ms } => self.get(account, devbox, &until, wait_ms).await,
+            DevboxVerb::KeepAlive { devbox } => {
+                self.running(&account, &devbox)?.keep_alive();
+                self.shown(account, devbox).await
+            }
+            DevboxVerb::Shutdown { devbox } => self.shut_down(account, devbox).await,
+            DevboxVerb::Execute { devbox, command, execution, request } => {
+                let place = self.running(&account, &devbox)?;
+                self.execute(&place, command, execution, request).await
+            }
+            DevboxVerb::Execution { devbox, execution, wait_ms } => {
+                self.running(&account, &devbox)?;
+                self.execution(devbox, execution, wait_ms).await
+            }
+            DevboxVerb::Output { devbox, execution, stream, from, wait_ms } => {
+                self.running(&account, &devbox)?;
+                self.output(devbox, execution, stream, from, wait_ms).await
+            }
+            DevboxVerb::Kill { devbox, execution } => {
+                self.running(&account, &devbox)?;
+                self.kill(devbox, execution).await
+            }
+            DevboxVerb::GatewayToken { devbox, gateway, secret } => {
+                let place = self.running(&account, &devbox)?;
+                let made = self.blocking(move |hosting| Ok(hosting.gate.add_gateway(&caller, &place.card, &gateway, &secret)?));
+                Ok(DevboxTell::GatewayToken(made.await?))
+            }
+        }
+    }
+
+    async fn list(
+        self: &Arc<Self>,
+        account: AccountId,
+        after: Option<DevboxId>,
+        limit: usize,
+        status: Option<DevboxStatus>,
+    ) -> Result<DevboxTell, Trouble> {
+        let (devboxes, has_more, total) =
+            self.blocking(move |hosting| Ok(hosting.gate.hosted_page(&account, after.as_ref(), limit, status)?)).await?;
+        Ok(DevboxTell::Devboxes { devboxes, has_more, total })
+    }
+
+    /// A devbox, once it is in one of these states, or in its last, or the wait is over.
+    async fn get(
+        self: &Arc<Self>,
+        account: AccountId,
+        devbox: DevboxId,
+        until: &[DevboxStatus],
+        wait_ms: u64,
+    ) -> Result<DevboxTell, Trouble> {
+        let place = self.place(&devbox).filter(|place| place.card.account == account);
+        if let Some(place) = place.filter(|_| !until.is_empty()) {
+            let mut status = place.status.subscribe();
+            let there = status.wait_for(|status| until.contains(status) || status.is_final());
+            // Whether or not it came: what there is, is shown.
+            drop(tokio::time::timeout(Duration::from_millis(wait_ms.min(HOLD_MS_MAX)), there).await);
+        }
+        self.shown(account, devbox).await
+    }
+
+    async fn shut_down(self: &Arc<Self>, account: AccountId, devbox: DevboxId) -> Result<DevboxTell, Trouble> {
+        if let Some(place) = self.place(&devbox).filter(|place| place.card.account == account) {
+            self.finish(&place, DevboxStatus::Shutdown, None, Some(ShutdownReason::ApiShutdown)).await;
+        }
+        self.shown(account, devbox).await
+    }
+
+    async fn shown(self: &Arc<Self>, account: AccountId, devbox: DevboxId) -> Result<DevboxTell, Trouble> {
+        let hosted: Hosted = self.blocking(move |hosting| Ok(hosting.gate.hosted(&account, &devbox)?)).await?;
+        Ok(DevboxTell::Devbox(hosted))
+    }
+
+    /// Does what waits for databases on a thread that may.
+    async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, Trouble> {
+        let hosting = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || work(&hosting)).await;
+        done.unwrap_or(Err(Trouble::Denied(DevboxDenial::Internal)))
+    }
+}
+
+const fn scope_of(verb: &DevboxVerb) -> Scope {
+    match verb {
+        DevboxVerb::List { .. } | DevboxVerb::Get { .. } => Scope::Read,
+        DevboxVerb::Create(_)
+        | DevboxVerb::KeepAlive { .. }
+        | DevboxVerb::Shutdown { .. }
+        | DevboxVerb::Execute { .. }
+        | DevboxVerb::Execution { .. }
+        | DevboxVerb::Output { .. }
+        | DevboxVerb::Kill { .. }
+        | DevboxVerb::GatewayToken { .. } => Scope::Devbox,
+    }
+}
+
+/// How long one question may wait.
+const HOLD_MS_MAX: u64 = 60_000;
