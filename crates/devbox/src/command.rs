@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use landlock::RulesetCreated;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::Pid;
 use rustix::pty::OpenptFlags;
@@ -15,20 +14,17 @@ use crate::control::{At, Channel, Fail, Size, Step};
 use crate::kernel::descriptors::close_on_exec_from;
 use crate::kernel::fork::{Side, fork};
 use crate::kernel::signals;
-use crate::setup::Setup;
-use crate::walls::{self, Filters};
+use crate::walls::{self, Walls};
 
-/// What the command's process needs; all of it made beforehand, so that little is left to fail.
-pub(crate) struct Prepared {
-    pub rules: RulesetCreated,
-    pub filters: Filters,
+/// A command, as it is asked for.
+pub(crate) struct Asked<'a> {
+    pub argv: &'a [OsString],
+    pub env: &'a [(OsString, OsString)],
+    /// The folder that it starts in.
+    pub folder: &'a Path,
     pub umask: rustix::fs::Mode,
-}
-
-/// How the command's standard descriptors are wanted.
-#[derive(Clone, Copy)]
-pub(crate) struct Wanted {
     pub stdio: [Channel; 3],
+    /// The size of its terminal, where it has one.
     pub size: Option<Size>,
 }
 
@@ -38,9 +34,10 @@ pub(crate) struct Started {
     pub terminal: Option<Terminal>,
 }
 
-/// Starts the command. Returns when it was executed, or says what stood in the way.
-pub(crate) fn start(setup: &Setup, prepared: Prepared, wanted: Wanted, given: Vec<OwnedFd>) -> Result<Started, Fail> {
-    let terminal = if wanted.stdio.contains(&Channel::Terminal) { Some(open_terminal(wanted.size).at(Step::Terminal)?) } else { None };
+/// Starts the command, behind `walls` where they do not stand around this process already. `given` is a descriptor for each [`Channel::Given`]. Returns
+/// when it was executed, or says what stood in the way.
+pub(crate) fn start(asked: &Asked<'_>, walls: Option<Walls>, given: Vec<OwnedFd>) -> Result<Started, Fail> {
+    let terminal = if asked.stdio.contains(&Channel::Terminal) { Some(open_terminal(asked.size).at(Step::Terminal)?) } else { None };
     let (mut told, tell) = std::io::pipe().at(Step::Spawn)?;
     match fork().at(Step::Spawn)? {
         Side::Parent(pid) => {
@@ -54,7 +51,7 @@ pub(crate) fn start(setup: &Setup, prepared: Prepared, wanted: Wanted, given: Ve
             Err(serde_json::from_slice(&answer).unwrap_or(Fail { step: Step::Spawn, errno: libc::EPROTO }))
         }
         Side::Child => {
-            let Err(fail) = become_the_command(setup, prepared, wanted.stdio, &given, terminal.as_ref());
+            let Err(fail) = become_the_command(asked, walls, &given, terminal.as_ref());
             // Should even this fail, the parent sees an empty answer and then the exit code.
             drop(serde_json::to_vec(&fail).map(|bytes| (&tell).write_all(&bytes)));
             std::process::exit(EXIT_NOT_STARTED);
@@ -79,9 +76,8 @@ fn open_terminal(size: Option<Size>) -> rustix::io::Result<Terminal> {
 }
 
 fn become_the_command(
-    setup: &Setup,
-    prepared: Prepared,
-    stdio: [Channel; 3],
+    asked: &Asked<'_>,
+    walls: Option<Walls>,
     given: &[OwnedFd],
     terminal: Option<&Terminal>,
 ) -> Result<std::convert::Infallible, Fail> {
@@ -89,21 +85,22 @@ fn become_the_command(
     if let Some(terminal) = terminal {
         rustix::process::ioctl_tiocsctty(&terminal.inner).at(Step::Terminal)?;
     }
-    connect(stdio, given, terminal)?;
+    connect(asked.stdio, given, terminal)?;
     close_on_exec_from(3).at(Step::Stdio)?;
-    rustix::process::umask(prepared.umask);
-    rustix::process::chdir(Path::new(&setup.work)).at(Step::WorkFolder)?;
+    rustix::process::umask(asked.umask);
+    rustix::process::chdir(asked.folder).at(Step::WorkFolder)?;
     walls::limit()?;
-    let argv = words(setup.argv.iter())?;
-    let env = words(setup.env.iter().map(|(key, value)| {
+    let argv = words(asked.argv.iter())?;
+    let env = words(asked.env.iter().map(|(key, value)| {
         let mut word = key.clone();
         word.push("=");
         word.push(value);
         word
     }))?;
-    let programs = candidates(setup)?;
-    walls::confine(prepared.rules)?;
-    prepared.filters.install()?;
+    let programs = candidates(asked)?;
+    if let Some(walls) = walls {
+        walls.put_up()?;
+    }
     // Ignored by our own runtime; a pipeline relies on it.
     signals::default(Signal::SIGPIPE).at(Step::Spawn)?;
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).at(Step::Spawn)?;
@@ -129,13 +126,13 @@ fn connect(stdio: [Channel; 3], given: &[OwnedFd], terminal: Option<&Terminal>) 
 }
 
 /// The paths that the command's name may mean, as execvp(3) looks them up, but in the devbox's own `PATH`.
-fn candidates(setup: &Setup) -> Result<Vec<CString>, Fail> {
-    let name = setup.argv.first().ok_or(Fail { step: Step::Exec, errno: libc::ENOENT })?;
+fn candidates(asked: &Asked<'_>) -> Result<Vec<CString>, Fail> {
+    let name = asked.argv.first().ok_or(Fail { step: Step::Exec, errno: libc::ENOENT })?;
     if name.as_bytes().contains(&b'/') {
         return words(std::iter::once(name));
     }
     let path =
-        setup.env.iter().rev().find(|(key, _)| key == "PATH").map_or_else(|| OsString::from(DEFAULT_PATH), |(_, value)| value.clone());
+        asked.env.iter().rev().find(|(key, _)| key == "PATH").map_or_else(|| OsString::from(DEFAULT_PATH), |(_, value)| value.clone());
     let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
     words(folders.map(|folder| folder.join(name).into_os_string()))
 }

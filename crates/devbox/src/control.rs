@@ -19,12 +19,18 @@ pub(crate) struct Control(OwnedFd);
 /// What the maker says.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
-    /// What to build. Beside it: the setup and the bundle, in memory.
+    /// What to build. Beside it: the setup and the bundle, in memory; then, where there are any, the variables that are values.
     Setup,
     /// Build the walls and run the command. Beside it: a descriptor for each [`Channel::Given`].
     Start { stdio: [Channel; 3], size: Option<Size> },
     /// Pass this signal on.
     Signal(i32),
+    /// Build the walls and take commands. Beside it: the text of what runs as long as the devbox lives, in memory, where there is one.
+    Open,
+    /// Run a command. Beside it: its text, in memory, and what its standard output and error become.
+    Exec { number: u64 },
+    /// End every process of a session.
+    Kill { session: i32 },
     /// End the devbox.
     End,
 }
@@ -54,7 +60,16 @@ pub(crate) enum Report {
     Listening(Vec<Role>),
     /// The command runs. Beside it: the terminal's outer end, where there is one.
     Started { masked: Vec<String>, notes: Vec<String> },
-    /// The command ended with this code (128 and the signal's number), and this was not kept. Beside it: the repositories in which a `commondir` was put.
+    /// Commands are taken.
+    Opened,
+    /// A command runs, and leads this session.
+    Ran { number: u64, session: i32 },
+    /// A command was not started.
+    NotRun { number: u64, fail: Fail },
+    /// A command ended with this code. What else it started may run on.
+    Ended { number: u64, code: i32 },
+    /// The command, or what runs as long as the devbox lives, ended with this code (128 and the signal's number), and this was not kept. Beside it: the
+    /// repositories in which a `commondir` was put.
     Exited { code: i32, git_changes: Vec<String> },
     /// It was not done.
     Failed(Fail),
@@ -125,23 +140,44 @@ impl Control {
     }
 
     pub(crate) fn send<M: Serialize>(&self, message: &M, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.send_as(message, fds, SendFlags::NOSIGNAL)
+    }
+
+    /// [`Control::send`] that never waits: an error of kind `WouldBlock` when the other end has much to read already.
+    pub(crate) fn try_send<M: Serialize>(&self, message: &M, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.send_as(message, fds, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+    }
+
+    fn send_as<M: Serialize>(&self, message: &M, fds: &[BorrowedFd<'_>], flags: SendFlags) -> io::Result<()> {
         let bytes = serde_json::to_vec(message).map_err(io::Error::other)?;
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
         let mut beside = SendAncillaryBuffer::new(&mut space);
         if bytes.len() > MESSAGE_BYTES_MAX || (!fds.is_empty() && !beside.push(SendAncillaryMessage::ScmRights(fds))) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        rustix::net::sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut beside, SendFlags::NOSIGNAL)?;
+        rustix::net::sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut beside, flags)?;
         Ok(())
     }
 
     /// Waits for a message; an error of kind `UnexpectedEof` when the other end is gone.
     pub(crate) fn recv<M: DeserializeOwned>(&self) -> io::Result<(M, Vec<OwnedFd>)> {
+        self.recv_as(RecvFlags::CMSG_CLOEXEC)
+    }
+
+    /// [`Control::recv`] that never waits: none when nothing has come.
+    pub(crate) fn try_recv<M: DeserializeOwned>(&self) -> io::Result<Option<(M, Vec<OwnedFd>)>> {
+        match self.recv_as(RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            got => got.map(Some),
+        }
+    }
+
+    fn recv_as<M: DeserializeOwned>(&self, flags: RecvFlags) -> io::Result<(M, Vec<OwnedFd>)> {
         let mut bytes = vec![0; MESSAGE_BYTES_MAX];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
         let mut beside = RecvAncillaryBuffer::new(&mut space);
         let got = loop {
-            match rustix::net::recvmsg(&self.0, &mut [IoSliceMut::new(&mut bytes)], &mut beside, RecvFlags::CMSG_CLOEXEC) {
+            match rustix::net::recvmsg(&self.0, &mut [IoSliceMut::new(&mut bytes)], &mut beside, flags) {
                 Err(rustix::io::Errno::INTR) => {}
                 Err(rustix::io::Errno::CONNRESET) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 other => break other?.bytes,

@@ -33,6 +33,9 @@ pub enum DevboxError {
     /// The host's certificates were not found.
     #[error("no certificate bundle was found on this system; install ca-certificates")]
     NoBundle,
+    /// A devbox of the API's was to run as the machine's root.
+    #[error("a devbox of the API's never runs as the machine's root; give it a user of its own")]
+    RootInside,
     /// The kernel refused a step.
     #[error("the kernel refused to {step}")]
     Kernel {

@@ -14,20 +14,20 @@ use crate::control::{At, Control, Fail, Order, Report, Step};
 use crate::kernel::fork::{Side, fork};
 use crate::kernel::{descriptors, signals};
 use crate::network;
-use crate::reaper;
+use crate::reaper::{self, Inside};
 use crate::root;
 use crate::setup::{Account, Setup, read_memory};
-use crate::walls;
+use crate::walls::{self, Walls};
 
 /// The body of the hidden `__init` subcommand. Must be called first in `main`, before anything is opened and any thread is started.
 pub fn init_main() -> ! {
     // Nothing can be told without a connection to the maker: leave.
     let Ok(control) = take_control() else { std::process::exit(EXIT_LOST) };
     match outside(&control) {
-        Ok((setup, bundle, Side::Child)) => inside(&control, &setup, &bundle),
-        Ok((_, _, Side::Parent(first))) => {
-            // From here on pid 1 alone speaks: when it is gone, the maker must see it.
-            drop(control);
+        Ok((told, Side::Child)) => inside(&control, told),
+        Ok((told, Side::Parent(first))) => {
+            // From here on pid 1 alone speaks: when it is gone, the maker must see it. And it alone reads what it was handed.
+            drop((control, told));
             std::process::exit(wait_for(first))
         }
         Err(fail) => {
@@ -47,14 +47,14 @@ fn take_control() -> std::io::Result<Control> {
 }
 
 /// Makes the namespaces and pid 1. Returns in both.
-fn outside(control: &Control) -> Result<(Setup, Vec<u8>, Side), Fail> {
+fn outside(control: &Control) -> Result<(Told, Side), Fail> {
     // A session of its own: the terminal's signals go to the maker, which passes them on.
     rustix::process::setsid().at(Step::Setup)?;
     signals::default(Signal::SIGCHLD).at(Step::Setup)?;
-    let (setup, bundle) = receive(control)?;
-    make_namespaces(&setup.user)?;
+    let told = receive(control)?;
+    make_namespaces(&told.setup.user)?;
     let side = fork().at(Step::FirstProcess)?;
-    Ok((setup, bundle, side))
+    Ok((told, side))
 }
 
 /// Waits for pid 1, which dies with us.
@@ -71,37 +71,48 @@ fn wait_for(first: Pid) -> i32 {
 }
 
 /// Pid 1.
-fn inside(control: &Control, setup: &Setup, bundle: &[u8]) -> ! {
-    let code = build_and_run(control, setup, bundle).unwrap_or_else(|fail| {
+fn inside(control: &Control, told: Told) -> ! {
+    let code = build_and_run(control, told).unwrap_or_else(|fail| {
         drop(control.send(&Report::Failed(fail), &[]));
         EXIT_LOST
     });
     std::process::exit(code)
 }
 
-fn build_and_run(control: &Control, setup: &Setup, bundle: &[u8]) -> Result<i32, Fail> {
+fn build_and_run(control: &Control, told: Told) -> Result<i32, Fail> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).at(Step::FirstProcess)?;
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).at(Step::FirstProcess)?;
     let umask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     nix::unistd::sethostname(root::HOST_NAME).at(Step::Network)?;
-    walls::limit_processes();
+    let numbers = walls::limit_processes();
     network::bring_up()?;
+    let Told { setup, bundle, plain } = told;
     let (roles, fds) = network::open_listeners(&setup.ports)?;
     let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
     control.send(&Report::Listening(roles), &borrowed).at(Step::Listen)?;
     drop(fds);
     // While the maker hands the listeners over, the walls go up.
-    let built = root::build(setup, bundle)?;
-    let prepared = crate::command::Prepared { rules: walls::landlock(&built)?, filters: walls::Filters::compile()?, umask };
+    let built = root::build(&setup, &read_memory(bundle).at(Step::Setup)?)?;
+    let walls = Walls::make(&built)?;
     walls::give_up_capabilities()?;
-    reaper::run(control, setup, built, prepared)
+    let plain = plain.map(read_memory).transpose().at(Step::Setup)?.unwrap_or_default();
+    reaper::run(control, Inside { setup, plain, built, walls, umask, numbers })
 }
 
-fn receive(control: &Control) -> Result<(Setup, Vec<u8>), Fail> {
+/// What the maker handed over: the setup, and what pid 1 reads when it is needed.
+struct Told {
+    setup: Setup,
+    bundle: OwnedFd,
+    plain: Option<OwnedFd>,
+}
+
+fn receive(control: &Control) -> Result<Told, Fail> {
     let (order, fds): (Order, Vec<OwnedFd>) = control.recv().at(Step::Setup)?;
-    let malformed = Fail { step: Step::Setup, errno: libc::EPROTO };
-    let (Order::Setup, Ok([setup, bundle])) = (order, <[OwnedFd; 2]>::try_from(fds)) else { return Err(malformed) };
-    Ok((Setup::from_memory(setup).at(Step::Setup)?, read_memory(bundle).at(Step::Setup)?))
+    let mut fds = fds.into_iter();
+    let (Order::Setup, Some(setup), Some(bundle)) = (order, fds.next(), fds.next()) else {
+        return Err(Fail { step: Step::Setup, errno: libc::EPROTO });
+    };
+    Ok(Told { setup: Setup::from_memory(setup).at(Step::Setup)?, bundle, plain: fds.next() })
 }
 
 /// All namespaces at once, and the user mapped to itself: files made inside are the user's own.

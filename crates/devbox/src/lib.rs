@@ -8,12 +8,22 @@
 //! start()    ──►  __init (pid 1): the walls, the command               (the caller relays its terminal and signals)
 //! wait()     ──►  the exit code, and what was not kept
 //! ```
+//!
+//! A devbox of the API's takes commands for as long as it lives, and has no folder of the host's:
+//!
+//! ```text
+//! prepare_hosted()  ──►  __init: new namespaces  ──►  listeners come back
+//! open()            ──►  __init (pid 1): the walls, then any number of run() and kill()
+//! next()            ──►  what became of them
+//! ```
 #![deny(unsafe_code)]
 
 mod command;
 mod control;
+mod environment;
 mod error;
 mod forbidden;
+mod hosted;
 mod init;
 mod kernel;
 mod network;
@@ -31,6 +41,7 @@ mod walls;
 
 pub use control::Role;
 pub use error::{DevboxError, PathProblem};
+pub use hosted::{Hosted, HostedSpec, PreparedHosted, Session, Told, prepare_hosted};
 pub use init::init_main;
 pub use prepared::{Listening, Prepared, prepare};
 pub use running::{Exit, Killer, Running};

@@ -1,6 +1,6 @@
 //! A devbox from request to start: its namespaces and listeners, made by a process of ours in the user's own rights.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio as Standard};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::control::{Control, Order, Report, Role, Step};
 use crate::error::DevboxError;
 use crate::forbidden::explain;
 use crate::running::Running;
-use crate::setup::memory;
+use crate::setup::{Setup, memory};
 use crate::spec::{Spec, Terminal};
 use crate::{relay, stdio};
 
@@ -46,30 +46,9 @@ pub(crate) struct Made {
 /// [`DevboxError::NamespacesForbidden`] or [`DevboxError::Kernel`].
 pub fn prepare(spec: &Spec) -> Result<Prepared, DevboxError> {
     let setup = spec.check()?;
-    let failed = |source| DevboxError::Kernel { step: Step::FirstProcess.words(), source };
-    let (ours, theirs) = Control::pair().map_err(failed)?;
-    let spawned = Command::new("/proc/self/exe")
-        .arg0("tightlip")
-        .arg("__init")
-        .env_clear()
-        .current_dir("/")
-        .stdin(Standard::from(OwnedFd::from(theirs)))
-        .stdout(Standard::null())
-        .stderr(Standard::null())
-        .spawn();
-    let made = Made { control: ours.into(), child: spawned.map_err(failed)? };
-    made.control.limit_wait(Some(STEP_WAIT)).map_err(failed)?;
-    let told = setup.to_memory().and_then(|setup| Ok((setup, memory(&spec.bundle_pem)?)));
-    let (setup, bundle) = told.map_err(failed)?;
-    made.control.send(&Order::Setup, &[setup.as_fd(), bundle.as_fd()]).map_err(failed)?;
-    match made.control.recv::<Report>().map_err(failed)? {
-        (Report::Listening(roles), fds) if roles.len() == fds.len() => {
-            let listeners = roles.into_iter().zip(fds).map(|(role, fd)| Listening { role, fd }).collect();
-            Ok(Prepared { made, listeners, terminal: spec.terminal })
-        }
-        (Report::Failed(fail), _) => Err(explain(fail)),
-        (Report::Listening(_) | Report::Started { .. } | Report::Exited { .. }, _) => Err(failed(std::io::ErrorKind::InvalidData.into())),
-    }
+    let bundle = memory(&spec.bundle_pem).map_err(|source| DevboxError::Kernel { step: Step::Setup.words(), source })?;
+    let (made, listeners) = Made::make(&setup, &[bundle.as_fd()], None)?;
+    Ok(Prepared { made, listeners, terminal: spec.terminal })
 }
 
 impl Prepared {
@@ -93,7 +72,15 @@ impl Prepared {
         let (masked, mut notes, fds) = match made.control.recv::<Report>().map_err(failed)? {
             (Report::Started { masked, notes }, fds) => (masked, notes, fds),
             (Report::Failed(fail), _) => return Err(explain(fail)),
-            (Report::Listening(_) | Report::Exited { .. }, _) => return Err(failed(std::io::ErrorKind::InvalidData.into())),
+            (
+                Report::Listening(_)
+                | Report::Opened
+                | Report::Ran { .. }
+                | Report::NotRun { .. }
+                | Report::Ended { .. }
+                | Report::Exited { .. },
+                _,
+            ) => return Err(failed(std::io::ErrorKind::InvalidData.into())),
         };
         if !masked.is_empty() {
             notes.insert(0, format!("masked in the work folder: {}", masked.join(", ")));
@@ -104,8 +91,47 @@ impl Prepared {
     }
 }
 
-impl Drop for Made {
-    fn drop(&mut self) {
+impl Made {
+    /// Starts `/proc/self/exe __init` as `uid` (none: as who we are), hands it the setup and what belongs beside it, and receives the listeners.
+    pub(crate) fn make(setup: &Setup, beside: &[BorrowedFd<'_>], uid: Option<u32>) -> Result<(Self, Vec<Listening>), DevboxError> {
+        let failed = |source| DevboxError::Kernel { step: Step::FirstProcess.words(), source };
+        let (ours, theirs) = Control::pair().map_err(failed)?;
+        let mut init = Command::new("/proc/self/exe");
+        init.arg0("tightlip").arg("__init").env_clear().current_dir("/");
+        init.stdin(Standard::from(OwnedFd::from(theirs))).stdout(Standard::null()).stderr(Standard::null());
+        if let Some(uid) = uid {
+            // Without further groups: setting the user of a child of root's leaves them all.
+            init.uid(uid).gid(uid);
+        }
+        let spawned = init.spawn();
+        // Its end of the connection is the child's alone from here on.
+        drop(init);
+        let made = Self { control: ours.into(), child: spawned.map_err(failed)? };
+        made.control.limit_wait(Some(STEP_WAIT)).map_err(failed)?;
+        let setup = setup.to_memory().map_err(failed)?;
+        let fds: Vec<_> = std::iter::once(setup.as_fd()).chain(beside.iter().copied()).collect();
+        made.control.send(&Order::Setup, &fds).map_err(failed)?;
+        match made.control.recv::<Report>().map_err(failed)? {
+            (Report::Listening(roles), fds) if roles.len() == fds.len() => {
+                let listeners = roles.into_iter().zip(fds).map(|(role, fd)| Listening { role, fd }).collect();
+                Ok((made, listeners))
+            }
+            (Report::Failed(fail), _) => Err(explain(fail)),
+            (
+                Report::Listening(_)
+                | Report::Started { .. }
+                | Report::Opened
+                | Report::Ran { .. }
+                | Report::NotRun { .. }
+                | Report::Ended { .. }
+                | Report::Exited { .. },
+                _,
+            ) => Err(failed(std::io::ErrorKind::InvalidData.into())),
+        }
+    }
+
+    /// Ends every process of the devbox and waits for it.
+    pub(crate) fn end(&self) {
         self.control.hang_up();
         // Pid 1 sees the hang-up, ends everything and leaves; its waiter follows. Should it be stuck, it is not waited for.
         let limit = rustix::event::Timespec { tv_sec: 5, tv_nsec: 0 };
@@ -113,9 +139,15 @@ impl Drop for Made {
         if let Ok(handle) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
             let mut ended = [rustix::event::PollFd::new(&handle, rustix::event::PollFlags::IN)];
             if !rustix::event::poll(&mut ended, Some(&limit)).is_ok_and(|ready| ready > 0) {
-                drop(self.child.kill());
+                let _ = rustix::process::pidfd_send_signal(&handle, rustix::process::Signal::KILL);
             }
         }
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        self.end();
         drop(self.child.wait());
     }
 }

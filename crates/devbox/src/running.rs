@@ -90,7 +90,15 @@ impl Running {
                         told = Some((code, git_changes));
                         break;
                     }
-                    Ok((Report::Listening(_) | Report::Started { .. }, _)) => {}
+                    Ok((
+                        Report::Listening(_)
+                        | Report::Started { .. }
+                        | Report::Opened
+                        | Report::Ran { .. }
+                        | Report::NotRun { .. }
+                        | Report::Ended { .. },
+                        _,
+                    )) => {}
                     // Pid 1 was killed from outside: as if the command was.
                     Ok((Report::Failed(_), _)) | Err(_) => break,
                 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use nix::unistd::{Gid, Group, Uid, User};
 use serde::{Deserialize, Serialize};
 
+use crate::hosted::HostedSpec;
 use crate::spec::Spec;
 
 /// Everything that the devbox is built from.
@@ -72,9 +73,6 @@ impl Setup {
         for (_, value) in env.iter_mut().filter(|(key, _)| key.as_bytes() == b"HOME") {
             home_inside.as_os_str().clone_into(value);
         }
-        let mut ports: Vec<u16> = spec.ports.iter().copied().filter(|port| *port != 0).collect();
-        ports.sort_unstable();
-        ports.dedup();
         Self {
             argv: spec.argv.clone(),
             env,
@@ -83,8 +81,23 @@ impl Setup {
             home: home.map(Into::into),
             home_inside: home_inside.into(),
             hidden: hidden.into_iter().map(Into::into).collect(),
-            ports,
+            ports: each_once(&spec.ports),
             user: Account::of_this_process(),
+        }
+    }
+
+    /// Nothing of the host's but its system: the home is the work folder.
+    pub(crate) fn hosted(spec: &HostedSpec) -> Self {
+        Self {
+            argv: Vec::new(),
+            env: spec.env.iter().map(|(key, value)| (key.into(), value.into())).collect(),
+            work: HOSTED_HOME.into(),
+            extras: Vec::new(),
+            home: None,
+            home_inside: HOSTED_HOME.into(),
+            hidden: Vec::new(),
+            ports: each_once(&spec.ports),
+            user: Account::hosted(spec.uid),
         }
     }
 
@@ -105,16 +118,44 @@ impl Account {
         let (uid, gid) = (Uid::effective(), Gid::effective());
         let user = User::from_uid(uid).ok().flatten();
         let group = Group::from_gid(gid).ok().flatten();
-        let shell =
-            user.as_ref().and_then(|user| user.shell.to_str()).filter(|shell| shell.starts_with("/usr/") || shell.starts_with("/bin/"));
         Self {
             uid: uid.as_raw(),
             gid: gid.as_raw(),
-            shell: shell.filter(|shell| std::path::Path::new(shell).is_file()).unwrap_or("/bin/sh").to_owned(),
+            shell: user.as_ref().and_then(own_shell).unwrap_or("/bin/sh").to_owned(),
             name: user.map(|user| user.name).filter(|name| word(name)).unwrap_or_else(|| "user".to_owned()),
             group: group.map(|group| group.name).filter(|name| word(name)).unwrap_or_else(|| "user".to_owned()),
         }
     }
+
+    /// The user of a devbox that takes commands: nobody of the host's, or under the number of who we are.
+    fn hosted(uid: Option<u32>) -> Self {
+        let ours = Uid::effective();
+        let user = User::from_uid(ours).ok().flatten().filter(|_| uid.is_none());
+        // A server's account often has a shell that refuses every login.
+        let own = user.as_ref().and_then(own_shell).filter(|shell| !shell.ends_with("/nologin") && !shell.ends_with("/false"));
+        let bash = Some("/bin/bash").filter(|bash| std::path::Path::new(bash).is_file());
+        Self {
+            uid: uid.unwrap_or(ours.as_raw()),
+            gid: uid.unwrap_or(Gid::effective().as_raw()),
+            name: "user".to_owned(),
+            group: "user".to_owned(),
+            shell: own.or(bash).unwrap_or("/bin/sh").to_owned(),
+        }
+    }
+}
+
+/// The login shell of the host's user, where it is one of the system's programs.
+fn own_shell(user: &User) -> Option<&str> {
+    let shell = user.shell.to_str().filter(|shell| shell.starts_with("/usr/") || shell.starts_with("/bin/"));
+    shell.filter(|shell| std::path::Path::new(shell).is_file())
+}
+
+/// Ports in order, each once.
+fn each_once(ports: &[u16]) -> Vec<u16> {
+    let mut ports: Vec<u16> = ports.iter().copied().filter(|port| *port != 0).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
 }
 
 /// Fits a line of `/etc/passwd`.
@@ -138,3 +179,6 @@ pub(crate) fn read_memory(fd: OwnedFd) -> std::io::Result<Vec<u8>> {
     file.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
+
+/// The home of a devbox that takes commands.
+const HOSTED_HOME: &str = "/home/user";

@@ -12,7 +12,7 @@ use model::limits::DEVBOX_PROCESSES_MAX;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
-pub(crate) use seccomp::Filters;
+use seccomp::Filters;
 
 use crate::control::{At, Fail, Step};
 use crate::kernel::capabilities::empty_bounding_set;
@@ -27,14 +27,24 @@ pub(crate) fn give_up_capabilities() -> Result<(), Fail> {
     rustix::thread::set_no_new_privs(true).at(Step::Capabilities)
 }
 
-/// Landlock's rules for a root that was built: what the mounts allow, once more.
-pub(crate) fn landlock(built: &Built) -> Result<RulesetCreated, Fail> {
-    rules(built).map_err(|_| Fail { step: Step::Landlock, errno: libc::EOPNOTSUPP })
+/// Landlock's rules and the system call filters, made beforehand, so that little is left to fail.
+pub(crate) struct Walls {
+    rules: RulesetCreated,
+    filters: Filters,
 }
 
-/// Confines this process.
-pub(crate) fn confine(rules: RulesetCreated) -> Result<(), Fail> {
-    rules.restrict_self().map(drop).map_err(|_| Fail { step: Step::Landlock, errno: libc::EPERM })
+impl Walls {
+    /// The walls for a root that was built: what the mounts allow, once more.
+    pub(crate) fn make(built: &Built) -> Result<Self, Fail> {
+        let rules = rules(built).map_err(|_| Fail { step: Step::Landlock, errno: libc::EOPNOTSUPP })?;
+        Ok(Self { rules, filters: Filters::compile()? })
+    }
+
+    /// Puts them up around this process and all that it starts, for good.
+    pub(crate) fn put_up(self) -> Result<(), Fail> {
+        self.rules.restrict_self().map_err(|_| Fail { step: Step::Landlock, errno: libc::EPERM })?;
+        self.filters.install()
+    }
 }
 
 fn rules(built: &Built) -> Result<RulesetCreated, landlock::RulesetError> {
@@ -76,13 +86,23 @@ pub(crate) fn limit() -> Result<(), Fail> {
 }
 
 /// Numbers for [`DEVBOX_PROCESSES_MAX`] processes and no more, in this pid namespace: the limit per user does not hold for the machine's root. Where the
-/// kernel has one number for the whole machine (before Linux 6.14) it is not touched. Call while `/proc` can be written.
-pub(crate) fn limit_processes() {
+/// kernel has one number for the whole machine (before Linux 6.14) it is not touched. Call while `/proc` can be written. Returns the greatest number that a
+/// process can have.
+pub(crate) fn limit_processes() -> i32 {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     if has_own_numbers(&release) {
         // The limit per user remains where this is refused.
         let _ = std::fs::write("/proc/sys/kernel/pid_max", DEVBOX_PROCESSES_MAX.to_string());
     }
+    let told = std::fs::read_to_string("/proc/sys/kernel/pid_max").ok().and_then(|text| text.trim().parse().ok());
+    told.unwrap_or(PROCESS_NUMBER_MAX)
+}
+
+/// The usual limit of open files, which old programs rely on; those that want more raise it themselves, as far as our own maker may.
+pub(crate) fn limit_files() -> Result<(), Fail> {
+    let most = getrlimit(Resource::Nofile).maximum;
+    let usual = most.map_or(FILES_USUAL, |most| most.min(FILES_USUAL));
+    setrlimit(Resource::Nofile, Rlimit { current: Some(usual), maximum: most }).at(Step::Limits)
 }
 
 fn has_own_numbers(release: &str) -> bool {
@@ -90,6 +110,10 @@ fn has_own_numbers(release: &str) -> bool {
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (6, 14)
 }
 
+/// What the kernel gives at most (PID_MAX_LIMIT).
+const PROCESS_NUMBER_MAX: i32 = 4 * 1024 * 1024;
+/// What the kernel starts every system with (INR_OPEN_CUR).
+const FILES_USUAL: u64 = 1024;
 /// The first that can move a file from one folder to another (Linux 5.19): without that, common tools fail.
 const OLDEST: ABI = ABI::V2;
 /// Used as far as the kernel has it: truncation, device control, abstract sockets, signals, Unix sockets by path.

@@ -183,6 +183,7 @@ fn not_started(error: &DevboxError) -> Fault {
         | DevboxError::Path { .. }
         | DevboxError::FolderAsStdio
         | DevboxError::NoBundle
+        | DevboxError::RootInside
         | DevboxError::Kernel { .. } => Exit::CannotStart,
     };
     Fault::new(exit, format!("failed to run the command: {}", chain(error)))
