@@ -1,8 +1,9 @@
-//! `cargo xtask bench [b1] [b2] [b5] [b6] [b7] [--json]`: each bar with its baseline from the same run, on a release build. Ratios bind, absolute figures advise.
+//! `cargo xtask bench [b1] [b2] [b3] [b5] [b6] [b7] [--json]`: each bar with its baseline from the same run, on a release build. Ratios bind, absolute figures advise.
 //!
 //! What is measured is the built server over HTTP, as a client sees it; what it is compared with are programs in `examples/` of the crates that own the
 //! dependency. A bar that is missed makes the command fail.
 
+mod base_url;
 mod creates;
 mod devboxes;
 mod kills;
@@ -124,5 +125,11 @@ fn progress(line: &str) {
 }
 
 type Measure = fn() -> Result<Vec<Figure>>;
-const BARS: [(&str, Measure); 5] =
-    [("b1", reads::measure), ("b2", creates::measure), ("b5", devboxes::measure), ("b6", million::measure), ("b7", kills::measure)];
+const BARS: [(&str, Measure); 6] = [
+    ("b1", reads::measure),
+    ("b2", creates::measure),
+    ("b3", base_url::measure),
+    ("b5", devboxes::measure),
+    ("b6", million::measure),
+    ("b7", kills::measure),
+];

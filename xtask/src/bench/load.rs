@@ -100,6 +100,14 @@ pub fn post(target: Target<'_>, path: &str, body: &str) -> String {
     )
 }
 
+/// One `POST` with JSON on a connection of its own; the whole answer, head and body, of a 200.
+pub fn ask(target: Target<'_>, path: &str, body: &str) -> Result<String> {
+    let mut line = Line::open(target.address, 0)?;
+    line.send(&post(target, path, body))?;
+    line.receive()?;
+    Ok(String::from_utf8_lossy(&line.bytes).trim_end_matches('\0').to_owned())
+}
+
 /// One connection.
 struct Line {
     stream: TcpStream,

@@ -5,6 +5,7 @@ mod bad_input;
 mod client;
 mod crashes;
 mod gateways;
+mod hostile;
 mod isolation;
 mod life;
 mod many;
