@@ -1,12 +1,13 @@
 //! Devboxes that are asked for over the API: made once for each request, shown, taken up again after a restart of the gateway, and ended.
 
+use std::fs::File;
+use std::sync::atomic::Ordering;
+
 use link::front::{MadeToken, Named, NewDevbox};
 use model::limits::{HOSTED_DEVBOXES_MAX, LINK_MESSAGE_BYTES_MAX, LINK_PAGE_ITEMS_MAX};
 use model::{
     AccountId, DevboxId, DevboxStatus, Event, EventKind, GatewayConfigId, Hosted, Scope, SecretId, ShutdownReason, Timestamp, Transition,
 };
-use std::fs::File;
-use std::sync::atomic::Ordering;
 use store::{HostedPage, NewGateway, StoreError};
 
 use crate::authenticate::Caller;
@@ -171,6 +172,7 @@ impl Gate {
         let event = Event {
             key: Some(caller.key.id.clone()),
             devbox: Some(card.devbox.clone()),
+            gateway: Some(made.config.clone()),
             secret: Some(made.credential.grant.secret.clone()),
             name: Some(made.credential.name.clone()),
             ..Event::bare(EventKind::GatewayTokenCreated, self.clock.now(), caller.account.id.clone())

@@ -5,8 +5,7 @@
 use std::sync::atomic::Ordering;
 
 use link::cli::{BindingView, PairingView};
-use model::limits::BINDINGS_PER_SECRET_MAX;
-use model::limits::PAIRINGS_WAITING_MAX;
+use model::limits::{BINDINGS_PER_SECRET_MAX, PAIRINGS_WAITING_MAX};
 use model::{Binding, DevboxId, Event, EventKind, GatewayConfigId, PairingId, Refusal, Scope, Secret, SecretId, StoredBinding};
 use store::{PairingRow, PairingStatus};
 
@@ -67,7 +66,8 @@ impl Gate {
         let made = if is_bound { None } else { Some(self.make_binding(&opened.secret, pairing.binding.clone())?) };
         let host = pairing.binding.host.exact().cloned();
         let event = |kind| self.binding_event(kind, caller, &opened.secret, host.as_ref());
-        let approved = Event { devbox: Some(pairing.devbox.clone()), ..event(EventKind::PairingApproved) };
+        let (devbox, gateway) = (Some(pairing.devbox.clone()), Some(pairing.config.clone()));
+        let approved = Event { devbox, gateway, ..event(EventKind::PairingApproved) };
         let mut events = vec![approved];
         events.extend(made.as_ref().map(|_| event(EventKind::BindingCreated)));
         self.ledger.decide_pairing(&self.decided(pairing, PairingStatus::Approved), made.as_ref(), &events)?;
@@ -85,6 +85,7 @@ impl Gate {
             key: Some(caller.key.id.clone()),
             secret: Some(pairing.secret.clone()),
             devbox: Some(pairing.devbox.clone()),
+            gateway: Some(pairing.config.clone()),
             host: pairing.binding.host.exact().cloned(),
             ..Event::bare(EventKind::PairingRefused, self.clock.now(), caller.account.id.clone())
         };
@@ -106,7 +107,7 @@ impl Gate {
             }
             let event = |kind| {
                 let event = self.binding_event(kind, caller, &asking.secret, asking.binding.host.exact());
-                Event { devbox: Some(devbox.clone()), ..event }
+                Event { devbox: Some(devbox.clone()), gateway: Some(asking.config.clone()), ..event }
             };
             let is_same = |secret: &SecretId, binding: &Binding| *secret == asking.secret.id && *binding == asking.binding;
             if self.policy.accept_pairings {

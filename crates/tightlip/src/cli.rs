@@ -9,12 +9,14 @@ mod backup;
 mod bind;
 mod completions;
 mod events;
+mod expose;
 mod fault;
 mod gate;
 mod history;
 mod key;
 mod output;
 mod prove;
+mod requests;
 mod restore;
 mod run;
 mod secret;
@@ -69,6 +71,14 @@ enum Command {
     Unbind(bind::UnbindArgs),
     /// Show where secrets may go
     Bindings(bind::BindingsArgs),
+    /// Say whether devboxes of the API are given a secret's value as it is
+    Expose(expose::Args),
+    /// Show which secrets gateway configs want and may not have yet
+    Requests(requests::RequestsArgs),
+    /// Let a gateway config have a secret
+    Approve(requests::ApproveArgs),
+    /// Do not let a gateway config have a secret
+    Refuse(requests::RefuseArgs),
     /// Run a command that can use secrets and cannot read them
     Run(run::Args),
     /// Show what happened: changes, uses, refusals
@@ -118,6 +128,10 @@ fn obey(cli: Cli, out: &Output) -> Result<i32, Fault> {
         Command::Bind(args) => bind::bind(args, &target()?, out).map(|()| 0),
         Command::Unbind(args) => bind::unbind(&args, &target()?, out).map(|()| 0),
         Command::Bindings(args) => bind::bindings(&args, &target()?, out).map(|()| 0),
+        Command::Expose(args) => expose::expose(&args, &target()?, out).map(|()| 0),
+        Command::Requests(args) => requests::requests(&args, &target()?, out).map(|()| 0),
+        Command::Approve(args) => requests::approve(&args, &target()?, out).map(|()| 0),
+        Command::Refuse(args) => requests::refuse(&args, &target()?, out).map(|()| 0),
         Command::Run(args) => run::run(args, target, out),
         Command::Events(args) => events::events(args, &target()?, out),
         Command::Key(command) => key::obey(command, &target()?, out).map(|()| 0),

@@ -13,6 +13,7 @@ mod chain;
 mod concurrent;
 mod gateways;
 mod history;
+mod hosted;
 mod keys;
 mod paging;
 mod secrets;

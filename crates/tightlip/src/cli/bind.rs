@@ -7,7 +7,7 @@ use model::{Binding, BindingSource, Form, HostPattern, KindId, Methods, PathPref
 use serde::Serialize;
 
 use super::fault::{Exit, Fault};
-use super::output::{Output, table};
+use super::output::{Output, red, table};
 use super::secret::unknown;
 use super::target::Target;
 
@@ -70,6 +70,13 @@ struct Listed<'a> {
     bindings: &'a [BindingView],
 }
 
+#[derive(Serialize)]
+struct Shown<'a> {
+    bindings: &'a [BindingView],
+    /// Secrets whose values devboxes of the API are given as they are.
+    exposed: &'a [&'a SecretName],
+}
+
 /// Makes explicit bindings.
 pub(super) fn bind(args: BindArgs, target: &Target, out: &Output) -> Result<(), Fault> {
     let gate = target.gate()?;
@@ -103,7 +110,8 @@ pub(super) fn unbind(args: &UnbindArgs, target: &Target, out: &Output) -> Result
 /// Shows where secrets may go.
 pub(super) fn bindings(args: &BindingsArgs, target: &Target, out: &Output) -> Result<(), Fault> {
     let api_key = target.api_key()?;
-    let views = target.gate()?.bindings(&api_key, args.name.as_ref());
+    let gate = target.gate()?;
+    let views = gate.bindings(&api_key, args.name.as_ref());
     let views = match &args.name {
         Some(name) => views.map_err(|fault| unknown(fault, name))?,
         None => views?,
@@ -112,11 +120,25 @@ pub(super) fn bindings(args: &BindingsArgs, target: &Target, out: &Output) -> Re
         out.note("no secrets yet; store one: tightlip secret set NAME");
         return Ok(());
     }
-    out.result(&Listed { bindings: &views }, || {
+    let (exposed, unbound_are_plain) = gate.exposures(&api_key)?;
+    let is_plain = |view: &&BindingView| exposed.contains(&view.secret_name) || (unbound_are_plain && view.binding.is_none());
+    let mut plain: Vec<&SecretName> = views.iter().filter(is_plain).map(|view| &view.secret_name).collect();
+    plain.dedup();
+    out.result(&Shown { bindings: &views, exposed: &plain }, || {
         let header = ["SECRET", "KIND", "MAY GO TO", "AS", "METHODS", "PATH", "BY"];
-        table(header, &views.iter().map(row).collect::<Vec<_>>())
+        let lines = table(header, &views.iter().map(row).collect::<Vec<_>>());
+        if plain.is_empty() { lines } else { format!("{lines}\n\n{}", red(&exposed_words(&plain))) }
     });
     Ok(())
+}
+
+fn exposed_words(plain: &[&SecretName]) -> String {
+    let names: Vec<&str> = plain.iter().map(|name| name.as_str()).collect();
+    format!(
+        "EXPOSED: devboxes of the API are given the values themselves of {}. Take it back with `tightlip expose NAME --brokered`, or by starting the \
+         server without --plain-env-for-unbound.",
+        names.join(", ")
+    )
 }
 
 /// Where a secret may go, asked of the gateway.
@@ -185,7 +207,7 @@ fn missing(fault: Fault, next: &str) -> Fault {
     if fault.exit == Exit::NotFound { fault.next(next) } else { fault }
 }
 
-fn show_changed(name: &SecretName, views: &[BindingView], out: &Output) {
+pub(super) fn show_changed(name: &SecretName, views: &[BindingView], out: &Output) {
     out.result(&Listed { bindings: views }, || {
         let destinations = Where::of_views(views);
         if destinations.is_bound() {
@@ -197,7 +219,7 @@ fn show_changed(name: &SecretName, views: &[BindingView], out: &Output) {
 }
 
 /// A binding's host, with what narrows it.
-fn destination(binding: &Binding) -> String {
+pub(super) fn destination(binding: &Binding) -> String {
     let mut text = binding.host.to_string();
     if binding.port != HTTPS_PORT {
         text.push_str(&format!(":{}", binding.port));

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use link::cli::{BackedUp, BindingView, Opened, RefusedHere, Reply, Request};
+use link::cli::{BackedUp, BindingView, Opened, PairingView, RefusedHere, Reply, Request};
 use link::{PacketError, Packets};
 use model::{DevboxId, SecretName};
 
@@ -35,6 +35,8 @@ impl Gate {
             | Reply::Bindings { .. }
             | Reply::BackedUp(_)
             | Reply::DevboxClosed { .. }
+            | Reply::Pairings(_)
+            | Reply::Exposures { .. }
             | Reply::Done) => Ok(reply),
         }
     }
@@ -49,6 +51,8 @@ impl Gate {
             | Reply::DevboxClosed { .. }
             | Reply::Bindings { .. }
             | Reply::BackedUp(_)
+            | Reply::Pairings(_)
+            | Reply::Exposures { .. }
             | Reply::Refused { .. } => Err(unexpected()),
         }
     }
@@ -63,6 +67,8 @@ impl Gate {
             | Reply::DevboxClosed { .. }
             | Reply::Bindings { .. }
             | Reply::BackedUp(_)
+            | Reply::Pairings(_)
+            | Reply::Exposures { .. }
             | Reply::Refused { .. } => Err(unexpected()),
         }
     }
@@ -72,9 +78,14 @@ impl Gate {
         self.send(&Request::CloseDevbox { devbox }, &[])?;
         match self.reply()? {
             Reply::DevboxClosed { refused } => Ok(refused),
-            Reply::Ready | Reply::Done | Reply::DevboxOpened(_) | Reply::Bindings { .. } | Reply::BackedUp(_) | Reply::Refused { .. } => {
-                Err(unexpected())
-            }
+            Reply::Ready
+            | Reply::Done
+            | Reply::DevboxOpened(_)
+            | Reply::Bindings { .. }
+            | Reply::BackedUp(_)
+            | Reply::Pairings(_)
+            | Reply::Exposures { .. }
+            | Reply::Refused { .. } => Err(unexpected()),
         }
     }
 
@@ -94,6 +105,8 @@ impl Gate {
             | Reply::DevboxOpened(_)
             | Reply::DevboxClosed { .. }
             | Reply::Bindings { .. }
+            | Reply::Pairings(_)
+            | Reply::Exposures { .. }
             | Reply::Refused { .. } => Err(unexpected()),
         }
     }
@@ -113,6 +126,38 @@ impl Gate {
         }
     }
 
+    /// The pairings that wait.
+    pub(super) fn pairings(&self, request: &Request) -> Result<Vec<PairingView>, Fault> {
+        self.send(request, &[])?;
+        match self.reply()? {
+            Reply::Pairings(waiting) => Ok(waiting),
+            Reply::Ready
+            | Reply::Done
+            | Reply::DevboxOpened(_)
+            | Reply::DevboxClosed { .. }
+            | Reply::Bindings { .. }
+            | Reply::BackedUp(_)
+            | Reply::Exposures { .. }
+            | Reply::Refused { .. } => Err(unexpected()),
+        }
+    }
+
+    /// The secrets that are given as they are, and whether all that are bound nowhere are given so.
+    pub(super) fn exposures(&self, api_key: &str) -> Result<(Vec<SecretName>, bool), Fault> {
+        self.send(&Request::Exposures { api_key: api_key.to_owned() }, &[])?;
+        match self.reply()? {
+            Reply::Exposures { plain, unbound_are_plain } => Ok((plain, unbound_are_plain)),
+            Reply::Ready
+            | Reply::Done
+            | Reply::DevboxOpened(_)
+            | Reply::DevboxClosed { .. }
+            | Reply::Bindings { .. }
+            | Reply::BackedUp(_)
+            | Reply::Pairings(_)
+            | Reply::Refused { .. } => Err(unexpected()),
+        }
+    }
+
     fn page(&self, request: &Request) -> Result<(Vec<BindingView>, Option<model::SecretId>), Fault> {
         self.send(request, &[])?;
         match self.reply()? {
@@ -122,6 +167,8 @@ impl Gate {
             | Reply::DevboxOpened(_)
             | Reply::DevboxClosed { .. }
             | Reply::BackedUp(_)
+            | Reply::Pairings(_)
+            | Reply::Exposures { .. }
             | Reply::Refused { .. } => Err(unexpected()),
         }
     }

@@ -4,6 +4,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use clap::builder::styling::AnsiColor;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
@@ -86,6 +87,13 @@ impl Output {
 /// Rows under a header, as wide as they need to be.
 pub(crate) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
     if io::stdout().is_terminal() { for_people(header, rows) } else { plain(header, rows) }
+}
+
+/// The text in red, where standard output is a terminal and nobody has asked for no colour.
+pub(crate) fn red(text: &str) -> String {
+    let style = AnsiColor::Red.on_default();
+    let wanted = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|asked| asked.is_empty());
+    if wanted { format!("{}{text}{}", style.render(), style.render_reset()) } else { text.to_owned() }
 }
 
 /// Shows what clap has to say (help, version, a misuse) and gives the exit code.

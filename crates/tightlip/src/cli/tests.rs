@@ -27,6 +27,10 @@ fn refused(words: &[&str]) -> Fault {
         | Command::Bind(_)
         | Command::Unbind(_)
         | Command::Bindings(_)
+        | Command::Expose(_)
+        | Command::Requests(_)
+        | Command::Approve(_)
+        | Command::Refuse(_)
         | Command::Events(_)
         | Command::Key(_)
         | Command::Account(_)
@@ -108,6 +112,14 @@ fn a_form_without_a_host_is_refused() {
     assert!(argv::parse(&line(&["secret", "set", "A", "--as", "query:x", "--host", "a.example.com"])).is_err());
     assert!(argv::parse(&line(&["bind", "A", "--host", "127.0.0.1"])).is_err());
     assert!(argv::parse(&line(&["bind", "A"])).is_err());
+}
+
+#[test]
+fn exposure_is_said_one_way_or_the_other_and_a_request_by_its_id() {
+    for words in [&["expose", "A"][..], &["expose", "A", "--plain", "--brokered"], &["approve", "A"], &["refuse", "prq_short"]] {
+        assert!(argv::parse(&line(words)).is_err(), "{words:?}");
+    }
+    assert!(argv::parse(&line(&["expose", "A", "--plain"])).is_ok());
 }
 
 #[test]

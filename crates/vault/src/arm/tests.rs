@@ -222,3 +222,27 @@ fn a_sensitive_line_does_not_print() {
     arm(value(VALUE), &Form::Auto, &found("x-api-key"), &mut headers).unwrap();
     assert!(!format!("{headers:?}").contains("REAL"));
 }
+
+#[test]
+fn what_no_destination_names_or_cannot_be_scrubbed_is_not_written() {
+    let mut headers = head(&[("x-api-key", "mine")]);
+    let unfit = |text: &str, form: &str, headers: &mut HeaderMap| write(value(text), &form.parse().unwrap(), headers);
+    assert_eq!(unfit(VALUE, "auto", &mut headers), Err(ArmError::Unfit));
+    assert_eq!(unfit("two\r\nlines", "bearer", &mut headers), Err(ArmError::Unfit));
+    for text in ["no colon at all", "user:short", "user:with\0zero byte"] {
+        assert_eq!(unfit(text, "basic", &mut headers), Err(ArmError::Unfit), "{text:?}");
+    }
+    assert_eq!((headers.len(), lines(&headers, "x-api-key")), (1, vec!["mine".to_owned()]));
+}
+
+#[test]
+fn a_destinations_form_is_written_in_place_of_what_stood_there() {
+    let mut headers = head(&[("authorization", "Bearer mine"), ("authorization", "other"), ("x-other", "kept")]);
+    write(value(VALUE), &Form::Bearer, &mut headers).unwrap();
+    assert_eq!(lines(&headers, "authorization"), [format!("Bearer {VALUE}")]);
+    write(value("user:pass:word1"), &Form::UserPass, &mut headers).unwrap();
+    assert_eq!(lines(&headers, "authorization"), ["Basic dXNlcjpwYXNzOndvcmQx"]);
+    write(value(VALUE), &"header:x-api-key".parse().unwrap(), &mut headers).unwrap();
+    assert_eq!((lines(&headers, "x-api-key"), lines(&headers, "x-other")), (vec![VALUE.to_owned()], vec!["kept".to_owned()]));
+    assert!(headers["x-api-key"].is_sensitive());
+}

@@ -271,3 +271,15 @@ fn a_long_hold_in_small_chunks_stays_linear() {
     assert_eq!(scrubber.feed(b"b").len(), 20_000);
     assert_eq!(scrubber.finish(), b"");
 }
+
+#[test]
+fn halves_of_a_value_used_as_user_and_password_are_found_whatever_they_look_like() {
+    let text = r#"so "me" body:a pass "word" of it"#;
+    let plan = |halves| Arc::new(ScrubPlan::new(vec![ScrubPair { halves, ..pair(text, TOKEN, &[]) }]).unwrap());
+    for half in [r#"so "me" body"#, r#"a pass "word" of it"#] {
+        assert_eq!(scrubbed(&plan(false), half), half);
+        assert_eq!(scrubbed(&plan(true), half), TOKEN);
+    }
+    let short = Arc::new(ScrubPlan::new(vec![ScrubPair { halves: true, ..pair("user:a password", TOKEN, &[]) }]).unwrap());
+    assert_eq!(scrubbed(&short, "user and a password"), format!("user and {TOKEN}"));
+}
