@@ -80,6 +80,8 @@ pub const EXECUTIONS_MAX: usize = 200;
 pub const COMMAND_BYTES_MAX: usize = 100 * 1024;
 /// What is kept of each stream of a command's output: what came last.
 pub const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
+/// What is kept of the output of one devbox's commands together: what came last.
+pub const DEVBOX_OUTPUT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Output in one message between two of our own processes; base64 makes a third more of it.
 pub const OUTPUT_CHUNK_BYTES_MAX: usize = 64 * 1024;
 /// Lines of output that a finished command is shown with.
