@@ -34,12 +34,15 @@ struct Answer {
     beside: Option<Arc<[Listening]>>,
 }
 
-/// Serves orders until the line is closed; then ends every devbox.
-pub(crate) async fn serve(line: Packets, ready: impl FnOnce()) -> Result<(), KeeperError> {
+/// Serves orders until the line is closed, or it is asked to end; then ends every devbox.
+pub(crate) async fn serve(line: Packets, ready: impl FnOnce(), asked_to_end: impl Future<Output = ()>) -> Result<(), KeeperError> {
     let line = Line::new(line).map_err(KeeperError::Start)?;
     let keeper = Rc::new(Keeper { line, charges: RefCell::default() });
     ready();
-    let ended = keeper.take_orders().await;
+    let ended = tokio::select! {
+        ended = keeper.take_orders() => ended,
+        () = asked_to_end => Ok(()),
+    };
     keeper.end_all().await;
     ended
 }

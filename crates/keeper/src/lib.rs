@@ -30,13 +30,14 @@ pub enum KeeperError {
     Line(#[source] PacketError),
 }
 
-/// Serves the gateway's orders until the line is closed; then ends every devbox and returns. `ready` is called once orders are taken.
+/// Serves the gateway's orders until the line is closed, or `asked_to_end` comes back; then ends every devbox and returns. `ready` is called once orders are
+/// taken. `asked_to_end` runs inside the keeper's own runtime.
 ///
 /// Devboxes are started as `/proc/self/exe __init`: the executable must call [`devbox::init_main`] first thing for that argument.
 ///
 /// # Errors
 /// [`KeeperError::Start`] before `ready` is called; [`KeeperError::Line`] when every devbox was ended since nobody could speak for them any more.
-pub fn run(line: Packets, ready: impl FnOnce()) -> Result<(), KeeperError> {
+pub fn run(line: Packets, ready: impl FnOnce(), asked_to_end: impl Future<Output = ()>) -> Result<(), KeeperError> {
     allow_many_files();
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -45,7 +46,7 @@ pub fn run(line: Packets, ready: impl FnOnce()) -> Result<(), KeeperError> {
         .thread_stack_size(HANDS_STACK_BYTES)
         .build()
         .map_err(KeeperError::Start)?;
-    LocalSet::new().block_on(&runtime, keeper::serve(line, ready))
+    LocalSet::new().block_on(&runtime, keeper::serve(line, ready, asked_to_end))
 }
 
 /// A devbox is a handful of descriptors, a running command two more: more than the usual limit. What runs in a devbox gets the usual one.

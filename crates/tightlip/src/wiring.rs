@@ -29,6 +29,7 @@ pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
     let Task::Gateway { data, resolve, upstream_ca, idle_exit_ms, awaits_root_key, policy } = task else {
         bail!("this is another child's task")
     };
+    let allowed = service::Policy { plain_env_for_unbound: policy.plain_env_for_unbound, accept_pairings: policy.accept_pairings };
     let folder = DataFolder::locate(Some(&data))?;
     let (root, recipe) = if awaits_root_key {
         (handed_root_key(&leash)?, read(&folder.root_passphrase())?)
@@ -42,7 +43,7 @@ pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
     let store = Store::open(&folder.store_db(), Mode::Reader).context("failed to open the store")?;
     let ledger = Ledger::open(&folder.ledger()).context("failed to open the gateway's database")?;
     let clock = Arc::new(SystemClock);
-    let gate = Gate::new(Arc::new(store), Arc::new(ledger), Arc::new(keys), admin_key, clock.clone());
+    let gate = Gate::new(Arc::new(store), Arc::new(ledger), Arc::new(keys), admin_key, clock.clone()).with_policy(allowed);
     let upstream_ca = upstream_ca.as_deref().map(gateway::process::read_certificates).transpose()?.unwrap_or_default();
     let resolve = resolve.into_iter().map(|named| ((named.host, named.port), named.address)).collect();
     let setup = gateway::process::Setup {
@@ -129,10 +130,11 @@ pub fn keeper(start: Start) -> anyhow::Result<ExitCode> {
     let line = Packets::from_fd(handed.take(Given::Link)?);
     // A gateway that serves already must know that this one has none of the devboxes that an earlier keeper had.
     line.send(&Numbered { number: None, message: Kept::Roster(Vec::new()) }, &[])?;
-    keeper::run(line, || {
+    let ready = || {
         // A supervisor that is gone takes this process with it.
         let _gone = leash.send(&Report::Ready, &[]);
-    })?;
+    };
+    keeper::run(line, ready, asked_to_end())?;
     drop(handed);
     Ok(ExitCode::SUCCESS)
 }

@@ -41,7 +41,7 @@ pub struct Done {
 pub fn main() -> ! {
     let line = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
     rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null").unwrap()).unwrap();
-    keeper::run(Packets::from_fd(line), || {}).unwrap();
+    keeper::run(Packets::from_fd(line), || {}, std::future::pending()).unwrap();
     std::process::exit(0)
 }
 
