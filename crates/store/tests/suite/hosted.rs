@@ -9,7 +9,8 @@ use model::{
     ShutdownReason, StoredBinding, Timestamp, TokenHash, Transition,
 };
 use store::{
-    DevboxRow, ExposureRow, GatewayGrant, GatewayRole, GrantRow, HostedRow, Ledger, NewGateway, NewHosted, PairingRow, PairingStatus, StoreError,
+    DevboxRow, ExposureRow, GatewayGrant, GatewayRole, GrantRow, HostedRow, Ledger, NewGateway, NewHosted, PairingRow, PairingStatus,
+    StoreError,
 };
 use tempfile::TempDir;
 
@@ -78,7 +79,7 @@ impl House {
         PairingRow {
             id: PairingId::from_parts(created, number),
             account: self.account.clone(),
-            secret: SecretId::from_parts(created, 1),
+            secret: SecretId::from_parts(Timestamp::from_unix_ms(1), 1),
             binding: Binding { path: "/v1".parse().unwrap(), ..Binding::to_host("api.example.com".parse().unwrap()) },
             devbox: DevboxId::from_parts(created, 1),
             config: GatewayConfigId::from_parts(created, 1),
@@ -176,7 +177,8 @@ fn a_pairing_is_decided_once_together_with_its_binding() {
     ledger.open_hosted(&new, &[]).unwrap();
     let waiting = ledger.waiting_pairings(&house.account).unwrap();
     assert_eq!(waiting, new.pairings);
-    let approved = PairingRow { status: PairingStatus::Approved, decided: Some(sample::time()), mac: sample::bytes(32), ..waiting[0].clone() };
+    let approved =
+        PairingRow { status: PairingStatus::Approved, decided: Some(sample::time()), mac: sample::bytes(32), ..waiting[0].clone() };
     assert_ne!(approved.mac_input(), waiting[0].mac_input());
     let binding = StoredBinding {
         id: BindingId::from_parts(sample::time(), 1),
