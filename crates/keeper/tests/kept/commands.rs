@@ -80,8 +80,8 @@ fn variables_reach_commands_and_no_other_process() {
         keeper.says(&other, "echo \"${PLAIN-none}\"; cat /proc/*/environ | tr '\\0' '\\n' | grep -c -e 'the value' -e of-the-host; true"),
         "none\n0"
     );
-    let running = keeper.execute(&devbox, "echo ready; exec sleep 100");
-    keeper.piece(&devbox, &running, model::Stream::Stdout, 0, 10_000);
+    keeper.execute(&devbox, "exec sleep 2220");
+    keeper.says(&devbox, "until pgrep -fx 'sleep 2220'; do :; done");
     // The devbox's own commands have it, and none of the host's processes that made the devbox.
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();

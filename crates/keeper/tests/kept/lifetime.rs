@@ -4,7 +4,7 @@ use link::keeper::{Hosted, Kept, Order, Trouble};
 use model::Stream;
 
 use super::Test;
-use super::fixture::{Keeper, anywhere, hosted, next_devbox, next_execution};
+use super::fixture::{Keeper, anywhere, children_of, hosted, next_devbox, next_execution};
 
 pub const TESTS: &[Test] = &[
     ("a_devbox_of_the_same_id_is_refused", a_devbox_of_the_same_id_is_refused),
@@ -109,9 +109,9 @@ fn an_entrypoint_runs_beside_the_commands() {
 fn a_devbox_whose_pid_1_is_killed_has_ended() {
     let keeper = Keeper::start();
     let devbox = keeper.plain_devbox();
-    let waiter = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", keeper.child.id())).unwrap();
-    let first = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", waiter.trim())).unwrap();
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(first.trim().parse().unwrap()), nix::sys::signal::Signal::SIGKILL).unwrap();
+    let [waiter] = children_of(keeper.child.id())[..] else { panic!("one child") };
+    let [first] = children_of(waiter)[..] else { panic!("one pid 1") };
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(first.try_into().unwrap()), nix::sys::signal::Signal::SIGKILL).unwrap();
     let kept = keeper.unasked();
     assert!(matches!(&kept, Kept::Ended { devbox: which, entrypoint: None } if *which == devbox), "{kept:?}");
     assert_eq!(keeper.children(), 0);
@@ -148,9 +148,9 @@ fn nothing_is_left_when_the_keeper_is_killed() {
     let mut keeper = Keeper::start();
     let devbox = keeper.plain_devbox();
     keeper.execute(&devbox, "exec sleep 5557");
-    let waiter = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", keeper.child.id())).unwrap();
+    let [waiter] = children_of(keeper.child.id())[..] else { panic!("one child") };
     let handle = rustix::process::pidfd_open(
-        rustix::process::Pid::from_raw(waiter.trim().parse().unwrap()).unwrap(),
+        rustix::process::Pid::from_raw(waiter.try_into().unwrap()).unwrap(),
         rustix::process::PidfdFlags::empty(),
     );
     keeper.child.kill().unwrap();
