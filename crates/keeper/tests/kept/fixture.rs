@@ -236,7 +236,7 @@ fn execution(kept: Kept) -> Result<Execution, Trouble> {
     match kept {
         Kept::Execution(execution) => Ok(execution),
         Kept::Failed(trouble) => Err(trouble),
-        other => panic!("{other:?}"),
+        Kept::Listening { .. } | Kept::Done | Kept::Roster(_) | Kept::Output(_) | Kept::Ended { .. } => panic!("no answer to that"),
     }
 }
 
