@@ -173,12 +173,7 @@ impl Keeper {
 
     /// Processes whose parent is the keeper: one for each devbox.
     pub fn children(&self) -> usize {
-        let line = format!("PPid:\t{}\n", self.child.id());
-        let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        processes
-            .filter_map(|entry| std::fs::read_to_string(entry.path().join("status")).ok())
-            .filter(|status| status.contains(&line))
-            .count()
+        children_of(self.child.id()).len()
     }
 
     /// Sends what no order is.
@@ -241,7 +236,7 @@ fn execution(kept: Kept) -> Result<Execution, Trouble> {
     match kept {
         Kept::Execution(execution) => Ok(execution),
         Kept::Failed(trouble) => Err(trouble),
-        other => panic!("{other:?}"),
+        Kept::Listening { .. } | Kept::Done | Kept::Roster(_) | Kept::Output(_) | Kept::Ended { .. } => panic!("no answer to that"),
     }
 }
 
@@ -249,6 +244,13 @@ fn memory(bytes: &[u8]) -> OwnedFd {
     let mut file = std::fs::File::from(rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).unwrap());
     file.write_all(bytes).unwrap();
     file.into()
+}
+
+/// The processes whose parent is this one.
+pub fn children_of(parent: u32) -> Vec<u32> {
+    let line = format!("PPid:\t{parent}\n");
+    let numbers = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.filter(|number| std::fs::read_to_string(format!("/proc/{number}/status")).is_ok_and(|status| status.contains(&line))).collect()
 }
 
 /// Whether some process of the host has these words in its command line.
