@@ -52,15 +52,24 @@ impl Keeper {
 
     /// As this user of the machine's; none: as who runs the tests.
     pub fn start_as(uid: Option<u32>) -> Self {
+        let (child, line) = Self::spawn(uid);
+        Self::over(child, line, 1)
+    }
+
+    /// A keeper's process and the gateway's end of its line.
+    pub fn spawn(uid: Option<u32>) -> (Child, Packets) {
         let (ours, theirs) = Packets::pair().unwrap();
         let mut command = Command::new("/proc/self/exe");
         command.arg("__keeper").stdin(Stdio::from(OwnedFd::from(theirs))).env("OUTSIDE_SECRET", "of-the-host");
         if let Some(uid) = uid {
             command.uid(uid).gid(uid);
         }
-        let child = command.spawn().unwrap();
-        drop(command);
-        let calls = Calls::new(ours.try_clone().unwrap(), 1);
+        (command.spawn().unwrap(), ours)
+    }
+
+    /// What a gateway has that counts its questions from `first`.
+    pub fn over(child: Child, ours: Packets, first: u64) -> Self {
+        let calls = Calls::new(ours.try_clone().unwrap(), first);
         let listening = Arc::clone(&calls);
         let (tell, told) = mpsc::channel();
         std::thread::spawn(move || listening.listen(|kept, _| drop(tell.send(kept))));
@@ -240,7 +249,7 @@ fn execution(kept: Kept) -> Result<Execution, Trouble> {
     }
 }
 
-fn memory(bytes: &[u8]) -> OwnedFd {
+pub fn memory(bytes: &[u8]) -> OwnedFd {
     let mut file = std::fs::File::from(rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).unwrap());
     file.write_all(bytes).unwrap();
     file.into()

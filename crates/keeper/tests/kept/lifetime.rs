@@ -1,10 +1,13 @@
 //! How devboxes come and go, many beside each other.
 
+use std::os::fd::AsFd;
+
+use link::calls::Numbered;
 use link::keeper::{Hosted, Kept, Order, Trouble};
 use model::Stream;
 
 use super::Test;
-use super::fixture::{Keeper, anywhere, children_of, hosted, next_devbox, next_execution};
+use super::fixture::{Keeper, anywhere, children_of, hosted, memory, next_devbox, next_execution};
 
 pub const TESTS: &[Test] = &[
     ("a_devbox_of_the_same_id_is_refused", a_devbox_of_the_same_id_is_refused),
@@ -22,6 +25,7 @@ pub const TESTS: &[Test] = &[
     ("nothing_is_left_when_the_line_is_closed", nothing_is_left_when_the_line_is_closed),
     ("nothing_is_left_when_the_keeper_is_killed", nothing_is_left_when_the_keeper_is_killed),
     ("fifty_devboxes_live_side_by_side", fifty_devboxes_live_side_by_side),
+    ("a_devbox_outlives_the_gateway", a_devbox_outlives_the_gateway),
     ("what_is_not_of_the_protocol_ends_nothing", what_is_not_of_the_protocol_ends_nothing),
 ];
 
@@ -206,6 +210,39 @@ fn fifty_devboxes_live_side_by_side() {
     let asked: Vec<_> = ids.iter().map(|id| keeper.ask_later(&Order::End { devbox: id.clone() }, &[])).collect();
     assert!(asked.iter().all(|asked| matches!(asked.answer().0, Kept::Done)));
     assert_eq!((keeper.children(), keeper.roster().len()), (0, 0));
+}
+
+fn a_devbox_outlives_the_gateway() {
+    let (child, line) = Keeper::spawn(None);
+    let (devbox, execution) = (next_devbox(), next_execution());
+    let (bundle, plain) = (memory(b"a bundle\n"), memory(b""));
+    let mut hosted = hosted();
+    hosted.env.push(("LATE".to_owned(), "still here".to_owned()));
+    let command = "until [ -e go ]; do sleep 0.02; done; head -c 300000 /dev/zero; echo $LATE".to_owned();
+    let orders = [
+        Order::Build { devbox: devbox.clone(), hosted },
+        Order::Open { devbox: devbox.clone() },
+        Order::Execute { devbox: devbox.clone(), execution: execution.clone(), command },
+        // The gateway falls before this is answered.
+        Order::Execution { devbox: devbox.clone(), execution: execution.clone(), wait_ms: 100 },
+    ];
+    for (number, message) in (1..).zip(orders) {
+        let fds = [bundle.as_fd(), plain.as_fd()];
+        let fds = if number == 1 { &fds[..] } else { &[] };
+        line.send(&Numbered { number: Some(number), message }, fds).unwrap();
+        if number < 4 {
+            let (answer, _) = line.recv::<Numbered<Kept>>().unwrap();
+            assert!(answer.number == Some(number) && !matches!(answer.message, Kept::Failed(_)), "{answer:?}");
+        }
+    }
+    let keeper = Keeper::over(child, line, 1 << 32);
+    assert_eq!(keeper.roster(), std::slice::from_ref(&devbox));
+    let kept = keeper.ask_later(&Order::Listeners { devbox: devbox.clone() }, &[]).answer();
+    assert!(matches!(&kept, (Kept::Listening { roles }, fds) if roles.len() == fds.len() && fds.len() >= 3), "{kept:?}");
+    keeper.says(&devbox, "touch go");
+    let look = keeper.look(&devbox, &execution, 20_000);
+    assert_eq!((look.ended, look.written), (Some(0), [300_011, 0]));
+    assert_eq!(keeper.piece(&devbox, &execution, Stream::Stdout, 300_000, 0).bytes, b"still here\n");
 }
 
 fn what_is_not_of_the_protocol_ends_nothing() {
