@@ -89,6 +89,7 @@ pub fn api(start: Start) -> anyhow::Result<ExitCode> {
         link,
         control: link::Listener::from_fd(control.context("the supervisor gave no control socket")?),
         rates,
+        devboxes: false,
         tls: tls_socket.zip(tls).map(|(socket, files)| api::TlsPort { bound: api::Bound::from_fd(socket), files }),
         closed: folder.gateway().canonicalize().context("failed to find the gateway's folder")?,
     };
