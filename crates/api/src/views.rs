@@ -9,6 +9,9 @@ use serde::Serialize;
 use service::{KeyPage, MadeKey, SecretPage};
 use zeroize::Zeroizing;
 
+pub(crate) mod devboxes;
+pub(crate) mod gateways;
+
 /// A secret: exactly these four fields, by the contract.
 #[derive(Serialize)]
 pub(crate) struct SecretView {
