@@ -69,7 +69,7 @@ pub enum Request {
     Backup {
         /// The admin key.
         admin_key: String,
-        /// An API key, by whose account the backup is recorded.
+        /// An API key, with which the backup is recorded in the owner's events.
         api_key: String,
     },
     /// The bindings of one secret, or of all. Answered by [`Reply::Bindings`].
@@ -242,4 +242,7 @@ pub struct BindingView {
     pub binding: Option<Binding>,
     /// Who made it.
     pub source: Option<BindingSource>,
+    /// Why the value cannot be sent anywhere, whatever it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cannot_be_sent: Option<String>,
 }

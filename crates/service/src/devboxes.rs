@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::authenticate::{AuthError, Caller};
 use crate::bindings::auth_denial;
 use crate::gate::{Gate, lock};
-use crate::rows::{OpenedRow, not_brokered};
+use crate::rows::{OpenedRow, why_not_sent};
 
 /// A devbox's own certificate authority, made by the gateway for a devbox about to be opened.
 pub struct NewCa {
@@ -83,7 +83,7 @@ pub enum DevboxDenial {
     #[error("secret {0} of those asked for does not exist: see `tightlip secret list`, or store it with `tightlip secret set NAME`")]
     SecretUnknown(usize),
     /// A wanted secret cannot be swapped.
-    #[error("secret {which} of those asked for cannot be used in a devbox: {why}")]
+    #[error("secret {which} of those asked for cannot be sent: {why}")]
     Unusable {
         /// Its place in the request, from 1.
         which: usize,
@@ -248,19 +248,19 @@ impl Gate {
         for secret in self.store.secrets(account, None, PAGE_ITEMS_MAX)?.secrets {
             let full = chosen.len() >= DEVBOX_TOKENS_MAX;
             let why = if full {
-                "a devbox holds at most 100 secrets, and newer ones were taken; ask for it with --secret NAME"
+                "a devbox holds at most 100 secrets, and newer ones were taken; ask for it with --secret NAME".to_owned()
             } else {
                 match (EnvName::try_from(&secret.name), self.usable(&secret)?) {
-                    (Err(_), _) => "its name is no variable's name; ask for it with --secret ENV=NAME",
-                    (Ok(_), Err(why)) => why,
-                    (Ok(_), Ok(row)) if !add_ports(&row, ports) => "its bindings name too many ports",
+                    (Err(_), _) => "its name is no variable's name; ask for it with --secret ENV=NAME".to_owned(),
+                    (Ok(_), Err(why)) => format!("cannot be sent: {why}"),
+                    (Ok(_), Ok(row)) if !add_ports(&row, ports) => "its bindings name too many ports".to_owned(),
                     (Ok(env), Ok(row)) => {
                         chosen.push(Chosen { env, row });
                         continue;
                     }
                 }
             };
-            left_out.push(LeftOut { name: secret.name, why: why.to_owned() });
+            left_out.push(LeftOut { name: secret.name, why });
             if full && left_out.len() >= LEFT_OUT_MAX {
                 break;
             }
@@ -280,7 +280,7 @@ impl Gate {
                 return Ok(Err("its stored row or a binding of it was changed outside tightlip; delete it and store it again"));
             }
         };
-        let why_not = not_brokered(row.known.kind).or_else(|| row.known.fitness.why_not());
+        let why_not = why_not_sent(row.known.kind, row.known.fitness);
         Ok(why_not.map_or(Ok(row), Err))
     }
 
