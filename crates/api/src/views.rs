@@ -154,7 +154,7 @@ impl BindingListView {
 
 impl From<BindingView> for BindingLine {
     fn from(view: BindingView) -> Self {
-        let BindingView { account: _, secret_id, secret_name, kind, binding, source } = view;
+        let BindingView { account: _, secret_id, secret_name, kind, binding, source, cannot_be_sent: _ } = view;
         let line = Self { secret_id, secret_name, kind, source, host: None, port: None, methods: None, path: None, form: None };
         match binding {
             None => line,

@@ -61,10 +61,10 @@ pub(super) fn run(args: Args, target: impl FnOnce() -> Result<Target, Fault>, ou
 }
 
 fn launch(args: &Args, target: &Target, wanted: Option<Vec<Wanted>>, given: environment::Given, out: &Output) -> Result<i32, Fault> {
-    let api_key = target.api_key()?;
     let gate = target.gate()?;
+    let api_key = target.api_key()?;
     let request = Request::OpenDevbox { api_key: api_key.clone(), secrets: wanted.clone(), allow: args.allow.clone() };
-    let opened = gate.open(&request).map_err(|fault| name_the_missing(fault, &gate, &api_key, wanted.as_deref().unwrap_or_default()))?;
+    let opened = gate.open(&request).map_err(|fault| name_the_secret(fault, wanted.as_deref().unwrap_or_default()))?;
     let prepared = devbox::prepare(&spec(args, target, &opened, given)?).map_err(|error| not_prepared(&error, args))?;
     let listeners = hand_over(&gate, &opened, &prepared)?;
     if !args.quiet {
@@ -100,12 +100,15 @@ fn launch(args: &Args, target: &Target, wanted: Option<Vec<Wanted>>, given: envi
     Ok(exit.code)
 }
 
-/// The gateway counts the secrets that it was asked for; a person is told which one is not there.
-fn name_the_missing(fault: Fault, gate: &Gate, api_key: &str, wanted: &[Wanted]) -> Fault {
-    let is_missing = |one: &&Wanted| gate.bindings(api_key, Some(&one.name)).is_err_and(|fault| fault.exit == Exit::NotFound);
-    match (fault.exit, wanted.iter().find(is_missing)) {
-        (Exit::NotFound, Some(one)) => unknown(fault, &one.name),
-        _ => fault,
+/// The gateway counts the secrets that it was asked for; a person is told which one it was.
+fn name_the_secret(fault: Fault, wanted: &[Wanted]) -> Fault {
+    let counted = fault.message.strip_prefix("secret ").and_then(|rest| rest.split_once(" of those asked for"));
+    let Some((number, rest)) = counted else { return fault };
+    let index = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    match index.and_then(|index| wanted.get(index)) {
+        Some(one) if fault.exit == Exit::NotFound => unknown(fault, &one.name),
+        Some(one) => Fault { message: format!("the secret {}{rest}", one.name), ..fault },
+        None => fault,
     }
 }
 
@@ -202,3 +205,21 @@ Examples:
 
 Exit codes:
   the command's own (128+n by signal n), 125 could not start, 126 not executable, 127 not found";
+
+#[cfg(test)]
+mod tests {
+    use service::DevboxDenial;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_that_was_asked_for_is_named_and_not_counted() {
+        let wanted = ["A", "B"].map(|name| Wanted { env: name.parse().expect("a variable"), name: name.parse().expect("a name") });
+        let said = |denial: DevboxDenial| name_the_secret(Fault::denied(denial.denial(), denial.to_string()), &wanted).message;
+        assert_eq!(said(DevboxDenial::SecretUnknown(1)), "there is no secret A");
+        assert_eq!(said(DevboxDenial::Unusable { which: 2, why: "it is short" }), "the secret B cannot be sent: it is short");
+        assert!(said(DevboxDenial::EnvTwice(2)).starts_with("the secret B would stand"));
+        assert_eq!(said(DevboxDenial::TooManySecrets), DevboxDenial::TooManySecrets.to_string());
+        assert!(said(DevboxDenial::SecretUnknown(3)).starts_with("secret 3"), "one that was not asked for");
+    }
+}
