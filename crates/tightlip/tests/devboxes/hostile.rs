@@ -23,10 +23,9 @@ fn a_config_that_is_turned_elsewhere_leads_nowhere() {
     assert_eq!(ask(), "{\"authorized\":true}");
 
     let database = database(&road);
-    for (from, to) in [
-        (format!("https://{BOUND}"), format!("https://{UNBOUND}")),
-        (format!("https://{UNBOUND}"), format!("https://{BOUND}:8443")),
-    ] {
+    for (from, to) in
+        [(format!("https://{BOUND}"), format!("https://{UNBOUND}")), (format!("https://{UNBOUND}"), format!("https://{BOUND}:8443"))]
+    {
         let changed = database.execute("UPDATE gateway_configs SET endpoint = ?2 WHERE endpoint = ?1", [&from, &to]).unwrap();
         assert_eq!(changed, 1);
         let said = ask();
