@@ -1,7 +1,7 @@
 //! Where an agent's program lies, and what of it goes into the devbox: its package or the one file, read-only; never the folder of the user's that
 //! happens to hold it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -182,6 +182,6 @@ mod tests {
 
     #[test]
     fn a_program_of_the_system_needs_nothing() {
-        assert_eq!(find("sh", &OsString::from("/usr/bin"), &[]), Ok(Found::default()));
+        assert_eq!(find("sh", OsStr::new("/usr/bin"), &[]), Ok(Found::default()));
     }
 }
