@@ -21,6 +21,8 @@ fn main() {
             ro: Vec::new(),
             rw: Vec::new(),
             home: None,
+            home_files: Vec::new(),
+            programs: Vec::new(),
             hidden: Vec::new(),
             bundle_pem: bundle_pem.clone(),
             ports: vec![80, 443],

@@ -45,5 +45,5 @@ pub use hosted::{Hosted, HostedSpec, PreparedHosted, Session, Told, prepare_host
 pub use init::init_main;
 pub use prepared::{Listening, Prepared, prepare};
 pub use running::{Exit, Killer, Running};
-pub use spec::{Spec, Terminal};
+pub use spec::{HomeFile, PROGRAMS_PATH, Program, Spec, Terminal};
 pub use trust::{BUNDLE_PATH, system_bundle, trust_env};

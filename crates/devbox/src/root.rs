@@ -5,6 +5,7 @@
 mod devices;
 mod etc;
 mod masks;
+mod own;
 mod repository;
 mod tree;
 
@@ -72,6 +73,7 @@ pub(crate) fn build(setup: &Setup, bundle: &[u8]) -> Result<Built, Fail> {
         root.mount(tree, path).at(Step::WorkFolder)?;
     }
     home_over_asked(&root, setup, &home).at(Step::Folders)?;
+    own::fill(&root, setup, &home).at(Step::Folders)?;
     let repositories = repository::protect(&root, Path::new(&setup.work)).at(Step::Repository)?;
     let mut masked = masks::Masks::new(&root).at(Step::Masks)?;
     masked.work_folder(Path::new(&setup.work))?;

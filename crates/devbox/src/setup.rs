@@ -10,7 +10,7 @@ use nix::unistd::{Gid, Group, Uid, User};
 use serde::{Deserialize, Serialize};
 
 use crate::hosted::HostedSpec;
-use crate::spec::Spec;
+use crate::spec::{HomeFile, Program, Spec};
 
 /// Everything that the devbox is built from.
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub(crate) struct Setup {
     pub home: Option<OsString>,
     /// Where the home stands inside.
     pub home_inside: OsString,
+    pub home_files: Vec<HomeFile>,
+    pub programs: Vec<Program>,
     pub hidden: Vec<OsString>,
     pub ports: Vec<u16>,
     pub user: Account,
@@ -80,6 +82,8 @@ impl Setup {
             extras: extras.into_iter().map(|extra| Given { path: extra.path.into(), access: extra.access }).collect(),
             home: home.map(Into::into),
             home_inside: home_inside.into(),
+            home_files: spec.home_files.clone(),
+            programs: spec.programs.clone(),
             hidden: hidden.into_iter().map(Into::into).collect(),
             ports: each_once(&spec.ports),
             user: Account::of_this_process(),
@@ -95,6 +99,8 @@ impl Setup {
             extras: Vec::new(),
             home: None,
             home_inside: HOSTED_HOME.into(),
+            home_files: Vec::new(),
+            programs: Vec::new(),
             hidden: Vec::new(),
             ports: each_once(&spec.ports),
             user: Account::hosted(spec.uid),

@@ -5,6 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{DevboxError, PathProblem};
 use crate::setup::{Access, Extra, Setup};
 use crate::stdio;
@@ -24,6 +26,10 @@ pub struct Spec {
     pub rw: Vec<PathBuf>,
     /// A folder that is kept as the home; none: an empty one that vanishes with the devbox.
     pub home: Option<PathBuf>,
+    /// Files that stand in the home when the command starts.
+    pub home_files: Vec<HomeFile>,
+    /// Programs that are found by a name of their own in [`PROGRAMS_PATH`].
+    pub programs: Vec<Program>,
     /// What is never mounted, nor an ancestor or a part of it: the data folder.
     pub hidden: Vec<PathBuf>,
     /// The certificates that tools inside trust: the system's and the devbox's own authority. PEM.
@@ -33,6 +39,27 @@ pub struct Spec {
     /// Whether the command gets a terminal of its own.
     pub terminal: Terminal,
 }
+
+/// A file of the home. In a home that is kept it is written only where nothing of its name stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HomeFile {
+    /// Where, relative to the home: plain names only. Folders are made.
+    pub path: String,
+    /// What it holds; nobody else may read it.
+    pub text: String,
+}
+
+/// A name for a program that lies inside already: a link in [`PROGRAMS_PATH`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// The name.
+    pub name: String,
+    /// The program's path.
+    pub target: OsString,
+}
+
+/// The folder of [`Spec::programs`]; it belongs into `PATH` of [`Spec::env`].
+pub const PROGRAMS_PATH: &str = "/run/programs";
 
 /// Whether the command gets a terminal of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

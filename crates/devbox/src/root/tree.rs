@@ -57,15 +57,7 @@ impl Tree {
 
     /// The folder at `path`, made where it is missing.
     pub(crate) fn folder(&self, path: &Path) -> Result<OwnedFd> {
-        let mut here = rustix::io::fcntl_dupfd_cloexec(&self.root, 3)?;
-        for part in path.components() {
-            match part {
-                Component::Normal(name) => here = step_into(&here, name)?,
-                Component::RootDir => {}
-                Component::Prefix(_) | Component::CurDir | Component::ParentDir => return Err(Errno::INVAL),
-            }
-        }
-        Ok(here)
+        folder_below(&self.root, path)
     }
 
     /// What stands at `path`; none where nothing does, or a symlink stands in between.
@@ -147,6 +139,19 @@ pub(crate) fn attach(tree: &OwnedFd, point: &OwnedFd) -> Result<()> {
     move_mount(tree, c"", point, c"", flags)
 }
 
+/// The folder at `path` in `top`, made where it is missing; no symlink is followed.
+pub(crate) fn folder_below(top: &OwnedFd, path: &Path) -> Result<OwnedFd> {
+    let mut here = rustix::io::fcntl_dupfd_cloexec(top, 3)?;
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => here = step_into(&here, name)?,
+            Component::RootDir => {}
+            Component::Prefix(_) | Component::CurDir | Component::ParentDir => return Err(Errno::INVAL),
+        }
+    }
+    Ok(here)
+}
+
 /// Writes a file that does not exist yet.
 pub(crate) fn write_new(folder: &OwnedFd, name: &OsStr, bytes: &[u8], mode: u32) -> Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -182,7 +187,8 @@ fn step_into(parent: &OwnedFd, name: &OsStr) -> Result<OwnedFd> {
     }
 }
 
-fn split(path: &Path) -> Result<(&Path, &OsStr)> {
+/// The last part of a path, and what it lies in.
+pub(crate) fn split(path: &Path) -> Result<(&Path, &OsStr)> {
     path.parent().zip(path.file_name()).ok_or(Errno::INVAL)
 }
 

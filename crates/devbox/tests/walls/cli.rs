@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use devbox::{DevboxError, Role, Spec, Terminal};
+use devbox::{DevboxError, HomeFile, Program, Role, Spec, Terminal};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,8 @@ pub struct Box {
     pub ro: Vec<PathBuf>,
     pub rw: Vec<PathBuf>,
     pub home: Option<PathBuf>,
+    pub home_files: Vec<HomeFile>,
+    pub programs: Vec<Program>,
     pub hidden: Vec<PathBuf>,
     /// Answer on the listeners, saying which address was asked for.
     pub serve: bool,
@@ -37,6 +39,8 @@ pub fn command(work: &Path, argv: &[&str]) -> Box {
         ro: Vec::new(),
         rw: Vec::new(),
         home: None,
+        home_files: Vec::new(),
+        programs: Vec::new(),
         hidden: Vec::new(),
         serve: false,
         end: false,
@@ -102,6 +106,8 @@ fn run(asked: &Box) -> Result<i32, DevboxError> {
         ro: asked.ro.clone(),
         rw: asked.rw.clone(),
         home: asked.home.clone(),
+        home_files: asked.home_files.clone(),
+        programs: asked.programs.clone(),
         hidden: asked.hidden.clone(),
         bundle_pem: b"a bundle\n".to_vec(),
         ports: vec![80, 443],

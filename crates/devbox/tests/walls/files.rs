@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 
+use devbox::{HomeFile, Program};
+
 use super::Test;
 use super::cli::{command, folder, shell};
 
@@ -28,6 +30,10 @@ pub const TESTS: &[Test] = &[
     ("a_later_path_wins", a_later_path_wins),
     ("tmp_and_home_are_private", tmp_and_home_are_private),
     ("a_kept_home_is_kept", a_kept_home_is_kept),
+    ("a_file_of_the_home_stands_there_and_is_the_users", a_file_of_the_home_stands_there_and_is_the_users),
+    ("what_a_kept_home_has_already_stays_as_it_is", what_a_kept_home_has_already_stays_as_it_is),
+    ("a_file_of_the_home_cannot_lie_elsewhere", a_file_of_the_home_cannot_lie_elsewhere),
+    ("a_program_is_found_by_its_name", a_program_is_found_by_its_name),
     ("a_file_on_stdin_cannot_be_opened_anew", a_file_on_stdin_cannot_be_opened_anew),
 ];
 
@@ -254,6 +260,47 @@ fn a_kept_home_is_kept() {
     asked.home = Some(home.path().to_owned());
     asked.says();
     assert_eq!(std::fs::read_to_string(home.path().join("note")).unwrap(), "kept\n");
+}
+
+fn home_file(path: &str, text: &str) -> HomeFile {
+    HomeFile { path: path.to_owned(), text: text.to_owned() }
+}
+
+fn a_file_of_the_home_stands_there_and_is_the_users() {
+    let work = folder();
+    let script = "cd ~/.one/two; cat three; stat -c %a three; test -O three && echo own; echo more >> three && tail -1 three";
+    let mut asked = shell(work.path(), script);
+    asked.home_files = vec![home_file(".one/two/three", "text\n")];
+    assert_eq!(asked.says(), "text\n600\nown\nmore");
+}
+
+fn what_a_kept_home_has_already_stays_as_it_is() {
+    let (work, home, outside) = (folder(), folder(), folder());
+    std::fs::write(home.path().join("mine"), "mine\n").unwrap();
+    std::os::unix::fs::symlink(outside.path().join("new"), home.path().join("link")).unwrap();
+    std::os::unix::fs::symlink(outside.path(), home.path().join("folder")).unwrap();
+    let mut asked = shell(work.path(), "cat ~/mine ~/other");
+    asked.home = Some(home.path().to_owned());
+    asked.home_files = ["mine", "link", "folder/new", "mine/new", "other"].map(|path| home_file(path, "ours\n")).into();
+    assert_eq!(asked.says(), "mine\nours");
+    assert_eq!(std::fs::read_to_string(home.path().join("other")).unwrap(), "ours\n");
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0, "no symlink was followed");
+}
+
+fn a_file_of_the_home_cannot_lie_elsewhere() {
+    let work = folder();
+    for path in ["../out", "a/../../out", ""] {
+        let mut asked = shell(work.path(), "true");
+        asked.home_files = vec![home_file(path, "text")];
+        assert_eq!(asked.output().status.code(), Some(125), "{path:?}");
+    }
+}
+
+fn a_program_is_found_by_its_name() {
+    let work = folder();
+    let mut asked = shell(work.path(), "PATH=/run/programs:$PATH; greet hello");
+    asked.programs = vec![Program { name: "greet".to_owned(), target: "/usr/bin/echo".into() }];
+    assert_eq!(asked.says(), "hello");
 }
 
 fn a_file_on_stdin_cannot_be_opened_anew() {

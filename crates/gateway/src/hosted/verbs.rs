@@ -46,7 +46,7 @@ impl Hosting {
             DevboxVerb::Shutdown { devbox } => self.shut_down(account, devbox).await,
             DevboxVerb::Execute { devbox, command, execution, request } => {
                 let place = self.running(&account, &devbox)?;
-                self.execute(&place, command, execution, request).await
+                self.execute(&place, command, execution, request.map(|request| (caller.key.id, request))).await
             }
             DevboxVerb::Execution { devbox, execution, wait_ms } => {
                 self.running(&account, &devbox)?;

@@ -3,13 +3,14 @@
 //! The gateway gives placeholders and a certificate; the devbox is started here, in the user's own rights, and its listeners go to the gateway. No value
 //! ever comes into this process.
 
+mod agent;
 mod environment;
 mod summary;
 mod watch;
 
 use std::ffi::OsString;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use devbox::{DevboxError, Prepared, Spec, Terminal};
 use link::cli::{Opened, Request, Role, Wanted};
@@ -20,6 +21,7 @@ use super::gate::Gate;
 use super::output::Output;
 use super::secret::unknown;
 use super::target::Target;
+use agent::{Agent, Outfit};
 use watch::{Listeners, Watch};
 
 /// A command, and what it gets.
@@ -41,6 +43,9 @@ pub(super) struct Args {
     /// A path to read and write; repeat for more
     #[arg(long, value_name = "PATH")]
     rw: Vec<PathBuf>,
+    /// A coding agent: its credential, its settings and its program go in, and its own command is run where no CMD is given
+    #[arg(long, value_name = "AGENT")]
+    agent: Option<Agent>,
     /// A folder that is kept as the home [default: an empty one that vanishes]
     #[arg(long, value_name = "DIR")]
     home: Option<PathBuf>,
@@ -54,18 +59,46 @@ pub(super) struct Args {
 
 /// Runs the command and gives its exit code.
 pub(super) fn run(args: Args, target: impl FnOnce() -> Result<Target, Fault>, out: &Output) -> Result<i32, Fault> {
-    let wanted = environment::wanted(&args.secrets)?;
-    let given = environment::given(&args.env, wanted.as_deref().unwrap_or_default())?;
+    let asked = asked(&args)?;
     let target = target()?;
-    launch(&args, &target, wanted, given, out).map_err(Fault::before_the_command)
+    launch(&args, &target, &asked, out).map_err(Fault::before_the_command)
 }
 
-fn launch(args: &Args, target: &Target, wanted: Option<Vec<Wanted>>, given: environment::Given, out: &Output) -> Result<i32, Fault> {
-    let gate = target.gate()?;
+/// What was asked for, checked before any server is.
+struct Asked {
+    /// None: every secret that can be used.
+    wanted: Option<Vec<Wanted>>,
+    given: environment::Given,
+    outfit: Option<Outfit>,
+    work_dir: PathBuf,
+    /// What is read, the agent's program last.
+    ro: Vec<PathBuf>,
+}
+
+fn asked(args: &Args) -> Result<Asked, Fault> {
+    let named = environment::wanted(&args.secrets)?;
+    let wanted = args.agent.map_or(named.clone(), |agent| Some(agent.wanted(named)));
+    let held = wanted.as_deref().unwrap_or_default();
+    let given = environment::given(&args.env, held)?;
+    let work_dir =
+        std::env::current_dir().map_err(|error| Fault::new(Exit::CannotStart, format!("failed to find the current folder: {error}")))?;
+    let mut ro = args.ro.clone();
+    let Some(agent) = args.agent else { return Ok(Asked { wanted, given, outfit: None, work_dir, ro }) };
+    let mounted: Vec<PathBuf> = ro.iter().chain(&args.rw).chain([&work_dir]).filter_map(|path| std::fs::canonicalize(path).ok()).collect();
+    let mounted: Vec<&Path> = mounted.iter().map(PathBuf::as_path).collect();
+    let outfit = agent.outfit(&args.command, &given, &work_dir, &mounted)?;
+    let given = outfit.env(held, given)?;
+    ro.extend_from_slice(outfit.ro());
+    Ok(Asked { wanted, given, outfit: Some(outfit), work_dir, ro })
+}
+
+fn launch(args: &Args, target: &Target, asked: &Asked, out: &Output) -> Result<i32, Fault> {
     let api_key = target.api_key()?;
-    let request = Request::OpenDevbox { api_key: api_key.clone(), secrets: wanted.clone(), allow: args.allow.clone() };
-    let opened = gate.open(&request).map_err(|fault| name_the_secret(fault, wanted.as_deref().unwrap_or_default()))?;
-    let prepared = devbox::prepare(&spec(args, target, &opened, given)?).map_err(|error| not_prepared(&error, args))?;
+    let gate = target.gate()?;
+    let request = Request::OpenDevbox { api_key: api_key.clone(), secrets: asked.wanted.clone(), allow: args.allow.clone() };
+    let named = |fault| hint(name_the_secret(fault, asked.wanted.as_deref().unwrap_or_default()), asked);
+    let opened = gate.open(&request).map_err(named)?;
+    let prepared = devbox::prepare(&spec(args, target, &opened, asked)?).map_err(|error| not_prepared(&error, args, asked))?;
     let listeners = hand_over(&gate, &opened, &prepared)?;
     if !args.quiet {
         summary::show(&gate, &api_key, &opened, &args.allow, out);
@@ -112,20 +145,32 @@ fn name_the_secret(fault: Fault, wanted: &[Wanted]) -> Fault {
     }
 }
 
+/// The agent's usual secret may be there under another name.
+fn hint(fault: Fault, asked: &Asked) -> Fault {
+    let (Some(outfit), Exit::NotFound) = (&asked.outfit, fault.exit) else { return fault };
+    let usual = asked.wanted.iter().flatten().find(|one| outfit.agent().is_usual(one));
+    match usual.filter(|one| fault.message.ends_with(&format!(" {}", one.name))) {
+        Some(one) => fault.next(format!("tightlip secret set {0}\n--secret {0}=NAME   (where you keep it under another name)", one.name)),
+        None => fault,
+    }
+}
+
 /// The devbox: the user's command in the user's folder, with nothing of the environment but what is named.
-fn spec(args: &Args, target: &Target, opened: &Opened, given: environment::Given) -> Result<Spec, Fault> {
-    let work_dir =
-        std::env::current_dir().map_err(|error| Fault::new(Exit::CannotStart, format!("failed to find the current folder: {error}")))?;
+fn spec(args: &Args, target: &Target, opened: &Opened, asked: &Asked) -> Result<Spec, Fault> {
+    let outfit = asked.outfit.as_ref();
+    let own = || outfit.map_or_else(|| vec![environment::shell()], Outfit::argv);
     let mut bundle_pem = devbox::system_bundle().map_err(|error| not_started(&error))?;
     bundle_pem.push(b'\n');
     bundle_pem.extend_from_slice(opened.ca_pem.as_bytes());
     Ok(Spec {
-        argv: if args.command.is_empty() { vec![environment::shell()] } else { args.command.clone() },
-        env: environment::whole(&opened.env, given),
-        work_dir,
-        ro: args.ro.clone(),
+        argv: if args.command.is_empty() { own() } else { args.command.clone() },
+        env: environment::whole(&opened.env, asked.given.clone()),
+        work_dir: asked.work_dir.clone(),
+        ro: asked.ro.clone(),
         rw: args.rw.clone(),
         home: args.home.clone(),
+        home_files: outfit.map(|outfit| outfit.files(asked.wanted.as_deref().unwrap_or_default(), opened)).unwrap_or_default(),
+        programs: outfit.map(Outfit::programs).unwrap_or_default(),
         hidden: vec![target.folder().path().to_owned()],
         bundle_pem,
         ports: opened.ports.clone(),
@@ -151,11 +196,11 @@ const fn role(role: devbox::Role) -> Role {
 }
 
 /// The devbox counts its paths; a person is told which one it was.
-fn not_prepared(error: &DevboxError, args: &Args) -> Fault {
+fn not_prepared(error: &DevboxError, args: &Args, asked: &Asked) -> Fault {
     let fault = not_started(error);
     let DevboxError::Path { option, number, problem } = error else { return fault };
     let paths = match *option {
-        "--ro" => &args.ro[..],
+        "--ro" => &asked.ro[..],
         "--rw" => &args.rw[..],
         _ => args.home.as_slice(),
     };
@@ -201,6 +246,8 @@ Examples:
   tightlip run -- git clone https://github.com/me/private.git
   tightlip run --secret GITHUB_TOKEN --allow docs.example.com --allow cdn.example.com -- ./agent
   tightlip run --secret GH_TOKEN=GITHUB_TOKEN -- gh api user
+  tightlip run --agent claude                         (Claude Code, with ANTHROPIC_API_KEY; codex with OPENAI_API_KEY)
+  tightlip run --agent codex --secret GITHUB_TOKEN -- codex exec 'mend the build'
   tightlip run                                        (your shell)
 
 Exit codes:

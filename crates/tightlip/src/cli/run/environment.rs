@@ -128,7 +128,8 @@ pub(super) fn shell() -> OsString {
 
 /// What goes in unasked, beside `LC_*`: nothing that holds a credential or names a socket.
 const PASSED_ON: [&str; 7] = ["PATH", "HOME", "USER", "SHELL", "TERM", "LANG", "TZ"];
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where programs are, for whom nothing else says so.
+pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 #[cfg(test)]
 mod tests {
