@@ -8,11 +8,13 @@ mod argv;
 mod backup;
 mod bind;
 mod completions;
+mod devbox;
 mod down;
 mod events;
 mod expose;
 mod fault;
 mod gate;
+mod gateway;
 mod hints;
 mod history;
 mod key;
@@ -88,6 +90,12 @@ enum Command {
     Refuse(requests::RefuseArgs),
     /// Run a command that can use secrets and cannot read them
     Run(run::Args),
+    /// Make devboxes over the API and run commands in them
+    #[command(subcommand)]
+    Devbox(devbox::Command),
+    /// Say which upstreams devboxes of the API reach by a base URL
+    #[command(subcommand)]
+    GatewayConfig(gateway::Command),
     /// Show what happened: changes, uses, refusals
     Events(events::Args),
     /// Make, list and revoke API keys
@@ -154,6 +162,8 @@ fn obey(cli: Cli, out: &Output) -> Result<i32, Fault> {
         Command::Approve(args) => target().and_then(|target| requests::approve(&args, &target, out)).map(|()| 0),
         Command::Refuse(args) => target().and_then(|target| requests::refuse(&args, &target, out)).map(|()| 0),
         Command::Run(args) => run::run(args, target, out),
+        Command::Devbox(command) => target().and_then(|target| devbox::obey(command, &target, out)),
+        Command::GatewayConfig(command) => target().and_then(|target| gateway::obey(command, &target, out)).map(|()| 0),
         Command::Events(args) => target().and_then(|target| events::events(args, &target, out)),
         Command::Key(command) => target().and_then(|target| key::obey(command, &target, out)).map(|()| 0),
         Command::Account(command) => target().and_then(|target| account::obey(&command, &target, out)).map(|()| 0),
