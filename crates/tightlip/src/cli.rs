@@ -60,7 +60,7 @@ struct Global {
     /// The data folder [default: $TIGHTLIP_DATA, then $XDG_DATA_HOME/tightlip]
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The server [default: $TIGHTLIP_URL, then $RUNLOOP_BASE_URL, then the one on the data folder]
+    /// The server, for `secret`, `key` and `events` [default: $TIGHTLIP_URL, then $RUNLOOP_BASE_URL, then the one on the data folder]
     #[arg(long, global = true, value_name = "URL")]
     url: Option<String>,
 }
@@ -191,7 +191,8 @@ Two commands to begin with (the server starts by itself):
 Environment:
   TIGHTLIP_DATA     the data folder
   TIGHTLIP_URL      the server; RUNLOOP_BASE_URL after it
-  TIGHTLIP_API_KEY  the API key; RUNLOOP_API_KEY after it (at the data folder's server only if it begins with tlk_), then the data folder's own
+  TIGHTLIP_API_KEY  the API key; RUNLOOP_API_KEY after it, then the data folder's own
+  RUNLOOP_API_KEY   shown to the data folder's own server only where it begins with tlk_
   TIGHTLIP_PASSPHRASE_FILE  a file that holds the data folder's passphrase, where it has one
 
 Exit codes:
