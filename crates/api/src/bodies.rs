@@ -23,6 +23,9 @@ use crate::limits::{BODY_DRAIN_BYTES_MAX, BODY_TIME, DISCARD_TIME};
 use crate::problem::ApiError;
 use crate::shares::{Shares, Taken};
 
+pub(crate) mod devboxes;
+pub(crate) mod gateways;
+
 /// The body of a create.
 pub(crate) struct CreateBody {
     pub(crate) name: SecretName,
@@ -63,6 +66,31 @@ pub enum BodyError {
         "the body must be a JSON object such as {{\"name\": \"CI\", \"scopes\": [\"read\"], \"expires_in_seconds\": 86400}}, each field written once"
     )]
     KeyShape,
+    /// JSON of another shape, where a gateway config is described.
+    #[error(
+        "the body must be a JSON object such as {{\"name\": \"mine\", \"endpoint\": \"https://api.example.com\", \"auth_mechanism\": {{\"type\": \"bearer\"}}}}"
+    )]
+    GatewayShape,
+    /// JSON of another shape, where a devbox is described.
+    #[error(
+        "the body must be a JSON object in which `environment_variables`, `secrets` and `metadata` map texts to texts, `gateways` texts to objects, and \
+         `launch_parameters` is an object; {{}} will do"
+    )]
+    DevboxShape,
+    /// JSON of another shape, where a command is described.
+    #[error("the body must be a JSON object such as {{\"command\": \"echo hello\"}}")]
+    CommandShape,
+    /// JSON of another shape, where a wait is described.
+    #[error(
+        "the body must be a JSON object such as {{\"statuses\": [\"running\"], \"timeout_seconds\": 10}}, with states of /openapi.yaml"
+    )]
+    WaitShape,
+    /// JSON of another shape, where a gateway and a secret are named.
+    #[error("the body must be a JSON object such as {{\"gateway\": \"anthropic\", \"secret\": \"ANTHROPIC_API_KEY\"}}")]
+    GatewayTokenShape,
+    /// Too large to be handed on.
+    #[error("the request is larger than the gateway takes: send shorter variables, metadata or commands")]
+    DevboxTooLarge,
     /// Not a key's name.
     #[error("the key's name is not legal: {LabelError}")]
     KeyNameIllegal,
@@ -111,13 +139,20 @@ impl BodyError {
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
-            Self::TooLarge => "body_too_large",
+            Self::TooLarge | Self::DevboxTooLarge => "body_too_large",
             Self::Broken => "body_broken",
             Self::Slow => "body_slow",
             Self::Busy => "bodies_full",
             Self::MediaType => "media_type",
             Self::NotJson => "body_not_json",
-            Self::Shape | Self::KeyShape | Self::NoObject => "body_shape",
+            Self::Shape
+            | Self::KeyShape
+            | Self::GatewayShape
+            | Self::DevboxShape
+            | Self::CommandShape
+            | Self::WaitShape
+            | Self::GatewayTokenShape
+            | Self::NoObject => "body_shape",
             Self::KeyNameIllegal => "key_name_illegal",
             Self::ScopesMissing => "scopes_missing",
             Self::ScopeUnknown => "scope_unknown",

@@ -15,11 +15,12 @@ use axum::response::{IntoResponse, Response};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, Method, Uri};
 use http_body::Body as _;
-use model::{Scope, SecretId, SecretName};
+use model::{DevboxId, ExecutionId, Scope, SecretId, SecretName};
 use serde::Serialize;
 use service::{AuthError, Caller, SecretsError};
 use zeroize::Zeroizing;
 
+use crate::asking::Asking;
 use crate::bodies::{self, BodyError, Held};
 use crate::desk::Desk;
 use crate::limits::CREDENTIAL_BYTES_MAX;
@@ -29,8 +30,8 @@ use crate::problem::ApiError;
 pub(crate) struct Call {
     desk: Arc<Desk>,
     credential: Credential,
-    /// What stands in the path for its one parameter.
-    named: Option<String>,
+    /// What stands in the path for its parameters.
+    named: [Option<String>; 2],
     request: Option<service::Request>,
     pub(crate) uri: Uri,
     /// Whether the caller may do such things and was counted already.
@@ -56,10 +57,7 @@ impl Call {
         V: Serialize + Send + 'static,
         W: FnOnce(&Desk, &Caller, &Self) -> Result<V, ApiError> + Send + 'static,
     {
-        match self.done(work).await {
-            Ok(view) => Json(view).into_response(),
-            Err(error) => error.into_response(),
-        }
+        shown(self.done(work)).await
     }
 
     /// As [`Call::answer`], for work that only looks at a row or two, all of one moment, and waits for nothing.
@@ -93,6 +91,24 @@ impl Call {
             Some(error) => Err(error),
             None => blocking(&desk, move || self.do_now(work)).await,
         }
+    }
+
+    /// Authenticates a caller that may do such things with devboxes, and gives what is to be asked of the gateway on its behalf.
+    pub(crate) async fn asking<V, W>(self, scope: Scope, parse: W) -> Result<(Asking, V), ApiError>
+    where
+        V: Send + 'static,
+        W: FnOnce(&Self) -> Result<V, ApiError> + Send + 'static,
+    {
+        let (desk, credential) = (Arc::clone(&self.desk), self.credential.clone());
+        let parsed = self.done(move |desk, caller, call| {
+            caller.require(scope)?;
+            if !desk.hosts_devboxes {
+                return Err(ApiError::DevboxesOff);
+            }
+            Ok((caller.account.id.clone(), parse(call)?))
+        });
+        let (account, parsed) = parsed.await?;
+        Ok((Asking { desk, credential, account }, parsed))
     }
 
     fn do_now<V>(self, work: impl FnOnce(&Desk, &Caller, &Self) -> Result<V, ApiError>) -> Result<V, ApiError> {
@@ -132,9 +148,24 @@ impl Call {
         self.named().ok_or(ApiError::Secrets(SecretsError::NotFound))
     }
 
-    /// What the path's parameter names; none where it is no such noun's name or id.
+    /// What the path's first parameter names; none where it is no such noun's name or id.
     pub(crate) fn named<T: FromStr>(&self) -> Option<T> {
-        self.named.as_deref().and_then(|text| text.parse().ok())
+        self.named[0].as_deref().and_then(|text| text.parse().ok())
+    }
+
+    /// The devbox in the path.
+    pub(crate) fn devbox(&self) -> Result<DevboxId, ApiError> {
+        self.named().ok_or(ApiError::DevboxUnknown)
+    }
+
+    /// The command in the path, behind its devbox.
+    pub(crate) fn execution(&self) -> Result<ExecutionId, ApiError> {
+        self.named[1].as_deref().and_then(|text| text.parse().ok()).ok_or(ApiError::ExecutionUnknown)
+    }
+
+    /// What the caller's number for this request is told apart by, where it gave one.
+    pub(crate) fn digest(&self) -> Option<[u8; 32]> {
+        self.request.as_ref().map(service::Request::digest)
     }
 
     /// The body.
@@ -182,7 +213,8 @@ impl FromRequest<Arc<Desk>> for Call {
     async fn from_request(request: Request, desk: &Arc<Desk>) -> Result<Self, Infallible> {
         let (mut parts, body) = request.into_parts();
         let params = RawPathParams::from_request_parts(&mut parts, desk).await.ok();
-        let named = params.and_then(|params| params.iter().next().map(|(_, value)| value.to_owned()));
+        let mut params = params.iter().flat_map(RawPathParams::iter).map(|(_, value)| value.to_owned());
+        let named = [params.next(), params.next()];
         let credential = Credential::of(&parts.headers);
         let request = request_of(&parts.method, &parts.uri, &parts.headers);
         let call = Self {
@@ -202,7 +234,23 @@ impl FromRequest<Arc<Desk>> for Call {
 
 /// What a change at this path needs: each route checks it again, by itself.
 fn scope_of_changes(uri: &Uri) -> Scope {
-    if uri.path().starts_with("/v1/api-keys") { Scope::Keys } else { Scope::Secrets }
+    let path = uri.path();
+    if path.starts_with("/v1/api-keys") {
+        Scope::Keys
+    } else if path.starts_with("/v1/devboxes") {
+        // A wait changes nothing.
+        if path.ends_with("/wait_for_status") { Scope::Read } else { Scope::Devbox }
+    } else {
+        Scope::Secrets
+    }
+}
+
+/// Shows a view, or why there is none.
+pub(crate) async fn shown<V: Serialize>(view: impl Future<Output = Result<V, ApiError>>) -> Response {
+    match view.await {
+        Ok(view) => Json(view).into_response(),
+        Err(error) => error.into_response(),
+    }
 }
 
 /// Does what looks at a row or two, and waits for nothing, on this thread, as long as others are left to serve.

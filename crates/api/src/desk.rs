@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::front::Front;
 use crate::host::Hosts;
-use crate::limits::{BODIES_BYTES_MAX, FOLLOWERS_MAX, LOOKS_MAX, WORK_MAX};
+use crate::limits::{BODIES_BYTES_MAX, FOLLOWERS_MAX, HOLDS_MAX, LOOKS_MAX, WORK_MAX};
 use crate::metrics::Metrics;
 use crate::rates::{RateLimits, Rates};
 use crate::shares::Shares;
@@ -22,6 +22,10 @@ pub struct Desk {
     pub(crate) hosts: Hosts,
     /// Places for clients that follow events.
     pub(crate) followers: Shares<AccountId>,
+    /// Places for requests that wait for devboxes and commands.
+    pub(crate) holds: Shares<AccountId>,
+    /// Whether there are devboxes over the API.
+    pub(crate) hosts_devboxes: bool,
     /// Places for looks at a row on the threads that serve connections.
     pub(crate) looks: Semaphore,
     pub(crate) metrics: Metrics,
@@ -36,7 +40,7 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A desk over an opened house, a line to the gateway, and the names that the server answers to.
+    /// A desk over an opened house, a line to the gateway, and the names that the server answers to. Devboxes are off.
     #[must_use]
     pub fn new(house: House, front: Front, hosts: Hosts) -> Self {
         Self {
@@ -44,6 +48,8 @@ impl Desk {
             front,
             hosts,
             followers: Shares::new(FOLLOWERS_MAX, FOLLOWERS_MAX / 4),
+            holds: Shares::new(HOLDS_MAX, HOLDS_MAX / 3),
+            hosts_devboxes: false,
             looks: Semaphore::new(LOOKS_MAX),
             metrics: Metrics::new(),
             rates: Rates::new(RateLimits::OFF),
@@ -58,6 +64,12 @@ impl Desk {
     #[must_use]
     pub fn limited(self, limits: RateLimits) -> Self {
         Self { rates: Rates::new(limits), ..self }
+    }
+
+    /// The same desk, at which devboxes may be asked for: code that runs on the gateway's machine.
+    #[must_use]
+    pub fn with_devboxes(self) -> Self {
+        Self { hosts_devboxes: true, ..self }
     }
 
     /// Writes down when API keys were used, here and at the gateway. Blocks. What cannot be written now is written the next time.

@@ -4,6 +4,7 @@
 //! folder and the store's, and may read its certificate's. What never lives here: a decision, SQL, a key that opens a value.
 #![forbid(unsafe_code)]
 
+mod asking;
 mod bodies;
 mod call;
 pub mod certificate;
@@ -17,6 +18,7 @@ pub mod limits;
 pub mod listen;
 mod metrics;
 mod observe;
+mod output;
 mod places;
 mod problem;
 mod pulse;

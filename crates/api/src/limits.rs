@@ -2,8 +2,18 @@
 
 use std::time::Duration;
 
-/// How long a request may take, its body included: a durable write on a slow disk takes milliseconds.
-pub const REQUEST_TIME: Duration = Duration::from_secs(30);
+/// How long a request may take, its body included: a durable write on a slow disk takes milliseconds, the longest wait for a devbox [`STATUS_HOLD`].
+pub const REQUEST_TIME: Duration = Duration::from_secs(40);
+/// How long a request waits for a devbox's state: by the contract.
+pub const STATUS_HOLD: Duration = Duration::from_secs(30);
+/// How long a request waits for a command's end: by the contract.
+pub const COMMAND_HOLD: Duration = Duration::from_secs(25);
+/// How long a client that follows a command's output waits for one piece before the gateway is asked again, and checks the key again.
+pub const OUTPUT_HOLD: Duration = Duration::from_secs(10);
+/// How long the gateway may take, beyond [`GATEWAY_TIME`], to do something with a devbox: durable writes, and a process that starts.
+pub const DEVBOX_TIME: Duration = Duration::from_secs(3);
+/// How long the gateway may take to end a devbox: its processes are asked first.
+pub const DEVBOX_END_TIME: Duration = Duration::from_secs(20);
 /// How long a body may take, of that: 128 KiB over a slow line take seconds.
 pub const BODY_TIME: Duration = Duration::from_secs(20);
 /// How long a body that nobody wants is read and thrown away, so that its sender reads our answer.
@@ -78,6 +88,8 @@ pub const EVENTS_MAX: usize = 1000;
 pub const GATEWAY_TIME: Duration = Duration::from_secs(2);
 /// Requests that wait for the gateway at a time; more are answered at once that it is away.
 pub const GATEWAY_WAITERS_MAX: usize = 1024;
+/// Of those, requests that wait for devboxes and commands: what answers at once is not kept out by them.
+pub const HOLDS_MAX: usize = GATEWAY_WAITERS_MAX * 3 / 4;
 /// How long open requests may take to end when the server stops: less than the supervisor waits.
 pub const STOP_TIME: Duration = Duration::from_secs(3);
 /// How often data keys past their life are wiped.

@@ -9,11 +9,15 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderValue, WWW_AUTHENTICATE};
 use http::{HeaderName, StatusCode};
+use link::cli::Denial;
 use serde::Serialize;
-use service::{AuthError, EventsError, HouseError, KeysError, SecretsError};
+use service::{AuthError, EventsError, GatewaysError, HouseError, KeysError, SecretsError};
 use vault::ValueError;
 
+use crate::asking::Denied;
 use crate::bodies::BodyError;
+use crate::bodies::devboxes::DevboxBodyError;
+use crate::bodies::gateways::GatewayBodyError;
 use crate::front::FrontError;
 use crate::limits::HEADERS_MAX;
 use crate::queries::QueryError;
@@ -31,6 +35,9 @@ pub enum ApiError {
     /// A verb on API keys failed.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// A verb on gateway configs failed.
+    #[error(transparent)]
+    Gateways(#[from] GatewaysError),
     /// Events could not be read.
     #[error(transparent)]
     Events(#[from] EventsError),
@@ -40,6 +47,33 @@ pub enum ApiError {
     /// The body is not what the route takes.
     #[error(transparent)]
     Body(#[from] BodyError),
+    /// The body is no gateway config.
+    #[error(transparent)]
+    GatewayBody(#[from] GatewayBodyError),
+    /// The body is no devbox, command or wait.
+    #[error(transparent)]
+    DevboxBody(#[from] DevboxBodyError),
+    /// The gateway did not do something with a devbox.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// No devboxes over the API.
+    #[error(
+        "this server has no devboxes over its API: they are code that runs on its machine, and are on where it listens on loopback only; whoever runs it turns \
+         them on with `[devbox] local = true` in tightlip.toml"
+    )]
+    DevboxesOff,
+    /// No such devbox.
+    #[error("there is no such devbox: see `GET /v1/devboxes`")]
+    DevboxUnknown,
+    /// No such command.
+    #[error("the devbox has no such command: its id stands in the answer that started it")]
+    ExecutionUnknown,
+    /// What was waited for did not come.
+    #[error("what was waited for has not come yet: ask again, and the wait goes on")]
+    HoldOver,
+    /// Too many requests wait.
+    #[error("too many requests of this account wait for devboxes: let some end first")]
+    HoldsFull,
     /// The query is not what the route takes.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -79,9 +113,9 @@ pub enum ApiError {
 }
 
 #[derive(Serialize)]
-struct Problem {
+struct Problem<'a> {
     message: String,
-    code: &'static str,
+    code: &'a str,
 }
 
 /// Which problem an answer tells of, for the figures and the log.
@@ -95,7 +129,18 @@ impl ApiError {
             Self::Auth(error)
             | Self::Secrets(SecretsError::Auth(error))
             | Self::Keys(KeysError::Auth(error))
+            | Self::Gateways(GatewaysError::Auth(error))
             | Self::Events(EventsError::Auth(error)) => (auth_status(error), error.code()),
+            Self::Gateways(error) => (gateways_status(error), error.code()),
+            Self::GatewayBody(error) => (StatusCode::BAD_REQUEST, error.code()),
+            Self::DevboxBody(error) => (StatusCode::BAD_REQUEST, error.code()),
+            // The gateway's own code is shown; the figures know this one.
+            Self::Denied(denied) => (denial_status(denied.why), "devbox_denied"),
+            Self::DevboxesOff => (StatusCode::FORBIDDEN, "devboxes_off"),
+            Self::DevboxUnknown => (StatusCode::NOT_FOUND, "devbox_unknown"),
+            Self::ExecutionUnknown => (StatusCode::NOT_FOUND, "execution_unknown"),
+            Self::HoldOver => (StatusCode::REQUEST_TIMEOUT, "hold_over"),
+            Self::HoldsFull => (StatusCode::TOO_MANY_REQUESTS, "holds_full"),
             Self::Keys(error) => (keys_status(error), error.code()),
             Self::Secrets(error) => (secrets_status(error), error.code()),
             Self::Events(EventsError::Unavailable(_)) | Self::House(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
@@ -122,6 +167,15 @@ impl ApiError {
             Self::Auth(_)
             | Self::Secrets(_)
             | Self::Keys(_)
+            | Self::Gateways(_)
+            | Self::GatewayBody(_)
+            | Self::DevboxBody(_)
+            | Self::Denied(_)
+            | Self::DevboxesOff
+            | Self::DevboxUnknown
+            | Self::ExecutionUnknown
+            | Self::HoldOver
+            | Self::HoldsFull
             | Self::Events(_)
             | Self::Front(_)
             | Self::Body(_)
@@ -182,6 +236,12 @@ const fn body_status(error: BodyError) -> StatusCode {
         | BodyError::NotJson
         | BodyError::Shape
         | BodyError::KeyShape
+        | BodyError::GatewayShape
+        | BodyError::DevboxShape
+        | BodyError::CommandShape
+        | BodyError::WaitShape
+        | BodyError::GatewayTokenShape
+        | BodyError::DevboxTooLarge
         | BodyError::NoObject
         | BodyError::KeyNameIllegal
         | BodyError::ScopesMissing
@@ -213,6 +273,35 @@ const fn secrets_status(error: &SecretsError) -> StatusCode {
     }
 }
 
+const fn gateways_status(error: &GatewaysError) -> StatusCode {
+    match error {
+        GatewaysError::Auth(error) => auth_status(error),
+        GatewaysError::NameEmpty
+        | GatewaysError::Part(_)
+        | GatewaysError::HeaderTwice
+        | GatewaysError::SecretUnknown
+        | GatewaysError::TooMany => StatusCode::BAD_REQUEST,
+        GatewaysError::NotFound => StatusCode::NOT_FOUND,
+        GatewaysError::Builtin => StatusCode::FORBIDDEN,
+        GatewaysError::Conflict | GatewaysError::Answered | GatewaysError::Full | GatewaysError::Unavailable(_) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        GatewaysError::Id(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// What the gateway's refusal is here. What is there already is 400: clients would retry a 409 for half a minute.
+const fn denial_status(why: Denial) -> StatusCode {
+    match why {
+        Denial::NotFound => StatusCode::NOT_FOUND,
+        Denial::NotAuthenticated => StatusCode::UNAUTHORIZED,
+        Denial::Forbidden => StatusCode::FORBIDDEN,
+        Denial::Exists | Denial::Invalid => StatusCode::BAD_REQUEST,
+        Denial::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Denial::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
 const fn keys_status(error: &KeysError) -> StatusCode {
     match error {
         KeysError::Auth(error) => auth_status(error),
@@ -228,7 +317,8 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code) = self.answer();
         self.log(status, code);
-        let mut response = (status, Json(Problem { message: self.message(), code })).into_response();
+        let shown = if let Self::Denied(denied) = &self { denied.code.as_str() } else { code };
+        let mut response = (status, Json(Problem { message: self.message(), code: shown })).into_response();
         response.extensions_mut().insert(ProblemCode(code));
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use axum::extract::Query;
 use http::Uri;
-use model::{ApiKeyId, SecretId, SecretName};
-use service::Page;
+use model::limits::{LABEL_CHARS_MAX, OUTPUT_LINES_DEFAULT};
+use model::{ApiKeyId, DevboxId, DevboxStatus, SecretId, SecretName};
+use service::{GatewayPage, Page};
 
 use crate::limits::{CURSOR_DIGITS_MAX, EVENTS_MAX};
 
@@ -25,6 +26,24 @@ pub enum QueryError {
     /// Not a key's id.
     #[error("`starting_after` is the id of an API key, as in key_ and 21 letters or digits")]
     StartingAfterKey,
+    /// Not a gateway config's id.
+    #[error("`starting_after` is the id of a gateway config, as in gwc_ and 21 letters or digits")]
+    StartingAfterGateway,
+    /// Not a devbox's id.
+    #[error("`starting_after` is the id of a devbox, as in dbx_ and 21 letters or digits")]
+    StartingAfterDevbox,
+    /// Too long for a name.
+    #[error("`name` is a part of a name: at most {LABEL_CHARS_MAX} characters")]
+    Name,
+    /// Not a state.
+    #[error("`status` is the state of a devbox: see /openapi.yaml for the words")]
+    Status,
+    /// Not a number of lines.
+    #[error("`last_n` is a number of lines, written in digits")]
+    Lines,
+    /// Not a place in a stream.
+    #[error("`offset` is a number of bytes, written in digits")]
+    Offset,
     /// Not a secret's name.
     #[error("`secret` is the name of a secret")]
     Secret,
@@ -52,6 +71,14 @@ pub(crate) struct EventsQuery {
     pub(crate) follow: bool,
 }
 
+/// Which devboxes are asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct DevboxPage {
+    pub(crate) limit: usize,
+    pub(crate) after: Option<DevboxId>,
+    pub(crate) status: Option<DevboxStatus>,
+}
+
 impl QueryError {
     /// The stable code.
     #[must_use]
@@ -59,7 +86,13 @@ impl QueryError {
         match self {
             Self::Malformed => "query_malformed",
             Self::Limit => "limit_invalid",
-            Self::StartingAfter | Self::StartingAfterKey => "starting_after_invalid",
+            Self::StartingAfter | Self::StartingAfterKey | Self::StartingAfterGateway | Self::StartingAfterDevbox => {
+                "starting_after_invalid"
+            }
+            Self::Name => "name_invalid",
+            Self::Status => "status_invalid",
+            Self::Lines => "last_n_invalid",
+            Self::Offset => "offset_invalid",
             Self::Secret => "secret_invalid",
             Self::After => "after_invalid",
             Self::Follow => "follow_invalid",
@@ -88,6 +121,15 @@ impl Pairs {
         }
     }
 
+    /// A number, where one is named; the greatest there is for one that does not fit.
+    fn number(&self, key: &str, invalid: QueryError) -> Result<Option<u64>, QueryError> {
+        match self.find(key) {
+            None | Some("") => Ok(None),
+            Some(text) if text.bytes().all(|b| b.is_ascii_digit()) => Ok(Some(text.parse().unwrap_or(u64::MAX))),
+            Some(_) => Err(invalid),
+        }
+    }
+
     fn starting_after<T: FromStr>(&self, invalid: QueryError) -> Result<Option<T>, QueryError> {
         let text = self.find("starting_after").filter(|text| !text.is_empty());
         text.map(str::parse).transpose().map_err(|_| invalid)
@@ -109,6 +151,40 @@ pub(crate) fn starting_after(uri: &Uri) -> Result<Option<SecretId>, QueryError> 
 pub(crate) fn keys(uri: &Uri) -> Result<(usize, Option<ApiKeyId>), QueryError> {
     let pairs = Pairs::of(uri)?;
     Ok((Page::new(pairs.limit()?, None).limit, pairs.starting_after(QueryError::StartingAfterKey)?))
+}
+
+/// A page of gateway configs.
+pub(crate) fn gateway_configs(uri: &Uri) -> Result<GatewayPage, QueryError> {
+    let pairs = Pairs::of(uri)?;
+    let name = pairs.find("name").filter(|text| !text.is_empty());
+    if name.is_some_and(|name| name.chars().count() > LABEL_CHARS_MAX) {
+        return Err(QueryError::Name);
+    }
+    let after = pairs.starting_after(QueryError::StartingAfterGateway)?;
+    Ok(GatewayPage::new(pairs.limit()?, after, name.map(str::to_owned)))
+}
+
+/// A page of devboxes.
+pub(crate) fn devboxes(uri: &Uri) -> Result<DevboxPage, QueryError> {
+    let pairs = Pairs::of(uri)?;
+    let word = pairs.find("status").filter(|word| !word.is_empty());
+    // Clients may name a state that has another name since.
+    let word = word.map(|word| if word == "scheduled" { "queued" } else { word });
+    let status = word.map(|word| DevboxStatus::from_word(word).ok_or(QueryError::Status)).transpose()?;
+    let after = pairs.starting_after(QueryError::StartingAfterDevbox)?;
+    Ok(DevboxPage { limit: Page::new(pairs.limit()?, None).limit, after, status })
+}
+
+/// How many of the last lines of a command's output are shown.
+pub(crate) fn last_n(uri: &Uri) -> Result<usize, QueryError> {
+    let lines = Pairs::of(uri)?.number("last_n", QueryError::Lines)?;
+    Ok(lines.map_or(OUTPUT_LINES_DEFAULT, |lines| usize::try_from(lines).unwrap_or(usize::MAX)))
+}
+
+/// From which byte on a command's output is followed.
+pub(crate) fn offset(uri: &Uri) -> Result<u64, QueryError> {
+    // No stream is as long as half of what there are numbers for.
+    Ok(Pairs::of(uri)?.number("offset", QueryError::Offset)?.unwrap_or(0).min(u64::MAX / 2))
 }
 
 /// Events.

@@ -48,6 +48,8 @@ pub struct Setup {
     pub control: Listener,
     /// How often a caller may ask.
     pub rates: RateLimits,
+    /// Whether devboxes may be asked for over the API: they are code that runs on the gateway's machine.
+    pub devboxes: bool,
     /// The TLS port, where there is one.
     pub tls: Option<TlsPort>,
     /// The folder that must stay closed to the api: the gateway's.
@@ -115,7 +117,8 @@ pub fn run(setup: Setup, ready: impl FnOnce(SocketAddr), shutdown: impl Future<O
     }
     confine(&store_dir, &setup.api_dir, &readable)?;
     let house = House::open(&setup.store, setup.sealer, Arc::clone(&setup.clock))?;
-    let desk = Arc::new(Desk::new(house, Front::new(setup.link)?, hosts).limited(setup.rates));
+    let desk = Desk::new(house, Front::new(setup.link)?, hosts).limited(setup.rates);
+    let desk = Arc::new(if setup.devboxes { desk.with_devboxes() } else { desk });
     let mut sockets = vec![(setup.bound.listen().map_err(StartError::Listen)?, None)];
     if let Some(port) = setup.tls {
         sockets.push((port.bound.listen().map_err(StartError::Listen)?, Some(Tls::load(port.files, &desk)?)));

@@ -9,6 +9,9 @@ use serde::Serialize;
 use service::{KeyPage, MadeKey, SecretPage};
 use zeroize::Zeroizing;
 
+pub(crate) mod devboxes;
+pub(crate) mod gateways;
+
 /// A secret: exactly these four fields, by the contract.
 #[derive(Serialize)]
 pub(crate) struct SecretView {
@@ -151,7 +154,7 @@ impl BindingListView {
 
 impl From<BindingView> for BindingLine {
     fn from(view: BindingView) -> Self {
-        let BindingView { account: _, secret_id, secret_name, kind, binding, source } = view;
+        let BindingView { account: _, secret_id, secret_name, kind, binding, source, cannot_be_sent: _ } = view;
         let line = Self { secret_id, secret_name, kind, source, host: None, port: None, methods: None, path: None, form: None };
         match binding {
             None => line,

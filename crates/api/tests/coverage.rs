@@ -7,7 +7,8 @@ mod installation;
 mod server;
 
 use server::document::{Operation, operations};
-use server::{CANARY, Reply, Server};
+use server::things::Things;
+use server::{Reply, Server};
 
 /// The routes that need no key. May only become fewer.
 const OPEN: [&str; 5] = ["/healthz", "/openapi.json", "/openapi.yaml", "/readyz", "/schemas/secret.json"];
@@ -19,40 +20,15 @@ fn closed() -> Vec<Operation> {
     operations().into_iter().filter(Operation::is_closed).collect()
 }
 
-/// A request of this route that would be right: a secret named TOKEN with this id is there.
-fn right(operation: &Operation, ids: &Ids) -> (String, String) {
-    let id = if operation.path.starts_with("/v1/api-keys") { &ids.key } else { &ids.secret };
-    let path = operation.path.replace("{name}", "TOKEN").replace("{secret_name}", "TOKEN").replace("{id}", id);
-    assert!(!path.contains('{'), "{path}: a parameter that this test does not know");
-    let body = match operation.value["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str() {
-        None | Some("#/components/schemas/EmptyRecord") => String::new(),
-        Some("#/components/schemas/SecretCreateParameters") => format!(r#"{{"name":"NEW","value":"{CANARY}"}}"#),
-        Some("#/components/schemas/SecretUpdateParameters") => format!(r#"{{"value":"{CANARY}"}}"#),
-        Some("#/components/schemas/ApiKeyCreateParameters") => r#"{"name":"new","scopes":["read"]}"#.to_owned(),
-        Some(other) => panic!("{other}: a body that this test does not know"),
-    };
-    (path, body)
-}
-
-struct Ids {
-    secret: String,
-    key: String,
-}
-
-async fn ids(server: &Server) -> Ids {
-    let secret = server.create("TOKEN").await.json()["id"].as_str().unwrap().to_owned();
-    Ids { secret, key: server.reader_id.to_string() }
-}
-
-async fn ask(server: &Server, operation: &Operation, ids: &Ids, key: Option<&str>) -> Reply {
-    let (path, body) = right(operation, ids);
+async fn ask(server: &Server, operation: &Operation, ids: &Things, key: Option<&str>) -> Reply {
+    let (path, body) = ids.right(operation);
     server.call(&operation.method, &path, key, &body).await
 }
 
 /// What the account has, for a look at whether it was changed.
 async fn state(server: &Server) -> Vec<serde_json::Value> {
     let mut state = Vec::new();
-    for path in ["/v1/secrets", "/v1/bindings", "/v1/api-keys?limit=1000", "/v1/events?limit=1000"] {
+    for path in ["/v1/secrets", "/v1/bindings", "/v1/api-keys?limit=1000", "/v1/events?limit=1000", "/v1/gateway-configs", "/v1/devboxes"] {
         state.push(server.get(path).await.json());
     }
     state
@@ -71,7 +47,7 @@ async fn what_needs_no_key_is_what_the_list_says() {
 #[tokio::test]
 async fn without_a_key_or_with_a_wrong_one_nothing_is_done() {
     let server = Server::start();
-    let ids = ids(&server).await;
+    let ids = Things::make(&server).await;
     let before = state(&server).await;
     for operation in closed() {
         ask(&server, &operation, &ids, None).await.is(401, "key_missing");
@@ -85,7 +61,7 @@ async fn without_a_key_or_with_a_wrong_one_nothing_is_done() {
 #[tokio::test]
 async fn a_key_without_the_routes_scope_does_nothing() {
     let server = Server::start();
-    let ids = ids(&server).await;
+    let ids = Things::make(&server).await;
     let before = state(&server).await;
     for operation in closed() {
         let scope = operation.value["x-scope"].as_str().unwrap_or_else(|| panic!("{}: the document names no scope", operation.path));
@@ -98,7 +74,7 @@ async fn a_key_without_the_routes_scope_does_nothing() {
 #[tokio::test]
 async fn an_account_without_the_capability_does_nothing() {
     let server = Server::start();
-    let ids = ids(&server).await;
+    let ids = Things::make(&server).await;
     for operation in closed() {
         ask(&server, &operation, &ids, Some(&server.poor)).await.is(403, "no_capability");
     }
@@ -107,7 +83,7 @@ async fn an_account_without_the_capability_does_nothing() {
 #[tokio::test]
 async fn another_accounts_key_sees_and_changes_nothing_here() {
     let server = Server::start();
-    let ids = ids(&server).await;
+    let ids = Things::make(&server).await;
     let before = state(&server).await;
     for operation in closed() {
         let reply = ask(&server, &operation, &ids, Some(&server.stranger)).await;
@@ -117,7 +93,7 @@ async fn another_accounts_key_sees_and_changes_nothing_here() {
             assert_eq!(reply.status, 404, "{} {}: {}", operation.method, operation.path, reply.text);
         } else {
             assert_eq!(reply.status, 200, "{} {}: {}", operation.method, operation.path, reply.text);
-            for ours in [ids.secret.as_str(), "TOKEN", server.owner.id.as_str()] {
+            for ours in [&ids.secret, &ids.config, &ids.devbox, &ids.execution, "TOKEN", server.owner.id.as_str()] {
                 assert!(!reply.text.contains(ours), "{} {} shows {ours}: {}", operation.method, operation.path, reply.text);
             }
         }
@@ -129,7 +105,7 @@ async fn another_accounts_key_sees_and_changes_nothing_here() {
 async fn a_key_with_the_routes_scope_alone_is_enough() {
     for operation in closed() {
         let server = Server::start();
-        let ids = ids(&server).await;
+        let ids = Things::make(&server).await;
         let scope = operation.value["x-scope"].as_str().unwrap();
         let reply = ask(&server, &operation, &ids, Some(&server.only[scope])).await;
         // Whoever may make and revoke keys makes and revokes none that may more than itself.
@@ -141,10 +117,10 @@ async fn a_key_with_the_routes_scope_alone_is_enough() {
 #[tokio::test]
 async fn head_is_answered_as_get_without_a_body() {
     let server = Server::start();
-    let ids = ids(&server).await;
+    let ids = Things::make(&server).await;
     let before = state(&server).await;
     for operation in operations() {
-        let (path, _) = right(&operation, &ids);
+        let (path, _) = ids.right(&operation);
         let reply = server.call("HEAD", &path, Some(&server.key), "").await;
         let get = operations().iter().any(|other| other.path == operation.path && other.method == "GET");
         assert_eq!((reply.status.as_u16(), reply.text.is_empty() || !get), (if get { 200 } else { 405 }, true), "{path}");
@@ -158,10 +134,10 @@ async fn head_is_answered_as_get_without_a_body() {
 #[tokio::test]
 async fn a_wrong_verb_does_nothing_and_no_page_is_let_in() {
     let server = Server::start();
-    let ids = ids(&server).await;
+    let ids = Things::make(&server).await;
     let before = state(&server).await;
     for operation in operations() {
-        let (path, body) = right(&operation, &ids);
+        let (path, body) = ids.right(&operation);
         let here = |method: &str| operations().iter().any(|other| other.path == operation.path && other.method == method);
         for method in NO_VERBS.into_iter().chain(["GET", "POST"]).filter(|method| !here(method)) {
             let reply = server.call(method, &path, Some(&server.key), &body).await;

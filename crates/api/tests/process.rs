@@ -66,6 +66,7 @@ fn serve(folder: &Path) {
         control: link::Listener::bind(&folder.join("control.sock")).unwrap(),
         rates: api::RateLimits::OFF,
         tls: None,
+        devboxes: true,
         closed: folder.join("gateway"),
     };
     let ready = |addr: SocketAddr| println!("{addr}");

@@ -12,6 +12,9 @@ pub enum ClientError {
     /// Nothing answered: no connection, or it broke off before an answer.
     #[error("failed to reach the server")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server's certificate is not accepted: nothing was sent.
+    #[error("the server's certificate is not trusted: {0}")]
+    Untrusted(Distrust),
     /// Nothing answered in time.
     #[error("the server did not answer in time")]
     Timeout,
@@ -33,13 +36,35 @@ pub enum ClientError {
     Malformed,
 }
 
+/// Why a certificate is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Distrust {
+    /// No authority that is trusted here has issued it.
+    #[error("no authority that is trusted here has issued it")]
+    UnknownIssuer,
+    /// It is an authority's own, which no server may show for itself.
+    #[error("it is an authority's own (CA:TRUE), which no server may show for itself")]
+    Authority,
+    /// It is another name's.
+    #[error("it is for another name than the address has")]
+    WrongName,
+    /// It is not yet good or no longer.
+    #[error("it is not yet or no longer good")]
+    Time,
+    /// Another fault.
+    #[error("it is malformed, revoked or signed in a way that is not accepted")]
+    Malformed,
+}
+
 impl ClientError {
     /// The server's HTTP status, where it answered.
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
         match self {
             Self::Status { status, .. } => Some(*status),
-            Self::Address | Self::Key | Self::Unreachable(_) | Self::Timeout | Self::Setup(_) | Self::Malformed => None,
+            Self::Address | Self::Key | Self::Unreachable(_) | Self::Untrusted(_) | Self::Timeout | Self::Setup(_) | Self::Malformed => {
+                None
+            }
         }
     }
 }

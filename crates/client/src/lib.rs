@@ -10,8 +10,9 @@ mod keys;
 mod secrets;
 mod sse;
 mod transport;
+mod trust;
 
-pub use error::ClientError;
+pub use error::{ClientError, Distrust};
 pub use events::{EventPage, EventsWanted, Follow};
 pub use keys::{CreatedKey, KeyPage, KeyView};
 pub use secrets::{SecretPage, SecretView};

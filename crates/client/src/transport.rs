@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::ClientError;
+use crate::trust::failed;
 
 /// A server, and the key that is shown to it. Calls block.
 pub struct Client {
@@ -64,12 +65,12 @@ impl Client {
         self.runtime.block_on(async {
             let exchange = async {
                 let response = self.send(request).await?;
-                let status = response.status();
+                let (status, wait) = (response.status(), seconds_to_wait(&response));
                 let bytes = read_all(response).await?;
                 if status.is_success() {
                     serde_json::from_slice(&bytes).map_err(|_| ClientError::Malformed)
                 } else {
-                    Err(refused(status.as_u16(), &bytes))
+                    Err(refused(status.as_u16(), wait, &bytes))
                 }
             };
             tokio::time::timeout(CALL_TIMEOUT, exchange).await.map_err(|_| ClientError::Timeout)?
@@ -87,15 +88,15 @@ impl Client {
         let request = self.request(Method::GET, path, Bytes::new(), "text/event-stream")?;
         self.runtime.block_on(async {
             let response = tokio::time::timeout(CALL_TIMEOUT, self.send(request)).await.map_err(|_| ClientError::Timeout)??;
-            let status = response.status();
+            let (status, wait) = (response.status(), seconds_to_wait(&response));
             if !status.is_success() {
-                return Err(refused(status.as_u16(), &read_all(response).await?));
+                return Err(refused(status.as_u16(), wait, &read_all(response).await?));
             }
             let mut body = response.into_body();
             loop {
                 let frame = tokio::time::timeout(quiet, body.frame()).await.map_err(|_| ClientError::Timeout)?;
                 let Some(frame) = frame else { return Ok(()) };
-                let frame = frame.map_err(|error| ClientError::Unreachable(error.into()))?;
+                let frame = frame.map_err(failed)?;
                 if let Some(data) = frame.data_ref()
                     && !take(data)?
                 {
@@ -125,7 +126,7 @@ impl Client {
             Door::Plain(pool) => pool.request(request).await,
             Door::Tls(pool) => pool.request(request).await,
         };
-        sent.map_err(|error| ClientError::Unreachable(error.into()))
+        sent.map_err(failed)
     }
 }
 
@@ -151,14 +152,21 @@ fn bearer(key: &str) -> Result<HeaderValue, ClientError> {
 
 async fn read_all(response: Response<Incoming>) -> Result<Bytes, ClientError> {
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-    body.map(http_body_util::Collected::to_bytes).map_err(ClientError::Unreachable)
+    body.map(http_body_util::Collected::to_bytes).map_err(failed)
+}
+
+/// In how many seconds the server wants to be asked again, where it says so (RFC 9110 section 10.2.3); a date is not read.
+fn seconds_to_wait(response: &Response<Incoming>) -> Option<u32> {
+    response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()
 }
 
 /// The server's refusal; what is not one of ours keeps its status only.
-fn refused(status: u16, body: &[u8]) -> ClientError {
+fn refused(status: u16, wait: Option<u32>, body: &[u8]) -> ClientError {
     let problem = serde_json::from_slice::<Problem>(body).unwrap_or(Problem { message: String::new(), code: String::new() });
     let message = plain(&problem.message, MESSAGE_CHARS_MAX);
     let message = if message.is_empty() { format!("the server answered with status {status} and no reason") } else { message };
+    let message =
+        wait.filter(|_| status == TOO_MANY_REQUESTS).map_or(message.clone(), |seconds| format!("{message} (it asks to wait {seconds} s)"));
     ClientError::Status { status, code: plain(&problem.code, CODE_CHARS_MAX), message }
 }
 
@@ -173,6 +181,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// A page of 5,000 secrets with the longest names is under 3 MiB.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+const TOO_MANY_REQUESTS: u16 = 429;
 const MESSAGE_CHARS_MAX: usize = 1000;
 const CODE_CHARS_MAX: usize = 64;
 
@@ -203,8 +212,9 @@ mod tests {
 
     #[test]
     fn a_refusal_keeps_the_servers_words_and_loses_control_characters() {
-        let error = refused(400, b"{\"message\":\"a\\u001b[31m b\",\"code\":\"duplicate\"}");
+        let error = refused(400, None, b"{\"message\":\"a\\u001b[31m b\",\"code\":\"duplicate\"}");
         assert!(matches!(&error, ClientError::Status { status: 400, code, message } if code == "duplicate" && message == "a[31m b"));
-        assert_eq!(refused(502, b"<html>").to_string(), "the server answered with status 502 and no reason");
+        assert_eq!(refused(502, None, b"<html>").to_string(), "the server answered with status 502 and no reason");
+        assert_eq!(refused(429, Some(2), b"{\"message\":\"too fast\"}").to_string(), "too fast (it asks to wait 2 s)");
     }
 }

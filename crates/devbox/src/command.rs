@@ -1,13 +1,14 @@
 //! The command's own process, from fork to exec: its session, its terminal, the walls that only it has.
 
 use std::ffi::{CString, OsString};
-use std::io::{Read, Write};
+use std::io::{PipeReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::unistd::Pid;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::OpenptFlags;
 
 use crate::control::{At, Channel, Fail, Size, Step};
@@ -44,6 +45,10 @@ pub(crate) fn start(asked: &Asked<'_>, walls: Option<Walls>, given: Vec<OwnedFd>
             drop(tell);
             drop(given);
             let mut answer = Vec::new();
+            if let Err(fail) = wait_for(&told) {
+                let _ = kill(pid, Signal::SIGKILL);
+                return Err(fail);
+            }
             told.read_to_end(&mut answer).at(Step::Spawn)?;
             if answer.is_empty() {
                 return Ok(Started { pid, terminal });
@@ -56,6 +61,15 @@ pub(crate) fn start(asked: &Asked<'_>, walls: Option<Walls>, given: Vec<OwnedFd>
             drop(serde_json::to_vec(&fail).map(|bytes| (&tell).write_all(&bytes)));
             std::process::exit(EXIT_NOT_STARTED);
         }
+    }
+}
+
+/// Waits until the command was executed, or says why not. Another command of the devbox may stop it before that: pid 1 has more to do than to wait for it.
+fn wait_for(told: &PipeReader) -> Result<(), Fail> {
+    let mut source = [PollFd::new(told, PollFlags::IN)];
+    match poll(&mut source, Some(&START_WAIT)).at(Step::Spawn)? {
+        0 => Err(Fail { step: Step::Spawn, errno: libc::ETIMEDOUT }),
+        _ => Ok(()),
     }
 }
 
@@ -169,5 +183,7 @@ fn words<W: AsRef<std::ffi::OsStr>>(words: impl Iterator<Item = W>) -> Result<Ve
 
 const NO_CONTROL: rustix::fs::OFlags = rustix::fs::OFlags::NOCTTY.union(rustix::fs::OFlags::CLOEXEC);
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// A loaded machine, not a broken one.
+const START_WAIT: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 /// Never seen: the failure itself was told.
 const EXIT_NOT_STARTED: i32 = 125;

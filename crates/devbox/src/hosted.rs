@@ -5,6 +5,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::control::{Order, Report, Step};
 use crate::error::DevboxError;
@@ -171,9 +172,9 @@ impl Hosted {
         self.made.control.hang_up();
     }
 
-    /// Ends every process of the devbox and waits for that.
+    /// Ends every process of the devbox and waits for that. Nothing is asked of pid 1, which may be busy: the kernel kills it, and all with it.
     pub fn end(&self) {
-        self.made.end();
+        self.made.end(Duration::ZERO);
     }
 }
 

@@ -6,8 +6,8 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Gid, Pid, Uid};
 
 use crate::control::{At, Control, Fail, Order, Report, Step};
@@ -57,13 +57,22 @@ fn outside(control: &Control) -> Result<(Told, Side), Fail> {
     Ok((told, side))
 }
 
-/// Waits for pid 1, which dies with us.
+/// Waits for pid 1, which dies with us, and kills it when the maker says so.
 fn wait_for(first: Pid) -> i32 {
     // Nothing is done with them any more; what keeps them harmless is that nobody inside can reach this process.
     let _ = walls::give_up_capabilities();
+    let awaited: SigSet = [Signal::SIGCHLD, Signal::SIGTERM].into_iter().collect();
+    let blocked = awaited.thread_block();
     loop {
-        match waitpid(first, None) {
+        match waitpid(first, blocked.is_ok().then_some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::Exited(_, code)) => return code,
+            Ok(WaitStatus::StillAlive) => match awaited.wait() {
+                Ok(Signal::SIGTERM) => {
+                    let _ = kill(first, Signal::SIGKILL);
+                }
+                Ok(_) => {}
+                Err(_) => return EXIT_LOST,
+            },
             Err(nix::Error::EINTR) => {}
             Ok(_) | Err(_) => return EXIT_LOST,
         }

@@ -5,6 +5,9 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio as Standard};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
 use crate::control::{Control, Order, Report, Role, Step};
 use crate::error::DevboxError;
 use crate::forbidden::explain;
@@ -130,27 +133,32 @@ impl Made {
         }
     }
 
-    /// Ends every process of the devbox and waits for it.
-    pub(crate) fn end(&self) {
+    /// Ends every process of the devbox and waits for that. Pid 1, which sees the hang-up, has so long to end the others and leave; then it is killed.
+    pub(crate) fn end(&self, patience: Duration) {
         self.control.hang_up();
-        // Pid 1 sees the hang-up, ends everything and leaves; its waiter follows. Should it be stuck, it is not waited for.
-        let limit = rustix::event::Timespec { tv_sec: 5, tv_nsec: 0 };
         let pid = rustix::process::Pid::from_child(&self.child);
-        if let Ok(handle) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
-            let mut ended = [rustix::event::PollFd::new(&handle, rustix::event::PollFlags::IN)];
-            if !rustix::event::poll(&mut ended, Some(&limit)).is_ok_and(|ready| ready > 0) {
-                let _ = rustix::process::pidfd_send_signal(&handle, rustix::process::Signal::KILL);
+        let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+        // The waiter kills pid 1 when it is told to, and ends when the kernel has ended all that were with it. Should that be stuck, it is not waited for.
+        for (limit, signal) in [(patience, Signal::TERM), (KILL_WAIT, Signal::KILL)] {
+            let mut ended = [PollFd::new(&handle, PollFlags::IN)];
+            if Timespec::try_from(limit).is_ok_and(|limit| poll(&mut ended, Some(&limit)).is_ok_and(|ready| ready > 0)) {
+                return;
             }
+            let _ = pidfd_send_signal(&handle, signal);
         }
     }
 }
 
 impl Drop for Made {
     fn drop(&mut self) {
-        self.end();
+        self.end(LEAVE_WAIT);
         drop(self.child.wait());
     }
 }
 
+/// How long pid 1 may take to end all processes and to put the repository right.
+const LEAVE_WAIT: Duration = Duration::from_secs(5);
+/// How long processes that were killed may take to end.
+const KILL_WAIT: Duration = Duration::from_secs(5);
 /// How long one step of the making may take: a loaded machine, not a broken one.
 const STEP_WAIT: Duration = Duration::from_secs(30);

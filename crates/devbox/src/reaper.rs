@@ -109,6 +109,8 @@ fn end_everything() {
         if waitid(Id::All, WaitPidFlag::WEXITED) == Err(nix::Error::ECHILD) {
             return;
         }
+        // All that died of it, before thousands are signalled once more.
+        while waitpid(None, Some(WaitPidFlag::WNOHANG)).is_ok_and(|status| status != WaitStatus::StillAlive) {}
     }
 }
 

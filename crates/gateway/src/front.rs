@@ -57,7 +57,9 @@ pub(crate) fn serve(link: Packets, desk: &Desk) {
                     answer(&link, question.number, Tell::Devbox(Box::new(told)));
                 });
             }
-            ask => answer(&link, question.number, tell(&desk.gate, &desk.activity, ask)),
+            ask @ (Ask::Health | Ask::Figures | Ask::Bindings { .. } | Ask::KeyUses | Ask::Events { .. }) => {
+                answer(&link, question.number, tell(&desk.gate, &desk.activity, ask));
+            }
         }
     }
 }

@@ -107,7 +107,10 @@ impl Hosting {
             }
             // A keeper that begins has none of those that another had.
             Kept::Roster(_) => {
-                tracing::warn!("the keeper began anew: its devboxes are lost");
+                let lost = lock(&self.open).len();
+                if lost > 0 {
+                    tracing::warn!(devboxes = lost, "the keeper began anew, and its devboxes are lost");
+                }
                 let hosting = Arc::clone(self);
                 tokio::spawn(async move { hosting.adopt().await });
             }

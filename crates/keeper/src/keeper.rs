@@ -12,7 +12,7 @@ use link::calls::Numbered;
 use link::cli::Role;
 use link::keeper::{Hosted, Kept, Order, Trouble};
 use link::{PacketError, Packets};
-use model::limits::HOSTED_DEVBOXES_MAX;
+use model::limits::{HOSTED_DEVBOXES_MAX, LINK_FDS_MAX};
 use model::{DevboxId, ExecutionId, Stream};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
@@ -90,10 +90,17 @@ impl Keeper {
     }
 
     /// Says an answer. One to nobody, or to somebody who has gone, is not said.
-    async fn answer(&self, number: Option<u64>, answer: Answer) {
+    async fn answer(&self, number: Option<u64>, Answer { kept, beside }: Answer) {
         if number.is_some() {
-            let fds: Vec<_> = answer.beside.iter().flat_map(|listeners| listeners.iter()).map(|one| one.fd.as_fd()).collect();
-            drop(self.line.send(number, answer.kept, &fds).await);
+            let fds: Vec<_> = beside.iter().flat_map(|listeners| listeners.iter()).map(|one| one.fd.as_fd()).collect();
+            match self.line.send(number, kept, &fds).await {
+                Ok(()) | Err(PacketError::Closed) => {}
+                // Whoever asked is not left waiting.
+                Err(PacketError::Malformed | PacketError::Timeout | PacketError::Io(_)) => {
+                    let trouble = Trouble::Refused("the answer could not be sent; try again".to_owned());
+                    drop(self.line.send(number, Kept::Failed(trouble), &[]).await);
+                }
+            }
         }
     }
 
@@ -101,6 +108,9 @@ impl Keeper {
         let Hosted { env, ports, uid, entrypoint } = hosted;
         let [bundle, plain] = <[OwnedFd; 2]>::try_from(fds)
             .map_err(|_| Trouble::Refused("the files beside the order did not arrive; the keeper may have too many open".to_owned()))?;
+        if ports.len() > PORTS_MAX {
+            return Err(Trouble::Refused(format!("a devbox listens on at most {PORTS_MAX} ports; bind its secrets to fewer")));
+        }
         let charge = Charge::new(devbox, entrypoint);
         {
             let mut charges = self.charges.borrow_mut();
@@ -233,6 +243,8 @@ fn wait(wait_ms: u64) -> Duration {
     Duration::from_millis(wait_ms.min(WAIT_MS_MAX))
 }
 
+/// Its listeners travel in one message, those for names with them.
+const PORTS_MAX: usize = LINK_FDS_MAX - 2;
 /// Orders that are obeyed at a time: every command of many devboxes waited for by several.
 const ORDERS_MAX: usize = 8192;
 /// The longest wait: whoever asked may be gone, and asks again where it is not.

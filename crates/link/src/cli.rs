@@ -70,7 +70,7 @@ pub enum Request {
     Backup {
         /// The admin key.
         admin_key: String,
-        /// An API key, by whose account the backup is recorded.
+        /// An API key, with which the backup is recorded in the owner's events.
         api_key: String,
     },
     /// The pairings of gateway configs and secrets that wait for a person. Answered by [`Reply::Pairings`].
@@ -291,6 +291,9 @@ pub struct BindingView {
     pub binding: Option<Binding>,
     /// Who made it.
     pub source: Option<BindingSource>,
+    /// Why the value cannot be sent anywhere, whatever it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cannot_be_sent: Option<String>,
 }
 
 /// A secret that is bound nowhere, and where a gateway config would send it.

@@ -60,7 +60,8 @@ pub enum Ask {
     },
 }
 
-/// What a caller asks about devboxes. What reads needs the scope `read`, all else `devbox`.
+/// What a caller asks about devboxes. A list needs the scope `read`; a look at one devbox or command (`Get`, `Execution`, `Output`) `read` or `devbox`, since whoever
+/// may run commands waits for them and sees what they write; all else needs `devbox`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DevboxVerb {

@@ -47,7 +47,7 @@ pub enum Order {
         devbox: DevboxId,
         /// Which.
         execution: ExecutionId,
-        /// How long to wait for its end. Milliseconds.
+        /// How long to wait for its end, a minute at most. Milliseconds.
         wait_ms: u64,
     },
     /// A piece of a command's output. Answered by [`Kept::Output`] when there is something from `from` on, when the stream has ended, or when the wait is
@@ -61,7 +61,7 @@ pub enum Order {
         stream: Stream,
         /// From this byte of the stream on.
         from: u64,
-        /// How long to wait for something. Milliseconds.
+        /// How long to wait for something, a minute at most. Milliseconds.
         wait_ms: u64,
     },
     /// End a command: every process of its session. Answered by [`Kept::Execution`].

@@ -175,8 +175,9 @@ impl Gate {
         drop(scratch);
         self.read_back(sources, file, &sealed)?;
 
-        let event =
-            Event { key: Some(caller.key.id.clone()), ..Event::bare(EventKind::BackedUp, self.clock.now(), caller.account.id.clone()) };
+        // It holds every account's secrets, so it is the owner's to know of, with whichever account's key it was made.
+        let owner = self.store.owner().map_err(store_failed)?.map_or_else(|| caller.account.id.clone(), |owner| owner.id);
+        let event = Event { key: Some(caller.key.id.clone()), ..Event::bare(EventKind::BackedUp, self.clock.now(), owner) };
         self.ledger.record(&[event]).map_err(store_failed)?;
         let bytes = file.metadata().map_err(BackupError::Io)?.len();
         let events = ChainCounts { api: about.api.seq, gateway: about.gateway.seq };

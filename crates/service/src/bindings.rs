@@ -13,7 +13,7 @@ use store::{SealedSecret, StoreError};
 use crate::authenticate::{AuthError, Caller};
 use crate::gate::Gate;
 use crate::ids::IdsError;
-use crate::rows::{BINDING_MAC, OpenedRow, not_brokered};
+use crate::rows::{BINDING_MAC, OpenedRow, not_brokered, why_not_sent};
 
 /// Why a verb on bindings failed. Never contains what the caller sent.
 #[derive(Debug, thiserror::Error)]
@@ -199,28 +199,30 @@ impl Gate {
     pub(crate) fn views_of(&self, id: &SecretId) -> Result<Vec<BindingView>, BindingsError> {
         let Some(row) = self.store.sealed(id)? else { return Ok(Vec::new()) };
         let secret = row.secret.clone();
-        let view = |kind, binding, source| BindingView {
+        let view = |kind, binding, source, cannot_be_sent: Option<&str>| BindingView {
             account: secret.account.clone(),
             secret_id: secret.id.clone(),
             secret_name: secret.name.clone(),
             kind,
             binding,
             source,
+            cannot_be_sent: cannot_be_sent.map(str::to_owned),
         };
         let known = match self.open_row(row) {
             Ok(opened) => opened.known,
             Err(Refusal::Undecided) => return Err(BindingsError::Undecided),
             Err(refusal) => {
                 self.tally.count_refusal(secret.account.clone(), None, refusal, None);
-                return Ok(vec![view(None, None, None)]);
+                return Ok(vec![view(None, None, None, None)]);
             }
         };
         let kind = known.kind.map(model::Kind::id);
+        let why_not = why_not_sent(known.kind, known.fitness);
         if known.bindings.is_empty() {
-            return Ok(vec![view(kind, None, None)]);
+            return Ok(vec![view(kind, None, None, why_not)]);
         }
         let source = if known.explicit { BindingSource::Explicit } else { BindingSource::Kind };
-        Ok(known.bindings.iter().map(|binding| view(kind, Some(binding.clone()), Some(source))).collect())
+        Ok(known.bindings.iter().map(|binding| view(kind, Some(binding.clone()), Some(source), why_not)).collect())
     }
 
     pub(crate) fn make_binding(&self, secret: &Secret, binding: Binding) -> Result<StoredBinding, IdsError> {

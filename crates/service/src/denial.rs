@@ -22,7 +22,7 @@ pub enum DevboxDenial {
     #[error("secret {0} of those asked for does not exist: see `tightlip secret list`, or store it with `tightlip secret set NAME`")]
     SecretUnknown(usize),
     /// A wanted secret cannot be swapped.
-    #[error("secret {which} of those asked for cannot be used in a devbox: {why}")]
+    #[error("secret {which} of those asked for cannot be sent: {why}")]
     Unusable {
         /// Its place in the request, from 1.
         which: usize,

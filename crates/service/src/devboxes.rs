@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::authenticate::Caller;
 use crate::denial::{DevboxDenial, PORTS_MAX};
 use crate::gate::{Gate, lock};
-use crate::rows::{OpenedRow, not_brokered};
+use crate::rows::{OpenedRow, why_not_sent};
 use crate::via::{CardGateway, card_gateways};
 
 /// A devbox's own certificate authority, made by the gateway for a devbox about to be opened.
@@ -231,19 +231,19 @@ impl Gate {
         for secret in self.store.secrets(account, None, PAGE_ITEMS_MAX)?.secrets {
             let full = chosen.len() >= DEVBOX_TOKENS_MAX;
             let why = if full {
-                "a devbox holds at most 100 secrets, and newer ones were taken; ask for it with --secret NAME"
+                "a devbox holds at most 100 secrets, and newer ones were taken; ask for it with --secret NAME".to_owned()
             } else {
                 match (EnvName::try_from(&secret.name), self.usable(&secret)?) {
-                    (Err(_), _) => "its name is no variable's name; ask for it with --secret ENV=NAME",
-                    (Ok(_), Err(why)) => why,
-                    (Ok(_), Ok(row)) if !add_ports(&row, ports) => "its bindings name too many ports",
+                    (Err(_), _) => "its name is no variable's name; ask for it with --secret ENV=NAME".to_owned(),
+                    (Ok(_), Err(why)) => format!("cannot be sent: {why}"),
+                    (Ok(_), Ok(row)) if !add_ports(&row, ports) => "its bindings name too many ports".to_owned(),
                     (Ok(env), Ok(row)) => {
                         chosen.push(Chosen { env, row });
                         continue;
                     }
                 }
             };
-            left_out.push(LeftOut { name: secret.name, why: why.to_owned() });
+            left_out.push(LeftOut { name: secret.name, why });
             if full && left_out.len() >= LEFT_OUT_MAX {
                 break;
             }
@@ -302,7 +302,7 @@ impl DevboxCard {
 
 /// Why an opened secret cannot be swapped; none where it can.
 pub(crate) fn why_unusable(row: &OpenedRow) -> Option<&'static str> {
-    not_brokered(row.known.kind).or_else(|| row.known.fitness.why_not())
+    why_not_sent(row.known.kind, row.known.fitness)
 }
 
 /// A grant of this token.

@@ -179,10 +179,9 @@ impl Gate {
         };
         let events: Vec<Event> = std::iter::once(event).chain(asked.events).collect();
         let new = NewGateway { devbox: card.devbox.clone(), granted, pairings: asked.pairings, bindings: asked.bindings };
-        self.ledger.add_gateway(&new, &events).map_err(|error| match error {
-            StoreError::Conflict => DevboxDenial::NotFound,
-            other => other.into(),
-        })?;
+        self.ledger
+            .add_gateway(&new, &events)
+            .map_err(|error| if matches!(error, StoreError::Conflict) { DevboxDenial::NotFound } else { error.into() })?;
         card.add_gateway(made);
         // Plans that were made before do not know the new secret.
         self.bindings_changed.fetch_add(1, Ordering::SeqCst);

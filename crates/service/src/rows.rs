@@ -37,7 +37,7 @@ pub(crate) struct Stamp {
 
 /// Whether a value can be swapped at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fitness {
+pub enum Fitness {
     /// It can.
     Fit,
     /// Too short to be told from chance in a reply.
@@ -155,16 +155,27 @@ impl Gate {
 
 impl Fitness {
     /// Why the value cannot be swapped, and what to do; none where it can.
-    pub(crate) const fn why_not(self) -> Option<&'static str> {
+    #[must_use]
+    pub const fn why_not(self) -> Option<&'static str> {
         match self {
             Self::Fit => None,
             Self::TooShort => Some("its value is shorter than 8 bytes, too short to be kept out of replies; store a longer one"),
-            Self::Unheaderly => Some("its value has line breaks or other bytes that cannot stand in a header; store it without them"),
+            Self::Unheaderly => {
+                Some("its value has line breaks, blanks at an end or other bytes that cannot stand in a header; store it without them")
+            }
         }
     }
 }
 
-pub(crate) fn fitness(value: &SecretValue) -> Fitness {
+/// Why a value cannot be sent anywhere, whatever it is bound to: its kind is not swapped, or the value itself cannot be. None where it can.
+#[must_use]
+pub fn why_not_sent(kind: Option<&'static Kind>, fitness: Fitness) -> Option<&'static str> {
+    not_brokered(kind).or_else(|| fitness.why_not())
+}
+
+/// Whether a value can be swapped.
+#[must_use]
+pub fn fitness(value: &SecretValue) -> Fitness {
     if vault::too_short(value) {
         Fitness::TooShort
     } else if vault::fits_header(value) {

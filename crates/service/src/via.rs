@@ -6,7 +6,7 @@
 use std::sync::{PoisonError, RwLockReadGuard};
 
 use model::gateway::{HeaderKey, HeaderText};
-use model::{Asked, Form, GatewayConfig, GatewayConfigId, HeaderContent, Host, Refusal, Secret, Token, TokenHash, permits_at};
+use model::{AccountId, Asked, Form, GatewayConfig, GatewayConfigId, HeaderContent, Host, Refusal, Secret, Token, TokenHash, permits_at};
 use store::{GatewayGrant, GatewayRole};
 
 use crate::denial::DevboxDenial;
@@ -65,10 +65,8 @@ impl Gate {
     pub fn gateway_at(&self, card: &DevboxCard, label: &str) -> Result<Via, Refusal> {
         let gateway = card.gateway(label).ok_or(Refusal::HostNotAllowed)?;
         let config = self.store.gateway_config(&card.account, &gateway.config).map_err(undecided)?;
-        let is_ours = |config: &GatewayConfig| {
-            config.id == gateway.config && config.account.as_ref().is_none_or(|owner| *owner == card.account) && config.check().is_ok()
-        };
-        let config = config.filter(is_ours).ok_or(Refusal::GatewayGone)?;
+        let is_it = |config: &GatewayConfig| config.id == gateway.config && is_for(config, &card.account);
+        let config = config.filter(is_it).ok_or(Refusal::GatewayGone)?;
         Ok(Via { config, gateway })
     }
 
@@ -169,6 +167,11 @@ impl DevboxCard {
     fn read_gateways(&self) -> RwLockReadGuard<'_, Vec<CardGateway>> {
         self.gateways.read().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a config, which is a row that anybody may have written, is one that this account may use.
+pub(crate) fn is_for(config: &GatewayConfig, account: &AccountId) -> bool {
+    config.account.as_ref().is_none_or(|owner| owner == account) && config.check().is_ok()
 }
 
 /// Gateways out of their grants, in the order in which they were made.

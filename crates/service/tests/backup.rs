@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use installation::Installation;
 use link::cli::{BackedUp, Denial};
-use model::EventKind;
+use model::{Account, EventKind, Scopes};
 use service::BackupError;
 use service::backup::{ABOUT, About, Names, Need, SmallFile, Sources};
 use store::EventQuery;
@@ -28,7 +28,10 @@ struct Desk {
 
 impl Desk {
     fn make() -> Self {
-        let house = Installation::make();
+        Self::over(Installation::make())
+    }
+
+    fn over(house: Installation) -> Self {
         let root = RootKey::make().unwrap();
         let at = |name: &str| house.folder.path().join(name);
         fs::write(at("signing.key"), &house.signing_seed).unwrap();
@@ -107,6 +110,23 @@ fn without_the_admin_key_there_is_no_backup() {
         assert_eq!(file.metadata().unwrap().len(), 0);
     }
     assert_eq!(desk.recorded(), 0);
+}
+
+#[test]
+fn a_backup_with_another_accounts_key_is_the_owners_to_know_of() {
+    let guest = Account { name: "guest".into(), ..installation::account(2) };
+    let key = vault::make_key("tlk_").to_string();
+    let desk = Desk::over(Installation::with_keys(|store| {
+        installation::add_account(store, &guest);
+        installation::add_key(store, &guest, 2, &key, Scopes::all());
+    }));
+    let caller = desk.house.gate.authenticate(Some(&key)).unwrap();
+    desk.house.gate.back_up(&desk.house.admin_key, &caller, &desk.sources, desk.new_file()).unwrap();
+    let told = |account: &Account| desk.house.ledger.events(&EventQuery::of(account.id.clone(), 5000)).unwrap();
+    let made: Vec<_> = told(&desk.house.owner).into_iter().filter(|told| told.event.kind == EventKind::BackedUp).collect();
+    assert_eq!(made.len(), 1);
+    assert_eq!(made[0].event.key, Some(caller.key.id));
+    assert!(told(&guest).is_empty());
 }
 
 #[test]

@@ -48,6 +48,21 @@ fn what_cannot_be_swapped_cannot_be_bound() {
 }
 
 #[test]
+fn what_cannot_be_swapped_is_shown_with_the_reason_whatever_its_kind_is() {
+    let house = Installation::make();
+    for (name, value) in
+        [("SHORT", "1234567"), ("GITHUB_TOKEN", "ghp_of two\nlines"), ("BLANK", "a value with "), ("AWS", "AKIA0123456789ABCDEF")]
+    {
+        house.store(name, value);
+        let (views, _) = house.gate.views(&house.owner.id, Some(&secret_name(name)), None).unwrap();
+        assert!(views.iter().all(|view| view.cannot_be_sent.is_some()), "{name}");
+    }
+    house.store("FIT", "a plain value");
+    let (views, _) = house.gate.views(&house.owner.id, Some(&secret_name("FIT")), None).unwrap();
+    assert!(views[0].cannot_be_sent.is_none());
+}
+
+#[test]
 fn explicit_bindings_replace_the_default_and_unbinding_brings_it_back() {
     let house = Installation::make();
     house.store("TOKEN", GITHUB);

@@ -8,13 +8,16 @@ mod argv;
 mod backup;
 mod bind;
 mod completions;
+mod down;
 mod events;
 mod expose;
 mod fault;
 mod gate;
+mod hints;
 mod history;
 mod key;
 mod output;
+mod place;
 mod prove;
 mod requests;
 mod restore;
@@ -25,12 +28,14 @@ mod target;
 mod up;
 mod value;
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use fault::Fault;
+use hints::Hints;
 use output::Output;
 use target::Target;
 
@@ -62,6 +67,8 @@ struct Global {
 enum Command {
     /// Start the server and keep it in the foreground
     Up(up::Args),
+    /// Stop the server of the data folder
+    Down(down::Args),
     /// Store, list and delete secrets
     #[command(subcommand)]
     Secret(secret::Command),
@@ -106,11 +113,11 @@ pub fn main() -> ExitCode {
     let json = argv::asks_for_json(&arguments);
     let code = match argv::parse(&arguments) {
         Ok(cli) => {
-            let out = Output::new(cli.global.json);
+            let out = Output::new(cli.global.json, Hints::new(cli.global.data.as_deref(), cli.global.url.as_deref()));
             obey(cli, &out).unwrap_or_else(|fault| out.fault(&fault))
         }
         Err(argv::Stopped::Shown(error)) => output::clap_error(&error),
-        Err(argv::Stopped::Fault(fault)) => Output::new(json).fault(&fault),
+        Err(argv::Stopped::Fault(fault)) => Output::new(json, Hints::guess(&arguments)).fault(&fault),
     };
     ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
 }
@@ -120,27 +127,50 @@ fn description() -> clap::Command {
     Cli::command()
 }
 
+/// Whether a word names one of our commands.
+fn is_command(word: &std::ffi::OsStr) -> bool {
+    word.to_str().is_some_and(|word| description().find_subcommand(word).is_some())
+}
+
 fn obey(cli: Cli, out: &Output) -> Result<i32, Fault> {
-    let target = || Target::find(cli.global.data.as_deref(), cli.global.url.as_deref(), *out);
-    match cli.command {
-        Command::Up(args) => up::up(&args, cli.global.data.as_deref(), out),
+    let Cli { global: Global { json: _, data, url }, command } = cli;
+    let (data, url) = (data.as_deref(), url.as_deref());
+    let told = OnceCell::new();
+    let target = || {
+        let target = Target::find(data, url, out.clone())?;
+        told.get_or_init(|| target.told());
+        Ok(target)
+    };
+    let here = || url.map_or(Ok(()), |_| Err(no_server_is_asked()));
+    let done = match command {
+        Command::Up(args) => here().and_then(|()| up::up(&args, data, out)),
+        Command::Down(args) => here().and_then(|()| down::down(&args, data, out)).map(|()| 0),
         Command::Secret(command) => secret::obey(command, target, out).map(|()| 0),
-        Command::Bind(args) => bind::bind(args, &target()?, out).map(|()| 0),
-        Command::Unbind(args) => bind::unbind(&args, &target()?, out).map(|()| 0),
-        Command::Bindings(args) => bind::bindings(&args, &target()?, out).map(|()| 0),
-        Command::Expose(args) => expose::expose(&args, &target()?, out).map(|()| 0),
-        Command::Requests(args) => requests::requests(&args, &target()?, out).map(|()| 0),
-        Command::Approve(args) => requests::approve(&args, &target()?, out).map(|()| 0),
-        Command::Refuse(args) => requests::refuse(&args, &target()?, out).map(|()| 0),
+        Command::Bind(args) => target().and_then(|target| bind::bind(args, &target, out)).map(|()| 0),
+        Command::Unbind(args) => target().and_then(|target| bind::unbind(&args, &target, out)).map(|()| 0),
+        Command::Bindings(args) => target().and_then(|target| bind::bindings(&args, &target, out)).map(|()| 0),
+        Command::Expose(args) => target().and_then(|target| expose::expose(&args, &target, out)).map(|()| 0),
+        Command::Requests(args) => target().and_then(|target| requests::requests(&args, &target, out)).map(|()| 0),
+        Command::Approve(args) => target().and_then(|target| requests::approve(&args, &target, out)).map(|()| 0),
+        Command::Refuse(args) => target().and_then(|target| requests::refuse(&args, &target, out)).map(|()| 0),
         Command::Run(args) => run::run(args, target, out),
-        Command::Events(args) => events::events(args, &target()?, out),
-        Command::Key(command) => key::obey(command, &target()?, out).map(|()| 0),
-        Command::Account(command) => account::obey(&command, &target()?, out).map(|()| 0),
-        Command::Backup(args) => backup::backup(&args, &target()?, out).map(|()| 0),
-        Command::Restore(args) => restore::restore(&args, cli.global.data.as_deref(), out).map(|()| 0),
-        Command::Prove(args) => prove::prove(&args, out),
+        Command::Events(args) => target().and_then(|target| events::events(args, &target, out)),
+        Command::Key(command) => target().and_then(|target| key::obey(command, &target, out)).map(|()| 0),
+        Command::Account(command) => target().and_then(|target| account::obey(&command, &target, out)).map(|()| 0),
+        Command::Backup(args) => target().and_then(|target| backup::backup(&args, &target, out)).map(|()| 0),
+        Command::Restore(args) => here().and_then(|()| restore::restore(&args, data, out)).map(|()| 0),
+        Command::Prove(args) => here().and_then(|()| prove::prove(&args, out)),
         Command::Completions(args) => completions::completions(&args, out).map(|()| 0),
-    }
+    };
+    done.map_err(|fault| match told.get() {
+        Some(told) => told.to_fault(fault),
+        None => fault,
+    })
+}
+
+/// The refusal of `--url` where it would be ignored.
+fn no_server_is_asked() -> Fault {
+    Fault::usage("this command asks no server, so --url has no place in it").next("leave --url out; --data DIR names the data folder")
 }
 
 const AFTER_HELP: &str = "\
@@ -151,7 +181,7 @@ Two commands to begin with (the server starts by itself):
 Environment:
   TIGHTLIP_DATA     the data folder
   TIGHTLIP_URL      the server; RUNLOOP_BASE_URL after it
-  TIGHTLIP_API_KEY  the API key; RUNLOOP_API_KEY after it, then the data folder's own
+  TIGHTLIP_API_KEY  the API key; RUNLOOP_API_KEY after it (at the data folder's server only if it begins with tlk_), then the data folder's own
   TIGHTLIP_PASSPHRASE_FILE  a file that holds the data folder's passphrase, where it has one
 
 Exit codes:

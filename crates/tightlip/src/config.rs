@@ -126,7 +126,8 @@ impl Config {
         let wrong = |line, why| ConfigError::Wrong { path: path.to_owned(), line, why };
         let file: File = toml::from_str(text).map_err(|error| {
             let line = error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
-            wrong(line, error.message().to_owned())
+            let twice = line.filter(|_| error.message().contains(TWICE)).and_then(|line| second_table(text, line));
+            wrong(line, twice.unwrap_or_else(|| error.message().to_owned()))
         })?;
         let mut resolve = Vec::new();
         for (authority, address) in file.gateway.resolve {
@@ -177,12 +178,31 @@ impl ApiPart {
     }
 }
 
+/// What to do about a table of ours that begins a second time in this line.
+fn second_table(text: &str, line: usize) -> Option<String> {
+    let is_header = |line: &str, table: &str| {
+        let inside = line.trim_start().strip_prefix('[').and_then(|rest| rest.split_once(']'));
+        inside.is_some_and(|(name, _)| name.trim() == table)
+    };
+    let here = text.lines().nth(line.checked_sub(1)?)?;
+    let table = TABLES.into_iter().find(|table| is_header(here, table))?;
+    let first = text.lines().position(|other| is_header(other, table))? + 1;
+    Some(format!(
+        "the section [{table}] is there already, in line {first}: put these lines into that one, and leave the second [{table}] out"
+    ))
+}
+
 fn at(line: Option<usize>) -> String {
     line.map(|line| format!(", line {line},")).unwrap_or_default()
 }
 
 /// Where the api listens when nothing else is said.
 pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7080);
+
+/// The tables of the file.
+const TABLES: [&str; 2] = ["api", "gateway"];
+/// What the parser says of a key or table that is there a second time.
+const TWICE: &str = "duplicate key";
 
 /// The file that the first run writes: every setting, commented out, at its default.
 pub const TEMPLATE: &str = r#"# tightlip's settings. Read at start: restart `tightlip up` after a change.
@@ -230,6 +250,14 @@ mod tests {
         let error = parse("[api]\nlisten_to = 1\n").expect_err("unknown").to_string();
         assert!(error.contains("line 2") && error.contains("listen_to"), "{error}");
         assert!(parse("[gateway]\nresolve = { \"127.0.0.1:443\" = \"127.0.0.1:1\" }\n").is_err());
+    }
+
+    #[test]
+    fn a_second_table_is_told_to_go_into_the_first() {
+        let error = parse(&format!("{TEMPLATE}\n[api]\ntls_listen = \"127.0.0.1:1\"\n")).expect_err("twice").to_string();
+        assert!(error.contains("[api] is there already, in line 3") && error.contains("put these lines into that one"), "{error}");
+        let error = parse("[api]\nhosts = []\nhosts = []\n").expect_err("twice").to_string();
+        assert!(error.contains("line 3") && !error.contains("section"), "{error}");
     }
 
     #[test]

@@ -11,9 +11,11 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal};
 use serde::{Deserialize, Serialize};
 
-use crate::folder::{DataFolder, FILE_MODE, FolderError};
+use crate::folder::{DataFolder, FILE_MODE, FolderError, Lock};
 use crate::up::{Options, UpError, up};
 
 /// Why there is no detached server.
@@ -31,6 +33,41 @@ pub enum DetachedError {
     /// The system refused.
     #[error("failed to start the server")]
     Io(#[from] io::Error),
+}
+
+/// A server that was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Its process id.
+    pub pid: u32,
+    /// Who had started it.
+    pub started_by: Starter,
+}
+
+/// Who started a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Starter {
+    /// A person, with `tightlip up`.
+    Person,
+    /// A command, for itself.
+    Command,
+}
+
+/// Why a server was not stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// The lock is held, and not by a process that is known to be a server.
+    #[error("the data folder is held by {}, which is no `tightlip up`: it may just be starting or ending; try again", process(*.0))]
+    Unknown(Option<u32>),
+    /// It goes on.
+    #[error("the server (process {pid}) was asked to stop, and did not within {limit} s", pid = .0, limit = STOP_WAIT.as_secs())]
+    Late(u32),
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The system refused.
+    #[error("failed to stop the server")]
+    Io(#[source] io::Error),
 }
 
 /// What the server tells its starter.
@@ -95,14 +132,84 @@ fn serves(folder: &DataFolder) -> bool {
 /// Whether this process is a detached server.
 #[must_use]
 pub fn is_one(pid: u32) -> bool {
+    arguments(pid).next().is_some_and(|word| word == SUBCOMMAND.as_bytes())
+}
+
+/// The folder's lock, once a detached server that holds it has stopped. Devboxes that it served are taken up by their commands where another one serves soon.
+///
+/// # Errors
+/// When a server that a person started holds it, or the system refuses.
+pub fn take_over(folder: &DataFolder) -> Result<Lock, FolderError> {
+    let limit = Instant::now() + STOP_WAIT;
+    let mut asked = None;
+    loop {
+        match folder.lock() {
+            Err(FolderError::Locked { pid: Some(pid), .. }) if Instant::now() < limit && is_one(pid) => {
+                if asked != Some(pid) {
+                    ask_to_stop(pid);
+                    asked = Some(pid);
+                }
+            }
+            locked => return locked,
+        }
+    }
+}
+
+/// Stops the server of `folder`, whoever started it, and returns when it and its children have ended; none where none runs.
+///
+/// # Errors
+/// When it does not end in time, or is not to be found; nothing is killed by force.
+pub fn stop(folder: &DataFolder) -> Result<Option<Stopped>, StopError> {
+    if !folder.lock_file().exists() {
+        return Ok(None);
+    }
+    let pid = match folder.lock() {
+        Ok(_free) => return Ok(None),
+        Err(FolderError::Locked { pid, .. }) => pid.ok_or(StopError::Unknown(None))?,
+        Err(error) => return Err(error.into()),
+    };
+    let limit = Instant::now() + STOP_WAIT;
+    let process = process_of(pid)?;
+    // Looked at once the descriptor is there: from here on, the number means this process and no later one.
+    let started_by = if is_one(pid) {
+        Starter::Command
+    } else if arguments(pid).any(|word| word == UP) {
+        Starter::Person
+    } else {
+        return Err(StopError::Unknown(Some(pid)));
+    };
+    match rustix::process::pidfd_send_signal(&process, Signal::TERM) {
+        Ok(()) | Err(Errno::SRCH) => {}
+        Err(error) => return Err(StopError::Io(error.into())),
+    }
+    // Its children hold the lock too, until the last of them has ended.
+    while folder.holder() == Some(pid) {
+        if Instant::now() >= limit {
+            return Err(StopError::Late(pid));
+        }
+        std::thread::park_timeout(LOOK);
+    }
+    Ok(Some(Stopped { pid, started_by }))
+}
+
+fn process_of(pid: u32) -> Result<OwnedFd, StopError> {
+    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(StopError::Unknown(Some(pid)))?;
+    rustix::process::pidfd_open(raw, PidfdFlags::empty()).map_err(|error| match error {
+        Errno::SRCH => StopError::Unknown(Some(pid)),
+        error => StopError::Io(error.into()),
+    })
+}
+
+/// The arguments of a process, none where there is none.
+fn arguments(pid: u32) -> impl Iterator<Item = Vec<u8>> {
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    line.split(|byte| *byte == 0).nth(1) == Some(SUBCOMMAND.as_bytes())
+    line.split(|byte| *byte == 0).skip(1).map(<[u8]>::to_vec).collect::<Vec<_>>().into_iter()
 }
 
 /// Asks a detached server to stop in order. Whoever waits for the folder's lock sees when it has.
-pub fn ask_to_stop(pid: u32) {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    if let Some(Err(error)) = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM)) {
+fn ask_to_stop(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    if let Some(Err(error)) = pid.map(|pid| rustix::process::kill_process(pid, Signal::TERM)) {
         tracing::warn!("the detached server could not be asked to stop: {error}");
     }
 }
@@ -152,6 +259,14 @@ fn say(starter: &mut Option<File>, word: &Word) -> io::Result<()> {
     pipe.write_all(&serde_json::to_vec(word)?)
 }
 
+fn process(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "a process that does not say its number".to_owned(), |pid| format!("process {pid}"))
+}
+
+/// The word of the command line that starts a server in the foreground.
+const UP: &[u8] = b"up";
+/// How long a server may take to stop in order: its own limit, and a little.
+const STOP_WAIT: Duration = Duration::from_secs(8);
 /// The hidden subcommand; its arguments are the data folder, and after how many unused milliseconds to go.
 pub const SUBCOMMAND: &str = "__detached";
 /// The port is whichever is free: the data folder's `address` says which.

@@ -53,7 +53,7 @@ pub enum FolderError {
     #[error("{} is neither empty nor a data folder of tightlip; nothing was changed; name another with --data DIR", .0.display())]
     NotOurs(PathBuf),
     /// Another server holds it.
-    #[error("{} is served by another tightlip{}; use that one, stop it with `kill {}`, or name another folder with --data DIR", path.display(), with_pid(*.pid), pid_word(*.pid))]
+    #[error("{} is served by another tightlip{}; use that one, stop it with `tightlip down`, or name another folder with --data DIR", path.display(), with_pid(*.pid))]
     Locked {
         /// The folder.
         path: PathBuf,
@@ -371,10 +371,6 @@ fn with_pid(pid: Option<u32>) -> String {
     pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
 }
 
-fn pid_word(pid: Option<u32>) -> String {
-    pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string())
-}
-
 /// The folder's mode: its owner's alone.
 pub const FOLDER_MODE: u32 = 0o700;
 /// What group and others may do.
@@ -429,7 +425,8 @@ mod tests {
         folder.make().expect("made");
         let lock = folder.lock().expect("locked");
         let refused = folder.lock().expect_err("held");
-        assert!(refused.to_string().contains(&format!("`kill {}`", std::process::id())), "{refused}");
+        let said = refused.to_string();
+        assert!(said.contains(&format!("(process {})", std::process::id())) && said.contains("`tightlip down`"), "{said}");
         assert_eq!(folder.holder(), Some(std::process::id()));
         drop(lock);
         assert_eq!(folder.holder(), None);

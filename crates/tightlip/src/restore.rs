@@ -15,6 +15,7 @@ use store::{Ledger, Mode, Store};
 use vault::RootKey;
 use vault::backup::{BackupError as FormatError, Opener};
 
+use crate::detached;
 use crate::folder::{DataFolder, FILE_MODE, FOLDER_MODE, FolderError, Lock, Presence};
 use crate::parts;
 use crate::root::{Root, RootError, Source};
@@ -126,9 +127,13 @@ pub fn restore(folder: &DataFolder, wanted: &Wanted<'_>, clock: &dyn Clock) -> R
         return Err(RestoreError::NoRootKey(folder.root_key()));
     }
     folder.make()?;
-    let _lock: Lock = folder.lock()?;
-    finish(folder)?;
     let keeps = wanted.existing == Existing::Keep;
+    if keeps && folder.holder().is_some_and(detached::is_one) && is_occupied(folder) {
+        // Nothing would be restored, so nothing is stopped for it.
+        return Err(RestoreError::Occupied(folder.path().to_owned()));
+    }
+    let _lock: Lock = detached::take_over(folder)?;
+    finish(folder)?;
     if keeps && is_occupied(folder) {
         return Err(RestoreError::Occupied(folder.path().to_owned()));
     }

@@ -319,13 +319,15 @@ impl<'a> Supervisor<'a> {
 
     /// Ends the api, which finishes what it was asked, then the gateway, then the keeper with its devboxes; whatever is left at the end of the time is killed.
     fn stop(&mut self) {
-        let limit = Instant::now() + STOP_WAIT;
+        let begun = Instant::now();
+        let limit = begun + STOP_WAIT;
         for role in self.roles().into_iter().rev() {
             let share = if role == Role::Api { API_STOP_WAIT } else { STOP_WAIT };
             let until = limit.min(Instant::now() + share);
             self.ward(role).ask_to_end();
             while self.ward(role).runs() && Instant::now() < until {
-                if self.wait(Some(until)).is_err() || self.signalled().unwrap_or(true) {
+                let hurried = self.wait(Some(until)).is_err() || self.signalled().unwrap_or(true);
+                if hurried && begun.elapsed() > ONE_ASKING {
                     break;
                 }
             }
@@ -428,6 +430,8 @@ fn readable(end: &Packets) -> bool {
 const READY_WAIT: Duration = Duration::from_secs(20);
 /// Until a server that was asked to stop has stopped.
 const STOP_WAIT: Duration = Duration::from_secs(5);
+/// Signals within this time are one asking: timeout(1) and terminals send several. A later one means at once.
+const ONE_ASKING: Duration = Duration::from_secs(1);
 /// The api's share of it: longer than the api lets its open requests end.
 const API_STOP_WAIT: Duration = Duration::from_millis(3500);
 const _: () = assert!(API_STOP_WAIT.as_millis() > api::limits::STOP_TIME.as_millis());

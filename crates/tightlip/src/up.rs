@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use link::Listener;
 use model::Clock;
@@ -173,6 +173,7 @@ impl UpError {
 /// When the server could not start, or could not go on.
 pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) -> Result<(), UpError> {
     crate::logging::start();
+    crate::logging::warn_of_unknown_words();
     let folder = DataFolder::locate(options.data.as_deref())?;
     let early = match folder.look()? {
         Presence::Present => lock_unless_detached(&folder, options)?,
@@ -197,7 +198,7 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
     folder.make()?;
     let lock = match early {
         Some(lock) => lock,
-        None => take_over(&folder)?,
+        None => detached::take_over(&folder)?,
     };
     let (first_run, root_key) = setup::ensure(&folder, root, &service::SystemClock)?;
     let ready = Ready {
@@ -239,23 +240,6 @@ fn lock_unless_detached(folder: &DataFolder, options: &Options) -> Result<Option
     match folder.lock() {
         Err(FolderError::Locked { pid: Some(pid), .. }) if options.idle_exit.is_none() && detached::is_one(pid) => Ok(None),
         locked => locked.map(Some),
-    }
-}
-
-/// The folder's lock, once a detached server that holds it has stopped. Devboxes that it served are taken up by their commands here.
-fn take_over(folder: &DataFolder) -> Result<Lock, FolderError> {
-    let limit = Instant::now() + STOP_WAIT;
-    let mut asked = None;
-    loop {
-        match folder.lock() {
-            Err(FolderError::Locked { pid: Some(pid), .. }) if Instant::now() < limit && detached::is_one(pid) => {
-                if asked != Some(pid) {
-                    detached::ask_to_stop(pid);
-                    asked = Some(pid);
-                }
-            }
-            locked => return locked,
-        }
     }
 }
 
@@ -316,9 +300,6 @@ fn here(address: SocketAddr) -> String {
         IpAddr::V6(ip) => format!("[{ip}]"),
     }
 }
-
-/// How long a detached server may take to stop in order: its own limit, and a little.
-const STOP_WAIT: Duration = Duration::from_secs(8);
 
 #[cfg(test)]
 mod tests {

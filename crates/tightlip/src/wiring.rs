@@ -92,6 +92,7 @@ pub fn api(start: Start) -> anyhow::Result<ExitCode> {
         sealer: Arc::new(sealer),
         clock: Arc::new(SystemClock),
         hosts,
+        devboxes,
         link: Packets::from_fd(handed.take(Given::Link)?),
         control: link::Listener::from_fd(handed.take(Given::Control)?),
         rates,

@@ -86,7 +86,7 @@ fn use_the_command_line(road: &Road, shown: &mut Shown) {
     let value = road.canary.value();
     let assignment = format!("A={value}");
     let known = format!("TOKEN={value}");
-    let calls: [&[&str]; 23] = [
+    let calls: [&[&str]; 29] = [
         &["secret", "set", "B"],
         &["secret", "set", "B"],
         &["secret", "create", "B"],
@@ -99,7 +99,13 @@ fn use_the_command_line(road: &Road, shown: &mut Shown) {
         &["secret", "list"],
         &["--json", "secret", "list"],
         &["bind", "B", "--host", UNBOUND],
+        &["expose", "B", "--plain"],
         &["bindings"],
+        &["expose", "B", "--brokered"],
+        &["expose", value, "--plain"],
+        &["requests"],
+        &["approve", value],
+        &["refuse", value],
         &["events"],
         &["key", "create", "--name", "runner"],
         &["key", "create", "--scope", value],

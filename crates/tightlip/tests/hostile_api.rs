@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use link::front::{Answer, Ask, Question, Tell};
+use link::front::{Answer, Ask, DevboxTell, DevboxVerb, NewDevbox, Question, Tell};
 use link::{Listener, Packets};
+use model::devbox::About;
 use model::{AccountId, Timestamp};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -60,8 +61,9 @@ struct Loot {
 /// A gateway that the test started, holding the api's end of the link itself.
 struct Alone {
     gateway: Child,
+    keeper: Child,
     link: Option<Packets>,
-    _leash: Packets,
+    _leashes: [Packets; 2],
 }
 
 fn the_api_taken_over_obtains_no_value_and_redirects_none() {
@@ -92,8 +94,10 @@ fn the_api_taken_over_obtains_no_value_and_redirects_none() {
     assert!(elsewhere.iter().all(|record| !canary.is_in(&record.bytes)), "the value went to another host");
 
     alone.link.take();
-    alone.gateway.kill().unwrap();
-    alone.gateway.wait().unwrap();
+    for child in [&mut alone.gateway, &mut alone.keeper] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }
 
 /// Each change that a hostile api can make to its own database, then an agent that tries to profit from it.
@@ -174,18 +178,23 @@ fn start_gateway(data: &Path, upstream: &Upstream) -> Alone {
     let listener = Listener::bind(&socket).unwrap();
     let lock = std::fs::File::open(data.join("lock")).unwrap();
     let (api_end, gateway_end) = Packets::pair().unwrap();
+    let (to_keeper, keeper_end) = Packets::pair().unwrap();
+    let (keeper_leash, theirs) = Packets::pair().unwrap();
+    let begin = serde_json::json!({"supervisor": std::process::id(), "task": "keeper", "given": ["link", "lock"]});
+    keeper_leash.send(&begin, &[keeper_end.as_fd(), lock.as_fd()]).unwrap();
+    let keeper = Command::new(BINARY).arg("__keeper").stdin(Stdio::from(OwnedFd::from(theirs))).spawn().unwrap();
     let (leash, theirs) = Packets::pair().unwrap();
     let resolve: Vec<serde_json::Value> =
         [BOUND, OTHER].iter().map(|host| serde_json::json!({"host": host, "port": 443, "address": upstream.address()})).collect();
-    let task = serde_json::json!({"gateway": {"data": data, "resolve": resolve, "upstream_ca": data.join("upstream-ca.pem"), "idle_exit_ms": null, "awaits_root_key": false}});
-    let given = ["link", "socket", "lock"];
+    let task = serde_json::json!({"gateway": {"data": data, "resolve": resolve, "upstream_ca": data.join("upstream-ca.pem"), "idle_exit_ms": null, "awaits_root_key": false, "policy": {"plain_env_for_unbound": false, "accept_pairings": false}}});
+    let given = ["link", "socket", "lock", "keeper"];
     let begin = serde_json::json!({"supervisor": std::process::id(), "task": task, "given": given});
-    leash.send(&begin, &[gateway_end.as_fd(), listener.as_fd(), lock.as_fd()]).unwrap();
+    leash.send(&begin, &[gateway_end.as_fd(), listener.as_fd(), lock.as_fd(), to_keeper.as_fd()]).unwrap();
     let gateway = Command::new(BINARY).arg("__gateway").stdin(Stdio::from(OwnedFd::from(theirs))).spawn().unwrap();
     leash.limit_wait(Some(Duration::from_secs(20))).unwrap();
     let (report, _) = leash.recv::<serde_json::Value>().unwrap();
     assert_eq!(report, serde_json::json!("ready"));
-    Alone { gateway, link: Some(api_end), _leash: leash }
+    Alone { gateway, keeper, link: Some(api_end), _leashes: [leash, keeper_leash] }
 }
 
 /// Runs the hostile process to its end with the api's end of the link as its standard input.
@@ -276,6 +285,29 @@ impl Loot {
             assert!(fds.is_empty() && answer.number == Some(number));
             self.let_through.insert(format!("may ask {number}"), !matches!(answer.message, Tell::Failed));
             self.bytes.extend(serde_json::to_vec(&answer).unwrap());
+        }
+        // About devboxes the gateway believes nobody but who shows a key: for itself the api has none.
+        for (number, api_key) in
+            (10..).zip(["", "tlk_0000000000000000000000000000000000000000000", "tla_0000000000000000000000000000000000000000000"])
+        {
+            let wanted = NewDevbox {
+                about: About::default(),
+                env: BTreeMap::new(),
+                secrets: [("T".parse().unwrap(), "GITHUB_TOKEN".parse().unwrap())].into(),
+                gateways: BTreeMap::new(),
+                entrypoint: None,
+                request: None,
+            };
+            for verb in [DevboxVerb::Create(Box::new(wanted)), DevboxVerb::List { after: None, limit: 20, status: None }] {
+                let ask = Ask::Devbox { api_key: api_key.to_owned(), verb: Box::new(verb) };
+                link.send(&Question { number: Some(number), message: ask }, &[]).unwrap();
+                let (answer, fds) = link.recv::<Answer>().unwrap();
+                assert!(fds.is_empty() && answer.number == Some(number));
+                self.bytes.extend(serde_json::to_vec(&answer).unwrap());
+                let denied = matches!(answer.message, Tell::Devbox(told) if matches!(&*told, DevboxTell::Denied { code, .. } if code.starts_with("key_") || code == "admin_key_refused"));
+                let before = self.let_through.entry("ask for devboxes without a key".to_owned()).or_default();
+                *before |= !denied;
+            }
         }
         // What only people's tools may ask, and what is no question at all.
         let key = std::fs::read(knowledge.data.join("api-key")).unwrap_or_default();

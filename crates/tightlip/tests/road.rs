@@ -60,6 +60,47 @@ fn a_host_that_is_not_allowed_gets_a_readable_refusal() {
 }
 
 #[test]
+fn every_secret_is_told_with_its_hosts_however_many_there_are() {
+    let road = Road::start(users()[0]);
+    for number in 0..12 {
+        let name = format!("KEY_{number}");
+        road.server.expect(&["secret", "set", &name, "--host", &format!("h{number}.example.com")], b"a plain value").unwrap();
+    }
+    let mut command = road.server.command(&["run", "--json", "--secret", "AGAIN=KEY_3", "--", "true"]);
+    let one = command.current_dir(road.work()).stdin(Stdio::null()).output().unwrap();
+    let told: serde_json::Value = serde_json::from_str(text(&one.stderr).lines().next().unwrap()).unwrap();
+    assert_eq!(told["secrets"][0]["hosts"][0], "h3.example.com");
+    let mut command = road.server.command(&["run", "--json", "--", "true"]);
+    let all = command.current_dir(road.work()).stdin(Stdio::null()).output().unwrap();
+    let told: serde_json::Value = serde_json::from_str(text(&all.stderr).lines().next().unwrap()).unwrap();
+    let secrets = told["secrets"].as_array().unwrap();
+    assert_eq!(secrets.len(), 13);
+    for secret in secrets {
+        assert!(!secret["hosts"].as_array().unwrap().is_empty(), "{secret}");
+    }
+}
+
+#[test]
+fn a_value_that_cannot_be_sent_is_told_with_one_reason_everywhere() {
+    let road = Road::start(users()[0]);
+    let reason = "cannot be sent: its value is shorter than 8 bytes, too short to be kept out of replies; store a longer one";
+    let set = road.server.call(&["secret", "set", "STRIPE_API_KEY"], b"short").unwrap();
+    assert!(text(&set.stderr).contains(reason) && !text(&set.stdout).contains("may go to"), "{}", text(&set.stderr));
+    for call in [&["secret", "get", "STRIPE_API_KEY"][..], &["bindings", "STRIPE_API_KEY"], &["bindings"]] {
+        let shown = road.server.expect(call, b"").unwrap();
+        assert!(shown.contains(reason), "{call:?}: {shown}");
+        let line = shown.lines().find(|line| line.contains(reason)).unwrap();
+        assert!(!line.contains("api.stripe.com") && !line.contains("tightlip bind"), "{line}");
+    }
+    let run = road.run(&["--secret", "STRIPE_API_KEY"], &["true"]);
+    assert!(
+        run.status.code() == Some(125) && text(&run.stderr).contains("the secret STRIPE_API_KEY cannot be sent"),
+        "{}",
+        text(&run.stderr)
+    );
+}
+
+#[test]
 fn what_was_refused_is_told_at_the_end() {
     let road = Road::start(users()[0]);
     let quiet = "curl -sf https://elsewhere.example.net/; curl -sf https://elsewhere.example.net/; exit 3";

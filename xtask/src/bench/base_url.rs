@@ -143,7 +143,8 @@ impl Drop for Nginx {
 fn make_certificate(folder: &Folder) -> Result<()> {
     let mut openssl = Command::new("openssl");
     openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj"]);
-    openssl.arg(format!("/CN={HOST}")).arg("-addext").arg(format!("subjectAltName=DNS:{HOST}")).arg("-keyout").arg(folder.path("key.pem"));
+    openssl.arg(format!("/CN={HOST}")).args(["-addext", "basicConstraints=critical,CA:FALSE", "-addext"]);
+    openssl.arg(format!("subjectAltName=DNS:{HOST}")).arg("-keyout").arg(folder.path("key.pem"));
     openssl.arg("-out").arg(folder.path("certificate.pem")).stderr(Stdio::null());
     ensure!(openssl.status().context("openssl is missing")?.success(), "no certificate was made");
     Ok(())

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 
-use super::{bindings, documents, events, health, keys, metrics, secrets};
+use super::{bindings, devboxes, documents, events, executions, gateways, health, keys, metrics, secrets};
 use crate::bodies;
 use crate::desk::Desk;
 use crate::host;
@@ -28,6 +28,24 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/v1/secrets/id/{id}/update", post(secrets::update_by_id))
         .route("/v1/secrets/id/{id}/delete", post(secrets::delete_by_id))
         .route("/v1/secrets/id/delete", get(secrets::get_by_id).post(secrets::delete_named_id))
+        .route("/v1/gateway-configs", get(gateways::list).post(gateways::create))
+        .route("/v1/gateway-configs/{id}", get(gateways::get).post(gateways::update))
+        .route("/v1/gateway-configs/{id}/delete", post(gateways::delete))
+        .route("/v1/devboxes", get(devboxes::list).post(devboxes::create))
+        .route("/v1/devboxes/create_and_await_running", post(devboxes::create_and_await_running))
+        .route("/v1/devboxes/{id}", get(devboxes::get))
+        .route("/v1/devboxes/{id}/wait_for_status", post(devboxes::wait_for_status))
+        .route("/v1/devboxes/{id}/shutdown", post(devboxes::shutdown))
+        .route("/v1/devboxes/{id}/keep_alive", post(devboxes::keep_alive))
+        .route("/v1/devboxes/{id}/create_gateway_token", post(devboxes::create_gateway_token))
+        .route("/v1/devboxes/{id}/execute", post(executions::execute))
+        .route("/v1/devboxes/{id}/execute_async", post(executions::execute_async))
+        .route("/v1/devboxes/{id}/execute_sync", post(executions::execute_sync))
+        .route("/v1/devboxes/{devbox_id}/executions/{execution_id}", get(executions::get))
+        .route("/v1/devboxes/{devbox_id}/executions/{execution_id}/wait_for_status", post(executions::wait_for_status))
+        .route("/v1/devboxes/{devbox_id}/executions/{execution_id}/kill", post(executions::kill))
+        .route("/v1/devboxes/{devbox_id}/executions/{execution_id}/stream_stdout_updates", get(executions::stream_stdout))
+        .route("/v1/devboxes/{devbox_id}/executions/{execution_id}/stream_stderr_updates", get(executions::stream_stderr))
         .route("/v1/bindings", get(bindings::list))
         .route("/v1/bindings/{secret_name}", get(bindings::get))
         .route("/v1/events", get(events::list))

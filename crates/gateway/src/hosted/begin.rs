@@ -24,12 +24,18 @@ struct Beginning {
     entrypoint: Option<String>,
 }
 
+/// A devbox that was asked for; where it was not asked for before, it is to be begun.
+struct Wanted {
+    hosted: Hosted,
+    begun: Option<(Arc<Place>, Beginning)>,
+}
+
 impl Hosting {
     /// Makes a devbox as asked; it is queued when this returns. The same request again gets the same devbox.
     pub(super) async fn create(self: &Arc<Self>, caller: Caller, wanted: NewDevbox) -> Result<Hosted, Trouble> {
         let hosting = Arc::clone(self);
         let made = tokio::task::spawn_blocking(move || hosting.make(&caller, wanted)).await;
-        let (hosted, begun) = made.unwrap_or(Err(Trouble::Denied(DevboxDenial::Internal)))?;
+        let Wanted { hosted, begun } = made.unwrap_or(Err(Trouble::Denied(DevboxDenial::Internal)))?;
         if let Some((place, beginning)) = begun {
             let hosting = Arc::clone(self);
             tokio::spawn(async move { hosting.begin(place, beginning).await });
@@ -37,7 +43,7 @@ impl Hosting {
         Ok(hosted)
     }
 
-    fn make(&self, caller: &Caller, wanted: NewDevbox) -> Result<(Hosted, Option<(Arc<Place>, Beginning)>), Trouble> {
+    fn make(&self, caller: &Caller, wanted: NewDevbox) -> Result<Wanted, Trouble> {
         if lock(&self.open).len() >= model::limits::HOSTED_DEVBOXES_MAX {
             return Err(Trouble::TooManyDevboxes);
         }
@@ -45,7 +51,7 @@ impl Hosting {
         let authority = Authority::make(&devbox, self.clock.now()).map_err(|_| DevboxDenial::Internal)?;
         let ca = NewCa { devbox, pem: authority.pem().to_owned(), key: authority.key_der() };
         let (hosted, card, mut env, plain, ports, entrypoint) = match self.gate.create_hosted(caller, wanted, ca)? {
-            CreatedHosted::Before(hosted) => return Ok((hosted, None)),
+            CreatedHosted::Before(hosted) => return Ok(Wanted { hosted, begun: None }),
             CreatedHosted::New(new) => (new.hosted, new.card, new.env, new.plain, new.ports, new.entrypoint),
         };
         env.extend(devbox::trust_env().into_iter().map(|(name, value)| (name.to_owned(), value)));
@@ -58,7 +64,7 @@ impl Hosting {
             }
         };
         tracing::info!(devbox = %hosted.id, "devbox asked for");
-        Ok((hosted, Some((place, Beginning { authority, env, plain, ports, entrypoint }))))
+        Ok(Wanted { hosted, begun: Some((place, Beginning { authority, env, plain, ports, entrypoint })) })
     }
 
     async fn begin(self: Arc<Self>, place: Arc<Place>, beginning: Beginning) {

@@ -7,22 +7,25 @@ use std::time::Duration;
 use link::front::DevboxTell;
 use link::keeper::Order;
 use model::limits::{COMMAND_BYTES_MAX, EXECUTIONS_MAX};
-use model::{DevboxId, ExecutionId, Stream};
+use model::{ApiKeyId, DevboxId, ExecutionId, Stream};
 use service::DevboxDenial;
 
 use super::trouble::Trouble;
 use super::{Hosting, Place, lock};
 
-/// Commands by the number of the request that asked for them, so that a request that is sent again runs nothing again. The oldest are forgotten.
+/// A request by the key that sent it and its number.
+pub(super) type Asked = (ApiKeyId, [u8; 32]);
+
+/// Commands by the request that asked for them, so that a request that is sent again runs nothing again. The oldest are forgotten.
 #[derive(Default)]
 pub(super) struct Numbered {
-    by_request: HashMap<[u8; 32], ExecutionId>,
-    order: VecDeque<[u8; 32]>,
+    by_request: HashMap<Asked, ExecutionId>,
+    order: VecDeque<Asked>,
 }
 
 impl Numbered {
     /// The command of this request: the one it had, else `new`.
-    fn settle(&mut self, request: [u8; 32], new: ExecutionId) -> ExecutionId {
+    fn settle(&mut self, request: Asked, new: ExecutionId) -> ExecutionId {
         if let Some(known) = self.by_request.get(&request) {
             return known.clone();
         }
@@ -31,7 +34,7 @@ impl Numbered {
         {
             self.by_request.remove(&oldest);
         }
-        self.order.push_back(request);
+        self.order.push_back(request.clone());
         self.by_request.insert(request, new.clone());
         new
     }
@@ -44,7 +47,7 @@ impl Hosting {
         place: &Place,
         command: String,
         execution: Option<ExecutionId>,
-        request: Option<[u8; 32]>,
+        request: Option<Asked>,
     ) -> Result<DevboxTell, Trouble> {
         if command.len() > COMMAND_BYTES_MAX || command.contains('\0') {
             return Err(Trouble::CommandUnfit);

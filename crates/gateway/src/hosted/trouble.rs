@@ -53,7 +53,7 @@ impl Trouble {
             Self::TooManyCommands => "too_many_executions",
             Self::NotRunning => "devbox_not_running",
             Self::CommandUnfit => "command_unfit",
-            Self::NoExecution => "execution_not_found",
+            Self::NoExecution => "execution_unknown",
             Self::Refused(_) => "devbox_failed",
             Self::KeeperAway => "devboxes_unavailable",
             Self::Off => "devboxes_off",

@@ -23,10 +23,14 @@ impl Hosting {
     }
 
     async fn attempt(self: &Arc<Self>, api_key: String, verb: DevboxVerb) -> Result<DevboxTell, Trouble> {
-        let scope = scope_of(&verb);
+        let scopes = scopes_of(&verb);
         let caller = self.blocking(move |hosting| {
             let caller = hosting.gate.authenticate(Some(&api_key))?;
-            caller.require(scope)?;
+            // The first scope is the one to be told of; any of them is enough.
+            let told = caller.require(scopes[0]);
+            if told.is_err() && !scopes.iter().any(|scope| caller.require(*scope).is_ok()) {
+                told?;
+            }
             Ok(caller)
         });
         let caller = caller.await?;
@@ -42,7 +46,7 @@ impl Hosting {
             DevboxVerb::Shutdown { devbox } => self.shut_down(account, devbox).await,
             DevboxVerb::Execute { devbox, command, execution, request } => {
                 let place = self.running(&account, &devbox)?;
-                self.execute(&place, command, execution, request).await
+                self.execute(&place, command, execution, request.map(|request| (caller.key.id, request))).await
             }
             DevboxVerb::Execution { devbox, execution, wait_ms } => {
                 self.running(&account, &devbox)?;
@@ -117,17 +121,17 @@ impl Hosting {
     }
 }
 
-const fn scope_of(verb: &DevboxVerb) -> Scope {
+/// Each of these is enough. Whoever may run commands may see them (record 0021).
+const fn scopes_of(verb: &DevboxVerb) -> &'static [Scope] {
     match verb {
-        DevboxVerb::List { .. } | DevboxVerb::Get { .. } => Scope::Read,
+        DevboxVerb::List { .. } => &[Scope::Read],
+        DevboxVerb::Get { .. } | DevboxVerb::Execution { .. } | DevboxVerb::Output { .. } => &[Scope::Read, Scope::Devbox],
         DevboxVerb::Create(_)
         | DevboxVerb::KeepAlive { .. }
         | DevboxVerb::Shutdown { .. }
         | DevboxVerb::Execute { .. }
-        | DevboxVerb::Execution { .. }
-        | DevboxVerb::Output { .. }
         | DevboxVerb::Kill { .. }
-        | DevboxVerb::GatewayToken { .. } => Scope::Devbox,
+        | DevboxVerb::GatewayToken { .. } => &[Scope::Devbox],
     }
 }
 

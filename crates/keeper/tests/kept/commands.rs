@@ -23,6 +23,7 @@ pub const TESTS: &[Test] = &[
     ("more_commands_than_the_limit_are_refused_and_old_ones_forgotten", more_commands_than_the_limit_are_refused_and_old_ones_forgotten),
     ("kill_ends_the_whole_session", kill_ends_the_whole_session),
     ("kill_ends_a_fork_bomb_and_nothing_else", kill_ends_a_fork_bomb_and_nothing_else),
+    ("who_stops_every_new_command_keeps_no_devbox_from_ending", who_stops_every_new_command_keeps_no_devbox_from_ending),
     ("what_runs_on_after_its_command_can_be_killed", what_runs_on_after_its_command_can_be_killed),
 ];
 
@@ -80,8 +81,8 @@ fn variables_reach_commands_and_no_other_process() {
         keeper.says(&other, "echo \"${PLAIN-none}\"; cat /proc/*/environ | tr '\\0' '\\n' | grep -c -e 'the value' -e of-the-host; true"),
         "none\n0"
     );
-    let running = keeper.execute(&devbox, "echo ready; exec sleep 100");
-    keeper.piece(&devbox, &running, model::Stream::Stdout, 0, 10_000);
+    keeper.execute(&devbox, "exec sleep 2220");
+    keeper.says(&devbox, "until pgrep -fx 'sleep 2220'; do :; done");
     // The devbox's own commands have it, and none of the host's processes that made the devbox.
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
@@ -215,6 +216,21 @@ fn kill_ends_a_fork_bomb_and_nothing_else() {
     assert_eq!(keeper.kill(&devbox, &bomb).ended, Some(128 + 9));
     assert_eq!(keeper.look(&devbox, &other, 0).ended, None);
     assert_eq!(keeper.says(&devbox, "ls -d /proc/[0-9]* | wc -l"), "4");
+}
+
+fn who_stops_every_new_command_keeps_no_devbox_from_ending() {
+    let keeper = Keeper::start();
+    let devbox = keeper.plain_devbox();
+    keeper.execute(&devbox, "perl -e 'while (1) { kill \"STOP\", -1 }'");
+    let orders: Vec<_> = (0..20)
+        .map(|_| {
+            let order = Order::Execute { devbox: devbox.clone(), execution: next_execution(), command: "true".to_owned() };
+            keeper.ask_later(&order, &[])
+        })
+        .collect();
+    keeper.end(&devbox);
+    assert_eq!(keeper.children(), 0);
+    drop(orders);
 }
 
 fn what_runs_on_after_its_command_can_be_killed() {

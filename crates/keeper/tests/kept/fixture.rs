@@ -52,15 +52,24 @@ impl Keeper {
 
     /// As this user of the machine's; none: as who runs the tests.
     pub fn start_as(uid: Option<u32>) -> Self {
+        let (child, line) = Self::spawn(uid);
+        Self::over(child, line, 1)
+    }
+
+    /// A keeper's process and the gateway's end of its line.
+    pub fn spawn(uid: Option<u32>) -> (Child, Packets) {
         let (ours, theirs) = Packets::pair().unwrap();
         let mut command = Command::new("/proc/self/exe");
         command.arg("__keeper").stdin(Stdio::from(OwnedFd::from(theirs))).env("OUTSIDE_SECRET", "of-the-host");
         if let Some(uid) = uid {
             command.uid(uid).gid(uid);
         }
-        let child = command.spawn().unwrap();
-        drop(command);
-        let calls = Calls::new(ours.try_clone().unwrap(), 1);
+        (command.spawn().unwrap(), ours)
+    }
+
+    /// What a gateway has that counts its questions from `first`.
+    pub fn over(child: Child, ours: Packets, first: u64) -> Self {
+        let calls = Calls::new(ours.try_clone().unwrap(), first);
         let listening = Arc::clone(&calls);
         let (tell, told) = mpsc::channel();
         std::thread::spawn(move || listening.listen(|kept, _| drop(tell.send(kept))));
@@ -173,12 +182,7 @@ impl Keeper {
 
     /// Processes whose parent is the keeper: one for each devbox.
     pub fn children(&self) -> usize {
-        let line = format!("PPid:\t{}\n", self.child.id());
-        let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        processes
-            .filter_map(|entry| std::fs::read_to_string(entry.path().join("status")).ok())
-            .filter(|status| status.contains(&line))
-            .count()
+        children_of(self.child.id()).len()
     }
 
     /// Sends what no order is.
@@ -241,14 +245,21 @@ fn execution(kept: Kept) -> Result<Execution, Trouble> {
     match kept {
         Kept::Execution(execution) => Ok(execution),
         Kept::Failed(trouble) => Err(trouble),
-        other => panic!("{other:?}"),
+        Kept::Listening { .. } | Kept::Done | Kept::Roster(_) | Kept::Output(_) | Kept::Ended { .. } => panic!("no answer to that"),
     }
 }
 
-fn memory(bytes: &[u8]) -> OwnedFd {
+pub fn memory(bytes: &[u8]) -> OwnedFd {
     let mut file = std::fs::File::from(rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).unwrap());
     file.write_all(bytes).unwrap();
     file.into()
+}
+
+/// The processes whose parent is this one.
+pub fn children_of(parent: u32) -> Vec<u32> {
+    let line = format!("PPid:\t{parent}\n");
+    let numbers = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.filter(|number| std::fs::read_to_string(format!("/proc/{number}/status")).is_ok_and(|status| status.contains(&line))).collect()
 }
 
 /// Whether some process of the host has these words in its command line.

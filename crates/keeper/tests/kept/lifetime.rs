@@ -1,14 +1,19 @@
 //! How devboxes come and go, many beside each other.
 
+use std::os::fd::AsFd;
+
+use link::calls::Numbered;
 use link::keeper::{Hosted, Kept, Order, Trouble};
 use model::Stream;
 
 use super::Test;
-use super::fixture::{Keeper, anywhere, hosted, next_devbox, next_execution};
+use super::fixture::{Keeper, anywhere, children_of, hosted, memory, next_devbox, next_execution};
 
 pub const TESTS: &[Test] = &[
     ("a_devbox_of_the_same_id_is_refused", a_devbox_of_the_same_id_is_refused),
     ("a_devbox_without_its_files_is_refused", a_devbox_without_its_files_is_refused),
+    ("more_ports_than_a_message_has_room_for_are_refused", more_ports_than_a_message_has_room_for_are_refused),
+    ("a_devbox_that_is_just_made_can_be_ended", a_devbox_that_is_just_made_can_be_ended),
     ("listeners_are_given_again", listeners_are_given_again),
     ("done_already_is_done", done_already_is_done),
     ("a_fork_bomb_ends_with_its_devbox", a_fork_bomb_ends_with_its_devbox),
@@ -20,6 +25,7 @@ pub const TESTS: &[Test] = &[
     ("nothing_is_left_when_the_line_is_closed", nothing_is_left_when_the_line_is_closed),
     ("nothing_is_left_when_the_keeper_is_killed", nothing_is_left_when_the_keeper_is_killed),
     ("fifty_devboxes_live_side_by_side", fifty_devboxes_live_side_by_side),
+    ("a_devbox_outlives_the_gateway", a_devbox_outlives_the_gateway),
     ("what_is_not_of_the_protocol_ends_nothing", what_is_not_of_the_protocol_ends_nothing),
 ];
 
@@ -35,6 +41,31 @@ fn a_devbox_without_its_files_is_refused() {
     let kept = keeper.ask(&Order::Build { devbox: next_devbox(), hosted: hosted() });
     assert!(matches!(kept, Kept::Failed(Trouble::Refused(_))), "{kept:?}");
     assert_eq!(keeper.roster(), []);
+}
+
+fn more_ports_than_a_message_has_room_for_are_refused() {
+    let keeper = Keeper::start();
+    let build =
+        |ports: u16| keeper.build_later(&next_devbox(), &Hosted { ports: (1000..1000 + ports).collect(), ..hosted() }, b"").answer();
+    let (kept, _) = build(63);
+    assert!(matches!(&kept, Kept::Failed(Trouble::Refused(words)) if words.contains("62 ports")), "{kept:?}");
+    let (kept, fds) = build(62);
+    assert!(matches!(&kept, Kept::Listening { roles } if roles.len() == fds.len() && fds.len() >= 63), "{kept:?}");
+}
+
+fn a_devbox_that_is_just_made_can_be_ended() {
+    let keeper = Keeper::start();
+    for _ in 0..5 {
+        let devbox = next_devbox();
+        let build = keeper.build_later(&devbox, &hosted(), b"");
+        keeper.end(&devbox);
+        assert!(matches!(build.answer().0, Kept::Listening { .. }));
+        let devbox = keeper.build(&hosted(), b"");
+        let open = keeper.ask_later(&Order::Open { devbox: devbox.clone() }, &[]);
+        keeper.end(&devbox);
+        assert!(matches!(open.answer().0, Kept::Done));
+        assert_eq!((keeper.children(), keeper.roster()), (0, Vec::new()));
+    }
 }
 
 fn listeners_are_given_again() {
@@ -109,9 +140,9 @@ fn an_entrypoint_runs_beside_the_commands() {
 fn a_devbox_whose_pid_1_is_killed_has_ended() {
     let keeper = Keeper::start();
     let devbox = keeper.plain_devbox();
-    let waiter = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", keeper.child.id())).unwrap();
-    let first = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", waiter.trim())).unwrap();
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(first.trim().parse().unwrap()), nix::sys::signal::Signal::SIGKILL).unwrap();
+    let [waiter] = children_of(keeper.child.id())[..] else { panic!("one child") };
+    let [first] = children_of(waiter)[..] else { panic!("one pid 1") };
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(first.try_into().unwrap()), nix::sys::signal::Signal::SIGKILL).unwrap();
     let kept = keeper.unasked();
     assert!(matches!(&kept, Kept::Ended { devbox: which, entrypoint: None } if *which == devbox), "{kept:?}");
     assert_eq!(keeper.children(), 0);
@@ -148,9 +179,9 @@ fn nothing_is_left_when_the_keeper_is_killed() {
     let mut keeper = Keeper::start();
     let devbox = keeper.plain_devbox();
     keeper.execute(&devbox, "exec sleep 5557");
-    let waiter = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", keeper.child.id())).unwrap();
+    let [waiter] = children_of(keeper.child.id())[..] else { panic!("one child") };
     let handle = rustix::process::pidfd_open(
-        rustix::process::Pid::from_raw(waiter.trim().parse().unwrap()).unwrap(),
+        rustix::process::Pid::from_raw(waiter.try_into().unwrap()).unwrap(),
         rustix::process::PidfdFlags::empty(),
     );
     keeper.child.kill().unwrap();
@@ -179,6 +210,39 @@ fn fifty_devboxes_live_side_by_side() {
     let asked: Vec<_> = ids.iter().map(|id| keeper.ask_later(&Order::End { devbox: id.clone() }, &[])).collect();
     assert!(asked.iter().all(|asked| matches!(asked.answer().0, Kept::Done)));
     assert_eq!((keeper.children(), keeper.roster().len()), (0, 0));
+}
+
+fn a_devbox_outlives_the_gateway() {
+    let (child, line) = Keeper::spawn(None);
+    let (devbox, execution) = (next_devbox(), next_execution());
+    let (bundle, plain) = (memory(b"a bundle\n"), memory(b""));
+    let mut hosted = hosted();
+    hosted.env.push(("LATE".to_owned(), "still here".to_owned()));
+    let command = "until [ -e go ]; do sleep 0.02; done; head -c 300000 /dev/zero; echo $LATE".to_owned();
+    let orders = [
+        Order::Build { devbox: devbox.clone(), hosted },
+        Order::Open { devbox: devbox.clone() },
+        Order::Execute { devbox: devbox.clone(), execution: execution.clone(), command },
+        // The gateway falls before this is answered.
+        Order::Execution { devbox: devbox.clone(), execution: execution.clone(), wait_ms: 100 },
+    ];
+    for (number, message) in (1..).zip(orders) {
+        let fds = [bundle.as_fd(), plain.as_fd()];
+        let fds = if number == 1 { &fds[..] } else { &[] };
+        line.send(&Numbered { number: Some(number), message }, fds).unwrap();
+        if number < 4 {
+            let (answer, _) = line.recv::<Numbered<Kept>>().unwrap();
+            assert!(answer.number == Some(number) && !matches!(answer.message, Kept::Failed(_)), "{answer:?}");
+        }
+    }
+    let keeper = Keeper::over(child, line, 1 << 32);
+    assert_eq!(keeper.roster(), std::slice::from_ref(&devbox));
+    let kept = keeper.ask_later(&Order::Listeners { devbox: devbox.clone() }, &[]).answer();
+    assert!(matches!(&kept, (Kept::Listening { roles }, fds) if roles.len() == fds.len() && fds.len() >= 3), "{kept:?}");
+    keeper.says(&devbox, "touch go");
+    let look = keeper.look(&devbox, &execution, 20_000);
+    assert_eq!((look.ended, look.written), (Some(0), [300_011, 0]));
+    assert_eq!(keeper.piece(&devbox, &execution, Stream::Stdout, 300_000, 0).bytes, b"still here\n");
 }
 
 fn what_is_not_of_the_protocol_ends_nothing() {

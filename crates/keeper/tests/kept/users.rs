@@ -51,8 +51,8 @@ fn processes_outside_are_the_devboxs_user() {
         keeper.says(&devbox, "touch made; stat -c '%u %g' made; id -u; id -G; id -un"),
         format!("{wanted} {wanted}\n{wanted}\n{wanted}\nuser")
     );
-    let running = keeper.execute(&devbox, "echo ready; exec sleep 6662");
-    keeper.piece(&devbox, &running, Stream::Stdout, 0, 10_000);
+    keeper.execute(&devbox, "exec sleep 6662");
+    keeper.says(&devbox, "until pgrep -fx 'sleep 6662'; do :; done");
     let mut seen = 0;
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();

@@ -23,7 +23,7 @@ use crate::devboxes::{CardGrant, DevboxCard, NewCa, RESUME_PREFIX, SECRET_GONE, 
 use crate::gate::Gate;
 use crate::pairings::{Asked, Asking};
 use crate::rows::OpenedRow;
-use crate::via::{CardGateway, gateway_url};
+use crate::via::{CardGateway, gateway_url, is_for};
 
 /// What is gathered.
 pub(super) struct Draft<'a> {
@@ -124,7 +124,7 @@ impl<'a> Draft<'a> {
             }
             let chosen = self.choose(which, &gateway, &secret)?;
             let spec = GatewaySpec { config: chosen.config.id.clone(), secret: chosen.credential.secret.id.clone() };
-            let made = self.make(which, label, prefix.clone(), chosen)?;
+            let made = self.make(label, prefix.clone(), chosen)?;
             self.env.push((prefix.as_str().to_owned(), made.token().as_str().to_owned()));
             self.env.push((url.as_str().to_owned(), gateway_url(&made.label)));
             self.specs.insert(prefix, spec);
@@ -144,7 +144,7 @@ impl<'a> Draft<'a> {
         let env = label.to_ascii_uppercase().parse().map_err(|_| DevboxDenial::Internal)?;
         let chosen = self.choose(1, gateway, secret)?;
         let config = chosen.config.clone();
-        let made = self.make(1, label, env, chosen)?;
+        let made = self.make(label, env, chosen)?;
         self.gateways.push(made.clone());
         if card.gateway(&made.label).is_some() {
             return Err(DevboxDenial::Internal);
@@ -255,14 +255,13 @@ impl<'a> Draft<'a> {
 
     fn config(&self, gateway: &Named<GatewayConfigId>) -> Result<Option<GatewayConfig>, DevboxDenial> {
         let (store, account) = (&self.gate.store, &self.caller.account.id);
-        if let Some(id) = &gateway.id
-            && let Some(config) = store.gateway_config(account, id)?
-        {
-            return Ok(Some(config));
-        }
-        let Ok(name) = gateway.name.parse() else { return Ok(None) };
-        let config = store.gateway_config_named(account, &name)?;
-        Ok(config.filter(|config| config.account.as_ref().is_none_or(|owner| owner == account)))
+        let by_id = gateway.id.as_ref().map(|id| store.gateway_config(account, id)).transpose()?.flatten();
+        let found = match (by_id, gateway.name.parse()) {
+            (Some(config), _) => Some(config),
+            (None, Ok(name)) => store.gateway_config_named(account, &name)?,
+            (None, Err(_)) => None,
+        };
+        Ok(found.filter(|config| is_for(config, account)))
     }
 
     fn secret(&self, secret: &Named<SecretId>) -> Result<Option<Secret>, DevboxDenial> {
@@ -304,11 +303,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn make(&self, which: usize, label: String, env: EnvName, chosen: Chosen) -> Result<CardGateway, DevboxDenial> {
+    fn make(&self, label: String, env: EnvName, chosen: Chosen) -> Result<CardGateway, DevboxDenial> {
         let Chosen { config, credential, headers } = chosen;
-        if headers.len() >= DEVBOX_TOKENS_MAX {
-            return Err(DevboxDenial::GatewayUnknown(which));
-        }
         let token = vault::make_gateway_token()?;
         let credential = grant_of(&self.devbox, env.clone(), &credential, token, self.now);
         let headers = headers.iter().map(|row| self.gate.make_grant(&self.devbox, env.clone(), row, self.now)).collect::<Result<_, _>>()?;

@@ -9,7 +9,8 @@ use model::{
     ShutdownReason, StoredBinding, Timestamp, TokenHash, Transition,
 };
 use store::{
-    DevboxRow, ExposureRow, GatewayGrant, GatewayRole, GrantRow, HostedRow, Ledger, NewGateway, NewHosted, PairingRow, PairingStatus, StoreError,
+    DevboxRow, ExposureRow, GatewayGrant, GatewayRole, GrantRow, HostedRow, Ledger, NewGateway, NewHosted, PairingRow, PairingStatus,
+    StoreError,
 };
 use tempfile::TempDir;
 
@@ -36,7 +37,7 @@ impl House {
         sample::event(kind, &self.account)
     }
 
-    fn new(&self, number: u128, request: Option<[u8; 32]>) -> NewHosted {
+    fn made(&self, number: u128, request: Option<[u8; 32]>) -> NewHosted {
         let opened = sample::time();
         let id = DevboxId::from_parts(Timestamp::from_unix_ms(1_790_000_000_000), number);
         let devbox = DevboxRow {
@@ -78,7 +79,7 @@ impl House {
         PairingRow {
             id: PairingId::from_parts(created, number),
             account: self.account.clone(),
-            secret: SecretId::from_parts(created, 1),
+            secret: SecretId::from_parts(Timestamp::from_unix_ms(1), 1),
             binding: Binding { path: "/v1".parse().unwrap(), ..Binding::to_host("api.example.com".parse().unwrap()) },
             devbox: DevboxId::from_parts(created, 1),
             config: GatewayConfigId::from_parts(created, 1),
@@ -98,11 +99,11 @@ fn state(status: DevboxStatus) -> Transition {
 fn a_devbox_of_the_api_is_made_whole_or_not_at_all_and_once_for_a_request() {
     let (house, ledger) = House::make();
     let opened = [house.event(EventKind::DevboxOpened), house.event(EventKind::PairingRequested)];
-    let first = NewHosted { pairings: vec![house.pairing(1)], ..house.new(1, Some([7; 32])) };
+    let first = NewHosted { pairings: vec![house.pairing(1)], ..house.made(1, Some([7; 32])) };
     ledger.open_hosted(&first, &opened).unwrap();
-    let again = house.new(2, Some([7; 32]));
+    let again = house.made(2, Some([7; 32]));
     assert!(matches!(ledger.open_hosted(&again, &opened), Err(StoreError::Conflict)));
-    let same_pairing = NewHosted { pairings: vec![house.pairing(2), first.pairings[0].clone()], ..house.new(3, None) };
+    let same_pairing = NewHosted { pairings: vec![house.pairing(2), first.pairings[0].clone()], ..house.made(3, None) };
     assert!(matches!(ledger.open_hosted(&same_pairing, &opened), Err(StoreError::Conflict)));
     for none in [&again, &same_pairing] {
         assert_eq!((ledger.hosted(&none.devbox.id).unwrap(), ledger.devbox(&none.devbox.id).unwrap()), (None, None));
@@ -111,7 +112,7 @@ fn a_devbox_of_the_api_is_made_whole_or_not_at_all_and_once_for_a_request() {
     assert_eq!(ledger.requested_hosted(&house.key, &[8; 32]).unwrap(), None);
     assert_eq!(ledger.grants_of(&first.devbox.id).unwrap(), first.granted);
     for number in 4..6 {
-        ledger.open_hosted(&house.new(number, None), &opened[..1]).unwrap();
+        ledger.open_hosted(&house.made(number, None), &opened[..1]).unwrap();
     }
     assert!(ledger.open_devboxes().unwrap().is_empty());
     assert_eq!((ledger.open_hosted_devboxes().unwrap().len(), ledger.count_open_devboxes().unwrap()), (3, 3));
@@ -121,7 +122,7 @@ fn a_devbox_of_the_api_is_made_whole_or_not_at_all_and_once_for_a_request() {
 #[test]
 fn nothing_follows_a_final_state_and_no_wrapped_key_outlives_it() {
     let (house, ledger) = House::make();
-    let made: Vec<NewHosted> = (0..40).map(|number| house.new(number, None)).collect();
+    let made: Vec<NewHosted> = (0..40).map(|number| house.made(number, None)).collect();
     for new in &made {
         ledger.open_hosted(new, &[house.event(EventKind::DevboxOpened)]).unwrap();
     }
@@ -157,7 +158,7 @@ fn nothing_follows_a_final_state_and_no_wrapped_key_outlives_it() {
 fn pages_are_of_one_account_and_one_state() {
     let (house, ledger) = House::make();
     let opened = [house.event(EventKind::DevboxOpened)];
-    let made: Vec<NewHosted> = (0..3).map(|number| house.new(number, None)).collect();
+    let made: Vec<NewHosted> = (0..3).map(|number| house.made(number, None)).collect();
     for new in &made {
         ledger.open_hosted(new, &opened).unwrap();
     }
@@ -172,11 +173,12 @@ fn pages_are_of_one_account_and_one_state() {
 #[test]
 fn a_pairing_is_decided_once_together_with_its_binding() {
     let (house, ledger) = House::make();
-    let new = NewHosted { pairings: vec![house.pairing(1), house.pairing(2)], ..house.new(1, None) };
+    let new = NewHosted { pairings: vec![house.pairing(1), house.pairing(2)], ..house.made(1, None) };
     ledger.open_hosted(&new, &[]).unwrap();
     let waiting = ledger.waiting_pairings(&house.account).unwrap();
     assert_eq!(waiting, new.pairings);
-    let approved = PairingRow { status: PairingStatus::Approved, decided: Some(sample::time()), mac: sample::bytes(32), ..waiting[0].clone() };
+    let approved =
+        PairingRow { status: PairingStatus::Approved, decided: Some(sample::time()), mac: sample::bytes(32), ..waiting[0].clone() };
     assert_ne!(approved.mac_input(), waiting[0].mac_input());
     let binding = StoredBinding {
         id: BindingId::from_parts(sample::time(), 1),

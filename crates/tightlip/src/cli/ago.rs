@@ -8,9 +8,10 @@ pub(crate) fn ago(then: Timestamp, now: Timestamp) -> String {
     if seconds <= 1 { "just now".to_owned() } else { format!("{} ago", span(seconds)) }
 }
 
-/// In how long `then` is, as people say it; what lies behind is now.
+/// In how long `then` is, as people say it; what lies behind is now. To the nearest second or minute: an hour that has just begun is one.
 pub(crate) fn until(then: Timestamp, now: Timestamp) -> String {
-    let seconds = then.ms_since(now) / 1000;
+    let seconds = then.ms_since(now).saturating_add(500) / 1000;
+    let seconds = if seconds < MINUTE { seconds } else { (seconds + MINUTE / 2) / MINUTE * MINUTE };
     if seconds <= 1 { "now".to_owned() } else { format!("in {}", span(seconds)) }
 }
 
@@ -57,5 +58,6 @@ mod tests {
         assert_eq!(said, expected);
         let ahead = |seconds: i64| until(Timestamp::from_unix_ms(seconds * 1000), Timestamp::from_unix_ms(0));
         assert_eq!([-5, 1, 2, 86_400, 40 * 86_400].map(ahead), ["now", "now", "in 2 seconds", "in 1 day", "in 1 month"]);
+        assert_eq!([3599, 3571, 3569, 59, 86_395].map(ahead), ["in 1 hour", "in 1 hour", "in 59 minutes", "in 59 seconds", "in 1 day"]);
     }
 }

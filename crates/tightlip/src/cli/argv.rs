@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use clap::Parser;
-use clap::error::ContextValue;
+use clap::error::{ContextKind, ContextValue};
 use model::SecretName;
 use model::kind::Kind;
 use vault::SecretValue;
@@ -28,6 +28,10 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Cli, Stopped> {
         }
         if repeats_a_value(&error) {
             return Stopped::Fault(value_in_argv("NAME"));
+        }
+        if let Some(word) = belongs_to_secret(&error, arguments) {
+            let fault = Fault::usage(format!("`{word}` is a command of `secret`, not of tightlip itself"));
+            return Stopped::Fault(fault.next(format!("tightlip secret {word}")));
         }
         if !asks_for_json(arguments) {
             return Stopped::Shown(Box::new(error));
@@ -74,6 +78,13 @@ fn nameless() -> SecretName {
     "_".parse().expect("an underscore is a name")
 }
 
+/// The first word of the command line, where it is no command but one of `secret`.
+fn belongs_to_secret(error: &clap::Error, arguments: &[OsString]) -> Option<&'static str> {
+    let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    let commands = arguments.iter().filter(|argument| super::is_command(argument)).count();
+    SECRET_COMMANDS.into_iter().find(|word| word == unknown && commands == 0)
+}
+
 fn repeats_a_value(error: &clap::Error) -> bool {
     let part_looks = |text: &str| text.split('=').any(|part| looks_secret(OsStr::new(part)).is_some());
     error.context().any(|(_, value)| {
@@ -89,3 +100,5 @@ fn repeats_a_value(error: &clap::Error) -> bool {
 
 /// Shorter texts with a credential's first characters are more likely something else.
 const VALUE_BYTES_LIKELY: usize = 16;
+/// What people look for without `secret` before it.
+const SECRET_COMMANDS: [&str; 10] = ["list", "ls", "get", "show", "set", "create", "update", "delete", "rm", "history"];

@@ -37,6 +37,10 @@ struct Shown<'a> {
 
 /// Makes a backup.
 pub(super) fn backup(args: &Args, target: &Target, out: &Output) -> Result<(), Fault> {
+    if args.file == Path::new(STANDARD_OUTPUT) {
+        return Err(Fault::usage("a backup is read back before it counts, so it goes into a file and not to standard output")
+            .next("tightlip backup FILE   (./- for a file of that name)"));
+    }
     if target.is_local() && !target.folder().keyring().exists() {
         let folder = target.folder().path().display();
         return Err(Fault::new(Exit::NotFound, format!("there is nothing to back up: {folder} is no data folder yet"))
@@ -51,7 +55,7 @@ pub(super) fn backup(args: &Args, target: &Target, out: &Output) -> Result<(), F
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     out.result(&Shown { file: &args.file, made: &made, took_ms }, || {
         let key = if target.folder().root_passphrase().exists() { Key::Passphrase } else { Key::File };
-        summary(&args.file, &made, took_ms, key)
+        out.hinted(&summary(&args.file, &made, took_ms, key))
     });
     Ok(())
 }
@@ -145,6 +149,8 @@ fn size(bytes: u64) -> String {
     format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit)
 }
 
+/// What other tools take for standard output.
+const STANDARD_OUTPUT: &str = "-";
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;

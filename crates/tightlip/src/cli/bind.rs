@@ -61,6 +61,9 @@ pub(super) struct BindingsArgs {
 pub(super) struct Where {
     kind: Option<KindId>,
     bindings: Vec<Binding>,
+    /// Why it can go nowhere, whatever it is bound to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cannot_be_sent: Option<String>,
     #[serde(skip)]
     explicit: bool,
 }
@@ -125,8 +128,11 @@ pub(super) fn bindings(args: &BindingsArgs, target: &Target, out: &Output) -> Re
     let mut plain: Vec<&SecretName> = views.iter().filter(is_plain).map(|view| &view.secret_name).collect();
     plain.dedup();
     out.result(&Shown { bindings: &views, exposed: &plain }, || {
+        // What cannot be sent takes one line, however many hosts its kind has.
+        let mut shown: Vec<&BindingView> = views.iter().collect();
+        shown.dedup_by(|one, before| one.secret_id == before.secret_id && one.cannot_be_sent.is_some());
         let header = ["SECRET", "KIND", "MAY GO TO", "AS", "METHODS", "PATH", "BY"];
-        let lines = table(header, &views.iter().map(row).collect::<Vec<_>>());
+        let lines = table(header, &shown.into_iter().map(row).collect::<Vec<_>>());
         if plain.is_empty() { lines } else { format!("{lines}\n\n{}", red(&exposed_words(&plain))) }
     });
     Ok(())
@@ -153,23 +159,29 @@ impl Where {
         Self {
             kind: views.iter().find_map(|view| view.kind),
             bindings: views.iter().filter_map(|view| view.binding.clone()).collect(),
+            cannot_be_sent: views.iter().find_map(|view| view.cannot_be_sent.clone()),
             explicit: views.iter().any(|view| view.source == Some(BindingSource::Explicit)),
         }
     }
 
-    /// What the catalogue says, where the gateway cannot be asked.
-    pub(super) fn of_kind(kind: Option<&'static Kind>) -> Self {
+    /// What the catalogue says, where the gateway cannot be asked; and why the value cannot be sent, where it cannot.
+    pub(super) fn of_kind(kind: Option<&'static Kind>, cannot_be_sent: Option<&str>) -> Self {
         let hosts = kind.map_or(&[][..], |kind| match kind.brokering {
             Brokering::Hosts(hosts) => hosts,
             Brokering::BindFirst | Brokering::NotBrokered(_) => &[],
         });
         let bindings = hosts.iter().filter_map(|host| host.parse().ok()).map(Binding::to_host).collect();
-        Self { kind: kind.map(Kind::id), bindings, explicit: false }
+        Self { kind: kind.map(Kind::id), bindings, cannot_be_sent: cannot_be_sent.map(str::to_owned), explicit: false }
     }
 
     /// Whether it may go anywhere.
     pub(super) const fn is_bound(&self) -> bool {
-        !self.bindings.is_empty()
+        !self.bindings.is_empty() && self.cannot_be_sent.is_none()
+    }
+
+    /// Why it can go nowhere, whatever it is bound to.
+    pub(super) fn why_never(&self) -> Option<String> {
+        self.cannot_be_sent.as_deref().map(never)
     }
 
     /// What people call the kind.
@@ -184,9 +196,9 @@ impl Where {
 
     /// The destinations as a list, or what to do where there are none.
     pub(super) fn words(&self, name: &SecretName) -> String {
-        match why_never(self.kind) {
-            _ if self.is_bound() => self.hosts().join(", "),
-            Some(why) => format!("nowhere; it cannot be brokered: {why}"),
+        match self.why_never() {
+            Some(why) => format!("nowhere; {why}"),
+            None if self.is_bound() => self.hosts().join(", "),
             None => format!("nowhere yet; bind it: tightlip bind {name} --host api.example.com"),
         }
     }
@@ -213,7 +225,7 @@ pub(super) fn show_changed(name: &SecretName, views: &[BindingView], out: &Outpu
         if destinations.is_bound() {
             format!("{name}: {}", destinations.sentence())
         } else {
-            format!("{name} may go {}", destinations.words(name))
+            out.hinted(&format!("{name} may go {}", destinations.words(name)))
         }
     });
 }
@@ -233,21 +245,21 @@ pub(super) fn destination(binding: &Binding) -> String {
     text
 }
 
-/// Why a kind can never be swapped, where it cannot.
-fn why_never(kind: Option<KindId>) -> Option<&'static str> {
-    match kind?.kind()?.brokering {
-        Brokering::NotBrokered(why) => Some(why),
-        Brokering::Hosts(_) | Brokering::BindFirst => None,
-    }
+/// Why a value can never be sent, in the words that every command has for it.
+fn never(why: &str) -> String {
+    format!("cannot be sent: {why}")
 }
 
 fn row(view: &BindingView) -> [String; 7] {
     let kind = view.kind.map_or_else(|| "-".to_owned(), |kind| kind.to_string());
-    let Some(binding) = &view.binding else {
+    let nowhere = |why: String| {
         let dash = || "-".to_owned();
-        let nowhere = if why_never(view.kind).is_some() { "nowhere" } else { "nowhere yet" };
-        return [view.secret_name.to_string(), kind, nowhere.to_owned(), dash(), dash(), dash(), dash()];
+        [view.secret_name.to_string(), kind.clone(), why, dash(), dash(), dash(), dash()]
     };
+    if let Some(why) = &view.cannot_be_sent {
+        return nowhere(never(why));
+    }
+    let Some(binding) = &view.binding else { return nowhere("nowhere yet".to_owned()) };
     let port = if binding.port == HTTPS_PORT { String::new() } else { format!(":{}", binding.port) };
     let by = match view.source {
         Some(BindingSource::Kind) => "kind",
@@ -290,14 +302,23 @@ mod tests {
     use super::*;
 
     fn words(kind: &str) -> String {
-        let place = Where { kind: KindId::find(kind), bindings: Vec::new(), explicit: false };
+        let kind = KindId::find(kind);
+        let cannot_be_sent = service::rows::why_not_sent(kind.and_then(KindId::kind), service::rows::Fitness::Fit).map(str::to_owned);
+        let place = Where { kind, bindings: Vec::new(), cannot_be_sent, explicit: false };
         place.words(&"NAME".parse().expect("a name"))
     }
 
     #[test]
     fn nobody_is_told_to_bind_what_cannot_be_bound() {
         let never = words("aws_access_key");
-        assert!(never.contains("cannot be brokered") && !never.contains("tightlip bind"), "{never}");
+        assert!(never.starts_with("nowhere; cannot be sent: ") && !never.contains("tightlip bind"), "{never}");
         assert!(words("npm_token").contains("tightlip bind NAME"));
+    }
+
+    #[test]
+    fn what_cannot_be_sent_may_go_nowhere_whatever_it_is_bound_to() {
+        let place = Where::of_kind(KindId::find("github_token").and_then(KindId::kind), Some("it is short"));
+        assert!(!place.is_bound() && !place.hosts().is_empty());
+        assert_eq!(place.words(&"NAME".parse().expect("a name")), "nowhere; cannot be sent: it is short");
     }
 }

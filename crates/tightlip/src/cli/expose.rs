@@ -12,11 +12,18 @@ use super::target::Target;
 /// A secret, and how it is given.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
-#[group(id = "exposure", required = true, multiple = false, args = ["plain", "brokered"])]
 pub(super) struct Args {
     /// The secret's name
     #[arg(value_name = "NAME")]
     name: SecretName,
+    #[command(flatten)]
+    how: How,
+}
+
+/// One of the two.
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct How {
     /// Give its value as it is: whatever runs in a devbox can read it, and send it anywhere that the devbox reaches
     #[arg(long)]
     plain: bool,
@@ -35,7 +42,7 @@ struct Exposed<'a> {
 pub(super) fn expose(args: &Args, target: &Target, out: &Output) -> Result<(), Fault> {
     let gate = target.gate()?;
     let (admin_key, api_key) = (target.admin_key()?, target.api_key()?);
-    let exposure = if args.plain { Exposure::Plain } else { Exposure::Brokered };
+    let exposure = if args.how.plain { Exposure::Plain } else { Exposure::Brokered };
     let request = Request::Expose { admin_key, api_key, name: args.name.clone(), exposure };
     gate.done(&request, &[]).map_err(|fault| unknown(fault, &args.name))?;
     out.result(&Exposed { name: &args.name, exposure }, || match exposure {

@@ -1,6 +1,6 @@
 //! Why a command failed: what happened, what to do next, and the exit code. Every error of the floors below becomes one here.
 
-use client::ClientError;
+use client::{ClientError, Distrust};
 use link::PacketError;
 use link::cli::Denial;
 
@@ -63,6 +63,11 @@ impl Fault {
         Self::new(Exit::Usage, message)
     }
 
+    /// The data folder is served by another process: the exit code of what cannot be reached, and a word of its own.
+    pub(crate) fn in_use(message: impl Into<String>) -> Self {
+        Self { code: "in_use".to_owned(), ..Self::new(Exit::Unreachable, message) }
+    }
+
     /// A failure of the system, with its causes.
     pub(crate) fn failure(error: &(dyn std::error::Error + 'static)) -> Self {
         Self::new(Exit::Failure, chain(error))
@@ -116,6 +121,10 @@ impl From<ClientError> for Fault {
             }
             ClientError::Unreachable(_) | ClientError::Timeout | ClientError::Malformed => Self::new(Exit::Unreachable, chain(&error))
                 .next("check --url and TIGHTLIP_URL; without them the server of this machine is used"),
+            ClientError::Untrusted(why) => {
+                let fault = Fault { code: "untrusted".to_owned(), ..Self::new(Exit::Unreachable, error.to_string()) };
+                fault.next(trusted(why))
+            }
             ClientError::Address | ClientError::Key => Self::new(Exit::Usage, error.to_string()),
             ClientError::Setup(_) => Self::failure(&error),
         }
@@ -135,6 +144,22 @@ impl From<PacketError> for Fault {
 impl From<FolderError> for Fault {
     fn from(error: FolderError) -> Self {
         Self::failure(&error)
+    }
+}
+
+/// What makes a certificate trusted.
+const fn trusted(why: Distrust) -> &'static str {
+    match why {
+        Distrust::UnknownIssuer => {
+            "export SSL_CERT_FILE=/path/to/ca.pem   (the authority's certificate, or one that is signed by itself; it takes the place of the system's)"
+        }
+        Distrust::Authority => {
+            "give the server a certificate without CA:TRUE, such as one that your own authority issued, and name that authority:\n\
+             export SSL_CERT_FILE=/path/to/ca.pem"
+        }
+        Distrust::WrongName => "use a name of the certificate in the address, or have one issued for this name",
+        Distrust::Time => "renew the server's certificate, or set this machine's clock right",
+        Distrust::Malformed => "give the server another certificate",
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use link::cli::{BackedUp, BindingView, Opened, PairingView, RefusedHere, Reply, Request};
-use link::{PacketError, Packets};
+use link::{PacketError, Packets, Peer};
 use model::{DevboxId, SecretName};
 
 use super::fault::{Exit, Fault};
@@ -19,6 +19,11 @@ impl Gate {
         let packets = Packets::connect(socket)?;
         packets.limit_wait(Some(REPLY_WAIT))?;
         Ok(Self(packets))
+    }
+
+    /// Who listens there.
+    pub(super) fn peer(&self) -> Result<Peer, PacketError> {
+        self.0.peer()
     }
 
     /// Sends a request without waiting for its reply.

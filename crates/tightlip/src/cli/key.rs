@@ -3,7 +3,9 @@
 use std::str::FromStr;
 
 use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use client::{CreatedKey, KeyView};
+use model::limits::KEY_LIFE_SECONDS_MAX;
 use model::{ApiKeyId, Clock, Label, Scope, Timestamp};
 use serde::Serialize;
 use service::SystemClock;
@@ -33,8 +35,8 @@ pub(super) struct CreateArgs {
     /// What to call it
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     name: Label,
-    /// What it may do: read, secrets, devbox or keys; repeat for more [default: read, secrets and devbox]
-    #[arg(long = "scope", value_name = "SCOPE")]
+    /// What it may do; repeat for more, or separate by commas [default: read,secrets,devbox]
+    #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',', value_parser = scope_parser())]
     scopes: Vec<Scope>,
     /// For how long it is good, such as 12h, 30d or 8w [default: as long as the key you use]
     #[arg(long, value_name = "TIME")]
@@ -53,10 +55,14 @@ pub(super) struct RevokeArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Life(u64);
 
-/// Not a time.
-#[derive(Debug, thiserror::Error)]
-#[error("a time is a whole number and s, m, h, d or w, such as 30d")]
-struct LifeError;
+/// Not a time that a key may have.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum LifeError {
+    #[error("a time is a whole number and s, m, h, d or w, such as 30d")]
+    NotATime,
+    #[error("a key is good for at most {} days; without --expires it is good for as long as the key you use", KEY_LIFE_SECONDS_MAX / DAY)]
+    TooLong,
+}
 
 #[derive(Serialize)]
 struct List<'a> {
@@ -140,18 +146,30 @@ impl FromStr for Life {
     type Err = LifeError;
 
     fn from_str(text: &str) -> Result<Self, LifeError> {
-        let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or(LifeError)?;
-        let seconds = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or(LifeError)?.1;
-        let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-        let number: u64 = number.parse().ok().filter(|number| digits && *number > 0).ok_or(LifeError)?;
-        number.checked_mul(seconds).map(Self).ok_or(LifeError)
+        let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or(LifeError::NotATime)?;
+        let seconds = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or(LifeError::NotATime)?.1;
+        if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(LifeError::NotATime);
+        }
+        // Digits alone that are no number are too many.
+        match number.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds)) {
+            Some(0) => Err(LifeError::NotATime),
+            Some(life) if life <= KEY_LIFE_SECONDS_MAX => Ok(Self(life)),
+            Some(_) | None => Err(LifeError::TooLong),
+        }
     }
+}
+
+/// Takes a scope by its word, and tells shells which there are.
+fn scope_parser() -> impl TypedValueParser<Value = Scope> {
+    PossibleValuesParser::new(Scope::ALL.map(Scope::as_str)).try_map(|word| word.parse::<Scope>())
 }
 
 const HEADER: [&str; 6] = ["NAME", "ID", "SCOPES", "CREATED", "LAST USED", "ENDS"];
 /// What a machine or an agent's runner needs. Making keys is asked for by name.
 const DEFAULT_SCOPES: [Scope; 3] = [Scope::Read, Scope::Secrets, Scope::Devbox];
-const UNITS: [(&str, u64); 5] = [("s", 1), ("m", 60), ("h", 3600), ("d", 24 * 3600), ("w", 7 * 24 * 3600)];
+const UNITS: [(&str, u64); 5] = [("s", 1), ("m", 60), ("h", 3600), ("d", DAY), ("w", 7 * DAY)];
+const DAY: u64 = 24 * 3600;
 
 const CREATE_EXAMPLES: &str = "\
 The key goes to standard output, and nothing else does. A key makes only keys that may no more than itself and end no later.
@@ -180,6 +198,9 @@ mod tests {
     fn a_time_is_a_whole_number_with_its_unit() {
         for text in ["", "d", "30", "0d", "-1d", "1.5h", "+1h", "30 d", "1y", "99999999999999999999w", "9999999999999999999w", "\u{e4}"] {
             assert!(text.parse::<Life>().is_err(), "{text:?}");
+        }
+        for text in ["3651d", "5000w", "99999999999999999999w"] {
+            assert_eq!(text.parse::<Life>(), Err(LifeError::TooLong), "{text:?}");
         }
         for (text, seconds) in [("45s", 45), ("90m", 5400), ("12h", 43_200), ("30d", 2_592_000), ("8w", 4_838_400)] {
             assert_eq!(text.parse::<Life>().ok(), Some(Life(seconds)), "{text:?}");

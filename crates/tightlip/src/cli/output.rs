@@ -10,11 +10,13 @@ use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
 use super::fault::{Exit, Fault};
+use super::hints::Hints;
 
 /// Where and how a command writes.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Output {
     json: bool,
+    hints: Hints,
 }
 
 /// An error of `--json`.
@@ -27,8 +29,9 @@ struct Problem<'a> {
 }
 
 impl Output {
-    pub(crate) const fn new(json: bool) -> Self {
-        Self { json }
+    /// With `--json` or without; commands that it names get `hints`.
+    pub(crate) const fn new(json: bool, hints: Hints) -> Self {
+        Self { json, hints }
     }
 
     /// Whether `--json` was given.
@@ -58,8 +61,13 @@ impl Output {
     /// Something beside the result; silent with `--json`.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
-            put(&mut io::stderr().lock(), text);
+            put(&mut io::stderr().lock(), &self.hinted(text));
         }
+    }
+
+    /// Words that name commands, as those have to be typed. Notes and failures are written so by themselves, results are not: a part of them is others' words.
+    pub(crate) fn hinted(&self, text: &str) -> String {
+        self.hints.put_into(text)
     }
 
     /// A line on standard error: JSON with `--json`.
@@ -70,10 +78,12 @@ impl Output {
 
     /// Shows a failure and gives its exit code.
     pub(crate) fn fault(&self, fault: &Fault) -> i32 {
-        let problem = Problem { message: &fault.message, code: &fault.code, next: fault.next.as_deref() };
-        self.aside(&problem, || match &fault.next {
-            Some(next) => format!("tightlip: {}\n{}", fault.message, indented(next)),
-            None => format!("tightlip: {}", fault.message),
+        let message = self.hinted(&fault.message);
+        let next = fault.next.as_deref().map(|next| self.hinted(next));
+        let problem = Problem { message: &message, code: &fault.code, next: next.as_deref() };
+        self.aside(&problem, || match &next {
+            Some(next) => format!("tightlip: {message}\n{}", indented(next)),
+            None => format!("tightlip: {message}"),
         });
         fault.exit as i32
     }

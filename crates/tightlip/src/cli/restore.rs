@@ -60,7 +60,7 @@ pub(super) fn restore(args: &Args, data: Option<&Path>, out: &Output) -> Result<
     let Restored { about, before } = &restored;
     let events = Events { api: about.api.seq, gateway: about.gateway.seq };
     let shown = Shown { data: folder.path(), made: about.made.unix_ms(), secrets: about.secrets, events, before: before.as_deref() };
-    out.result(&shown, || summary(&folder, &restored));
+    out.result(&shown, || out.hinted(&summary(&folder, &restored)));
     Ok(())
 }
 
@@ -100,7 +100,7 @@ fn fault(error: RestoreError) -> Fault {
             Fault::new(Exit::Exists, error.to_string()).next("add --force to have them moved aside, or name another folder with --data DIR")
         }
         RestoreError::Folder(FolderError::NotOurs(_)) => Fault::new(Exit::Exists, error.to_string()),
-        RestoreError::Folder(FolderError::Locked { .. }) => Fault::new(Exit::Unreachable, error.to_string()),
+        RestoreError::Folder(FolderError::Locked { .. }) => Fault::in_use(error.to_string()),
         RestoreError::Root(root) => {
             let code = i32::from(root.exit_code());
             let exit = [Exit::Usage, Exit::NotAuthenticated].into_iter().find(|exit| *exit as i32 == code);
@@ -122,7 +122,7 @@ fn fault(error: RestoreError) -> Fault {
 }
 
 const EXAMPLES: &str = "\
-Stop the server first. Everything is opened and checked before anything is changed, and nothing is ever overwritten.
+A server that a command started for itself is ended; stop one that you started with `tightlip down`. Everything is opened and checked before anything is changed, and nothing is ever overwritten.
 
 Examples:
   tightlip restore tightlip-2026-01-31.backup --root-key ~/safe/root.key

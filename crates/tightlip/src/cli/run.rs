@@ -96,7 +96,8 @@ fn launch(args: &Args, target: &Target, asked: &Asked, out: &Output) -> Result<i
     let api_key = target.api_key()?;
     let gate = target.gate()?;
     let request = Request::OpenDevbox { api_key: api_key.clone(), secrets: asked.wanted.clone(), allow: args.allow.clone() };
-    let opened = gate.open(&request).map_err(|fault| name_the_missing(fault, &gate, &api_key, asked))?;
+    let named = |fault| hint(name_the_secret(fault, asked.wanted.as_deref().unwrap_or_default()), asked);
+    let opened = gate.open(&request).map_err(named)?;
     let prepared = devbox::prepare(&spec(args, target, &opened, asked)?).map_err(|error| not_prepared(&error, args, asked))?;
     let listeners = hand_over(&gate, &opened, &prepared)?;
     if !args.quiet {
@@ -132,19 +133,25 @@ fn launch(args: &Args, target: &Target, asked: &Asked, out: &Output) -> Result<i
     Ok(exit.code)
 }
 
-/// The gateway counts the secrets that it was asked for; a person is told which one is not there.
-fn name_the_missing(fault: Fault, gate: &Gate, api_key: &str, asked: &Asked) -> Fault {
-    let wanted = asked.wanted.as_deref().unwrap_or_default();
-    let is_missing = |one: &&Wanted| gate.bindings(api_key, Some(&one.name)).is_err_and(|fault| fault.exit == Exit::NotFound);
-    match (fault.exit, wanted.iter().find(is_missing)) {
-        (Exit::NotFound, Some(one)) => match &asked.outfit {
-            Some(outfit) if outfit.agent().is_usual(one) => {
-                let fault = unknown(fault, &one.name);
-                fault.next(format!("tightlip secret set {0}\n--secret {0}=NAME   (where you keep it under another name)", one.name))
-            }
-            Some(_) | None => unknown(fault, &one.name),
-        },
-        _ => fault,
+/// The gateway counts the secrets that it was asked for; a person is told which one it was.
+fn name_the_secret(fault: Fault, wanted: &[Wanted]) -> Fault {
+    let counted = fault.message.strip_prefix("secret ").and_then(|rest| rest.split_once(" of those asked for"));
+    let Some((number, rest)) = counted else { return fault };
+    let index = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    match index.and_then(|index| wanted.get(index)) {
+        Some(one) if fault.exit == Exit::NotFound => unknown(fault, &one.name),
+        Some(one) => Fault { message: format!("the secret {}{rest}", one.name), ..fault },
+        None => fault,
+    }
+}
+
+/// The agent's usual secret may be there under another name.
+fn hint(fault: Fault, asked: &Asked) -> Fault {
+    let (Some(outfit), Exit::NotFound) = (&asked.outfit, fault.exit) else { return fault };
+    let usual = asked.wanted.iter().flatten().find(|one| outfit.agent().is_usual(one));
+    match usual.filter(|one| fault.message.ends_with(&format!(" {}", one.name))) {
+        Some(one) => fault.next(format!("tightlip secret set {0}\n--secret {0}=NAME   (where you keep it under another name)", one.name)),
+        None => fault,
     }
 }
 
@@ -245,3 +252,21 @@ Examples:
 
 Exit codes:
   the command's own (128+n by signal n), 125 could not start, 126 not executable, 127 not found";
+
+#[cfg(test)]
+mod tests {
+    use service::DevboxDenial;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_that_was_asked_for_is_named_and_not_counted() {
+        let wanted = ["A", "B"].map(|name| Wanted { env: name.parse().expect("a variable"), name: name.parse().expect("a name") });
+        let said = |denial: DevboxDenial| name_the_secret(Fault::denied(denial.denial(), denial.to_string()), &wanted).message;
+        assert_eq!(said(DevboxDenial::SecretUnknown(1)), "there is no secret A");
+        assert_eq!(said(DevboxDenial::Unusable { which: 2, why: "it is short" }), "the secret B cannot be sent: it is short");
+        assert!(said(DevboxDenial::EnvTwice(2)).starts_with("the secret B would stand"));
+        assert_eq!(said(DevboxDenial::TooManySecrets), DevboxDenial::TooManySecrets.to_string());
+        assert!(said(DevboxDenial::SecretUnknown(3)).starts_with("secret 3"), "one that was not asked for");
+    }
+}

@@ -106,9 +106,9 @@ fn get(name: &SecretName, target: &Target, out: &Output) -> Result<(), Fault> {
         ];
         if let Some(destinations) = &destinations {
             lines.push(format!("kind        {}", destinations.title().unwrap_or("not recognised")));
-            lines.push(format!("may go to   {}", destinations.words(name)));
+            lines.push(format!("may go to   {}", out.hinted(&destinations.words(name))));
         }
-        lines.push("value       never shown; use it: tightlip run -- CMD".to_owned());
+        lines.push(out.hinted("value       never shown; use it: tightlip run -- CMD"));
         lines.join("\n")
     });
     Ok(())

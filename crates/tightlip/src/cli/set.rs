@@ -4,9 +4,10 @@ use std::ffi::OsString;
 
 use client::{Client, SecretView};
 use link::cli::Request;
-use model::kind::{Brokering, Kind};
+use model::kind::Kind;
 use model::{Binding, Form, HostPattern, SecretName};
 use serde::Serialize;
+use service::rows::{fitness, why_not_sent};
 use vault::SecretValue;
 
 use super::argv;
@@ -48,8 +49,8 @@ pub(super) enum Verb {
 /// What the command says of a stored value, none of it the value.
 struct Facts {
     kind: Option<&'static Kind>,
-    /// Why the gateway will not send it anywhere, whatever it is bound to.
-    stays: Option<String>,
+    /// Why it cannot be sent anywhere, whatever it is bound to.
+    stays: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -76,16 +77,12 @@ pub(super) fn write(verb: Verb, args: WriteArgs, target: impl FnOnce() -> Result
     if let Some(admin_key) = admin_key {
         bind_hosts(&target, &admin_key, &name, &args)?;
     }
-    let destinations = bind::whereabouts(&target, &name).unwrap_or_else(|_| Where::of_kind(facts.kind));
+    let destinations = bind::whereabouts(&target, &name).unwrap_or_else(|_| Where::of_kind(facts.kind, facts.stays));
     let warnings = facts.warnings(&name, &destinations);
     let stored = Stored { view: &view, created: !exists, destinations: &destinations, warnings: &warnings };
     out.result(&stored, || {
         let verb = if exists { "updated" } else { "created" };
-        if facts.stays.is_none() && destinations.is_bound() {
-            format!("{verb} {name}\n{}", destinations.sentence())
-        } else {
-            format!("{verb} {name}")
-        }
+        if destinations.is_bound() { format!("{verb} {name}\n{}", destinations.sentence()) } else { format!("{verb} {name}") }
     });
     for warning in &warnings {
         out.note(&format!("warning: {warning}"));
@@ -148,31 +145,12 @@ fn bind_hosts(target: &Target, admin_key: &str, name: &SecretName, args: &WriteA
 impl Facts {
     fn of(name: &SecretName, value: &SecretValue) -> Self {
         let kind = vault::recognise(name, value);
-        let unbrokered = kind.and_then(|kind| match kind.brokering {
-            Brokering::NotBrokered(why) => Some(format!("{}: cannot be brokered: {why}", kind.title)),
-            Brokering::Hosts(_) | Brokering::BindFirst => None,
-        });
-        let stays = unbrokered.or_else(|| {
-            if vault::too_short(value) {
-                Some(format!(
-                    "a value of fewer than {} bytes cannot be told from ordinary text in a reply, so the gateway will not send it anywhere",
-                    model::limits::BROKERED_VALUE_BYTES_MIN
-                ))
-            } else if !vault::fits_header(value) {
-                Some(
-                    "the value has line breaks or other characters that no header can carry, so the gateway will not send it anywhere"
-                        .to_owned(),
-                )
-            } else {
-                None
-            }
-        });
-        Self { kind, stays }
+        Self { kind, stays: why_not_sent(kind, fitness(value)) }
     }
 
     fn warnings(&self, name: &SecretName, destinations: &Where) -> Vec<String> {
-        match &self.stays {
-            Some(why) => vec![why.clone()],
+        match destinations.why_never() {
+            Some(why) => vec![format!("{name} {why}")],
             None if destinations.is_bound() => Vec::new(),
             None => {
                 let title = destinations.title().or(self.kind.map(|kind| kind.title));

@@ -1,4 +1,4 @@
-//! Which server, which data folder, which key: from the options, then the environment, then the data folder itself.
+//! Where a command goes, and with what: the server, the data folder, the key.
 //!
 //! The data folder's own key is shown to the data folder's own server and to nobody else.
 
@@ -7,38 +7,30 @@ use std::path::Path;
 use std::time::Duration;
 
 use client::Client;
-use link::{PacketError, Packets};
+use link::{Packets, Peer};
 
 use super::fault::{Exit, Fault};
 use super::gate::Gate;
 use super::output::Output;
+use super::place::{API_KEY, Choice, Environment, Key, Place, Url};
 use crate::folder::DataFolder;
 
 /// Where a command goes.
 pub(super) struct Target {
     folder: DataFolder,
-    place: Place,
-    key: Option<String>,
+    choice: Choice,
     served: Cell<bool>,
     out: Output,
 }
 
-/// Whose server it is.
-#[derive(Debug, PartialEq, Eq)]
-enum Place {
-    /// The data folder's, started where none runs.
-    Local,
-    /// Another, at this address.
-    Url(String),
-}
-
-/// What the environment says, read once.
-#[derive(Default)]
-struct Environment {
+/// Which server and which key a command used, for the words of its failure.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    /// The server, where it is not the data folder's.
     url: Option<String>,
-    runloop_url: Option<String>,
-    key: Option<String>,
-    runloop_key: Option<String>,
+    /// The same in words, for a key that was refused.
+    server: String,
+    key: String,
 }
 
 impl Target {
@@ -46,8 +38,8 @@ impl Target {
     pub(super) fn find(data: Option<&Path>, url: Option<&str>, out: Output) -> Result<Self, Fault> {
         let folder = DataFolder::locate(data)?;
         let address = std::fs::read_to_string(folder.address()).ok();
-        let (place, key) = choose(url, Environment::read(), address.as_deref().map(str::trim));
-        Ok(Self { folder, place, key, served: Cell::new(false), out })
+        let choice = Choice::make(url, Environment::read(), address.as_deref().map(str::trim));
+        Ok(Self { folder, choice, served: Cell::new(false), out })
     }
 
     /// The data folder.
@@ -57,12 +49,33 @@ impl Target {
 
     /// Whether the data folder's own server is meant.
     pub(super) fn is_local(&self) -> bool {
-        self.place == Place::Local
+        self.choice.place == Place::Local
+    }
+
+    /// Which server and key this is about.
+    pub(super) fn told(&self) -> Told {
+        let folder = self.folder.path().display();
+        let (url, server) = match &self.choice.place {
+            Place::Local => (None, format!("the data folder's own ({folder})")),
+            Place::Url(url) => {
+                let words = format!("{url} (from {})", url.named_by().as_str());
+                (Some(words.clone()), words)
+            }
+        };
+        let mut key = match &self.choice {
+            Choice { key: Some(Key { from, .. }), .. } => format!("the key that of {from}"),
+            Choice { key: None, place: Place::Local, .. } => format!("the key that of the file {folder}/api-key"),
+            Choice { key: None, place: Place::Url(_), .. } => "no key was given".to_owned(),
+        };
+        if self.choice.ignores_a_key {
+            key.push_str("; the key of RUNLOOP_API_KEY is none of tightlip's (tlk_...), so it was not used");
+        }
+        Told { url, server, key }
     }
 
     /// A client of the server. The data folder's own is started where none runs.
     pub(super) fn client(&self) -> Result<Client, Fault> {
-        match &self.place {
+        match &self.choice.place {
             Place::Local => {
                 self.serve()?;
                 let url = read_line(&self.folder.address(), "the running server's address")?;
@@ -70,64 +83,50 @@ impl Target {
             }
             Place::Url(url) => {
                 let key = self.api_key()?;
-                if in_the_clear(url) {
-                    return Err(Fault::usage(
-                        "this address has no TLS and is not on this machine: values and the API key would travel in the clear",
-                    )
+                if url.is_in_the_clear() {
+                    return Err(Fault::usage(format!(
+                        "{url} (from {}) has no TLS and is not on this machine: values and the API key would travel in the clear",
+                        url.named_by().as_str()
+                    ))
                     .next("use an https:// address"));
                 }
-                Ok(Client::new(url, Some(&key))?)
+                Ok(Client::new(url.as_str(), Some(&key))?)
             }
         }
     }
 
-    /// A connection to the gateway, which is on this machine or nowhere. The data folder's own server is started where none runs.
+    /// A connection to the gateway of the data folder, which is on this machine. The data folder's own server is started where none runs.
+    ///
+    /// Where another server was named, nothing is asked: what was meant for one server is not done at another.
     pub(super) fn gate(&self) -> Result<Gate, Fault> {
-        if self.is_local() {
-            self.serve()?;
-        }
-        Gate::connect(&self.folder.socket()).map_err(|error| match (error, self.is_local()) {
-            (PacketError::Io(_), false) => {
-                Fault::new(Exit::Unreachable, "the gateway is not on this machine: nothing listens at gateway.sock of the data folder")
-                    .next("run this where `tightlip up` runs, or name its data folder with --data DIR")
-            }
-            (error @ (PacketError::Io(_) | PacketError::Closed | PacketError::Timeout | PacketError::Malformed), _) => {
-                Fault::from(error).next("tightlip up")
-            }
-        })
+        self.require_local()?;
+        self.serve()?;
+        let gate = Gate::connect(&self.folder.socket()).and_then(|gate| Ok((gate.peer()?, gate)));
+        gate.map_err(|error| Fault::from(error).next("tightlip up")).and_then(|(peer, gate)| our_own(peer).map(|()| gate))
     }
 
-    /// A connection to the api's door for whoever runs the server, which is on this machine or nowhere.
+    /// A connection to the api's door for whoever runs the server, as with [`Target::gate`].
     pub(super) fn control(&self) -> Result<Packets, Fault> {
-        if self.is_local() {
-            self.serve()?;
-        }
+        self.require_local()?;
+        self.serve()?;
         let connected = Packets::connect(&self.folder.control_socket()).and_then(|end| {
             end.limit_wait(Some(CONTROL_WAIT))?;
-            Ok(end)
+            Ok((end.peer()?, end))
         });
-        connected.map_err(|error| match (error, self.is_local()) {
-            (PacketError::Io(_), false) => Fault::new(
-                Exit::Unreachable,
-                "accounts are made on the server's own machine: nothing listens at control.sock of the data folder",
-            )
-            .next("run this where `tightlip up` runs, or name its data folder with --data DIR"),
-            (error @ (PacketError::Io(_) | PacketError::Closed | PacketError::Timeout | PacketError::Malformed), _) => {
-                Fault::from(error).next("tightlip up")
-            }
-        })
+        connected.map_err(|error| Fault::from(error).next("tightlip up")).and_then(|(peer, end)| our_own(peer).map(|()| end))
     }
 
     /// The API key to show.
     pub(super) fn api_key(&self) -> Result<String, Fault> {
-        match (&self.key, &self.place) {
-            (Some(key), _) => Ok(key.clone()),
+        match (&self.choice.key, &self.choice.place) {
+            (Some(key), _) => Ok(key.text.clone()),
             (None, Place::Local) => {
                 self.serve()?;
                 read_line(&self.folder.api_key(), "the owner's API key")
             }
             (None, Place::Url(_)) => {
-                Err(Fault::new(Exit::NotAuthenticated, "no API key for this server").next("export TIGHTLIP_API_KEY=tlk_..."))
+                let fault = Fault::new(Exit::NotAuthenticated, "this server was named, and no API key for it");
+                Err(fault.next(format!("export {API_KEY}=tlk_...")))
             }
         }
     }
@@ -137,104 +136,106 @@ impl Target {
         read_line(&self.folder.admin_key(), "the admin key")
     }
 
+    /// Refuses where another server than the data folder's was named.
+    fn require_local(&self) -> Result<(), Fault> {
+        match &self.choice.place {
+            Place::Local => Ok(()),
+            Place::Url(url) => Err(elsewhere(url, &self.folder)),
+        }
+    }
+
     /// Starts the data folder's server where none runs.
     fn serve(&self) -> Result<(), Fault> {
         if !self.served.get() {
-            super::up::ensure(&self.folder, self.out)?;
+            super::up::ensure(&self.folder, &self.out)?;
             self.served.set(true);
         }
         Ok(())
     }
 }
 
-impl Environment {
-    fn read() -> Self {
-        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self {
-            url: set("TIGHTLIP_URL"),
-            runloop_url: set("RUNLOOP_BASE_URL"),
-            key: set("TIGHTLIP_API_KEY"),
-            runloop_key: set("RUNLOOP_API_KEY"),
+impl Told {
+    /// The failure, with which server and key it is about where that matters.
+    pub(super) fn to_fault(&self, fault: Fault) -> Fault {
+        let about_key = fault.exit == Exit::NotAuthenticated || fault.code == Exit::NotAuthenticated.word();
+        match (&self.url, fault.code.as_str()) {
+            (_, NOT_READABLE) => fault,
+            (_, _) if about_key => {
+                let message = format!("{}; the server was {}, {}", fault.message, self.server, self.key);
+                Fault { message, ..fault }
+            }
+            (Some(url), "unreachable" | "untrusted") => Fault { message: format!("{}; the server was {url}", fault.message), ..fault },
+            (_, _) => fault,
         }
     }
 }
 
-/// The place and the key. A `RUNLOOP_API_KEY` alone belongs to Runloop's own service and is not shown to the local server, unless it is one of ours.
-fn choose(option: Option<&str>, environment: Environment, address: Option<&str>) -> (Place, Option<String>) {
-    let url = option.map(ToOwned::to_owned).or(environment.url).or(environment.runloop_url);
-    let same = |url: &str| address.is_some_and(|address| address.trim_end_matches('/') == url.trim_end_matches('/'));
-    match url {
-        Some(url) if !same(&url) => (Place::Url(url), environment.key.or(environment.runloop_key)),
-        Some(_) | None => {
-            let ours = environment.runloop_key.filter(|key| key.starts_with(API_KEY_PREFIX));
-            (Place::Local, environment.key.or(ours))
-        }
-    }
+/// The refusal of a command that works with the data folder's own server alone.
+fn elsewhere(url: &Url, folder: &DataFolder) -> Fault {
+    let named_by = url.named_by();
+    let message = format!(
+        "this works on the server's own machine, at its data folder, and {} names another server ({url}) than the one of {}; nothing was done",
+        named_by.as_str(),
+        folder.path().display()
+    );
+    let fault = Fault { code: "other_server".to_owned(), ..Fault::usage(message) };
+    fault.next(format!(
+        "for the server of that address: run this on its machine, with --data DIR naming its data folder\nfor this data folder: {}",
+        named_by.mend()
+    ))
 }
 
-/// Whether a value sent to `url` could be read on the way.
-fn in_the_clear(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("http://") else { return false };
-    let authority = rest.split(['/', '?']).next().unwrap_or(rest);
-    let host = authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(authority, |(host, _)| host);
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host != "localhost" && !host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+/// Refuses a server that another user runs, which would hang up.
+fn our_own(peer: Peer) -> Result<(), Fault> {
+    if peer.uid == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    let message = format!(
+        "this data folder is served by another user (with id {}); run tightlip as that user, or with your own data folder (--data DIR)",
+        peer.uid
+    );
+    Err(Fault::new(Exit::Refused, message))
 }
 
 fn read_line(path: &Path, what: &str) -> Result<String, Fault> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         let exit = if error.kind() == std::io::ErrorKind::PermissionDenied { Exit::NotAuthenticated } else { Exit::Failure };
-        Fault::new(exit, format!("failed to read {what} at {}: {error}", path.display()))
+        let message = format!("failed to read {what} at {}: {error}", path.display());
+        Fault { code: NOT_READABLE.to_owned(), ..Fault::new(exit, message) }
             .next("run this as the user who owns the data folder, or name yours with --data DIR")
     })?;
     Ok(text.trim().to_owned())
 }
 
-const API_KEY_PREFIX: &str = "tlk_";
 /// The api answers within milliseconds; a restart of it takes under a second.
 const CONTROL_WAIT: Duration = Duration::from_secs(20);
+/// The word for a file of the data folder that cannot be read.
+const NOT_READABLE: &str = "not_readable";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn owned(text: &str) -> Option<String> {
-        Some(text.to_owned())
+    fn told(url: Option<&str>) -> Told {
+        let words = url.map(str::to_owned);
+        Told { url: words.clone(), server: words.unwrap_or_else(|| "its own".to_owned()), key: "the key that of X".to_owned() }
     }
 
     #[test]
-    fn the_folders_own_key_goes_to_its_own_server_only() {
-        let (place, key) = choose(Some("https://api.runloop.ai"), Environment::default(), Some("http://127.0.0.1:7080"));
-        assert_eq!((place, key), (Place::Url("https://api.runloop.ai".to_owned()), None));
-        let (place, _) = choose(Some("http://127.0.0.1:7080/"), Environment::default(), Some("http://127.0.0.1:7080"));
-        assert_eq!(place, Place::Local);
+    fn a_refused_key_is_told_with_its_server_and_where_both_came_from() {
+        let refused = Fault::new(Exit::NotAuthenticated, "no");
+        assert_eq!(told(None).to_fault(refused).message, "no; the server was its own, the key that of X");
+        let in_run = Fault::new(Exit::NotAuthenticated, "no").before_the_command();
+        assert!(told(None).to_fault(in_run).message.contains("the key that of X"));
+        let unread = Fault { code: NOT_READABLE.to_owned(), ..Fault::new(Exit::NotAuthenticated, "no") };
+        assert_eq!(told(Some("u")).to_fault(unread).message, "no");
     }
 
     #[test]
-    fn another_services_key_is_not_shown_to_the_local_server() {
-        let environment = || Environment { runloop_key: owned("ak_foreign"), ..Environment::default() };
-        assert_eq!(choose(None, environment(), None), (Place::Local, None));
-        let environment = Environment { runloop_key: owned("tlk_ours"), ..Environment::default() };
-        assert_eq!(choose(None, environment, None), (Place::Local, owned("tlk_ours")));
-    }
-
-    #[test]
-    fn the_option_goes_before_our_variables_and_those_before_runloops() {
-        let environment =
-            || Environment { url: owned("http://a"), runloop_url: owned("http://b"), key: owned("k"), runloop_key: owned("r") };
-        assert_eq!(choose(Some("http://c"), environment(), None), (Place::Url("http://c".to_owned()), owned("k")));
-        assert_eq!(choose(None, environment(), None), (Place::Url("http://a".to_owned()), owned("k")));
-        let runloops = Environment { url: None, key: None, ..environment() };
-        assert_eq!(choose(None, runloops, None), (Place::Url("http://b".to_owned()), owned("r")));
-    }
-
-    #[test]
-    fn only_this_machine_is_reached_without_tls() {
-        for url in ["http://127.0.0.1:7080", "http://localhost", "http://[::1]:80/", "https://example.com"] {
-            assert!(!in_the_clear(url), "{url}");
-        }
-        for url in ["http://example.com", "http://127.0.0.1.evil.net:80", "http://10.0.0.1:7080", "http://user@localhost.evil"] {
-            assert!(in_the_clear(url), "{url}");
-        }
+    fn a_server_that_does_not_answer_is_named_where_it_is_not_the_folders() {
+        let away = || Fault::new(Exit::Unreachable, "away");
+        assert_eq!(told(Some("http://a (from --url)")).to_fault(away()).message, "away; the server was http://a (from --url)");
+        assert_eq!(told(None).to_fault(away()).message, "away");
+        assert_eq!(told(Some("u")).to_fault(Fault::new(Exit::NotFound, "none")).message, "none");
     }
 }

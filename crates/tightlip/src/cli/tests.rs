@@ -21,9 +21,12 @@ fn refused(words: &[&str]) -> Fault {
         Err(Stopped::Shown(error)) => return Fault::usage(error.render().to_string()),
     };
     match cli.command {
-        Command::Secret(command) => secret::obey(command, || panic!("no server is asked"), &Output::new(true)).unwrap_err(),
-        Command::Run(args) => run::run(args, || panic!("no server is asked"), &Output::new(true)).unwrap_err(),
+        Command::Secret(command) => {
+            secret::obey(command, || panic!("no server is asked"), &Output::new(true, Hints::default())).unwrap_err()
+        }
+        Command::Run(args) => run::run(args, || panic!("no server is asked"), &Output::new(true, Hints::default())).unwrap_err(),
         Command::Up(_)
+        | Command::Down(_)
         | Command::Bind(_)
         | Command::Unbind(_)
         | Command::Bindings(_)
@@ -95,6 +98,34 @@ fn a_misuse_is_told_as_json_where_that_was_asked_for() {
     assert_eq!((fault.exit, fault.code.as_str()), (Exit::Usage, "usage"));
     let lines = line(&["run", "--", "echo", "--json"]);
     assert!(!argv::asks_for_json(&lines));
+}
+
+#[test]
+fn a_command_of_secret_without_it_is_told_where_it_is() {
+    for (words, next) in [(&["list"][..], "tightlip secret list"), (&["--data", "/a", "get", "A"], "tightlip secret get")] {
+        let Err(Stopped::Fault(fault)) = argv::parse(&line(words)) else { panic!("no fault: {words:?}") };
+        assert_eq!((fault.exit, fault.next.as_deref()), (Exit::Usage, Some(next)));
+    }
+    assert!(matches!(argv::parse(&line(&["key", "get"])), Err(Stopped::Shown(_))));
+    assert!(matches!(argv::parse(&line(&["nonsense"])), Err(Stopped::Shown(_))));
+}
+
+#[test]
+fn scopes_are_completed_and_take_commas() {
+    let Ok(cli) = argv::parse(&line(&["key", "create", "--scope", "read,devbox", "--scope", "keys"])) else { panic!("refused") };
+    assert!(matches!(cli.command, Command::Key(key::Command::Create(_))));
+    let mut script = Vec::new();
+    clap_complete::generate(clap_complete::Shell::Bash, &mut description(), "tightlip", &mut script);
+    assert!(String::from_utf8(script).unwrap().contains("read secrets devbox keys"));
+}
+
+#[test]
+fn an_option_that_would_be_ignored_is_refused() {
+    for words in [&["up"][..], &["down"], &["restore", "FILE"], &["prove"]] {
+        let all: Vec<&str> = ["--url", "http://127.0.0.1:1"].iter().chain(words).copied().collect();
+        let Ok(cli) = argv::parse(&line(&all)) else { panic!("not parsed: {words:?}") };
+        assert_eq!(obey(cli, &Output::new(true, Hints::default())).unwrap_err().exit, Exit::Usage, "{words:?}");
+    }
 }
 
 #[test]

@@ -8,18 +8,20 @@ use link::Packets;
 use zeroize::Zeroizing;
 
 use super::fault::{Exit, Fault, chain};
+use super::hints::quoted;
 use super::output::Output;
+use crate::config::LISTEN_DEFAULT;
 use crate::detached::{self, DetachedError};
 use crate::folder::{DataFolder, FolderError};
 use crate::root;
-use crate::up::{Options, Ready};
+use crate::up::{Options, Ready, UpError};
 
 /// Where to serve.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Where the API listens [default: the settings file's, then 127.0.0.1:7080]
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
     /// Derive the root key of a new data folder from a passphrase, which every later start needs; no file holds the key then
     #[arg(long)]
@@ -47,10 +49,20 @@ pub(super) fn up(args: &Args, data: Option<&Path>, out: &Output) -> Result<i32, 
         Ok(())
     });
     ended.map(|()| 0).map_err(|error| {
+        if let UpError::Folder(FolderError::Locked { .. }) = &error {
+            return Fault::in_use(chain(&error));
+        }
         let code = i32::from(error.exit_code());
         let exits = [Exit::Usage, Exit::NotAuthenticated, Exit::Unreachable];
         Fault::new(exits.into_iter().find(|exit| *exit as i32 == code).unwrap_or(Exit::Failure), chain(&error))
     })
+}
+
+/// An address and its port.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let host = LISTEN_DEFAULT.ip();
+    let example = text.parse::<u16>().map_or(LISTEN_DEFAULT, |port| SocketAddr::new(host, port));
+    text.parse().map_err(|_| format!("an address and a port go together, such as {example}"))
 }
 
 /// Asks for a passphrase where there is a terminal.
@@ -62,7 +74,7 @@ pub(super) fn ask(question: &str) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
 }
 
 /// Starts the data folder's server, detached, unless one serves already. It goes when nobody uses it.
-pub(super) fn ensure(folder: &DataFolder, out: Output) -> Result<(), Fault> {
+pub(super) fn ensure(folder: &DataFolder, out: &Output) -> Result<(), Fault> {
     if folder.holder().is_some() && folder.address().exists() && Packets::connect(&folder.socket()).is_ok() {
         return Ok(());
     }
@@ -136,13 +148,6 @@ fn greeting(ready: &Ready, data: Option<&Path>) -> String {
     lines.join("\n")
 }
 
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
-}
-
 const EXAMPLES: &str = "\
 Other commands start a server by themselves where none runs, and that one goes when nobody uses it. `up` keeps one.
 
@@ -157,8 +162,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_with_blanks_or_quotes_is_quoted() {
-        assert_eq!(quoted(Path::new("/a/b-c")), "/a/b-c");
-        assert_eq!(quoted(Path::new("/a b/it's")), "'/a b/it'\\''s'");
+    fn a_port_alone_is_refused_with_what_would_do() {
+        assert!(address("7081").expect_err("no address").contains("127.0.0.1:7081"));
+        assert!(address("here").expect_err("no address").contains("127.0.0.1:7080"));
+        assert!(address("[::1]:80").is_ok());
     }
 }

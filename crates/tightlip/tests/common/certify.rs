@@ -69,6 +69,27 @@ impl Authority {
     }
 }
 
+/// A certificate that a server signed itself.
+#[derive(Clone, Copy)]
+pub enum SelfSigned {
+    /// A server's.
+    Plain,
+    /// Marked as an authority's.
+    Authority,
+}
+
+impl SelfSigned {
+    pub fn pair(self, name: &str) -> Pair {
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.is_ca = match self {
+            Self::Plain => IsCa::ExplicitNoCa,
+            Self::Authority => IsCa::Ca(BasicConstraints::Unconstrained),
+        };
+        let key = KeyPair::generate().unwrap();
+        Pair { certificate: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
+    }
+}
+
 impl Pair {
     /// Writes both files as names that replace what was there at once.
     pub fn write(&self, folder: &Path) {

@@ -58,7 +58,7 @@ fn no_token_a_strange_token_and_a_climbing_path_are_refused() {
     for path in ["../x", "%2e%2e/x", "a//b", "a%2f..%2fb"] {
         assert_eq!(code(&format!("--path-as-is -H \"Authorization: Bearer $MY_API\" $MY_API_URL/{path}")), "path_ambiguous", "{path}");
     }
-    assert_eq!(code(&format!("-H \"Authorization: Bearer $MY_API\" https://{BOUND}/x")), "host_not_allowed");
+    assert_eq!(code(&format!("-H \"Authorization: Bearer $MY_API\" https://{BOUND}/x")), "host_not_bound");
     assert!(road.upstream.records_of(BOUND).is_empty());
 }
 

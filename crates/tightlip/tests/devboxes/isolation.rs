@@ -15,7 +15,7 @@ fn two_devboxes_see_nothing_of_each_other() {
         one.sh("echo private > ~/mine; echo shared > /tmp/shared; chmod 777 ~ /tmp/shared");
         one.begin("exec -a a-name-to-look-for sleep 1000");
         one.begin("python3 -c 'import socket,time; s=socket.socket(); s.bind((\"127.0.0.1\", 5000)); s.listen(); time.sleep(1000)'");
-        let seen = two.sh("cat ~/mine /tmp/shared 2>/dev/null; ls /tmp; grep -la a-name-to-look /proc/*/cmdline 2>/dev/null; true");
+        let seen = two.sh("cat ~/mine /tmp/shared 2>/dev/null; ls /tmp; grep -la '[a]-name-to-look' /proc/*/cmdline 2>/dev/null; true");
         assert!(!seen.contains("private") && !seen.contains("shared") && !seen.contains("/proc"), "{seen}");
         let port = two.run("python3 -c 'import socket; s=socket.socket(); s.settimeout(2); s.connect((\"127.0.0.1\", 5000))'");
         assert_ne!(port.code, 0, "{port:?}");

@@ -31,7 +31,14 @@ fn ask(door: &Packets, request: &Request, fds: &[OwnedFd]) -> Reply {
 fn denied(reply: Reply) -> (Denial, String) {
     match reply {
         Reply::Refused { why, message } => (why, message),
-        Reply::Ready | Reply::Done | Reply::DevboxOpened(_) | Reply::DevboxClosed { .. } | Reply::Bindings { .. } | Reply::BackedUp(_) => {
+        Reply::Ready
+        | Reply::Done
+        | Reply::DevboxOpened(_)
+        | Reply::DevboxClosed { .. }
+        | Reply::Bindings { .. }
+        | Reply::BackedUp(_)
+        | Reply::Pairings(_)
+        | Reply::Exposures { .. } => {
             panic!("it was done")
         }
     }
@@ -41,7 +48,13 @@ fn open(door: &Packets, data: &Path) -> Opened {
     match ask(door, &Request::OpenDevbox { api_key: key(data), secrets: None, allow: vec![] }, &[]) {
         Reply::DevboxOpened(opened) => opened,
         Reply::Refused { message, .. } => panic!("{message}"),
-        Reply::Ready | Reply::Done | Reply::DevboxClosed { .. } | Reply::Bindings { .. } | Reply::BackedUp(_) => panic!("another reply"),
+        Reply::Ready
+        | Reply::Done
+        | Reply::DevboxClosed { .. }
+        | Reply::Bindings { .. }
+        | Reply::BackedUp(_)
+        | Reply::Pairings(_)
+        | Reply::Exposures { .. } => panic!("another reply"),
     }
 }
 

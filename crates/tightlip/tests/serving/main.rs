@@ -6,7 +6,9 @@ mod certify;
 mod children;
 mod detached;
 mod door;
+mod down;
 mod drain;
+mod elsewhere;
 #[path = "../common/h2.rs"]
 mod h2;
 mod passphrase;

@@ -25,7 +25,7 @@ fn a_second_server_is_refused_and_told_of_the_first() {
     let server = Server::start(&place.data());
     let (code, said) = refused(&mut up(&place.data()));
     assert_eq!(code, 6, "{said}");
-    assert!(said.contains(&format!("kill {}", server.process.id())) && said.contains("--data"), "{said}");
+    assert!(said.contains(&format!("process {}", server.process.id())) && said.contains(" down`") && said.contains("--data"), "{said}");
     server.wait_until_both_serve();
 }
 

@@ -1,6 +1,8 @@
 //! What a devbox holds, in a line on standard error: names and hosts, no placeholder, no value.
 
-use link::cli::{LeftOut, Opened, RefusedHere};
+use std::collections::HashMap;
+
+use link::cli::{BindingView, Given, LeftOut, Opened, RefusedHere};
 use model::{EnvName, HostPattern, SecretName};
 use serde::Serialize;
 
@@ -25,18 +27,15 @@ struct Held<'a> {
 }
 
 /// Says what the devbox holds, and what was left out and why.
-pub(super) fn show(gate: &Gate, api_key: &str, opened: &Opened, allow: &[HostPattern], out: &Output) {
-    let secrets: Vec<Held<'_>> = opened
-        .env
-        .iter()
-        .enumerate()
-        .map(|(index, given)| Held {
-            env: &given.env,
-            name: &given.name,
-            unbound: given.unbound,
-            hosts: hosts(gate, api_key, &given.name, index, given.unbound),
-        })
-        .collect();
+pub(super) fn show<'a>(gate: &Gate, api_key: &str, opened: &'a Opened, allow: &'a [HostPattern], out: &Output) {
+    let places = places(gate, api_key, opened, out);
+    let held = |given: &'a Given| Held {
+        env: &given.env,
+        name: &given.name,
+        unbound: given.unbound,
+        hosts: places.get(&given.name).cloned().unwrap_or_default(),
+    };
+    let secrets: Vec<Held<'a>> = opened.env.iter().map(held).collect();
     let summary = Summary { devbox: &opened.devbox, secrets, allow, left_out: &opened.left_out };
     out.aside(&summary, || summary.text());
     let unbound: Vec<&str> = opened.env.iter().filter(|given| given.unbound).map(|given| given.name.as_str()).collect();
@@ -57,12 +56,20 @@ pub(super) fn show_refused(refused: &[RefusedHere], out: &Output) {
     }
 }
 
-/// Where a secret may go. Many secrets are not asked about one by one: the line has no room for them.
-fn hosts(gate: &Gate, api_key: &str, name: &SecretName, index: usize, unbound: bool) -> Vec<String> {
-    if unbound || index >= NAMED_MAX {
-        return Vec::new();
+/// Where the secrets may go. A few are asked about one by one; where there are more, the line has no room for them, and for JSON all are asked about at once.
+fn places(gate: &Gate, api_key: &str, opened: &Opened, out: &Output) -> HashMap<SecretName, Vec<String>> {
+    let bound: Vec<&SecretName> = opened.env.iter().filter(|given| !given.unbound).map(|given| &given.name).collect();
+    let views = if out.json() && bound.len() > NAMED_MAX {
+        gate.bindings(api_key, None).unwrap_or_default()
+    } else {
+        let named = opened.env.iter().take(NAMED_MAX).map(|given| &given.name).filter(|name| bound.contains(name));
+        named.flat_map(|name| gate.bindings(api_key, Some(name)).unwrap_or_default()).collect()
+    };
+    let mut of_each: HashMap<SecretName, Vec<BindingView>> = HashMap::new();
+    for view in views {
+        of_each.entry(view.secret_name.clone()).or_default().push(view);
     }
-    gate.bindings(api_key, Some(name)).map(|views| Where::of_views(&views).hosts()).unwrap_or_default()
+    of_each.into_iter().map(|(name, views)| (name, Where::of_views(&views).hosts())).collect()
 }
 
 impl Summary<'_> {
