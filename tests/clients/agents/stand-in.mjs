@@ -18,14 +18,13 @@ export async function startStandIn({ certificate, key, credential, words }) {
     if (!carried.some((one) => one.isTrue)) {
       answer(response, 401, { type: 'error', error: { type: 'authentication_error', message: 'the stand-in knows one credential' } });
     } else if (request.method === 'POST' && path === '/v1/messages') {
-      const { model, tools = [], messages } = JSON.parse(body);
-      const asked = standIn.command && tools.some((tool) => tool.name === 'Bash') && !JSON.stringify(messages).includes('"tool_result"');
+      const { model, messages } = JSON.parse(body);
+      const asked = standIn.command && !JSON.stringify(messages).includes('"tool_result"');
       stream(response, asked ? messageWithTool(model, standIn.command) : message(model, words));
     } else if (request.method === 'POST' && path === '/v1/responses') {
-      const { model, tools = [], input } = JSON.parse(body);
-      const tool = tools.find((one) => one.name === 'exec_command' || one.name === 'shell_command');
-      const asked = standIn.command && tool && !JSON.stringify(input).includes('"function_call_output"');
-      stream(response, asked ? responseWithTool(model, tool.name, standIn.command) : spoken(model, words));
+      const { model, input } = JSON.parse(body);
+      const asked = standIn.command && !input.some((item) => item.type === 'custom_tool_call_output');
+      stream(response, asked ? responseWithTool(model, standIn.command) : spoken(model, words));
     } else {
       answer(response, 404, { type: 'error', error: { type: 'not_found_error', message: 'the stand-in has no such route' } });
     }
@@ -100,13 +99,13 @@ function spoken(model, words) {
   ]);
 }
 
-/** A reply that has a command run. */
-function responseWithTool(model, name, command) {
-  const given = JSON.stringify(name === 'exec_command' ? { cmd: command } : { command });
-  const item = { id: 'fc_standin', type: 'function_call', status: 'completed', call_id: 'call_standin', name, arguments: given };
+/** A reply that has a command run: the models that Codex knows call its tools from a program of theirs. */
+function responseWithTool(model, command) {
+  const program = `text(JSON.stringify(await tools.exec_command({ cmd: ${JSON.stringify(command)} })));`;
+  const item = { id: 'ctc_standin', type: 'custom_tool_call', status: 'completed', call_id: 'call_standin', namespace: 'functions', name: 'exec', input: program };
   return responseEvents(model, item, [
-    { type: 'response.output_item.added', output_index: 0, item: { ...item, status: 'in_progress', arguments: '' } },
-    { type: 'response.function_call_arguments.done', item_id: item.id, output_index: 0, arguments: given },
+    { type: 'response.output_item.added', output_index: 0, item: { ...item, status: 'in_progress', input: '' } },
+    { type: 'response.custom_tool_call_input.done', item_id: item.id, output_index: 0, input: program },
   ]);
 }
 

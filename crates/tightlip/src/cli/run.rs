@@ -246,7 +246,7 @@ Examples:
   tightlip run -- git clone https://github.com/me/private.git
   tightlip run --secret GITHUB_TOKEN --allow docs.example.com --allow cdn.example.com -- ./agent
   tightlip run --secret GH_TOKEN=GITHUB_TOKEN -- gh api user
-  tightlip run --agent claude                         (Claude Code, with ANTHROPIC_API_KEY; codex with OPENAI_API_KEY)
+  tightlip run --agent claude                         (Claude Code)
   tightlip run --agent codex --secret GITHUB_TOKEN -- codex exec 'mend the build'
   tightlip run                                        (your shell)
 
