@@ -32,19 +32,24 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
     None
 }
 
+/// The kinds that a person mends differently; the library knows more, and may come to know others.
 fn distrust(problem: &CertificateError) -> Distrust {
-    match problem {
-        // A signature is wrong where an authority of the same name and another key is trusted.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => Distrust::UnknownIssuer,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Distrust::WrongName,
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => Distrust::Time,
-        // The library of rustls has no variant of its own for it.
-        CertificateError::Other(other) if other.to_string().contains(CA_AS_END_ENTITY) => Distrust::Authority,
-        // A foreign enum that may grow.
-        _ => Distrust::Malformed,
+    use CertificateError as Problem;
+    // A signature is wrong where an authority of the same name and another key is trusted.
+    if matches!(problem, Problem::UnknownIssuer | Problem::BadSignature) {
+        Distrust::UnknownIssuer
+    } else if matches!(problem, Problem::NotValidForName | Problem::NotValidForNameContext { .. }) {
+        Distrust::WrongName
+    } else if matches!(
+        problem,
+        Problem::Expired | Problem::ExpiredContext { .. } | Problem::NotValidYet | Problem::NotValidYetContext { .. }
+    ) {
+        Distrust::Time
+    } else if matches!(problem, Problem::Other(other) if other.to_string().contains(CA_AS_END_ENTITY)) {
+        // The library has no variant of its own for it.
+        Distrust::Authority
+    } else {
+        Distrust::Malformed
     }
 }
 

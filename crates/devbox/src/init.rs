@@ -51,6 +51,8 @@ fn outside(control: &Control) -> Result<(Told, Side), Fail> {
     // A session of its own: the terminal's signals go to the maker, which passes them on.
     rustix::process::setsid().at(Step::Setup)?;
     signals::default(Signal::SIGCHLD).at(Step::Setup)?;
+    // Where memory runs out, a devbox goes first, and not who holds it. Raising this needs no right; where the kernel has none of it, nothing is lost.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let told = receive(control)?;
     make_namespaces(&told.setup.user)?;
     let side = fork().at(Step::FirstProcess)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Uri, uri};
+use model::binding::is_reserved_header;
 use model::{Asked, Form, Mechanism, Refusal};
 use service::via::gateway_label;
 use service::{DevboxCard, Gate, Piece, Via};
@@ -84,6 +85,10 @@ pub(crate) fn write_credentials(ask: &Ask, Door(via): &Door, headers: &mut Heade
             Piece::Credential(armed) => {
                 ask.live.carries(armed.secret, armed.version);
                 vault::arm::write(armed.value, armed.permit.form(), headers).map_err(|_| Refusal::ValueUnfit)?;
+            }
+            // Parsing refuses such names; the row is the api's, so they are refused here as well.
+            Piece::Text { header, .. } | Piece::Secret { header, .. } if is_reserved_header(header.as_str()) => {
+                return Err(Refusal::RequestMalformed);
             }
             Piece::Secret { header, armed } => {
                 ask.live.carries(armed.secret, armed.version);

@@ -2,6 +2,7 @@
 //! here once more.
 
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
 use link::front::{Answer, Ask, Question, Tell};
@@ -27,6 +28,7 @@ pub(crate) struct Desk {
 /// supervisor is.
 pub(crate) fn serve(link: Packets, desk: &Desk) {
     let link = Arc::new(link);
+    let answers = Answers::start(Arc::clone(&link));
     // An api that does not take its answers is not waited for.
     if let Err(error) = link.limit_wait(Some(WAIT)) {
         tracing::warn!(%error, "failed to limit the wait on the api");
@@ -48,25 +50,54 @@ pub(crate) fn serve(link: Packets, desk: &Desk) {
         };
         match question.message {
             Ask::Devbox { api_key, verb } => {
-                let (link, hosting) = (Arc::clone(&link), desk.hosting.clone());
+                let Some(hosting) = desk.hosting.clone() else {
+                    answers.give(question.number, Tell::Devbox(Box::new(Hosting::off())));
+                    continue;
+                };
+                // One more than may be asked at a time is told so at once, and costs nothing else.
+                let Some(place) = hosting.place_to_ask() else {
+                    answers.give(question.number, Tell::Devbox(Box::new(Hosting::busy())));
+                    continue;
+                };
+                let answers = answers.clone();
                 desk.runtime.spawn(async move {
-                    let told = match hosting {
-                        Some(hosting) => hosting.obey(api_key, *verb).await,
-                        None => Hosting::off(),
-                    };
-                    answer(&link, question.number, Tell::Devbox(Box::new(told)));
+                    let told = hosting.obey(api_key, *verb).await;
+                    drop(place);
+                    answers.give(question.number, Tell::Devbox(Box::new(told)));
                 });
             }
             ask @ (Ask::Health | Ask::Figures | Ask::Bindings { .. } | Ask::KeyUses | Ask::Events { .. }) => {
-                answer(&link, question.number, tell(&desk.gate, &desk.activity, ask));
+                answers.give(question.number, tell(&desk.gate, &desk.activity, ask));
             }
         }
     }
 }
 
-fn answer(link: &Packets, number: Option<u64>, message: Tell) {
-    if let Err(error) = link.send(&Answer { number, message }, &[]) {
-        tracing::warn!(%error, "failed to answer the api");
+/// Answers on their way: written by a thread of their own, so that an api that takes none holds up nobody. What does not fit any more is dropped, and its
+/// asker gives up by itself.
+#[derive(Clone)]
+struct Answers(SyncSender<Answer>);
+
+impl Answers {
+    fn start(link: Arc<Packets>) -> Self {
+        let (give, waiting) = sync_channel::<Answer>(ANSWERS_MAX);
+        let write = move || {
+            for answer in waiting {
+                if let Err(error) = link.send(&answer, &[]) {
+                    tracing::warn!(%error, "failed to answer the api");
+                }
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("answers".to_owned()).spawn(write) {
+            tracing::error!(%error, "failed to start the thread that answers the api");
+        }
+        Self(give)
+    }
+
+    fn give(&self, number: Option<u64>, message: Tell) {
+        if self.0.try_send(Answer { number, message }).is_err() {
+            tracing::warn!("an answer to the api was dropped: it does not take them");
+        }
     }
 }
 
@@ -104,4 +135,6 @@ fn failed(error: &dyn std::error::Error) -> Tell {
     Tell::Failed
 }
 
+/// Answers that wait for the api to take them: a few megabytes at most.
+const ANSWERS_MAX: usize = 256;
 const WAIT: Duration = Duration::from_secs(1);

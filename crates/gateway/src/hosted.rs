@@ -9,9 +9,9 @@ use std::time::Duration;
 use link::calls::Calls;
 use link::keeper::{Kept, Order};
 use model::limits::HOSTED_DEVBOXES_MAX;
-use model::{Clock, DevboxId, DevboxStatus, ShutdownReason};
+use model::{Clock, DevboxId, DevboxStatus, Hosted, ShutdownReason, Timestamp};
 use service::{DevboxDenial, Gate};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::activity::{Activity, Visit};
@@ -20,10 +20,12 @@ use crate::net::{Attached, Net};
 mod begin;
 mod keeping;
 mod orders;
+mod shares;
 mod trouble;
 mod verbs;
 
 use keeping::Keeping;
+use shares::Shares;
 use trouble::Trouble;
 
 /// What all of them share.
@@ -36,6 +38,9 @@ pub(crate) struct Hosting {
     open: Mutex<HashMap<DevboxId, Arc<Place>>>,
     /// Held while ledger and keeper are compared.
     adopting: tokio::sync::Mutex<()>,
+    /// A permit for each question that is being answered: fewer than the keeper takes.
+    asking: Arc<Semaphore>,
+    shares: Shares,
 }
 
 /// One devbox.
@@ -47,12 +52,13 @@ struct Place {
     status: watch::Sender<DevboxStatus>,
     /// Held while it is begun or ended, so that one does not overtake the other.
     turn: tokio::sync::Mutex<Option<Attached>>,
+    /// When it was asked for.
+    begun: Timestamp,
     /// How long it lives after it was last kept alive, and until when that is.
     keep_alive: Duration,
     deadline: Mutex<Instant>,
     /// The user that its processes are.
     uid: Option<u32>,
-    commands: Mutex<orders::Numbered>,
     _visit: Option<Visit>,
 }
 
@@ -73,8 +79,15 @@ impl Hosting {
                 keeper: Keeping::new(keeper),
                 open: Mutex::default(),
                 adopting: tokio::sync::Mutex::default(),
+                asking: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+                shares: Shares::default(),
             })
         }
+    }
+
+    /// A place among those whose questions are answered, where there is one.
+    pub(crate) fn place_to_ask(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.asking).try_acquire_owned().ok()
     }
 
     /// Looks every second for devboxes whose time is over.
@@ -147,7 +160,8 @@ impl Hosting {
     }
 
     /// Room for one more devbox, and a user of its own where this server is the machine's root.
-    fn admit(&self, id: DevboxId, card: service::DevboxCard, keep_alive: Duration, status: DevboxStatus) -> Result<Arc<Place>, Trouble> {
+    fn admit(&self, hosted: &Hosted, card: service::DevboxCard) -> Result<Arc<Place>, Trouble> {
+        let (id, keep_alive) = (hosted.id.clone(), Duration::from_millis(hosted.about.keep_alive_ms));
         let mut open = lock(&self.open);
         if open.len() >= HOSTED_DEVBOXES_MAX {
             return Err(Trouble::TooManyDevboxes);
@@ -156,12 +170,12 @@ impl Hosting {
         let place = Arc::new(Place {
             id: id.clone(),
             card,
-            status: watch::Sender::new(status),
+            status: watch::Sender::new(hosted.status()),
             turn: tokio::sync::Mutex::new(None),
+            begun: hosted.created(),
             keep_alive,
             deadline: Mutex::new(Instant::now() + keep_alive),
             uid,
-            commands: Mutex::default(),
             _visit: self.activity.visit(usize::MAX),
         });
         open.insert(id, Arc::clone(&place));
@@ -197,6 +211,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Questions about devboxes that are answered at a time, over all accounts.
+const QUESTIONS_MAX: usize = 2048;
 const TIME_TICK: Duration = Duration::from_secs(1);
 /// Longer than the keeper waits for a devbox's last process.
 const END_WAIT: Duration = Duration::from_secs(10);

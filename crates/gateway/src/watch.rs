@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use service::{DevboxCard, Gate};
 use tokio::task::AbortHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use vault::ScrubPlan;
 
@@ -199,14 +199,21 @@ pub(crate) async fn run(devbox: Arc<Devbox>) {
             continue;
         }
         let looking = Arc::clone(&devbox);
-        let looked = tokio::task::spawn_blocking(move || looking.watch.catch_up(&looking.net.gate, &looking.card, seen)).await;
-        seen = looked.unwrap_or_else(|error| {
-            tracing::error!(%error, "failed to look for revocations; every exchange of the devbox is cut");
-            devbox.watch.all().iter().for_each(|live| live.end());
-            None
-        });
+        let look = tokio::task::spawn_blocking(move || looking.watch.catch_up(&looking.net.gate, &looking.card, seen));
+        seen = match timeout(LOOK_WAIT, look).await {
+            Ok(Ok(seen)) => seen,
+            // It failed, or waits behind others: what is not known to stand is cut.
+            Ok(Err(_)) | Err(_) => {
+                tracing::error!("failed to look for revocations in time; every exchange of the devbox is cut");
+                devbox.watch.all().iter().for_each(|live| live.end());
+                None
+            }
+        };
     }
 }
+
+/// With the tick before it, less than the second in which a revocation is in force.
+const LOOK_WAIT: Duration = Duration::from_millis(700);
 
 /// The lock's content also after a panic elsewhere: every change under it is a single insert, push or remove.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

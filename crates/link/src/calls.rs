@@ -43,10 +43,11 @@ impl<A: DeserializeOwned + Send + 'static> Calls<A> {
         Arc::new(Self { end, next: AtomicU64::new(first), waiting: Mutex::default() })
     }
 
-    /// Asks; `then` is given the answer, on the thread that [`Calls::listen`]s, and must not block.
+    /// Asks, and never waits: a line that is full is as good as closed to whoever asks. `then` is given the answer, on the thread that [`Calls::listen`]s, and
+    /// must not block.
     ///
     /// # Errors
-    /// When the question cannot be sent; `then` is dropped.
+    /// When the question cannot be sent now; `then` is dropped.
     pub fn ask<Q: Serialize>(
         self: &Arc<Self>,
         question: &Q,
@@ -56,7 +57,7 @@ impl<A: DeserializeOwned + Send + 'static> Calls<A> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.lock().insert(number, Box::new(then));
         let asked = Asked { number, calls: Arc::downgrade(self) };
-        self.end.send(&Numbered { number: Some(number), message: question }, fds)?;
+        self.end.try_send(&Numbered { number: Some(number), message: question }, fds)?;
         Ok(asked)
     }
 

@@ -76,6 +76,18 @@ impl Packets {
     /// # Errors
     /// When the other end is gone, the message is over its limits, or the system refuses.
     pub fn send<M: Serialize>(&self, message: &M, fds: &[BorrowedFd<'_>]) -> Result<(), PacketError> {
+        self.send_as(message, fds, SendFlags::NOSIGNAL)
+    }
+
+    /// As [`Packets::send`], but never waits.
+    ///
+    /// # Errors
+    /// [`PacketError::Timeout`] where there is no room now, and as [`Packets::send`].
+    pub fn try_send<M: Serialize>(&self, message: &M, fds: &[BorrowedFd<'_>]) -> Result<(), PacketError> {
+        self.send_as(message, fds, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+    }
+
+    fn send_as<M: Serialize>(&self, message: &M, fds: &[BorrowedFd<'_>], flags: SendFlags) -> Result<(), PacketError> {
         let bytes = serde_json::to_vec(message).map_err(|_| PacketError::Malformed)?;
         if bytes.len() > LINK_MESSAGE_BYTES_MAX || fds.len() > LINK_FDS_MAX {
             return Err(PacketError::Malformed);
@@ -85,7 +97,7 @@ impl Packets {
         if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
             return Err(PacketError::Malformed);
         }
-        rustix::net::sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL).map_err(errno)?;
+        rustix::net::sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut ancillary, flags).map_err(errno)?;
         Ok(())
     }
 

@@ -70,6 +70,8 @@ pub const HEADER_VALUE_BYTES_MAX: usize = 4096;
 pub const GATEWAY_CONFIGS_MAX: usize = 1000;
 /// Devboxes of the API's that are open at a time, over all accounts: each is three processes and its descriptors.
 pub const HOSTED_DEVBOXES_MAX: usize = 500;
+/// Those of one account among them: no account takes all.
+pub const HOSTED_DEVBOXES_PER_ACCOUNT_MAX: u64 = 300;
 /// How long a devbox of the API's lives when the caller does not say. Milliseconds: an hour.
 pub const KEEP_ALIVE_DEFAULT_MS: u64 = 60 * 60 * 1000;
 /// How long it may be asked to live. Milliseconds: two days.

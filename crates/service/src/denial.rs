@@ -2,8 +2,8 @@
 
 use link::cli::Denial;
 use model::limits::{
-    ALLOW_PATTERNS_MAX, DEVBOX_ENTRIES_MAX, DEVBOX_ENTRY_BYTES_MAX, DEVBOX_TOKENS_MAX, HOSTED_DEVBOXES_MAX, LINK_FDS_MAX,
-    PAIRINGS_WAITING_MAX,
+    ALLOW_PATTERNS_MAX, DEVBOX_ENTRIES_MAX, DEVBOX_ENTRY_BYTES_MAX, DEVBOX_TOKENS_MAX, HOSTED_DEVBOXES_MAX,
+    HOSTED_DEVBOXES_PER_ACCOUNT_MAX, LINK_FDS_MAX, PAIRINGS_WAITING_MAX,
 };
 use store::StoreError;
 use vault::{KeyringError, RandomError};
@@ -79,7 +79,9 @@ pub enum DevboxDenial {
     )]
     TooLarge,
     /// As many devboxes as there may be.
-    #[error("this server has at most {HOSTED_DEVBOXES_MAX} devboxes at a time: shut one down, and try again")]
+    #[error(
+        "this server has at most {HOSTED_DEVBOXES_MAX} devboxes at a time, and {HOSTED_DEVBOXES_PER_ACCOUNT_MAX} of one account: shut one down, and try again"
+    )]
     TooManyDevboxes,
     /// More tokens than a devbox may hold.
     #[error("a devbox holds at most {DEVBOX_TOKENS_MAX} secrets: ask for fewer")]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::atomic::Ordering;
 
 use link::front::{MadeToken, Named, NewDevbox};
-use model::limits::{HOSTED_DEVBOXES_MAX, LINK_MESSAGE_BYTES_MAX, LINK_PAGE_ITEMS_MAX};
+use model::limits::{HOSTED_DEVBOXES_MAX, HOSTED_DEVBOXES_PER_ACCOUNT_MAX, LINK_MESSAGE_BYTES_MAX, LINK_PAGE_ITEMS_MAX};
 use model::{
     AccountId, DevboxId, DevboxStatus, Event, EventKind, GatewayConfigId, Hosted, Scope, SecretId, ShutdownReason, Timestamp, Transition,
 };
@@ -57,7 +57,8 @@ impl Gate {
         {
             return Ok(CreatedHosted::Before(before));
         }
-        if self.ledger.open_hosted_devboxes()?.len() >= HOSTED_DEVBOXES_MAX {
+        let of_account = self.ledger.count_open_hosted_of(&caller.account.id)?;
+        if of_account >= HOSTED_DEVBOXES_PER_ACCOUNT_MAX || self.ledger.open_hosted_devboxes()?.len() >= HOSTED_DEVBOXES_MAX {
             return Err(DevboxDenial::TooManyDevboxes);
         }
         let mut draft = Draft::new(self, caller, &ca.devbox);

@@ -213,6 +213,14 @@ impl Ledger {
         self.database.read(devboxes::open_hosted)
     }
 
+    /// How many of the API's devboxes of one account are open.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn count_open_hosted_of(&self, account: &AccountId) -> Result<u64> {
+        self.database.read(|conn| devboxes::count_open_hosted_of(conn, account))
+    }
+
     /// How many devboxes are open, of either sort.
     ///
     /// # Errors

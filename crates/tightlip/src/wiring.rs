@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use link::Packets;
 use link::calls::Numbered;
 use link::keeper::Kept;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use service::{Gate, SystemClock};
 use store::{Ledger, Mode, Store};
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,6 +32,7 @@ pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
     };
     let allowed = service::Policy { plain_env_for_unbound: policy.plain_env_for_unbound, accept_pairings: policy.accept_pairings };
     let folder = DataFolder::locate(Some(&data))?;
+    allow_many_files();
     let (root, recipe) = if awaits_root_key {
         (handed_root_key(&leash)?, read(&folder.root_passphrase())?)
     } else {
@@ -62,6 +64,13 @@ pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
         gateway::process::Ended::Asked => ExitCode::SUCCESS,
         gateway::process::Ended::Idle => ExitCode::from(gateway::process::EXIT_IDLE),
     })
+}
+
+/// A devbox's listeners and connections are descriptors, and there may be hundreds of devboxes: more than the usual limit.
+fn allow_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where it is refused, fewer devboxes fit, and the next is refused in words.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
 /// The root key that no file holds. The supervisor hands it over when this process says that it is closed to its neighbours, and not before.

@@ -32,8 +32,11 @@ struct Wanted {
 
 impl Hosting {
     /// Makes a devbox as asked; it is queued when this returns. The same request again gets the same devbox.
-    pub(super) async fn create(self: &Arc<Self>, caller: Caller, wanted: NewDevbox) -> Result<Hosted, Trouble> {
+    pub(super) async fn create(self: &Arc<Self>, caller: Caller, mut wanted: NewDevbox) -> Result<Hosted, Trouble> {
+        wanted.request = wanted.request.map(|number| told_apart(number, &wanted));
         let hosting = Arc::clone(self);
+        // One account's devboxes are made one after the other: opening a hundred secrets takes a while.
+        let _turn = self.shares.maker(&caller.account.id).await;
         let made = tokio::task::spawn_blocking(move || hosting.make(&caller, wanted)).await;
         let Wanted { hosted, begun } = made.unwrap_or(Err(Trouble::Denied(DevboxDenial::Internal)))?;
         if let Some((place, beginning)) = begun {
@@ -55,8 +58,7 @@ impl Hosting {
             CreatedHosted::New(new) => (new.hosted, new.card, new.env, new.plain, new.ports, new.entrypoint),
         };
         env.extend(devbox::trust_env().into_iter().map(|(name, value)| (name.to_owned(), value)));
-        let keep_alive = Duration::from_millis(hosted.about.keep_alive_ms);
-        let place = match self.admit(hosted.id.clone(), card, keep_alive, hosted.status()) {
+        let place = match self.admit(&hosted, card) {
             Ok(place) => place,
             Err(trouble) => {
                 self.gate.transition(&hosted.id, DevboxStatus::Failure, Some(trouble.to_string()), None)?;
@@ -171,8 +173,7 @@ impl Hosting {
             return Err(Trouble::Refused(LOST.to_owned()));
         }
         let authority = Authority::restore(&resumed.ca_pem, &resumed.ca_key).map_err(|_| DevboxDenial::Internal)?;
-        let keep_alive = Duration::from_millis(hosted.about.keep_alive_ms);
-        let place = self.admit(id.clone(), resumed.card, keep_alive, DevboxStatus::Running)?;
+        let place = self.admit(&hosted, resumed.card)?;
         let mut turn = place.turn.lock().await;
         let answer = self.keeper.ask(&Order::Listeners { devbox: id.clone() }, &[], BUILD_WAIT).await?;
         *turn = Some(self.attach(&place, authority, answer)?);
@@ -194,6 +195,13 @@ impl Hosting {
             tracing::error!("failed to record a devbox's end");
         }
     }
+}
+
+/// The number of a request with what it asks for, but for its variables: those may be values, and a digest at rest would let them be guessed.
+fn told_apart(number: [u8; 32], wanted: &NewDevbox) -> [u8; 32] {
+    let NewDevbox { about, env, secrets, gateways, entrypoint, request: _ } = wanted;
+    let names: Vec<_> = env.keys().collect();
+    vault::hash_token(&format!("{number:?}\n{about:?}\n{names:?}\n{secrets:?}\n{gateways:?}\n{entrypoint:?}")).0
 }
 
 /// An anonymous file that holds `bytes`.

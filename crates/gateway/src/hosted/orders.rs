@@ -1,44 +1,16 @@
 //! Commands and their output.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use link::front::DevboxTell;
 use link::keeper::Order;
-use model::limits::{COMMAND_BYTES_MAX, EXECUTIONS_MAX};
+use model::limits::COMMAND_BYTES_MAX;
 use model::{ApiKeyId, DevboxId, ExecutionId, Stream};
 use service::DevboxDenial;
 
 use super::trouble::Trouble;
-use super::{Hosting, Place, lock};
-
-/// A request by the key that sent it and its number.
-pub(super) type Asked = (ApiKeyId, [u8; 32]);
-
-/// Commands by the request that asked for them, so that a request that is sent again runs nothing again. The oldest are forgotten.
-#[derive(Default)]
-pub(super) struct Numbered {
-    by_request: HashMap<Asked, ExecutionId>,
-    order: VecDeque<Asked>,
-}
-
-impl Numbered {
-    /// The command of this request: the one it had, else `new`.
-    fn settle(&mut self, request: Asked, new: ExecutionId) -> ExecutionId {
-        if let Some(known) = self.by_request.get(&request) {
-            return known.clone();
-        }
-        if self.order.len() >= 2 * EXECUTIONS_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.by_request.remove(&oldest);
-        }
-        self.order.push_back(request.clone());
-        self.by_request.insert(request, new.clone());
-        new
-    }
-}
+use super::{Hosting, Place};
 
 impl Hosting {
     /// Runs a command, once for each id and each number.
@@ -47,17 +19,22 @@ impl Hosting {
         place: &Place,
         command: String,
         execution: Option<ExecutionId>,
-        request: Option<Asked>,
+        request: Option<(ApiKeyId, [u8; 32])>,
     ) -> Result<DevboxTell, Trouble> {
         if command.len() > COMMAND_BYTES_MAX || command.contains('\0') {
             return Err(Trouble::CommandUnfit);
         }
-        let execution = match execution {
-            Some(execution) => execution,
-            None => {
+        let execution = match (execution, request) {
+            (Some(execution), _) => execution,
+            // The same request names the same command, also to a gateway that was started since; another text under its number is another command.
+            (None, Some((key, number))) => {
+                let digest = vault::hash_token(&format!("{key}\n{number:?}\n{}\n{command}", place.id)).0;
+                let random = digest.iter().take(16).fold(0, |bits, byte| (bits << 8) | u128::from(*byte));
+                ExecutionId::from_parts(place.begun, random)
+            }
+            (None, None) => {
                 let random = vault::random_u128().map_err(|_| Trouble::Denied(DevboxDenial::Internal))?;
-                let new = ExecutionId::from_parts(self.clock.now(), random);
-                request.map_or_else(|| new.clone(), |request| lock(&place.commands).settle(request, new.clone()))
+                ExecutionId::from_parts(self.clock.now(), random)
             }
         };
         let order = Order::Execute { devbox: place.id.clone(), execution, command };

@@ -18,6 +18,8 @@ pub(super) enum Trouble {
     TooManyDevboxes,
     #[error("this devbox runs as many commands as it may ({EXECUTIONS_MAX}): wait for one to end, or kill one")]
     TooManyCommands,
+    #[error("too much is asked about devboxes at a time: wait for some of it to be answered, and try again")]
+    TooManyQuestions,
     #[error("this devbox is not running: wait for its status `running`, or make a new one")]
     NotRunning,
     #[error("a command is at most {COMMAND_BYTES_MAX} bytes without zero bytes: put a longer one into a file of the devbox first")]
@@ -39,7 +41,7 @@ impl Trouble {
             Self::Auth(error) => service::bindings::auth_denial(error),
             Self::NoExecution => Denial::NotFound,
             Self::NotRunning | Self::CommandUnfit => Denial::Invalid,
-            Self::TooManyDevboxes | Self::TooManyCommands | Self::KeeperAway => Denial::Unavailable,
+            Self::TooManyDevboxes | Self::TooManyCommands | Self::TooManyQuestions | Self::KeeperAway => Denial::Unavailable,
             Self::Refused(_) => Denial::Failed,
             Self::Off => Denial::Forbidden,
         }
@@ -51,6 +53,7 @@ impl Trouble {
             Self::Auth(error) => error.code(),
             Self::TooManyDevboxes => "too_many_devboxes",
             Self::TooManyCommands => "too_many_executions",
+            Self::TooManyQuestions => "too_many_questions",
             Self::NotRunning => "devbox_not_running",
             Self::CommandUnfit => "command_unfit",
             Self::NoExecution => "execution_unknown",

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use link::front::{DevboxTell, DevboxVerb};
 use model::{AccountId, DevboxId, DevboxStatus, Hosted, Scope, ShutdownReason};
-use service::DevboxDenial;
+use service::{Caller, DevboxDenial};
+use zeroize::Zeroizing;
 
 use super::Hosting;
 use super::trouble::Trouble;
@@ -17,6 +18,11 @@ impl Hosting {
         self.attempt(api_key, verb).await.unwrap_or_else(DevboxTell::from)
     }
 
+    /// What is answered where too many ask.
+    pub(crate) fn busy() -> DevboxTell {
+        Trouble::TooManyQuestions.into()
+    }
+
     /// What is answered where devboxes are off.
     pub(crate) fn off() -> DevboxTell {
         Trouble::Off.into()
@@ -24,6 +30,21 @@ impl Hosting {
 
     async fn attempt(self: &Arc<Self>, api_key: String, verb: DevboxVerb) -> Result<DevboxTell, Trouble> {
         let scopes = scopes_of(&verb);
+        let caller = self.caller(&api_key, scopes).await?;
+        let account = caller.account.id.clone();
+        let _share = self.shares.take(&account).ok_or(Trouble::TooManyQuestions)?;
+        let waits = matches!(verb, DevboxVerb::Get { .. } | DevboxVerb::Execution { .. } | DevboxVerb::Output { .. });
+        let told = self.answer(caller, account, verb).await?;
+        // The key may have ended while the answer was waited for.
+        if waits {
+            self.caller(&api_key, scopes).await?;
+        }
+        Ok(told)
+    }
+
+    /// Whose key it is, where that may do one of these.
+    async fn caller(self: &Arc<Self>, api_key: &str, scopes: &'static [Scope]) -> Result<Caller, Trouble> {
+        let api_key = Zeroizing::new(api_key.to_owned());
         let caller = self.blocking(move |hosting| {
             let caller = hosting.gate.authenticate(Some(&api_key))?;
             // The first scope is the one to be told of; any of them is enough.
@@ -33,8 +54,10 @@ impl Hosting {
             }
             Ok(caller)
         });
-        let caller = caller.await?;
-        let account = caller.account.id.clone();
+        caller.await
+    }
+
+    async fn answer(self: &Arc<Self>, caller: Caller, account: AccountId, verb: DevboxVerb) -> Result<DevboxTell, Trouble> {
         match verb {
             DevboxVerb::Create(wanted) => Ok(DevboxTell::Devbox(self.create(caller, *wanted).await?)),
             DevboxVerb::List { after, limit, status } => self.list(account, after, limit, status).await,
@@ -116,6 +139,8 @@ impl Hosting {
         work: impl FnOnce(&Self) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, Trouble> {
         let hosting = Arc::clone(self);
+        // The threads are shared with what decides about requests: never more than a few of them wait for databases here.
+        let Ok(_turn) = self.shares.thread().await else { return Err(Trouble::Denied(DevboxDenial::Internal)) };
         let done = tokio::task::spawn_blocking(move || work(&hosting)).await;
         done.unwrap_or(Err(Trouble::Denied(DevboxDenial::Internal)))
     }

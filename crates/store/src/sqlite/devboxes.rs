@@ -58,6 +58,15 @@ pub(crate) fn open_hosted(conn: &Connection) -> Result<Vec<DevboxId>> {
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
+/// How many of the API's devboxes of one account are open.
+pub(crate) fn count_open_hosted_of(conn: &Connection, account: &AccountId) -> Result<u64> {
+    let mut statement = conn.prepare_cached(
+        "SELECT count(*) FROM devboxes WHERE closed IS NULL AND account = ?1 AND id IN (SELECT devbox FROM hosted WHERE account = ?1)",
+    )?;
+    let count: i64 = statement.query_row([account.as_str()], |row| row.get(0))?;
+    u64::try_from(count).map_err(StoreError::damaged)
+}
+
 /// How many devboxes are open, of either sort.
 pub(crate) fn count_open(conn: &Connection) -> Result<u64> {
     let mut statement = conn.prepare_cached("SELECT count(*) FROM devboxes WHERE closed IS NULL")?;
