@@ -214,8 +214,8 @@ impl Where {
     }
 }
 
-/// What is not there gets the command that shows what is.
-fn missing(fault: Fault, next: &str) -> Fault {
+/// What is not there gets the command that shows what is. What was typed is not repeated: it may be a value.
+pub(super) fn missing(fault: Fault, next: &str) -> Fault {
     if fault.exit == Exit::NotFound { fault.next(next) } else { fault }
 }
 

@@ -4,9 +4,9 @@ use link::cli::{Exposure, Request};
 use model::SecretName;
 use serde::Serialize;
 
+use super::bind::missing;
 use super::fault::Fault;
 use super::output::{Output, red};
-use super::secret::unknown;
 use super::target::Target;
 
 /// A secret, and how it is given.
@@ -44,7 +44,7 @@ pub(super) fn expose(args: &Args, target: &Target, out: &Output) -> Result<(), F
     let (admin_key, api_key) = (target.admin_key()?, target.api_key()?);
     let exposure = if args.how.plain { Exposure::Plain } else { Exposure::Brokered };
     let request = Request::Expose { admin_key, api_key, name: args.name.clone(), exposure };
-    gate.done(&request, &[]).map_err(|fault| unknown(fault, &args.name))?;
+    gate.done(&request, &[]).map_err(|fault| missing(fault, "tightlip secret list"))?;
     out.result(&Exposed { name: &args.name, exposure }, || match exposure {
         Exposure::Plain => red(&format!("{}: devboxes of the API that are made from now on are given its value", args.name)),
         Exposure::Brokered => format!("{}: devboxes that are made from now on are given a placeholder", args.name),
