@@ -4,16 +4,20 @@
 //! `vault::wire`). One call at a time on one thread: the caller needs no runtime of its own.
 #![forbid(unsafe_code)]
 
+mod devboxes;
 mod error;
 mod events;
+mod gateways;
 mod keys;
 mod secrets;
 mod sse;
 mod transport;
 mod trust;
 
+pub use devboxes::{DevboxView, ExecutionView, StateView};
 pub use error::{ClientError, Distrust};
 pub use events::{EventPage, EventsWanted, Follow};
+pub use gateways::GatewayConfigView;
 pub use keys::{CreatedKey, KeyPage, KeyView};
 pub use secrets::{SecretPage, SecretView};
 pub use transport::Client;

@@ -34,7 +34,8 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
 
 fn distrust(problem: &CertificateError) -> Distrust {
     match problem {
-        CertificateError::UnknownIssuer => Distrust::UnknownIssuer,
+        // A signature is wrong where an authority of the same name and another key is trusted.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => Distrust::UnknownIssuer,
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Distrust::WrongName,
         CertificateError::Expired
         | CertificateError::ExpiredContext { .. }

@@ -8,11 +8,13 @@ mod argv;
 mod backup;
 mod bind;
 mod completions;
+mod devbox;
 mod down;
 mod events;
 mod expose;
 mod fault;
 mod gate;
+mod gateway;
 mod hints;
 mod history;
 mod key;
@@ -58,7 +60,7 @@ struct Global {
     /// The data folder [default: $TIGHTLIP_DATA, then $XDG_DATA_HOME/tightlip]
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The server [default: $TIGHTLIP_URL, then $RUNLOOP_BASE_URL, then the one on the data folder]
+    /// The server, for `secret`, `key` and `events` [default: $TIGHTLIP_URL, then $RUNLOOP_BASE_URL, then the one on the data folder]
     #[arg(long, global = true, value_name = "URL")]
     url: Option<String>,
 }
@@ -88,6 +90,12 @@ enum Command {
     Refuse(requests::RefuseArgs),
     /// Run a command that can use secrets and cannot read them
     Run(run::Args),
+    /// Make devboxes over the API and run commands in them
+    #[command(subcommand)]
+    Devbox(devbox::Command),
+    /// Say which upstreams devboxes of the API reach by a base URL
+    #[command(subcommand)]
+    GatewayConfig(gateway::Command),
     /// Show what happened: changes, uses, refusals
     Events(events::Args),
     /// Make, list and revoke API keys
@@ -154,6 +162,8 @@ fn obey(cli: Cli, out: &Output) -> Result<i32, Fault> {
         Command::Approve(args) => target().and_then(|target| requests::approve(&args, &target, out)).map(|()| 0),
         Command::Refuse(args) => target().and_then(|target| requests::refuse(&args, &target, out)).map(|()| 0),
         Command::Run(args) => run::run(args, target, out),
+        Command::Devbox(command) => target().and_then(|target| devbox::obey(command, &target, out)),
+        Command::GatewayConfig(command) => target().and_then(|target| gateway::obey(command, &target, out)).map(|()| 0),
         Command::Events(args) => target().and_then(|target| events::events(args, &target, out)),
         Command::Key(command) => target().and_then(|target| key::obey(command, &target, out)).map(|()| 0),
         Command::Account(command) => target().and_then(|target| account::obey(&command, &target, out)).map(|()| 0),
@@ -181,7 +191,8 @@ Two commands to begin with (the server starts by itself):
 Environment:
   TIGHTLIP_DATA     the data folder
   TIGHTLIP_URL      the server; RUNLOOP_BASE_URL after it
-  TIGHTLIP_API_KEY  the API key; RUNLOOP_API_KEY after it (at the data folder's server only if it begins with tlk_), then the data folder's own
+  TIGHTLIP_API_KEY  the API key; RUNLOOP_API_KEY after it, then the data folder's own
+  RUNLOOP_API_KEY   shown to the data folder's own server only where it begins with tlk_
   TIGHTLIP_PASSPHRASE_FILE  a file that holds the data folder's passphrase, where it has one
 
 Exit codes:

@@ -42,3 +42,20 @@ fn a_request_is_told_with_its_answers_number_and_without_a_word_of_the_callers()
     assert!(fields["took_us"].as_u64().unwrap() > 0);
     assert!(!log.to_lowercase().contains("canary") && !log.contains(key.trim()), "{log}");
 }
+
+#[test]
+fn a_word_that_the_variables_do_not_take_is_warned_of_once_and_the_default_holds() {
+    let place = Place::new();
+    let mut command = up(&place.data());
+    command.env("TIGHTLIP_LOG", "nonsense").env("TIGHTLIP_LOG_FORMAT", "yaml");
+    let mut server = Server::spawned(command, &place.data());
+    server.wait_until_both_serve();
+    let mut stderr = server.process.stderr.take().unwrap();
+    assert!(server.stop().success());
+    let mut log = String::new();
+    stderr.read_to_string(&mut log).unwrap();
+    let warned = |words: &[&str]| log.lines().filter(|line| words.iter().all(|word| line.contains(word))).count();
+    assert_eq!(warned(&["WARN", "TIGHTLIP_LOG is not understood", "off, error, warn, info, debug, trace"]), 1, "{log}");
+    assert_eq!(warned(&["WARN", "TIGHTLIP_LOG_FORMAT is not understood", "text and json"]), 1, "{log}");
+    assert!(log.contains("INFO") && !log.contains("nonsense") && !log.contains("yaml"), "{log}");
+}

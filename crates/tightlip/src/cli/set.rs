@@ -78,7 +78,7 @@ pub(super) fn write(verb: Verb, args: WriteArgs, target: impl FnOnce() -> Result
         bind_hosts(&target, &admin_key, &name, &args)?;
     }
     let destinations = bind::whereabouts(&target, &name).unwrap_or_else(|_| Where::of_kind(facts.kind, facts.stays));
-    let warnings = facts.warnings(&name, &destinations);
+    let warnings: Vec<String> = facts.warnings(&name, &destinations).iter().map(|warning| out.hinted(warning)).collect();
     let stored = Stored { view: &view, created: !exists, destinations: &destinations, warnings: &warnings };
     out.result(&stored, || {
         let verb = if exists { "updated" } else { "created" };

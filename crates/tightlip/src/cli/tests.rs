@@ -34,6 +34,8 @@ fn refused(words: &[&str]) -> Fault {
         | Command::Requests(_)
         | Command::Approve(_)
         | Command::Refuse(_)
+        | Command::Devbox(_)
+        | Command::GatewayConfig(_)
         | Command::Events(_)
         | Command::Key(_)
         | Command::Account(_)

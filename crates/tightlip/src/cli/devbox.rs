@@ -1,0 +1,269 @@
+//! `tightlip devbox`: devboxes over the API, made, listed, used and shut down. For a devbox around one command of yours there is `tightlip run`.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use clap::Subcommand;
+use client::DevboxView;
+use model::{Clock, DevboxId, DevboxStatus, EnvName, SecretName, Stream};
+use serde::Serialize;
+use serde_json::{Value, json};
+use service::SystemClock;
+
+use super::ago::ago;
+use super::fault::{Exit, Fault};
+use super::output::{Output, table};
+use super::target::Target;
+
+/// The verbs.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Make a devbox on the server's machine, and wait until it runs
+    #[command(after_help = CREATE_EXAMPLES)]
+    Create(CreateArgs),
+    /// List devboxes, newest first
+    #[command(visible_alias = "ls")]
+    List(ListArgs),
+    /// Show one devbox
+    #[command(visible_alias = "show")]
+    Get(IdArgs),
+    /// Run a command in a devbox, show what it says, and end with its exit code
+    #[command(after_help = EXEC_EXAMPLES)]
+    Exec(ExecArgs),
+    /// End a devbox and everything in it
+    #[command(visible_alias = "rm")]
+    Shutdown(IdArgs),
+}
+
+/// What the devbox is to be.
+#[derive(clap::Args)]
+pub(super) struct CreateArgs {
+    /// What to call it
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// A secret that it may use, under its own name or in another variable; repeat for more
+    #[arg(short, long = "secret", value_name = "NAME|ENV=NAME", value_parser = secret_of)]
+    secrets: Vec<(EnvName, SecretName)>,
+    /// A gateway config with the secret that it carries; the devbox gets PREFIX and PREFIX_URL
+    #[arg(long = "gateway", value_name = "PREFIX=CONFIG:NAME", value_parser = gateway_of)]
+    gateways: Vec<(EnvName, Gateway)>,
+    /// For how many seconds it lives unless it is kept alive [default: 3600]
+    #[arg(long, value_name = "SECONDS")]
+    keep_alive: Option<u64>,
+    /// A command that runs as long as the devbox lives
+    #[arg(long, value_name = "TEXT")]
+    entrypoint: Option<String>,
+}
+
+/// Which.
+#[derive(clap::Args)]
+pub(super) struct ListArgs {
+    /// Those in this state only
+    #[arg(long, value_name = "STATUS", value_parser = status_of)]
+    status: Option<DevboxStatus>,
+}
+
+/// A devbox's id, and nothing more.
+#[derive(clap::Args)]
+pub(super) struct IdArgs {
+    /// The devbox's id (dbx_...)
+    #[arg(value_name = "ID")]
+    id: DevboxId,
+}
+
+/// What to run where.
+#[derive(clap::Args)]
+pub(super) struct ExecArgs {
+    /// The devbox's id (dbx_...)
+    #[arg(value_name = "ID")]
+    id: DevboxId,
+    /// The command and its arguments; one argument alone is a line for a shell
+    #[arg(value_name = "CMD", required = true, last = true)]
+    command: Vec<String>,
+}
+
+/// A gateway config and a secret, each by name or id.
+#[derive(Clone, Serialize)]
+struct Gateway {
+    gateway: String,
+    secret: String,
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    devboxes: &'a [DevboxView],
+    total_count: usize,
+}
+
+/// Does what `command` says; the exit code.
+pub(super) fn obey(command: Command, target: &Target, out: &Output) -> Result<i32, Fault> {
+    match command {
+        Command::Create(args) => create(args, target, out).map(|()| 0),
+        Command::List(args) => list(&args, target, out).map(|()| 0),
+        Command::Get(args) => {
+            let view = target.client()?.devbox(&args.id).map_err(unknown)?;
+            out.result(&view, || described(&view));
+            Ok(0)
+        }
+        Command::Exec(args) => exec(&args, target, out),
+        Command::Shutdown(args) => {
+            let view = target.client()?.shut_down(&args.id).map_err(unknown)?;
+            out.result(&view, || format!("{} is shut down", view.id));
+            Ok(0)
+        }
+    }
+}
+
+fn create(args: CreateArgs, target: &Target, out: &Output) -> Result<(), Fault> {
+    let secrets: BTreeMap<_, _> = args.secrets.into_iter().collect();
+    let gateways: BTreeMap<_, _> = args.gateways.into_iter().collect();
+    let mut wanted = json!({ "secrets": secrets, "gateways": gateways });
+    let mut set = |key: &str, value: Option<Value>| {
+        if let (Some(value), Some(fields)) = (value, wanted.as_object_mut()) {
+            fields.insert(key.to_owned(), value);
+        }
+    };
+    set("name", args.name.map(Value::from));
+    set("entrypoint", args.entrypoint.map(Value::from));
+    set("launch_parameters", args.keep_alive.map(|seconds| json!({ "keep_alive_time_seconds": seconds })));
+    let view = target.client()?.create_devbox(&wanted)?;
+    if view.status != DevboxStatus::Running {
+        let why = view.state_transitions.iter().rev().find_map(|state| state.failure_reason.clone());
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        return Err(Fault::new(Exit::Failure, format!("the devbox {} did not start{why}", view.id)));
+    }
+    out.note(&format!("made the devbox {}; run a command in it: tightlip devbox exec {} -- CMD", view.id, view.id));
+    out.result(&view, || view.id.to_string());
+    Ok(())
+}
+
+fn list(args: &ListArgs, target: &Target, out: &Output) -> Result<(), Fault> {
+    let devboxes = target.client()?.devboxes(args.status)?;
+    if devboxes.is_empty() {
+        out.note("no devboxes; make one: tightlip devbox create");
+    }
+    if devboxes.is_empty() && !out.json() {
+        return Ok(());
+    }
+    out.result(&List { devboxes: &devboxes, total_count: devboxes.len() }, || {
+        let now = SystemClock.now();
+        let row = |view: &DevboxView| {
+            let end = view.end_time_ms.map_or_else(|| "-".to_owned(), |end| ago(end, now));
+            let name = view.name.clone().unwrap_or_else(|| "-".to_owned());
+            [view.id.to_string(), name, view.status.as_str().to_owned(), ago(view.create_time_ms, now), end]
+        };
+        table(["ID", "NAME", "STATUS", "CREATED", "ENDED"], &devboxes.iter().map(row).collect::<Vec<_>>())
+    });
+    Ok(())
+}
+
+fn described(view: &DevboxView) -> String {
+    let now = SystemClock.now();
+    let mut lines = vec![format!("id       {}", view.id)];
+    lines.extend(view.name.as_ref().map(|name| format!("name     {name}")));
+    lines.push(format!("status   {}", view.status.as_str()));
+    lines.push(format!("created  {}", ago(view.create_time_ms, now)));
+    lines.extend(view.end_time_ms.map(|end| format!("ended    {}", ago(end, now))));
+    lines.extend(view.more.get("shutdown_reason").and_then(Value::as_str).map(|reason| format!("why      {reason}")));
+    lines.extend(view.state_transitions.iter().filter_map(|state| state.failure_reason.as_ref()).map(|why| format!("why      {why}")));
+    lines.join("\n")
+}
+
+fn exec(args: &ExecArgs, target: &Target, out: &Output) -> Result<i32, Fault> {
+    let text = match &args.command[..] {
+        [line] => line.clone(),
+        words => words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
+    };
+    let client = target.client()?;
+    let begun = client.execute(&args.id, &text).map_err(unknown)?;
+    if !out.json() {
+        let beside = target.client()?;
+        let (id, execution) = (&args.id, &begun.execution_id);
+        std::thread::scope(|scope| {
+            let errors =
+                scope.spawn(move || beside.follow_output(id, execution, Stream::Stderr, |piece| pass_on(&mut std::io::stderr(), piece)));
+            let told = client.follow_output(id, execution, Stream::Stdout, |piece| pass_on(&mut std::io::stdout(), piece));
+            errors.join().unwrap_or(Ok(())).and(told)
+        })
+        .map_err(unknown)?;
+    }
+    let ended = client.wait_for_execution(&args.id, &begun.execution_id).map_err(unknown)?;
+    if out.json() {
+        out.json_line(&ended);
+    }
+    Ok(ended.exit_status.unwrap_or(Exit::Failure as i32))
+}
+
+/// Somebody who no longer listens is no reason to stop the command.
+fn pass_on(to: &mut impl Write, piece: &str) {
+    let _gone = to.write_all(piece.as_bytes()).and_then(|()| to.flush());
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%=,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+fn unknown(error: client::ClientError) -> Fault {
+    let fault = Fault::from(error);
+    if fault.exit == Exit::NotFound { fault.next("tightlip devbox list") } else { fault }
+}
+
+fn secret_of(text: &str) -> Result<(EnvName, SecretName), String> {
+    let (env, name) = text.split_once('=').unwrap_or((text, text));
+    let name = name.parse::<SecretName>().map_err(|error| error.to_string())?;
+    let env = env.parse::<EnvName>().map_err(|error| format!("{error}; name the variable too: ENV=NAME"))?;
+    Ok((env, name))
+}
+
+fn gateway_of(text: &str) -> Result<(EnvName, Gateway), String> {
+    let parts = text.split_once('=').and_then(|(prefix, rest)| Some((prefix, rest.rsplit_once(':')?)));
+    let (prefix, (gateway, secret)) = parts.ok_or("a gateway is PREFIX=CONFIG:NAME, such as MY_API=anthropic:ANTHROPIC_API_KEY")?;
+    let prefix = prefix.parse::<EnvName>().map_err(|error| error.to_string())?;
+    Ok((prefix, Gateway { gateway: gateway.to_owned(), secret: secret.to_owned() }))
+}
+
+fn status_of(word: &str) -> Result<DevboxStatus, String> {
+    DevboxStatus::from_word(word).ok_or_else(|| {
+        let words: Vec<&str> = DevboxStatus::ALL.into_iter().map(DevboxStatus::as_str).collect();
+        format!("a status is one of {}", words.join(", "))
+    })
+}
+
+const CREATE_EXAMPLES: &str = "\
+It has a private home and nothing of the server's folders. Its id goes to standard output.
+
+Examples:
+  tightlip devbox create --secret GITHUB_TOKEN
+  tightlip devbox create --gateway MY_API=anthropic:ANTHROPIC_API_KEY --keep-alive 600
+  id=$(tightlip devbox create --name ci) && tightlip devbox exec $id -- 'make test'";
+
+const EXEC_EXAMPLES: &str = "\
+Each command is a fresh login shell in the devbox's home.
+
+Examples:
+  tightlip devbox exec dbx_0WVdN5aJ8k2mXq7RtYb3L -- 'cd src && make'
+  tightlip devbox exec dbx_0WVdN5aJ8k2mXq7RtYb3L -- git clone https://github.com/me/private.git
+
+Exit codes:
+  the command's own (128+n by signal n)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_reach_the_shell_as_they_are() {
+        assert_eq!(["a", "a b", "it's", "", "$X", "--k=v"].map(quoted), ["a", "'a b'", "'it'\\''s'", "''", "'$X'", "--k=v"]);
+    }
+
+    #[test]
+    fn what_is_no_gateway_or_secret_says_what_one_is() {
+        for text in ["", "A", "A=b", "1=a:b", "=a:b"] {
+            assert!(gateway_of(text).is_err(), "{text:?}");
+        }
+        assert!(gateway_of("MY_API=anthropic:KEY").is_ok() && secret_of("A=my-secret").is_ok());
+        assert!(secret_of("my-secret").is_err_and(|error| error.contains("ENV=NAME")));
+    }
+}
