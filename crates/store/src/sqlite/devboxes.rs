@@ -1,6 +1,6 @@
 //! The table of devboxes, in the ledger.
 
-use model::{DevboxId, Timestamp};
+use model::{AccountId, DevboxId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{Result, StoreError};

@@ -50,7 +50,7 @@ impl Hints {
         while let Some((before, after)) = rest.split_once(PROGRAM) {
             whole.push_str(before);
             whole.push_str(PROGRAM.trim_end());
-            let word = after.split(|c: char| !c.is_ascii_lowercase()).next().unwrap_or_default();
+            let word = after.split(|c: char| !c.is_ascii_lowercase() && c != '-').next().unwrap_or_default();
             let begins = before.chars().next_back().is_none_or(|c| c.is_whitespace() || "`(:;".contains(c));
             if begins && LOCAL.contains(&word) {
                 whole.push_str(&self.data);
@@ -75,9 +75,10 @@ pub(super) fn quoted(path: &Path) -> String {
 
 const PROGRAM: &str = "tightlip ";
 /// Commands about the data folder itself, on its own machine.
-const LOCAL: [&str; 9] = ["up", "down", "bind", "unbind", "bindings", "run", "account", "backup", "restore"];
+const LOCAL: [&str; 13] =
+    ["up", "down", "bind", "unbind", "bindings", "expose", "requests", "approve", "refuse", "run", "account", "backup", "restore"];
 /// Commands that the API alone serves, from any machine.
-const REMOTE: [&str; 3] = ["secret", "key", "events"];
+const REMOTE: [&str; 5] = ["secret", "key", "events", "devbox", "gateway-config"];
 
 #[cfg(test)]
 mod tests {

@@ -86,3 +86,26 @@ fn nothing_outlives_the_server() {
         std::thread::park_timeout(std::time::Duration::from_millis(20));
     }
 }
+
+#[test]
+fn a_numbered_command_runs_once_also_when_the_gateway_starts_again() {
+    let road = Road::start(users()[0]);
+    let client = Client::owner(&road.server);
+    let devbox = client.devbox(&json!({}));
+    let ask = |command: &str| {
+        let head = format!(
+            "POST {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nx-request-id: once",
+            devbox.path("/execute_async"),
+            client.key
+        );
+        let answer = crate::http::ask(&road.server, &head, &json!({ "command": command }).to_string());
+        let view: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+        view["execution_id"].as_str().unwrap_or_else(|| panic!("{view}")).to_owned()
+    };
+    let first = ask("echo x >> ran; sleep 0.5");
+    kill_child(&road, "__gateway");
+    assert_eq!(ask("echo x >> ran; sleep 0.5"), first);
+    devbox.wait(&first);
+    assert_eq!(devbox.sh("cat ran"), "x\n");
+    assert_ne!(ask("echo another"), first, "another command under the same number is another");
+}

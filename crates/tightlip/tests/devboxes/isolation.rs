@@ -63,3 +63,23 @@ fn an_account_reaches_nothing_of_another() {
     }
     assert_eq!(devbox.status(), "running");
 }
+
+#[test]
+fn a_key_that_was_revoked_is_given_nothing_that_it_waited_for() {
+    let road = Road::start(users()[0]);
+    let owner = Client::owner(&road.server);
+    let made = owner.ok(owner.post("/v1/api-keys", &json!({ "name": "short", "scopes": ["read", "devbox"] })));
+    let short = Client { server: &road.server, key: made["key"].as_str().unwrap().to_owned() };
+    let devbox = owner.devbox(&json!({}));
+    let execution = devbox.begin("echo early; while [ ! -e go ]; do sleep 0.05; done; echo late");
+    let path = devbox.path(&format!("/executions/{execution}/stream_stdout_updates"));
+    let said = std::thread::scope(|scope| {
+        let reading = scope.spawn(|| short.text(&path));
+        std::thread::park_timeout(std::time::Duration::from_millis(500));
+        owner.ok(owner.post(&format!("/v1/api-keys/{}/revoke", made["api_key"]["id"].as_str().unwrap()), &json!({})));
+        devbox.sh("touch go");
+        assert_eq!(devbox.wait(&execution)["stdout"], "early\nlate\n");
+        reading.join().unwrap()
+    });
+    assert!(said.contains("early") && !said.contains("late"), "{said}");
+}
