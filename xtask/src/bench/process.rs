@@ -62,7 +62,9 @@ pub fn command(program: &str) -> Command {
 }
 
 fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from)
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    // A program may be started in another folder.
+    std::path::absolute(&target).unwrap_or(target)
 }
 
 impl Program {

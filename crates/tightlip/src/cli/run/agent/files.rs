@@ -87,16 +87,16 @@ mod tests {
 
     #[test]
     fn claude_knows_the_placeholder_by_its_end() {
-        let file = claude("sk-ant-api03-0123456789abcdefghijklmnop", Path::new("/work/it's \"mine\""));
+        let file = claude("sk-ant-api03-0123456789abcdefghijklmnop", Path::new("/code/it's \"mine\""));
         let state: serde_json::Value = serde_json::from_str(&file.text).unwrap();
         assert_eq!(state["customApiKeyResponses"]["approved"], serde_json::json!(["6789abcdefghijklmnop"]));
-        assert_eq!(state["projects"]["/work/it's \"mine\""]["hasTrustDialogAccepted"], true);
-        assert!(claude("", Path::new("/work")).text.contains("\"approved\": []"));
+        assert_eq!(state["projects"]["/code/it's \"mine\""]["hasTrustDialogAccepted"], true);
+        assert!(claude("", Path::new("/code")).text.contains("\"approved\": []"));
     }
 
     #[test]
     fn codex_reads_back_what_was_written() {
-        for folder in ["/work", "/work/it's \"mine\"", "/work/a\\b\n[c]"] {
+        for folder in ["/code", "/code/it's \"mine\"", "/code/a\\b\n[c]"] {
             let file = codex("OPENAI_API_KEY", Some("https://proxy.example.com/v1?a='\"b"), Path::new(folder));
             let config: toml::Table = file.text.parse().unwrap();
             let provider = &config["model_providers"]["tightlip"];
