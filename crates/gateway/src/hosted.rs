@@ -138,21 +138,36 @@ impl Hosting {
         if let Err(trouble) = self.keeper.ask(&Order::End { devbox: place.id.clone() }, &[], END_WAIT).await {
             tracing::warn!(devbox = %place.id, "failed to see a devbox's end: {trouble}");
         }
-        self.record(place, status, failure.map(str::to_owned), reason).await;
+        if let Err(trouble) = self.record(place, status, failure.map(str::to_owned), reason).await {
+            tracing::error!(devbox = %place.id, "failed to record a devbox's end: {trouble}");
+        }
+        // Nobody waits for ever for an end that could not be written.
+        place.status.send_if_modified(|told| {
+            !told.is_final() && {
+                *told = status;
+                true
+            }
+        });
         lock(&self.open).remove(&place.id);
         tracing::info!(devbox = %place.id, status = status.as_str(), "devbox ended");
     }
 
-    /// Writes a new state down, then tells whoever waits. A state that cannot be written is told all the same: nobody waits for ever.
-    async fn record(&self, place: &Place, status: DevboxStatus, failure: Option<String>, reason: Option<ShutdownReason>) {
+    /// Writes a new state down, then tells whoever waits what is written: a devbox that has ended is not told as running.
+    async fn record(
+        &self,
+        place: &Place,
+        status: DevboxStatus,
+        failure: Option<String>,
+        reason: Option<ShutdownReason>,
+    ) -> Result<(), Trouble> {
         let (gate, id) = (Arc::clone(&self.gate), place.id.clone());
         let written = tokio::task::spawn_blocking(move || gate.transition(&id, status, failure, reason)).await;
-        match written {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::error!(devbox = %place.id, "failed to record a devbox's state: {error}"),
-            Err(error) => tracing::error!(devbox = %place.id, "failed to record a devbox's state: {error}"),
+        let recorded = written.unwrap_or(Err(DevboxDenial::Internal))?.status();
+        place.status.send_replace(recorded);
+        if recorded.is_final() && !status.is_final() {
+            return Err(Trouble::Refused(LOST.to_owned()));
         }
-        place.status.send_replace(status);
+        Ok(())
     }
 
     fn place(&self, id: &DevboxId) -> Option<Arc<Place>> {

@@ -75,7 +75,6 @@ impl Hosting {
             if place.status.borrow().is_final() {
                 return;
             }
-            self.record(&place, DevboxStatus::Provisioning, None, None).await;
             match self.build(&place, beginning).await {
                 Ok(network) => {
                     *turn = Some(network);
@@ -96,6 +95,7 @@ impl Hosting {
 
     /// Namespaces and listeners, served.
     async fn build(&self, place: &Place, beginning: Beginning) -> Result<crate::net::Attached, Trouble> {
+        self.record(place, DevboxStatus::Provisioning, None, None).await?;
         let Beginning { authority, env, plain, ports, entrypoint } = beginning;
         let mut bundle = devbox::system_bundle().map_err(|error| Trouble::Refused(error.to_string()))?;
         bundle.push(b'\n');
@@ -117,13 +117,13 @@ impl Hosting {
 
     /// Its walls and its entrypoint.
     async fn open(&self, place: &Arc<Place>) -> Result<(), Trouble> {
-        self.record(place, DevboxStatus::Initializing, None, None).await;
+        self.record(place, DevboxStatus::Initializing, None, None).await?;
         self.keeper.ask(&Order::Open { devbox: place.id.clone() }, &[], BUILD_WAIT).await?;
         let turn = place.turn.lock().await;
         // Shut down, or ended, meanwhile.
         if turn.is_some() && !place.status.borrow().is_final() {
             place.keep_alive();
-            self.record(place, DevboxStatus::Running, None, None).await;
+            self.record(place, DevboxStatus::Running, None, None).await?;
         }
         Ok(())
     }
