@@ -29,6 +29,16 @@ calls = itertools.count()
 
 
 @schemathesis.hook
+def before_load_schema(context, raw_schema):
+    """The tool takes a stream's schema for one of each of its events, where the document says what the whole of it is: a string. It is given the events' own."""
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": raw_schema["components"]["schemas"]["OutputView"]}
+    streams = [path["get"] for name, path in raw_schema["paths"].items() if name.endswith(("/stream_stdout_updates", "/stream_stderr_updates"))]
+    assert len(streams) == 2, "the document tells of other streams: say here what their events are"
+    for stream in streams:
+        stream["responses"]["200"]["content"]["text/event-stream"]["schema"] = {"type": "object", "required": ["data"], "properties": {"data": data}}
+
+
+@schemathesis.hook
 def before_call(context, case, kwargs):
     """What is generated is mostly short, so names would mostly be taken, and an id cannot be guessed: every other call gets a new name, or an id there is."""
     number = next(calls)
