@@ -9,7 +9,6 @@ use link::front::{Answer, Ask, Question, Tell};
 use link::{PacketError, Packets};
 use model::limits::LINK_PAGE_ITEMS_MAX;
 use service::{BindingsError, Gate};
-
 use tokio::runtime::Handle;
 
 use crate::activity::Activity;

@@ -49,49 +49,22 @@ impl Gate {
     /// Asks for something that is done or not.
     pub(super) fn done(&self, request: &Request, fds: &[BorrowedFd<'_>]) -> Result<(), Fault> {
         self.send(request, fds)?;
-        match self.reply()? {
-            Reply::Done => Ok(()),
-            Reply::Ready
-            | Reply::DevboxOpened(_)
-            | Reply::DevboxClosed { .. }
-            | Reply::Bindings { .. }
-            | Reply::BackedUp(_)
-            | Reply::Pairings(_)
-            | Reply::Exposures { .. }
-            | Reply::Refused { .. } => Err(unexpected()),
-        }
+        let Reply::Done = self.reply()? else { return Err(unexpected()) };
+        Ok(())
     }
 
     /// Opens a devbox.
     pub(super) fn open(&self, request: &Request) -> Result<Opened, Fault> {
         self.send(request, &[])?;
-        match self.reply()? {
-            Reply::DevboxOpened(opened) => Ok(opened),
-            Reply::Ready
-            | Reply::Done
-            | Reply::DevboxClosed { .. }
-            | Reply::Bindings { .. }
-            | Reply::BackedUp(_)
-            | Reply::Pairings(_)
-            | Reply::Exposures { .. }
-            | Reply::Refused { .. } => Err(unexpected()),
-        }
+        let Reply::DevboxOpened(opened) = self.reply()? else { return Err(unexpected()) };
+        Ok(opened)
     }
 
     /// Ends a devbox, and gives what was refused to it.
     pub(super) fn close(&self, devbox: DevboxId) -> Result<Vec<RefusedHere>, Fault> {
         self.send(&Request::CloseDevbox { devbox }, &[])?;
-        match self.reply()? {
-            Reply::DevboxClosed { refused } => Ok(refused),
-            Reply::Ready
-            | Reply::Done
-            | Reply::DevboxOpened(_)
-            | Reply::Bindings { .. }
-            | Reply::BackedUp(_)
-            | Reply::Pairings(_)
-            | Reply::Exposures { .. }
-            | Reply::Refused { .. } => Err(unexpected()),
-        }
+        let Reply::DevboxClosed { refused } = self.reply()? else { return Err(unexpected()) };
+        Ok(refused)
     }
 
     /// Changes bindings, and gives the secret's bindings as they are afterwards.
@@ -103,17 +76,8 @@ impl Gate {
     pub(super) fn backup(&self, request: &Request, file: BorrowedFd<'_>) -> Result<BackedUp, Fault> {
         self.0.limit_wait(None)?;
         self.send(request, &[file])?;
-        match self.reply()? {
-            Reply::BackedUp(made) => Ok(made),
-            Reply::Ready
-            | Reply::Done
-            | Reply::DevboxOpened(_)
-            | Reply::DevboxClosed { .. }
-            | Reply::Bindings { .. }
-            | Reply::Pairings(_)
-            | Reply::Exposures { .. }
-            | Reply::Refused { .. } => Err(unexpected()),
-        }
+        let Reply::BackedUp(made) = self.reply()? else { return Err(unexpected()) };
+        Ok(made)
     }
 
     /// The bindings of one secret, or of all, every page.
@@ -134,48 +98,21 @@ impl Gate {
     /// The pairings that wait.
     pub(super) fn pairings(&self, request: &Request) -> Result<Vec<PairingView>, Fault> {
         self.send(request, &[])?;
-        match self.reply()? {
-            Reply::Pairings(waiting) => Ok(waiting),
-            Reply::Ready
-            | Reply::Done
-            | Reply::DevboxOpened(_)
-            | Reply::DevboxClosed { .. }
-            | Reply::Bindings { .. }
-            | Reply::BackedUp(_)
-            | Reply::Exposures { .. }
-            | Reply::Refused { .. } => Err(unexpected()),
-        }
+        let Reply::Pairings(waiting) = self.reply()? else { return Err(unexpected()) };
+        Ok(waiting)
     }
 
     /// The secrets that are given as they are, and whether all that are bound nowhere are given so.
     pub(super) fn exposures(&self, api_key: &str) -> Result<(Vec<SecretName>, bool), Fault> {
         self.send(&Request::Exposures { api_key: api_key.to_owned() }, &[])?;
-        match self.reply()? {
-            Reply::Exposures { plain, unbound_are_plain } => Ok((plain, unbound_are_plain)),
-            Reply::Ready
-            | Reply::Done
-            | Reply::DevboxOpened(_)
-            | Reply::DevboxClosed { .. }
-            | Reply::Bindings { .. }
-            | Reply::BackedUp(_)
-            | Reply::Pairings(_)
-            | Reply::Refused { .. } => Err(unexpected()),
-        }
+        let Reply::Exposures { plain, unbound_are_plain } = self.reply()? else { return Err(unexpected()) };
+        Ok((plain, unbound_are_plain))
     }
 
     fn page(&self, request: &Request) -> Result<(Vec<BindingView>, Option<model::SecretId>), Fault> {
         self.send(request, &[])?;
-        match self.reply()? {
-            Reply::Bindings { bindings, next } => Ok((bindings, next)),
-            Reply::Ready
-            | Reply::Done
-            | Reply::DevboxOpened(_)
-            | Reply::DevboxClosed { .. }
-            | Reply::BackedUp(_)
-            | Reply::Pairings(_)
-            | Reply::Exposures { .. }
-            | Reply::Refused { .. } => Err(unexpected()),
-        }
+        let Reply::Bindings { bindings, next } = self.reply()? else { return Err(unexpected()) };
+        Ok((bindings, next))
     }
 }
 
