@@ -9,7 +9,7 @@ use std::time::Duration;
 use link::calls::Calls;
 use link::keeper::{Kept, Order};
 use model::limits::HOSTED_DEVBOXES_MAX;
-use model::{Clock, DevboxId, DevboxStatus, Hosted, ShutdownReason, Timestamp};
+use model::{Clock, DevboxId, DevboxStatus, Hosted, ShutdownReason, Timestamp, Transition};
 use service::{DevboxDenial, Gate};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
@@ -59,7 +59,27 @@ struct Place {
     deadline: Mutex<Instant>,
     /// The user that its processes are.
     uid: Option<u32>,
+    /// Its end, where that could not be written yet.
+    unwritten: Mutex<Option<(End, Timestamp)>>,
     _visit: Option<Visit>,
+}
+
+/// How a devbox ended.
+#[derive(Clone, Debug)]
+struct End {
+    status: DevboxStatus,
+    failure: Option<String>,
+    reason: Option<ShutdownReason>,
+}
+
+impl End {
+    const fn shutdown(reason: ShutdownReason) -> Self {
+        Self { status: DevboxStatus::Shutdown, failure: None, reason: Some(reason) }
+    }
+
+    fn failure(what: &str) -> Self {
+        Self { status: DevboxStatus::Failure, failure: Some(what.to_owned()), reason: None }
+    }
 }
 
 impl Hosting {
@@ -90,18 +110,20 @@ impl Hosting {
         Arc::clone(&self.asking).try_acquire_owned().ok()
     }
 
-    /// Looks every second for devboxes whose time is over.
+    /// Looks every second for devboxes whose time is over, and for ends that are to be written once more.
     pub(crate) async fn mind_the_time(self: Arc<Self>) {
         let mut tick = tokio::time::interval(TIME_TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let now = tick.tick().await;
-            let over: Vec<_> = lock(&self.open).values().filter(|place| *lock(&place.deadline) <= now).cloned().collect();
-            for place in over {
+            let is_due = |place: &&Arc<Place>| {
+                let is_unwritten = lock(&place.unwritten).is_some();
+                place.turn.try_lock().is_ok() && (is_unwritten || *lock(&place.deadline) <= now)
+            };
+            let due: Vec<_> = lock(&self.open).values().filter(is_due).cloned().collect();
+            for place in due {
                 let hosting = Arc::clone(&self);
-                tokio::spawn(
-                    async move { hosting.finish(&place, DevboxStatus::Shutdown, None, Some(ShutdownReason::KeepAliveTimeout)).await },
-                );
+                tokio::spawn(async move { hosting.finish(&place, End::shutdown(ShutdownReason::KeepAliveTimeout)).await });
             }
         }
     }
@@ -112,11 +134,8 @@ impl Hosting {
             Kept::Ended { devbox, entrypoint } => {
                 let Some(place) = self.place(&devbox) else { return };
                 let hosting = Arc::clone(self);
-                let (status, failure, reason) = match entrypoint {
-                    Some(_) => (DevboxStatus::Shutdown, None, Some(ShutdownReason::EntrypointExit)),
-                    None => (DevboxStatus::Failure, Some(LOST), None),
-                };
-                tokio::spawn(async move { hosting.finish(&place, status, failure, reason).await });
+                let end = if entrypoint.is_some() { End::shutdown(ShutdownReason::EntrypointExit) } else { End::failure(LOST) };
+                tokio::spawn(async move { hosting.finish(&place, end).await });
             }
             // A keeper that begins has none of those that another had.
             Kept::Roster(_) => {
@@ -131,25 +150,44 @@ impl Hosting {
         }
     }
 
-    /// Ends a devbox: its network first, then its processes, then its record. Done already is done.
-    async fn finish(&self, place: &Arc<Place>, status: DevboxStatus, failure: Option<&str>, reason: Option<ShutdownReason>) {
+    /// Ends a devbox: its network first, then its processes, then its record. Done already is done. An end that cannot be written is told all the same, and
+    /// written as soon as it can be.
+    async fn finish(&self, place: &Arc<Place>, end: End) {
         let mut turn = place.turn.lock().await;
         drop(turn.take());
-        if let Err(trouble) = self.keeper.ask(&Order::End { devbox: place.id.clone() }, &[], END_WAIT).await {
+        let before = lock(&place.unwritten).clone();
+        if before.is_none()
+            && let Err(trouble) = self.keeper.ask(&Order::End { devbox: place.id.clone() }, &[], END_WAIT).await
+        {
             tracing::warn!(devbox = %place.id, "failed to see a devbox's end: {trouble}");
         }
-        if let Err(trouble) = self.record(place, status, failure.map(str::to_owned), reason).await {
-            tracing::error!(devbox = %place.id, "failed to record a devbox's end: {trouble}");
-        }
-        // Nobody waits for ever for an end that could not be written.
-        place.status.send_if_modified(|told| {
-            !told.is_final() && {
-                *told = status;
-                true
+        // The first end is the one.
+        let (end, at) = before.clone().unwrap_or_else(|| (end, self.clock.now()));
+        match self.record(place, end.status, end.failure.clone(), end.reason).await {
+            // None of this id to write about.
+            Ok(()) | Err(Trouble::Denied(DevboxDenial::NotFound)) => {
+                *lock(&place.unwritten) = None;
+                lock(&self.open).remove(&place.id);
+                tracing::info!(devbox = %place.id, status = end.status.as_str(), "devbox ended");
             }
-        });
-        lock(&self.open).remove(&place.id);
-        tracing::info!(devbox = %place.id, status = status.as_str(), "devbox ended");
+            Err(trouble) => {
+                if before.is_none() {
+                    tracing::error!(devbox = %place.id, "failed to record a devbox's end, which is tried again: {trouble}");
+                }
+                place.status.send_replace(end.status);
+                *lock(&place.unwritten) = Some((end, at));
+            }
+        }
+    }
+
+    /// A devbox as people are to see it: also with an end that is not written yet.
+    fn as_it_is(&self, mut hosted: Hosted) -> Hosted {
+        let unwritten = self.place(&hosted.id).and_then(|place| lock(&place.unwritten).clone());
+        if let Some((End { status, failure, reason }, at)) = unwritten.filter(|_| !hosted.status().is_final()) {
+            hosted.transitions.push(Transition { status, at, failure });
+            hosted.reason = reason;
+        }
+        hosted
     }
 
     /// Writes a new state down, then tells whoever waits what is written: a devbox that has ended is not told as running.
@@ -191,6 +229,7 @@ impl Hosting {
             keep_alive,
             deadline: Mutex::new(Instant::now() + keep_alive),
             uid,
+            unwritten: Mutex::default(),
             _visit: self.activity.visit(usize::MAX),
         });
         open.insert(id, Arc::clone(&place));

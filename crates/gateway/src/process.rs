@@ -109,10 +109,12 @@ pub fn run(setup: Setup, ready: impl FnOnce() -> Result<(), PacketError>) -> Res
         Some(line) => Some(host(line, &runtime, Hosting::new(Arc::clone(&gate), net, clock, Arc::clone(&activity)))?),
         None => None,
     };
+    let link = Arc::new(link);
+    let answers = crate::front::Answers::start(Arc::clone(&link))?;
     on_thread("front", {
         let (gate, activity) = (Arc::clone(&gate), Arc::clone(&activity));
         let desk = Desk { gate, activity, hosting, runtime: runtime.handle().clone() };
-        move || crate::front::serve(link, &desk)
+        move || crate::front::serve(&link, &answers, &desk)
     })?;
     // Both are dropped when the gateway ends, and whoever waits at the other end knows.
     let (_serving, ended) = mpsc::channel();

@@ -72,6 +72,8 @@ pub const GATEWAY_CONFIGS_MAX: usize = 1000;
 pub const HOSTED_DEVBOXES_MAX: usize = 500;
 /// Those of one account among them: no account takes all.
 pub const HOSTED_DEVBOXES_PER_ACCOUNT_MAX: u64 = 300;
+/// Ended devboxes of the API's that are remembered for each account, beside those of the last day.
+pub const HOSTED_ENDED_KEPT_MAX: usize = 1000;
 /// How long a devbox of the API's lives when the caller does not say. Milliseconds: an hour.
 pub const KEEP_ALIVE_DEFAULT_MS: u64 = 60 * 60 * 1000;
 /// How long it may be asked to live. Milliseconds: two days.

@@ -11,7 +11,7 @@ use model::{DevboxId, DevboxStatus, Hosted};
 use service::{Caller, CreatedHosted, DevboxDenial, NewCa};
 
 use super::trouble::Trouble;
-use super::{Hosting, LOST, Place, lock};
+use super::{End, Hosting, LOST, Place, lock};
 use crate::ca::Authority;
 use crate::local::Sockets;
 
@@ -37,6 +37,7 @@ impl Hosting {
         let hosting = Arc::clone(self);
         // One account's devboxes are made one after the other: opening a hundred secrets takes a while.
         let _turn = self.shares.maker(&caller.account.id).await;
+        let Ok(_thread) = self.shares.making().await else { return Err(Trouble::Denied(DevboxDenial::Internal)) };
         let made = tokio::task::spawn_blocking(move || hosting.make(&caller, wanted)).await;
         let Wanted { hosted, begun } = made.unwrap_or(Err(Trouble::Denied(DevboxDenial::Internal)))?;
         if let Some((place, beginning)) = begun {
@@ -89,7 +90,7 @@ impl Hosting {
         };
         if let Some(trouble) = failed {
             tracing::error!(devbox = %place.id, "failed to begin a devbox: {trouble}");
-            self.finish(&place, DevboxStatus::Failure, Some(&trouble.to_string()), None).await;
+            self.finish(&place, End::failure(&trouble.to_string())).await;
         }
     }
 
@@ -185,7 +186,7 @@ impl Hosting {
     async fn give_up(self: &Arc<Self>, id: &DevboxId, trouble: &Trouble) {
         tracing::warn!(devbox = %id, "a devbox is given up: {trouble}");
         if let Some(place) = self.place(id) {
-            return self.finish(&place, DevboxStatus::Failure, Some(LOST), None).await;
+            return self.finish(&place, End::failure(LOST)).await;
         }
         // Not there already is ended.
         drop(self.keeper.ask(&Order::End { devbox: id.clone() }, &[], super::END_WAIT).await);

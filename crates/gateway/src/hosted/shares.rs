@@ -12,6 +12,7 @@ use super::lock;
 pub(super) struct Shares {
     accounts: Mutex<HashMap<AccountId, Weak<Account>>>,
     threads: Semaphore,
+    makers: Semaphore,
 }
 
 /// What one account has of it.
@@ -34,7 +35,7 @@ pub(super) struct Maker {
 
 impl Default for Shares {
     fn default() -> Self {
-        Self { accounts: Mutex::default(), threads: Semaphore::new(THREADS_MAX) }
+        Self { accounts: Mutex::default(), threads: Semaphore::new(THREADS_MAX), makers: Semaphore::new(MAKERS_MAX) }
     }
 }
 
@@ -51,6 +52,11 @@ impl Shares {
         let account = self.account(account);
         let turn = Arc::clone(&account.making).lock_owned().await;
         Maker { _account: account, _turn: turn }
+    }
+
+    /// A thread that may make a devbox.
+    pub(super) async fn making(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        self.makers.acquire().await
     }
 
     /// A thread that may wait for databases.
@@ -74,6 +80,8 @@ impl Shares {
 const ACCOUNT_QUESTIONS_MAX: usize = 512;
 /// Threads that wait for databases here, of the five hundred that the gateway has.
 const THREADS_MAX: usize = 32;
+/// Threads that make devboxes: the databases let one through at a time, and the next is to be at hand.
+const MAKERS_MAX: usize = 2;
 
 #[cfg(test)]
 mod tests {

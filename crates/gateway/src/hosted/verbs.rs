@@ -8,8 +8,8 @@ use model::{AccountId, DevboxId, DevboxStatus, Hosted, Scope, ShutdownReason};
 use service::{Caller, DevboxDenial};
 use zeroize::Zeroizing;
 
-use super::Hosting;
 use super::trouble::Trouble;
+use super::{End, Hosting};
 
 impl Hosting {
     /// Does what is asked, or says why not.
@@ -100,6 +100,7 @@ impl Hosting {
     ) -> Result<DevboxTell, Trouble> {
         let (devboxes, has_more, total) =
             self.blocking(move |hosting| Ok(hosting.gate.hosted_page(&account, after.as_ref(), limit, status)?)).await?;
+        let devboxes = devboxes.into_iter().map(|hosted| self.as_it_is(hosted)).collect();
         Ok(DevboxTell::Devboxes { devboxes, has_more, total })
     }
 
@@ -123,14 +124,14 @@ impl Hosting {
 
     async fn shut_down(self: &Arc<Self>, account: AccountId, devbox: DevboxId) -> Result<DevboxTell, Trouble> {
         if let Some(place) = self.place(&devbox).filter(|place| place.card.account == account) {
-            self.finish(&place, DevboxStatus::Shutdown, None, Some(ShutdownReason::ApiShutdown)).await;
+            self.finish(&place, End::shutdown(ShutdownReason::ApiShutdown)).await;
         }
         self.shown(account, devbox).await
     }
 
     async fn shown(self: &Arc<Self>, account: AccountId, devbox: DevboxId) -> Result<DevboxTell, Trouble> {
         let hosted: Hosted = self.blocking(move |hosting| Ok(hosting.gate.hosted(&account, &devbox)?)).await?;
-        Ok(DevboxTell::Devbox(hosted))
+        Ok(DevboxTell::Devbox(self.as_it_is(hosted)))
     }
 
     /// Does what waits for databases on a thread that may.

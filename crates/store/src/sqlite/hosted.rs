@@ -1,6 +1,6 @@
 //! The table of what the API's devboxes are and how they fare, in the ledger.
 
-use model::{AccountId, ApiKeyId, DevboxId, DevboxStatus, Hosted, ShutdownReason, Transition};
+use model::{AccountId, ApiKeyId, DevboxId, DevboxStatus, Hosted, ShutdownReason, Timestamp, Transition};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{Result, StoreError};
@@ -34,6 +34,17 @@ pub(crate) fn update(conn: &Connection, id: &DevboxId, transitions: &[Transition
     )?;
     let changed = statement.execute(params![id.as_str(), to_json(&transitions)?, status, reason_text(reason)?])?;
     if changed == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+}
+
+/// Forgets what an account's ended ones were, but for the newest `kept` and those made at or after `since`.
+pub(crate) fn forget_ended(conn: &Connection, account: &AccountId, since: Timestamp, kept: usize) -> Result<()> {
+    let mut statement = conn.prepare_cached(
+        "DELETE FROM hosted WHERE account = ?1 AND status IN ('failure', 'shutdown') AND devbox < ?2 AND devbox <=
+            (SELECT devbox FROM hosted WHERE account = ?1 AND status IN ('failure', 'shutdown') ORDER BY devbox DESC LIMIT 1 OFFSET ?3)",
+    )?;
+    let kept = i64::try_from(kept).map_err(StoreError::damaged)?;
+    statement.execute(params![account.as_str(), DevboxId::from_parts(since, 0).as_str(), kept])?;
+    Ok(())
 }
 
 /// The one of this id.
@@ -82,4 +93,43 @@ fn reason_text(reason: Option<ShutdownReason>) -> Result<Option<String>> {
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Hosted> {
     let reason = row.get::<_, Option<String>>(4)?.map(|_| json(row, 4)).transpose()?;
     Ok(Hosted { id: parsed(row, 0)?, account: parsed(row, 1)?, about: json(row, 2)?, transitions: json(row, 3)?, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use model::devbox::About;
+
+    use super::*;
+    use crate::sqlite::migrations::LEDGER;
+
+    #[test]
+    fn an_accounts_old_ended_ones_are_forgotten_but_for_the_newest() {
+        let mut conn = Connection::open_in_memory().expect("a connection");
+        LEDGER.migrate(&mut conn).expect("a schema");
+        let at = Timestamp::from_unix_ms;
+        let account = |number| AccountId::from_parts(at(1), number);
+        let add = |number: i64, whose: u128, status| {
+            let id = DevboxId::from_parts(at(number), 0);
+            let row = "INSERT INTO devboxes (id, account, key, allow, resume, ca_pem, opened) VALUES (?1, 'a', 'k', '[]', x'00', '', 1)";
+            conn.execute(row, [id.as_str()]).expect("a devbox");
+            let transitions = vec![Transition { status, at: at(number), failure: None }];
+            let hosted = Hosted { id, account: account(whose), about: About::default(), transitions, reason: None };
+            insert(&conn, &HostedRow { hosted, key: ApiKeyId::from_parts(at(1), 1), request: None }).expect("a row");
+        };
+        for number in 10..20 {
+            add(number, 1, if number == 10 { DevboxStatus::Running } else { DevboxStatus::Shutdown });
+        }
+        add(9, 2, DevboxStatus::Failure);
+        let left = |whose| -> Vec<DevboxId> {
+            let page = page(&conn, &account(whose), None, 100, None).expect("a page");
+            page.devboxes.into_iter().rev().map(|hosted| hosted.id).collect()
+        };
+        let ids = |numbers: &[i64]| -> Vec<DevboxId> { numbers.iter().map(|number| DevboxId::from_parts(at(*number), 0)).collect() };
+        forget_ended(&conn, &account(1), at(13), 2).expect("forgotten");
+        assert_eq!(left(1), ids(&[10, 13, 14, 15, 16, 17, 18, 19]), "what runs, and what is of the last day");
+        forget_ended(&conn, &account(1), at(100), 2).expect("forgotten");
+        assert_eq!(left(1), ids(&[10, 18, 19]));
+        forget_ended(&conn, &account(1), at(100), 2).expect("nothing to forget");
+        assert_eq!((left(1).len(), left(2)), (3, ids(&[9])));
+    }
 }

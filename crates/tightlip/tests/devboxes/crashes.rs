@@ -109,3 +109,25 @@ fn a_numbered_command_runs_once_also_when_the_gateway_starts_again() {
     assert_eq!(devbox.sh("cat ran"), "x\n");
     assert_ne!(ask("echo another"), first, "another command under the same number is another");
 }
+
+#[test]
+fn an_end_that_cannot_be_written_is_told_and_written_later() {
+    let road = Road::start(users()[0]);
+    let client = Client::owner(&road.server);
+    let devbox = client.devbox(&json!({}));
+    let ledger = rusqlite::Connection::open(road.server.data().join("gateway/gateway.db")).unwrap();
+    let written = || -> String { ledger.query_row("SELECT status FROM hosted", [], |row| row.get(0)).unwrap() };
+    ledger.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(devbox.shutdown()["status"], "shutdown");
+    assert_eq!(written(), "running", "nothing can be written");
+    let told = client.ok(client.get(&devbox.path("")));
+    assert_eq!((&told["status"], &told["shutdown_reason"]), (&json!("shutdown"), &json!("api_shutdown")));
+    assert_eq!(client.ok(client.get("/v1/devboxes"))["devboxes"][0]["status"], "shutdown");
+    ledger.execute_batch("ROLLBACK").unwrap();
+    let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while written() != "shutdown" {
+        assert!(std::time::Instant::now() < limit, "it was never written");
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+    }
+    assert!(client.ok(client.get(&devbox.path("")))["end_time_ms"].is_i64());
+}
