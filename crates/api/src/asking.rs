@@ -7,7 +7,6 @@ use link::front::{DevboxTell, DevboxVerb, Tell};
 use link::keeper::{Execution, Output};
 use model::limits::LINK_MESSAGE_BYTES_MAX;
 use model::{AccountId, DevboxId, ExecutionId, Hosted, Stream};
-use service::AuthError;
 
 use crate::call::Credential;
 use crate::desk::Desk;
@@ -24,18 +23,6 @@ pub(crate) struct Asking {
     pub(crate) account: AccountId,
 }
 
-/// Something of a devbox or command that was not done.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct Denied {
-    /// Why.
-    pub(crate) why: link::cli::Denial,
-    /// The gateway's stable code.
-    pub(crate) code: String,
-    /// What happened and what mends it.
-    pub(crate) message: String,
-}
-
 impl Asking {
     /// A place among those that wait for devboxes.
     pub(crate) fn place(&self) -> Result<Taken, ApiError> {
@@ -44,60 +31,27 @@ impl Asking {
 
     /// Asks for a devbox, and waits as long as the question does.
     pub(crate) async fn devbox(&self, verb: DevboxVerb, wait: Duration) -> Result<Hosted, ApiError> {
-        match self.ask(verb, wait).await? {
-            DevboxTell::Devbox(devbox) => Ok(devbox),
-            DevboxTell::Devboxes { .. }
-            | DevboxTell::Execution(_)
-            | DevboxTell::Output(_)
-            | DevboxTell::GatewayToken(_)
-            | DevboxTell::Denied { .. } => Err(FrontError::Failed.into()),
-        }
+        let DevboxTell::Devbox(devbox) = self.ask(verb, wait).await? else { return Err(FrontError::Failed.into()) };
+        Ok(devbox)
     }
 
     /// Asks for a command.
     pub(crate) async fn execution(&self, verb: DevboxVerb, wait: Duration) -> Result<Execution, ApiError> {
-        match self.ask(verb, wait).await? {
-            DevboxTell::Execution(execution) => Ok(execution),
-            DevboxTell::Devbox(_)
-            | DevboxTell::Devboxes { .. }
-            | DevboxTell::Output(_)
-            | DevboxTell::GatewayToken(_)
-            | DevboxTell::Denied { .. } => Err(FrontError::Failed.into()),
-        }
+        let DevboxTell::Execution(execution) = self.ask(verb, wait).await? else { return Err(FrontError::Failed.into()) };
+        Ok(execution)
     }
 
     /// Asks for a piece of output.
     pub(crate) async fn output(&self, verb: DevboxVerb, wait: Duration) -> Result<Output, ApiError> {
-        match self.ask(verb, wait).await? {
-            DevboxTell::Output(output) => Ok(output),
-            DevboxTell::Devbox(_)
-            | DevboxTell::Devboxes { .. }
-            | DevboxTell::Execution(_)
-            | DevboxTell::GatewayToken(_)
-            | DevboxTell::Denied { .. } => Err(FrontError::Failed.into()),
-        }
+        let DevboxTell::Output(output) = self.ask(verb, wait).await? else { return Err(FrontError::Failed.into()) };
+        Ok(output)
     }
 
     /// Asks, and waits for the answer as long as the question itself waits and a little more.
     pub(crate) async fn ask(&self, verb: DevboxVerb, wait: Duration) -> Result<DevboxTell, ApiError> {
-        let Credential::Bearer(key) = &self.credential else { return Err(AuthError::Missing.into()) };
-        match self.desk.front.ask_devbox(key, verb, wait).await? {
-            Tell::Devbox(tell) => match *tell {
-                DevboxTell::Denied { why, code, message } => Err(ApiError::Denied(Denied { why, code, message })),
-                tell @ (DevboxTell::Devbox(_)
-                | DevboxTell::Devboxes { .. }
-                | DevboxTell::Execution(_)
-                | DevboxTell::Output(_)
-                | DevboxTell::GatewayToken(_)) => Ok(tell),
-            },
-            Tell::Ready
-            | Tell::NotReady(_)
-            | Tell::Bindings { .. }
-            | Tell::Events(_)
-            | Tell::Figures(_)
-            | Tell::KeyUses(_)
-            | Tell::Failed => Err(FrontError::Failed.into()),
-        }
+        let told = self.desk.front.ask_devbox(self.credential.bearer()?, verb, wait).await?;
+        let Tell::Devbox(told) = told else { return Err(FrontError::Failed.into()) };
+        if let DevboxTell::Denied(denied) = *told { Err(denied.into()) } else { Ok(*told) }
     }
 
     /// The last lines of what a command that has ended wrote to one of its streams.

@@ -190,6 +190,14 @@ impl Credential {
         }
     }
 
+    /// The key itself, for the gateway, which checks it once more.
+    pub(crate) fn bearer(&self) -> Result<&str, AuthError> {
+        match self {
+            Self::Bearer(key) => Ok(key),
+            Self::None | Self::Unreadable => Err(AuthError::Missing),
+        }
+    }
+
     /// Finds the caller and counts the request. Blocks.
     pub(crate) fn admitted(&self, desk: &Desk) -> Result<Caller, ApiError> {
         let caller = self.caller(desk)?;

@@ -81,11 +81,10 @@ fn unread(error: PacketError) -> Refused {
 
 fn obey(request: Request, desk: &Desk, operator: &Operator) -> Result<Reply, AccountsError> {
     match request {
-        Request::CreateAccount { name, devbox_capability } => {
-            let (account, made) = desk.house.create_account(operator, AccountPlan { name, devbox_capability })?;
+        Request::CreateAccount { name, devbox_capability, begun } => {
+            let (account, key) = desk.house.create_account(operator, AccountPlan { name, devbox_capability, begun })?;
             tracing::info!(account = %account.id, "an account was made");
-            let (scopes, created) = (made.key.scopes.iter().collect(), made.key.created);
-            Ok(Reply::AccountCreated(Created { account, key_id: made.key.id, scopes, created, key: made.credential.to_string() }))
+            Ok(Reply::AccountCreated(Created { account, key_id: key.id, scopes: key.scopes.iter().collect(), created: key.created }))
         }
         Request::Accounts { after } => {
             let page = desk.house.accounts(operator, after.as_ref())?;

@@ -74,19 +74,7 @@ impl Desk {
 
     /// Writes down when API keys were used, here and at the gateway. Blocks. What cannot be written now is written the next time.
     pub fn write_uses(&self) {
-        let of_gateway = match self.front.ask(Ask::KeyUses) {
-            Ok(Tell::KeyUses(uses)) => uses,
-            Ok(
-                Tell::Ready
-                | Tell::NotReady(_)
-                | Tell::Bindings { .. }
-                | Tell::Events(_)
-                | Tell::Figures(_)
-                | Tell::Devbox(_)
-                | Tell::Failed,
-            )
-            | Err(_) => Vec::new(),
-        };
+        let of_gateway = if let Ok(Tell::KeyUses(uses)) = self.front.ask(Ask::KeyUses) { uses } else { Vec::new() };
         if let Err(error) = self.house.write_uses(&of_gateway) {
             tracing::warn!("failed to write down when API keys were used: {error}");
         }

@@ -10,11 +10,11 @@ use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderValue, WWW_AUTHENTICATE};
 use http::{HeaderName, StatusCode};
 use link::cli::Denial;
+use link::front::Denied;
 use serde::Serialize;
 use service::{AuthError, EventsError, GatewaysError, HouseError, KeysError, SecretsError};
 use vault::ValueError;
 
-use crate::asking::Denied;
 use crate::bodies::BodyError;
 use crate::bodies::devboxes::DevboxBodyError;
 use crate::bodies::gateways::GatewayBodyError;
@@ -53,7 +53,7 @@ pub enum ApiError {
     /// The body is no devbox, command or wait.
     #[error(transparent)]
     DevboxBody(#[from] DevboxBodyError),
-    /// The gateway did not do something with a devbox.
+    /// The gateway did not do what it was asked for a caller.
     #[error(transparent)]
     Denied(#[from] Denied),
     /// No devboxes over the API.
@@ -135,7 +135,7 @@ impl ApiError {
             Self::GatewayBody(error) => (StatusCode::BAD_REQUEST, error.code()),
             Self::DevboxBody(error) => (StatusCode::BAD_REQUEST, error.code()),
             // The gateway's own code is shown; the figures know this one.
-            Self::Denied(denied) => (denial_status(denied.why), "devbox_denied"),
+            Self::Denied(denied) => (denial_status(denied.why), "gateway_denied"),
             Self::DevboxesOff => (StatusCode::FORBIDDEN, "devboxes_off"),
             Self::DevboxUnknown => (StatusCode::NOT_FOUND, "devbox_unknown"),
             Self::ExecutionUnknown => (StatusCode::NOT_FOUND, "execution_unknown"),
@@ -254,7 +254,9 @@ const fn body_status(error: BodyError) -> StatusCode {
 
 const fn auth_status(error: &AuthError) -> StatusCode {
     match error {
-        AuthError::Missing | AuthError::AdminKey | AuthError::Unknown | AuthError::Revoked | AuthError::Expired => StatusCode::UNAUTHORIZED,
+        AuthError::Missing | AuthError::AdminKey | AuthError::Unknown | AuthError::Revoked | AuthError::Expired | AuthError::Unmarked => {
+            StatusCode::UNAUTHORIZED
+        }
         AuthError::NoCapability | AuthError::Forbidden { .. } | AuthError::NotOwner => StatusCode::FORBIDDEN,
         AuthError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
     }

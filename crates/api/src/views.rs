@@ -119,7 +119,7 @@ impl From<SecretPage> for SecretListView {
 
 impl From<ApiKey> for ApiKeyView {
     fn from(key: ApiKey) -> Self {
-        let ApiKey { id, name, scopes, created, expires, last_used, revoked, account: _, hash: _ } = key;
+        let ApiKey { id, name, scopes, created, expires, last_used, revoked, account: _, hash: _, mac: _ } = key;
         Self {
             id,
             name,
@@ -154,7 +154,7 @@ impl BindingListView {
 
 impl From<BindingView> for BindingLine {
     fn from(view: BindingView) -> Self {
-        let BindingView { account: _, secret_id, secret_name, kind, binding, source, cannot_be_sent: _ } = view;
+        let BindingView { account: _, secret_id, secret_name, kind, binding, source, cannot_be_sent: _, given_plain: _ } = view;
         let line = Self { secret_id, secret_name, kind, source, host: None, port: None, methods: None, path: None, form: None };
         match binding {
             None => line,

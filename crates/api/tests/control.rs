@@ -35,9 +35,11 @@ impl Door {
         end.recv().unwrap().0
     }
 
-    fn make(&self, name: &str, devbox_capability: bool) -> Created {
-        match self.ask(&Request::CreateAccount { name: name.parse().unwrap(), devbox_capability }) {
-            Reply::AccountCreated(created) => created,
+    /// Makes an account, and gives what was answered and the key.
+    fn make(&self, server: &Server, name: &str, devbox_capability: bool) -> (Created, String) {
+        let (begun, key) = server.gate.begin_account().unwrap();
+        match self.ask(&Request::CreateAccount { name: name.parse().unwrap(), devbox_capability, begun }) {
+            Reply::AccountCreated(created) => (created, key.to_string()),
             Reply::Accounts { .. } | Reply::Refused { .. } => panic!("no account"),
         }
     }
@@ -56,10 +58,13 @@ async fn what_is_no_request_is_refused_and_never_repeated() {
     let door = Door::of(&server);
     let (why, message) = denied(door.ask(&"canary"));
     assert!(why == Denial::Invalid && !message.contains("canary"), "{message}");
-    let named = |name: &str| serde_json::json!({ "create_account": { "name": name, "devbox_capability": true } });
+    let named = |name: &str| {
+        let (begun, _) = server.gate.begin_account().unwrap();
+        serde_json::json!({ "create_account": { "name": name, "devbox_capability": true, "begun": begun } })
+    };
     assert_eq!(denied(door.ask(&named("canary\u{1b}[31m"))).0, Denial::Invalid);
     assert_eq!(denied(door.ask(&named(""))).0, Denial::Invalid);
-    door.make("team", true);
+    door.make(&server, "team", true);
     assert_eq!(denied(door.ask(&named("team"))).0, Denial::Exists);
 }
 
@@ -68,7 +73,7 @@ async fn one_who_says_nothing_keeps_nobody_out_for_long() {
     let server = Server::start();
     let door = Door::of(&server);
     let silent = door.connect();
-    door.make("team", true);
+    door.make(&server, "team", true);
     assert_eq!(denied(silent.recv().unwrap().0).0, Denial::Unavailable);
     drop(door.connect());
     // Descriptors that nobody asked for are closed.
@@ -82,18 +87,18 @@ async fn an_account_comes_with_its_first_key_and_sees_its_own_alone() {
     let server = Server::start();
     server.create("TOKEN").await;
     let door = Door::of(&server);
-    let (team, guest) = (door.make("team", true), door.make("guest", false));
+    let ((team, team_key), (_, guest_key)) = (door.make(&server, "team", true), door.make(&server, "guest", false));
     let call = |key: &str, path: &str| {
         let (key, path) = (key.to_owned(), path.to_owned());
         let server = &server;
         async move { server.call("GET", &path, Some(&key), "").await }
     };
-    call(&guest.key, "/v1/secrets").await.is(403, "no_capability");
-    let secrets = call(&team.key, "/v1/secrets").await;
+    call(&guest_key, "/v1/secrets").await.is(403, "no_capability");
+    let secrets = call(&team_key, "/v1/secrets").await;
     assert_eq!((secrets.status.as_u16(), secrets.each("secrets", "name").len()), (200, 0));
-    let keys = call(&team.key, "/v1/api-keys").await;
+    let keys = call(&team_key, "/v1/api-keys").await;
     assert_eq!(keys.each("api_keys", "id"), [team.key_id.as_str()]);
-    assert_eq!(call(&team.key, "/v1/events").await.each("events", "kind"), ["account_created", "key_created"]);
+    assert_eq!(call(&team_key, "/v1/events").await.each("events", "kind"), ["account_created", "key_created"]);
 }
 
 #[tokio::test]
@@ -102,7 +107,7 @@ async fn every_account_is_listed_oldest_first_page_by_page() {
     let server = Server::start();
     let door = Door::of(&server);
     for number in 0..MORE {
-        door.make(&format!("team {number}"), true);
+        door.make(&server, &format!("team {number}"), true);
     }
     let (mut names, mut after) = (Vec::new(), None);
     loop {

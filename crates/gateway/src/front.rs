@@ -1,15 +1,17 @@
 //! The api's questions, answered with metadata only. Nothing of what arrives here is trusted: what changes something comes with an API key, which is checked
 //! here once more.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
-use link::front::{Answer, Ask, Question, Tell};
+use link::front::{Answer, Ask, Denied, Question, Tell};
 use link::{PacketError, Packets};
 use model::limits::LINK_PAGE_ITEMS_MAX;
-use service::{BindingsError, Gate};
+use service::{BindingsError, Gate, KeysError};
 use tokio::runtime::Handle;
+use zeroize::Zeroizing;
 
 use crate::activity::Activity;
 use crate::hosted::Hosting;
@@ -25,9 +27,7 @@ pub(crate) struct Desk {
 
 /// Answers one question after the other, but what is about devboxes, which may wait, side by side; until the api's end is gone for good: that is when the
 /// supervisor is.
-pub(crate) fn serve(link: Packets, desk: &Desk) {
-    let link = Arc::new(link);
-    let answers = Answers::start(Arc::clone(&link));
+pub(crate) fn serve(link: &Packets, answers: &Answers, desk: &Desk) {
     // An api that does not take its answers is not waited for.
     if let Err(error) = link.limit_wait(Some(WAIT)) {
         tracing::warn!(%error, "failed to limit the wait on the api");
@@ -65,7 +65,7 @@ pub(crate) fn serve(link: Packets, desk: &Desk) {
                     answers.give(question.number, Tell::Devbox(Box::new(told)));
                 });
             }
-            ask @ (Ask::Health | Ask::Figures | Ask::Bindings { .. } | Ask::KeyUses | Ask::Events { .. }) => {
+            ask @ (Ask::Health | Ask::Figures | Ask::MarkKey { .. } | Ask::Bindings { .. } | Ask::KeyUses | Ask::Events { .. }) => {
                 answers.give(question.number, tell(&desk.gate, &desk.activity, ask));
             }
         }
@@ -75,10 +75,14 @@ pub(crate) fn serve(link: Packets, desk: &Desk) {
 /// Answers on their way: written by a thread of their own, so that an api that takes none holds up nobody. What does not fit any more is dropped, and its
 /// asker gives up by itself.
 #[derive(Clone)]
-struct Answers(SyncSender<Answer>);
+pub(crate) struct Answers(SyncSender<Answer>);
 
 impl Answers {
-    fn start(link: Arc<Packets>) -> Self {
+    /// Those over this line.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn start(link: Arc<Packets>) -> io::Result<Self> {
         let (give, waiting) = sync_channel::<Answer>(ANSWERS_MAX);
         let write = move || {
             for answer in waiting {
@@ -87,10 +91,8 @@ impl Answers {
                 }
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("answers".to_owned()).spawn(write) {
-            tracing::error!(%error, "failed to start the thread that answers the api");
-        }
-        Self(give)
+        std::thread::Builder::new().name("answers".to_owned()).spawn(write)?;
+        Ok(Self(give))
     }
 
     fn give(&self, number: Option<u64>, message: Tell) {
@@ -118,6 +120,10 @@ fn tell(gate: &Gate, activity: &Activity, ask: Ask) -> Tell {
                 Err(error) => failed(&error),
             }
         }
+        Ask::MarkKey { api_key, new } => {
+            activity.touch();
+            Tell::Marked(gate.mark_key(&Zeroizing::new(api_key), new).map_err(|error| denied(&error)))
+        }
         // Answered elsewhere.
         Ask::Devbox { .. } => Tell::Failed,
         // Asked now and then by itself, so that does not count as use either.
@@ -127,6 +133,10 @@ fn tell(gate: &Gate, activity: &Activity, ask: Ask) -> Tell {
             gate.events(&account, name, after, limit).map_or_else(|error| failed(&error), Tell::Events)
         }
     }
+}
+
+fn denied(error: &KeysError) -> Denied {
+    Denied { why: error.denial(), code: error.code().to_owned(), message: error.to_string() }
 }
 
 fn failed(error: &dyn std::error::Error) -> Tell {

@@ -173,7 +173,10 @@ impl Session {
             Request::Approve { admin_key, api_key, id } => people::approve(gate, &admin_key, &api_key, &id),
             Request::Refuse { admin_key, api_key, id } => people::refuse(gate, &admin_key, &api_key, &id),
             Request::Expose { admin_key, api_key, name, exposure } => people::expose(gate, &admin_key, &api_key, &name, exposure),
-            Request::Exposures { api_key } => people::exposures(gate, &api_key),
+            Request::BeginAccount => {
+                let (begun, key) = gate.begin_account()?;
+                Ok(Reply::AccountBegun { begun, key: key.to_string() })
+            }
             Request::Backup { admin_key, api_key } => {
                 let [file] = <[OwnedFd; 1]>::try_from(fds).map_err(|_| Refused::ONE_FILE)?;
                 let caller = gate.authenticate(Some(&api_key))?;

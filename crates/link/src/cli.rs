@@ -8,6 +8,8 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::control::Begun;
+
 /// A request. One request, one [`Reply`].
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -107,11 +109,8 @@ pub enum Request {
         /// Whether.
         exposure: Exposure,
     },
-    /// The secrets that are given as they are. Answered by [`Reply::Exposures`].
-    Exposures {
-        /// An API key of the account with the scope `read`.
-        api_key: String,
-    },
+    /// Make the id of a new account and its first key, for the api to write down. Answered by [`Reply::AccountBegun`].
+    BeginAccount,
     /// The bindings of one secret, or of all. Answered by [`Reply::Bindings`].
     Bindings {
         /// An API key of the account with the scope `read`.
@@ -140,12 +139,12 @@ pub enum Reply {
     },
     /// Pairings that wait, oldest first.
     Pairings(Vec<PairingView>),
-    /// What is given as it is.
-    Exposures {
-        /// These secrets, as a person said.
-        plain: Vec<SecretName>,
-        /// And every secret that is bound nowhere, as the operator said.
-        unbound_are_plain: bool,
+    /// An account that is about to be made, and its first key, which is shown this once.
+    AccountBegun {
+        /// What the api writes down.
+        begun: Begun,
+        /// The key.
+        key: String,
     },
     /// A devbox was ended.
     DevboxClosed {
@@ -294,6 +293,9 @@ pub struct BindingView {
     /// Why the value cannot be sent anywhere, whatever it is bound to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cannot_be_sent: Option<String>,
+    /// Whether devboxes of the API are given the value as it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub given_plain: bool,
 }
 
 /// A secret that is bound nowhere, and where a gateway config would send it.

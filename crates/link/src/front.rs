@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use model::devbox::About;
 use model::{
     AccountId, ApiKeyId, ChainedEvent, DevboxId, DevboxStatus, Endpoint, EnvName, ExecutionId, GatewayConfigId, Hosted, Mechanism, Refusal,
-    SecretId, SecretName, Stream, Timestamp, Token,
+    Scope, SecretId, SecretName, Stream, Timestamp, Token, TokenHash,
 };
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,13 @@ pub enum Ask {
         after: u64,
         /// At most so many.
         limit: usize,
+    },
+    /// Put the gateway's mark on an API key that is about to be made, for whoever shows this one. Answered by [`Tell::Marked`].
+    MarkKey {
+        /// The API key that makes it.
+        api_key: String,
+        /// What is made. It is of the same account.
+        new: NewKey,
     },
     /// Something about devboxes, for whoever shows this API key. The api does not speak for its callers here: the gateway authenticates them itself, so that
     /// an api that is not itself obtains nothing but what its callers could.
@@ -146,6 +153,19 @@ pub enum DevboxVerb {
     },
 }
 
+/// An API key that is about to be made.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NewKey {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// SHA-256 of the credential.
+    pub hash: TokenHash,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// From when on it is no longer good, if ever.
+    pub expires: Option<Timestamp>,
+}
+
 /// A devbox that is asked for.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct NewDevbox {
@@ -234,6 +254,8 @@ pub enum Tell {
     Figures(Figures),
     /// Keys and when each was used last, to the minute.
     KeyUses(Vec<(ApiKeyId, Timestamp)>),
+    /// To [`Ask::MarkKey`]: the mark, or why there is none.
+    Marked(Result<Vec<u8>, Denied>),
     /// To [`Ask::Devbox`].
     Devbox(Box<DevboxTell>),
     /// It could not be answered.
@@ -262,12 +284,17 @@ pub enum DevboxTell {
     /// A token for a gateway.
     GatewayToken(MadeToken),
     /// It was not done.
-    Denied {
-        /// Why, as the command line knows it.
-        why: Denial,
-        /// The stable code.
-        code: String,
-        /// What happened and what mends it; never what was sent.
-        message: String,
-    },
+    Denied(Denied),
+}
+
+/// Something that was not done.
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[error("{message}")]
+pub struct Denied {
+    /// Why, as the command line knows it.
+    pub why: Denial,
+    /// The stable code.
+    pub code: String,
+    /// What happened and what mends it; never what was sent.
+    pub message: String,
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::framing::framed;
 use crate::id::{AccountId, ApiKeyId};
 use crate::limits::LABEL_CHARS_MAX;
 use crate::time::Timestamp;
@@ -44,6 +45,8 @@ pub struct ApiKey {
     pub revoked: Option<Timestamp>,
     /// When it was last shown, to the minute, if it was.
     pub last_used: Option<Timestamp>,
+    /// HMAC-SHA-256 (RFC 2104) by the gateway's key over [`ApiKey::mac_input`]: the gateway saw the key made. Empty where it did not.
+    pub mac: Vec<u8>,
 }
 
 /// One thing that an API key may do.
@@ -83,7 +86,15 @@ impl ApiKey {
     /// A new key without a name or an end, never used.
     #[must_use]
     pub const fn new(id: ApiKeyId, account: AccountId, hash: TokenHash, scopes: Scopes, created: Timestamp) -> Self {
-        Self { id, account, hash, scopes, name: String::new(), created, expires: None, revoked: None, last_used: None }
+        Self { id, account, hash, scopes, name: String::new(), created, expires: None, revoked: None, last_used: None, mac: Vec::new() }
+    }
+
+    /// The bytes that the gateway's MAC covers: whose key it is, which, what it may do and until when, each with its length before it.
+    #[must_use]
+    pub fn mac_input(&self) -> Vec<u8> {
+        let hash: String = self.hash.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let expires = self.expires.map_or_else(String::new, |at| at.unix_ms().to_string());
+        framed([self.id.as_str(), self.account.as_str(), &hash, &self.scopes.to_string(), &expires])
     }
 
     /// Whether the key is good at `now`: neither revoked nor expired.

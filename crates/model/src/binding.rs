@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::framing::framed;
 use crate::host::{Host, HostPattern};
 use crate::id::{AccountId, BindingId, SecretId};
 use crate::time::Timestamp;
@@ -122,10 +123,9 @@ impl StoredBinding {
     /// The bytes that the gateway's MAC covers: every field but the MAC, each with its length before it.
     #[must_use]
     pub fn mac_input(&self) -> Vec<u8> {
-        let mut out = Vec::new();
         let created = self.created.unix_ms().to_string();
         let port = self.binding.port.to_string();
-        let parts = [
+        framed([
             self.id.as_str(),
             self.account.as_str(),
             self.secret.as_str(),
@@ -135,12 +135,7 @@ impl StoredBinding {
             &self.binding.path.0,
             &self.binding.form.to_string(),
             &created,
-        ];
-        for part in parts {
-            out.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            out.extend_from_slice(part.as_bytes());
-        }
-        out
+        ])
     }
 }
 

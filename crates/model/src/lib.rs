@@ -9,6 +9,7 @@ pub mod binding;
 pub mod devbox;
 pub mod event;
 pub mod execution;
+pub mod framing;
 pub mod gateway;
 pub mod grant;
 pub mod host;

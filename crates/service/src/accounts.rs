@@ -1,25 +1,26 @@
 //! Accounts: made and listed by whoever runs the server, on its own machine. No API key, whatever its scopes, makes an account.
 
 use link::cli::Denial;
+use link::control::Begun;
 use model::limits::{ACCOUNTS_MAX, LINK_PAGE_ITEMS_MAX};
-use model::{Account, AccountId, ApiKey, ApiKeyId, Event, EventKind, Label, Scopes};
+use model::{Account, AccountId, ApiKey, Event, EventKind, Label, Scopes};
 use store::{AccountPage, StoreError};
 
 use crate::gate::lock;
 use crate::house::House;
-use crate::ids::IdsError;
-use crate::keys::{API_KEY_PREFIX, MadeKey};
 
 /// The proof that somebody is the user who runs the server.
 pub struct Operator(());
 
 /// An account that is wanted.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct AccountPlan {
     /// What people call it: unique, and not empty.
     pub name: Label,
     /// Whether it may use the product's routes.
     pub devbox_capability: bool,
+    /// Its id and first key, as the gateway made them.
+    pub begun: Begun,
 }
 
 /// Why a verb on accounts failed. Never contains what was sent.
@@ -43,9 +44,6 @@ pub enum AccountsError {
     /// The store or its events cannot be written or read.
     #[error("failed to use the store, and nothing was changed: try again, and look at the output of `tightlip up`")]
     Unavailable(#[source] StoreError),
-    /// No id could be made.
-    #[error(transparent)]
-    Id(#[from] IdsError),
 }
 
 impl Operator {
@@ -59,11 +57,11 @@ impl Operator {
 }
 
 impl House {
-    /// Makes an account and its first key, which has every scope.
+    /// Makes an account and its first key, which has every scope and which the gateway has made.
     ///
     /// # Errors
     /// [`AccountsError::NameTaken`], [`AccountsError::TooMany`]; nothing is changed on any error.
-    pub fn create_account(&self, _operator: &Operator, plan: AccountPlan) -> Result<(Account, MadeKey), AccountsError> {
+    pub fn create_account(&self, _operator: &Operator, plan: AccountPlan) -> Result<(Account, ApiKey), AccountsError> {
         if plan.name.as_str().is_empty() {
             return Err(AccountsError::NameEmpty);
         }
@@ -74,17 +72,13 @@ impl House {
         if self.store.accounts(None, 0)?.total >= ACCOUNTS_MAX {
             return Err(AccountsError::TooMany);
         }
-        let (now, random) = self.ids.next(self.clock.now())?;
-        let id = AccountId::from_parts(now, random);
-        let account = Account { id, name: plan.name.into(), devbox_capability: plan.devbox_capability, created: now };
-        let (now, random) = self.ids.next(self.clock.now())?;
-        let credential = vault::make_key(API_KEY_PREFIX);
-        let id = ApiKeyId::from_parts(now, random);
-        let key = ApiKey::new(id, account.id.clone(), vault::hash_token(&credential), Scopes::all(), now);
-        let account_made = Event::bare(EventKind::AccountCreated, account.created, account.id.clone());
-        let key_made = Event { about_key: Some(key.id.clone()), ..Event::bare(EventKind::KeyCreated, now, account.id.clone()) };
+        let Begun { account: id, key, hash, created, mac } = plan.begun;
+        let account = Account { id, name: plan.name.into(), devbox_capability: plan.devbox_capability, created };
+        let key = ApiKey { mac, ..ApiKey::new(key, account.id.clone(), hash, Scopes::all(), created) };
+        let account_made = Event::bare(EventKind::AccountCreated, created, account.id.clone());
+        let key_made = Event { about_key: Some(key.id.clone()), ..Event::bare(EventKind::KeyCreated, created, account.id.clone()) };
         self.store.insert_account_with_key(&account, &key, [&account_made, &key_made])?;
-        Ok((account, MadeKey { key, credential }))
+        Ok((account, key))
     }
 
     /// A page of all accounts, oldest first, from the one after `after` on.
@@ -104,7 +98,7 @@ impl AccountsError {
             Self::OtherUser => Denial::Forbidden,
             Self::NameEmpty | Self::TooMany => Denial::Invalid,
             Self::NameTaken => Denial::Exists,
-            Self::Full | Self::Unavailable(_) | Self::Id(_) => Denial::Unavailable,
+            Self::Full | Self::Unavailable(_) => Denial::Unavailable,
         }
     }
 }

@@ -37,6 +37,12 @@ pub enum AuthError {
     /// The key's time is over. Only whoever holds it is told so.
     #[error("this API key has expired: use another one, or make one with `tightlip key create`")]
     Expired,
+    /// The gateway did not see the key made. Only the gateway says so, to whoever holds the key.
+    #[error(
+        "this API key lacks the gateway's mark, so it was not made in the way that keys are: the gateway does not take it; make another one with \
+         `tightlip key create`, and find out who wrote this one into the store"
+    )]
+    Unmarked,
     /// The key's account may not use the product.
     #[error("this account does not have the devbox capability: ask whoever runs this server to give it")]
     NoCapability,
@@ -82,6 +88,7 @@ impl AuthError {
             Self::Unknown => "key_unknown",
             Self::Revoked => "key_revoked",
             Self::Expired => "key_expired",
+            Self::Unmarked => "key_unmarked",
             Self::NoCapability => "no_capability",
             Self::Forbidden { .. } => "scope_missing",
             Self::NotOwner => "owner_only",
@@ -94,7 +101,8 @@ impl AuthError {
 /// comparison in constant time.
 ///
 /// # Errors
-/// [`AuthError`], but neither [`AuthError::NoCapability`] nor [`AuthError::Forbidden`]: those are [`Caller::require`]'s; and not [`AuthError::NotOwner`].
+/// [`AuthError`], but neither [`AuthError::NoCapability`] nor [`AuthError::Forbidden`]: those are [`Caller::require`]'s; and neither
+/// [`AuthError::NotOwner`] nor [`AuthError::Unmarked`].
 pub fn authenticate(store: &Store, credential: Option<&str>, now: Timestamp) -> Result<Caller, AuthError> {
     let credential = credential.filter(|text| !text.is_empty()).ok_or(AuthError::Missing)?;
     if credential.starts_with(ADMIN_KEY_PREFIX) {

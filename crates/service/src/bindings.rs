@@ -114,6 +114,10 @@ impl Gate {
         if removed.is_empty() {
             return Err(BindingsError::NoBinding);
         }
+        if removed.len() == existing.len() {
+            // Before they are gone: what a person takes away is not given as it is for that.
+            self.keep_brokered(caller, &row.secret)?;
+        }
         self.ledger.delete_bindings(
             &removed,
             &self.binding_event(EventKind::BindingDeleted, caller, &row.secret, host.and_then(HostPattern::exact)),
@@ -199,7 +203,8 @@ impl Gate {
     pub(crate) fn views_of(&self, id: &SecretId) -> Result<Vec<BindingView>, BindingsError> {
         let Some(row) = self.store.sealed(id)? else { return Ok(Vec::new()) };
         let secret = row.secret.clone();
-        let view = |kind, binding, source, cannot_be_sent: Option<&str>| BindingView {
+        let is_given_plain = |is_bound| self.is_given_plain(&secret, is_bound);
+        let view = |kind, binding, source, cannot_be_sent: Option<&str>, given_plain| BindingView {
             account: secret.account.clone(),
             secret_id: secret.id.clone(),
             secret_name: secret.name.clone(),
@@ -207,22 +212,24 @@ impl Gate {
             binding,
             source,
             cannot_be_sent: cannot_be_sent.map(str::to_owned),
+            given_plain,
         };
         let known = match self.open_row(row) {
             Ok(opened) => opened.known,
             Err(Refusal::Undecided) => return Err(BindingsError::Undecided),
             Err(refusal) => {
                 self.tally.count_refusal(secret.account.clone(), None, refusal, None);
-                return Ok(vec![view(None, None, None, None)]);
+                return Ok(vec![view(None, None, None, None, false)]);
             }
         };
         let kind = known.kind.map(model::Kind::id);
         let why_not = why_not_sent(known.kind, known.fitness);
         if known.bindings.is_empty() {
-            return Ok(vec![view(kind, None, None, why_not)]);
+            return Ok(vec![view(kind, None, None, why_not, is_given_plain(false)?)]);
         }
+        let plain = is_given_plain(true)?;
         let source = if known.explicit { BindingSource::Explicit } else { BindingSource::Kind };
-        Ok(known.bindings.iter().map(|binding| view(kind, Some(binding.clone()), Some(source), why_not)).collect())
+        Ok(known.bindings.iter().map(|binding| view(kind, Some(binding.clone()), Some(source), why_not, plain)).collect())
     }
 
     pub(crate) fn make_binding(&self, secret: &Secret, binding: Binding) -> Result<StoredBinding, IdsError> {
@@ -267,7 +274,9 @@ impl From<Refusal> for BindingsError {
 #[must_use]
 pub const fn auth_denial(error: &AuthError) -> Denial {
     match error {
-        AuthError::Missing | AuthError::AdminKey | AuthError::Unknown | AuthError::Revoked | AuthError::Expired => Denial::NotAuthenticated,
+        AuthError::Missing | AuthError::AdminKey | AuthError::Unknown | AuthError::Revoked | AuthError::Expired | AuthError::Unmarked => {
+            Denial::NotAuthenticated
+        }
         AuthError::NoCapability | AuthError::Forbidden { .. } | AuthError::NotOwner => Denial::Forbidden,
         AuthError::Unavailable(_) => Denial::Unavailable,
     }

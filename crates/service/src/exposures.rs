@@ -1,22 +1,13 @@
-//! Exposure: whether devboxes of the API are given a secret's value as it is, said by a person with the admin key. Off unless said.
+//! Exposure: whether devboxes of the API are given a secret's value as it is, said by a person with the admin key, or by the operator for all that is bound nowhere. Off unless said.
 
 use link::cli::Exposure;
 use model::limits::EXPOSURES_MAX;
-use model::{Event, EventKind, Refusal, Scope, Secret, SecretName};
+use model::{Event, EventKind, Refusal, Secret, SecretName};
 use store::ExposureRow;
 
 use crate::authenticate::Caller;
 use crate::bindings::BindingsError;
 use crate::gate::{Gate, undecided};
-
-/// The secrets of an account that devboxes of the API are given as they are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exposures {
-    /// By name, as a person said.
-    pub plain: Vec<SecretName>,
-    /// Whether those that are bound nowhere are given so too, as the operator said.
-    pub unbound_are_plain: bool,
-}
 
 impl Gate {
     /// Says whether devboxes of the API that are made from now on are given a secret's value as it is. Said already is done.
@@ -27,37 +18,40 @@ impl Gate {
         let (row, _bindings) = self.explicit_of(admin_key, caller, name)?;
         let secret = self.open_row(row)?.secret;
         let plain = exposure == Exposure::Plain;
-        if self.is_exposed(&secret)? == plain {
+        if self.exposure_of(&secret)? == Some(plain) {
             return Ok(());
         }
         if plain && self.ledger.plain_exposures(&secret.account)?.len() >= EXPOSURES_MAX {
             return Err(BindingsError::TooManyExposed);
         }
+        self.put_exposure(caller, &secret, plain)
+    }
+
+    /// Whether devboxes of the API are given this value as it is: as a person said, or, where none did and it is bound nowhere, as the operator said.
+    pub(crate) fn is_given_plain(&self, secret: &Secret, is_bound: bool) -> Result<bool, Refusal> {
+        Ok(self.exposure_of(secret)?.unwrap_or(self.policy.plain_env_for_unbound && !is_bound))
+    }
+
+    /// A person took the secret's way to a host away, or did not let it through. That it is bound nowhere now is no reason to give its value, unless a person
+    /// says so.
+    pub(crate) fn keep_brokered(&self, caller: &Caller, secret: &Secret) -> Result<(), BindingsError> {
+        if self.exposure_of(secret)?.is_none() { self.put_exposure(caller, secret, false) } else { Ok(()) }
+    }
+
+    fn put_exposure(&self, caller: &Caller, secret: &Secret, plain: bool) -> Result<(), BindingsError> {
         let now = self.clock.now();
         let kind = if plain { EventKind::SecretExposed } else { EventKind::SecretBrokered };
-        let event = Event { key: Some(caller.key.id.clone()), ..Event::bare(kind, now, caller.account.id.clone()).about(&secret) };
-        let unsigned = ExposureRow { secret: secret.id, account: secret.account, plain, created: now, mac: Vec::new() };
+        let event = Event { key: Some(caller.key.id.clone()), ..Event::bare(kind, now, caller.account.id.clone()).about(secret) };
+        let (id, account) = (secret.id.clone(), secret.account.clone());
+        let unsigned = ExposureRow { secret: id, account, plain, created: now, mac: Vec::new() };
         let mac = self.keys.mac(EXPOSURE_MAC, &unsigned.mac_input());
         Ok(self.ledger.put_exposure(&ExposureRow { mac, ..unsigned }, &event)?)
     }
 
-    /// What the caller's account has exposed.
-    ///
-    /// # Errors
-    /// When the caller may not, or the databases do not answer.
-    pub fn exposures(&self, caller: &Caller) -> Result<Exposures, BindingsError> {
-        caller.require(Scope::Read)?;
-        let mut plain = Vec::new();
-        for row in self.ledger.plain_exposures(&caller.account.id)?.into_iter().filter(|row| self.exposure_holds(row)) {
-            plain.extend(self.store.secret_by_id(&caller.account.id, &row.secret)?.map(|secret| secret.name));
-        }
-        Ok(Exposures { plain, unbound_are_plain: self.policy.plain_env_for_unbound })
-    }
-
-    /// Whether a person said that this secret is given as it is. A row without our MAC says nothing.
-    pub(crate) fn is_exposed(&self, secret: &Secret) -> Result<bool, Refusal> {
+    /// What a person said of this secret, if anything. A row that is not ours says no.
+    fn exposure_of(&self, secret: &Secret) -> Result<Option<bool>, Refusal> {
         let row = self.ledger.exposure(&secret.id).map_err(undecided)?;
-        Ok(row.is_some_and(|row| row.plain && row.secret == secret.id && row.account == secret.account && self.exposure_holds(&row)))
+        Ok(row.map(|row| row.plain && row.secret == secret.id && row.account == secret.account && self.exposure_holds(&row)))
     }
 
     fn exposure_holds(&self, row: &ExposureRow) -> bool {

@@ -88,13 +88,14 @@ impl Gate {
         Self { policy, ..self }
     }
 
-    /// Finds the caller of an API key, as the api does.
+    /// Finds the caller of an API key, as the api does, and takes none but those that it saw made.
     ///
     /// # Errors
-    /// As [`authenticate::authenticate`].
+    /// As [`authenticate::authenticate`], and [`AuthError::Unmarked`].
     pub fn authenticate(&self, credential: Option<&str>) -> Result<Caller, AuthError> {
         let now = self.clock.now();
         let caller = authenticate::authenticate(&self.store, credential, now)?;
+        self.require_mark(&caller.key)?;
         self.uses.note(&caller.key.id, now);
         Ok(caller)
     }

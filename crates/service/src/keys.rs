@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use link::front::NewKey;
 use model::limits::{KEY_LIFE_SECONDS_MAX, KEYS_PER_ACCOUNT_MAX};
 use model::{AccountId, ApiKey, ApiKeyId, Event, EventKind, Label, Scope, Scopes, Timestamp};
 use store::{KeyPage, KeyRequest, RequestedKey, StoreError};
@@ -22,6 +23,13 @@ pub struct KeyPlan {
     pub scopes: Scopes,
     /// For how long; none: as long as the caller's own key.
     pub life: Option<Duration>,
+}
+
+/// A key that is drawn up and not stored.
+pub struct KeyDraft {
+    key: ApiKey,
+    credential: Zeroizing<String>,
+    request: Option<KeyRequest>,
 }
 
 /// A key that was made. The credential is shown once and stored nowhere.
@@ -73,13 +81,21 @@ pub enum KeysError {
     Id(#[from] IdsError),
 }
 
+impl KeyDraft {
+    /// What the gateway is asked to mark.
+    #[must_use]
+    pub fn to_mark(&self) -> NewKey {
+        let ApiKey { id, hash, scopes, expires, .. } = &self.key;
+        NewKey { id: id.clone(), hash: *hash, scopes: scopes.iter().collect(), expires: *expires }
+    }
+}
+
 impl House {
-    /// Makes an API key of the caller's account. Where the same request made one before, that one is revoked: its answer may have been lost, and a credential
-    /// is not stored to be given again.
+    /// Draws up an API key of the caller's account: nothing is stored, and the gateway has yet to mark it.
     ///
     /// # Errors
-    /// When the caller may not, the plan exceeds the caller's own key, or the account has as many keys as it may.
-    pub fn create_key(&self, caller: &Caller, plan: KeyPlan) -> Result<MadeKey, KeysError> {
+    /// When the caller may not, or the plan exceeds the caller's own key.
+    pub fn draft_key(&self, caller: &Caller, plan: KeyPlan) -> Result<KeyDraft, KeysError> {
         caller.require(Scope::Keys)?;
         if plan.scopes.is_empty() {
             return Err(KeysError::NoScopes);
@@ -87,19 +103,10 @@ impl House {
         if !caller.key.scopes.cover(plan.scopes) {
             return Err(KeysError::ScopesExceed);
         }
-        let _turn = lock(&self.turn);
-        let (now, random) = self.ids.next(self.clock.now())?;
-        let good = self.good_keys_of(caller)?;
         // Another plan under the same number is another request, and replaces nothing.
         let planned = format!("{:?}\n{}\n{:?}", plan.name, plan.scopes, plan.life);
         let request = caller.request.as_ref().map(|request| KeyRequest { caller: caller.key.id.clone(), hash: request.about(&planned).0 });
-        let replaced = match &request {
-            Some(request) => self.store.requested_api_key(request, now)?.filter(|id| good.iter().any(|key| key.id == *id)),
-            None => None,
-        };
-        if good.len() - usize::from(replaced.is_some()) >= KEYS_PER_ACCOUNT_MAX {
-            return Err(KeysError::TooMany);
-        }
+        let (now, random) = self.ids.next(self.clock.now())?;
         let credential = vault::make_key(API_KEY_PREFIX);
         let id = ApiKeyId::from_parts(now, random);
         let key = ApiKey {
@@ -107,6 +114,28 @@ impl House {
             expires: end_of(&caller.key, plan.life, now)?,
             ..ApiKey::new(id, caller.account.id.clone(), vault::hash_token(&credential), plan.scopes, now)
         };
+        Ok(KeyDraft { key, credential, request })
+    }
+
+    /// Stores a key that was drawn up for this caller, with the gateway's mark. Where the same request made one before, that one is revoked: its answer may have
+    /// been lost, and a credential is not stored to be given again.
+    ///
+    /// # Errors
+    /// When the caller may not any more, or the account has as many keys as it may.
+    pub fn keep_key(&self, caller: &Caller, draft: KeyDraft, mac: Vec<u8>) -> Result<MadeKey, KeysError> {
+        caller.require(Scope::Keys)?;
+        let _turn = lock(&self.turn);
+        let now = self.clock.now();
+        let good = self.good_keys_of(caller)?;
+        let KeyDraft { key, credential, request } = draft;
+        let key = ApiKey { mac, ..key };
+        let replaced = match &request {
+            Some(request) => self.store.requested_api_key(request, now)?.filter(|id| good.iter().any(|key| key.id == *id)),
+            None => None,
+        };
+        if good.len() - usize::from(replaced.is_some()) >= KEYS_PER_ACCOUNT_MAX {
+            return Err(KeysError::TooMany);
+        }
         let mut events: Vec<Event> = replaced.iter().map(|old| event(EventKind::KeyRevoked, caller, old, now)).collect();
         events.push(event(EventKind::KeyCreated, caller, &key.id, now));
         match (request, events.as_slice()) {

@@ -1,6 +1,6 @@
 //! What the house does, who may do it, and what is recorded of it: one file per noun, verbs inside.
 //!
-//! The api's side (`House`: authenticate, accounts, keys, secrets, gateways, events) seals and writes rows; the gateway's side (`Gate`: bindings, devboxes, resolve, backup) opens values and
+//! The api's side (`House`: authenticate, accounts, keys, secrets, gateways, events) seals and writes rows; the gateway's side (`Gate`: marks, bindings, devboxes, resolve, backup) opens values and
 //! decides where they may go. Synchronous throughout. What never lives here: HTTP, sockets, SQL, the command line.
 #![forbid(unsafe_code)]
 
@@ -20,6 +20,7 @@ pub mod hosted;
 pub mod house;
 pub mod ids;
 pub mod keys;
+pub mod marks;
 pub mod pairings;
 pub mod resolve;
 pub mod rows;
@@ -36,13 +37,12 @@ pub use clock::SystemClock;
 pub use denial::DevboxDenial;
 pub use devboxes::{CardGrant, DevboxCard, NewCa, OpenedDevbox, ResumedDevbox};
 pub use events::EventsError;
-pub use exposures::Exposures;
 pub use gate::{Gate, GateError, Policy};
 pub use gateways::{GatewayChange, GatewayPage, GatewayPlan, Gateways, GatewaysError, WantedContent, WantedHeader};
 pub use hosted::{CreatedHosted, NewHosted};
 pub use house::{House, HouseError};
 pub use ids::{Ids, IdsError};
-pub use keys::{KeyPlan, KeysError, MadeKey};
+pub use keys::{KeyDraft, KeyPlan, KeysError, MadeKey};
 pub use resolve::{Armed, Candidate};
 pub use secrets::{Page, Secrets, SecretsError, Which};
 pub use via::{CardGateway, Piece, Via};

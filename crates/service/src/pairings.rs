@@ -90,7 +90,11 @@ impl Gate {
             ..Event::bare(EventKind::PairingRefused, self.clock.now(), caller.account.id.clone())
         };
         let event = match self.store.secret_by_id(&caller.account.id, &pairing.secret)? {
-            Some(secret) => bare.about(&secret),
+            Some(secret) => {
+                // What may not go to one host is not given to be sent to any.
+                self.keep_brokered(caller, &secret)?;
+                bare.about(&secret)
+            }
             None => bare,
         };
         self.ledger.decide_pairing(&self.decided(pairing, PairingStatus::Refused), None, &[event])?;

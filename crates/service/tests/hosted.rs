@@ -164,6 +164,14 @@ fn a_devbox_is_taken_up_with_all_that_it_had() {
     assert_eq!(made.hosted.about.gateways.len(), 2);
 }
 
+/// The names of what devboxes are given as it is, as people are shown it.
+fn given_plain(house: &Installation) -> Vec<String> {
+    let (views, _) = house.gate.views(&house.owner.id, None, None).unwrap();
+    let mut names: Vec<_> = views.into_iter().filter(|view| view.given_plain).map(|view| view.secret_name.as_str().to_owned()).collect();
+    names.dedup();
+    names
+}
+
 #[test]
 fn a_value_is_given_as_it_is_only_where_a_person_said_so() {
     let house = Installation::make();
@@ -180,7 +188,7 @@ fn a_value_is_given_as_it_is_only_where_a_person_said_so() {
     expose("TOKEN", Exposure::Plain).unwrap();
     expose("TOKEN", Exposure::Plain).unwrap();
     expose("LINES", Exposure::Plain).unwrap();
-    assert_eq!(house.gate.exposures(&house.caller()).unwrap().plain.len(), 2);
+    assert_eq!(given_plain(&house), ["LINES", "TOKEN"]);
     let mut made = house.create(wanted(&[("A", "TOKEN"), ("B", "LINES")], &[])).unwrap();
     assert_eq!(poured(&mut made), format!("A={GITHUB}\0B=two\nlines\0"));
     assert!(made.env.is_empty() && made.card.grants.is_empty());
@@ -210,7 +218,7 @@ fn exposure_belongs_to_a_secret_and_not_to_its_name() {
     house.house.secrets().delete(&house.caller(), &secret_name("TOKEN")).unwrap();
     house.store("TOKEN", GITHUB);
     assert!(house.create(wanted(&[("A", "TOKEN")], &[])).unwrap().plain.is_none());
-    assert!(house.gate.exposures(&house.caller()).unwrap().plain.is_empty());
+    assert!(given_plain(&house).is_empty());
 }
 
 #[test]
@@ -227,7 +235,7 @@ fn an_exposure_without_our_mac_gives_nothing() {
     let event = model::Event::bare(EventKind::SecretExposed, installation::START, house.owner.id.clone());
     house.ledger.put_exposure(&planted, &event).unwrap();
     assert!(house.create(wanted(&[("A", "TOKEN")], &[])).unwrap().plain.is_none());
-    assert!(house.gate.exposures(&house.caller()).unwrap().plain.is_empty());
+    assert!(given_plain(&house).is_empty());
 }
 
 #[test]
@@ -238,7 +246,31 @@ fn the_operator_may_give_what_is_bound_nowhere_and_nothing_else() {
     let mut made = house.create(wanted(&[("A", "TOKEN"), ("B", "UNBOUND")], &[])).unwrap();
     assert_eq!(poured(&mut made), "B=a plain value\0");
     assert_eq!(made.card.grants.len(), 1);
+    assert_eq!(given_plain(&house), ["UNBOUND"]);
     house.bind("UNBOUND", "api.example.com", "auto");
     assert!(house.create(wanted(&[("B", "UNBOUND")], &[])).unwrap().plain.is_none());
-    assert!(house.gate.exposures(&house.caller()).unwrap().unbound_are_plain);
+    assert!(given_plain(&house).is_empty());
+}
+
+#[test]
+fn what_a_person_kept_back_the_operators_word_does_not_give() {
+    let house = Installation::with_policy(Policy { plain_env_for_unbound: true, ..Policy::default() });
+    let (admin, by) = (house.admin_key.clone(), house.caller());
+    for name in ["UNBOUND_LATER", "REFUSED", "BROKERED"] {
+        house.store(name, "a plain value");
+    }
+    house.bind("UNBOUND_LATER", "api.example.com", "auto");
+    house.gate.unbind(&admin, &by, &secret_name("UNBOUND_LATER"), None).unwrap();
+    house.config("api", "https://api.example.com/v1", model::Mechanism::Bearer, &[]);
+    house.through("api", "REFUSED").unwrap();
+    let [waiting] = <[_; 1]>::try_from(house.gate.requests(&by).unwrap()).unwrap();
+    house.gate.refuse(&admin, &by, &waiting.id).unwrap();
+    house.gate.expose(&admin, &by, &secret_name("BROKERED"), Exposure::Brokered).unwrap();
+    assert!(given_plain(&house).is_empty());
+    for name in ["UNBOUND_LATER", "REFUSED", "BROKERED"] {
+        let made = house.create(wanted(&[("A", name)], &[])).unwrap();
+        assert!(made.plain.is_none() && made.card.grants.len() == 1, "{name}");
+    }
+    house.gate.expose(&admin, &by, &secret_name("REFUSED"), Exposure::Plain).unwrap();
+    assert_eq!(given_plain(&house), ["REFUSED"], "a person may say so all the same");
 }

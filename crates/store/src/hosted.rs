@@ -1,5 +1,6 @@
 //! What goes into the ledger and comes out of it about the API's devboxes: their gateways, the pairings that these ask for, and exposure.
 
+use model::framing::framed;
 use model::{AccountId, ApiKeyId, Binding, DevboxId, GatewayConfigId, Hosted, PairingId, SecretId, StoredBinding, Timestamp};
 
 use crate::rows::{DevboxRow, GrantRow};
@@ -167,7 +168,7 @@ impl PairingRow {
         let binding = &self.binding;
         let methods = binding.methods.as_slice().join(",");
         let decided = self.decided.map_or_else(String::new, |at| at.unix_ms().to_string());
-        framed(&[
+        framed([
             self.id.as_str(),
             self.account.as_str(),
             self.secret.as_str(),
@@ -190,15 +191,6 @@ impl ExposureRow {
     #[must_use]
     pub fn mac_input(&self) -> Vec<u8> {
         let plain = if self.plain { "plain" } else { "brokered" };
-        framed(&[self.secret.as_str(), self.account.as_str(), plain, &self.created.unix_ms().to_string()])
+        framed([self.secret.as_str(), self.account.as_str(), plain, &self.created.unix_ms().to_string()])
     }
-}
-
-fn framed(parts: &[&str]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for part in parts {
-        out.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        out.extend_from_slice(part.as_bytes());
-    }
-    out
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use model::limits::{ANSWER_LIFE_MS, HOSTED_ENDED_KEPT_MAX};
 use model::{
     AccountId, ApiKeyId, BindingId, ChainedEvent, DevboxId, DevboxStatus, Event, Grant, Hosted, PairingId, SecretId, StoredBinding,
     Timestamp, TokenHash, Transition, Writer,
@@ -50,6 +51,25 @@ impl Ledger {
     #[must_use]
     pub fn deployment(&self) -> &str {
         self.database.deployment()
+    }
+
+    /// Whether the gateway's marks on API keys were asked for ever since the first key, or since the keys of an earlier build were marked.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn marks_keys(&self) -> Result<bool> {
+        self.database.read(|conn| Ok(conn.prepare_cached("SELECT 1 FROM meta WHERE key = 'keys marked'")?.exists([])?))
+    }
+
+    /// Writes that keys without a mark are none of ours from now on.
+    ///
+    /// # Errors
+    /// `Full`, `Busy`, `Unavailable`.
+    pub fn note_marks(&self) -> Result<()> {
+        self.database.write(Box::new(|conn, _| {
+            conn.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('keys marked', 'yes')", [])?;
+            Ok(())
+        }))
     }
 
     /// Adds an explicit binding.
@@ -161,7 +181,8 @@ impl Ledger {
         self.database.write(Box::new(move |conn, _| hosted::update(conn, &id, &transitions, None)))
     }
 
-    /// Writes the final state of a devbox of the API's, and closes it as [`Ledger::close_devbox`] does.
+    /// Writes the final state of a devbox of the API's, and closes it as [`Ledger::close_devbox`] does. What the account's older ones were is forgotten: those
+    /// beyond the newest [`HOSTED_ENDED_KEPT_MAX`] that were made more than a day before `at`.
     ///
     /// # Errors
     /// `Conflict` where it is not open; `Full`, `Busy`, `Unavailable`.
@@ -170,7 +191,10 @@ impl Ledger {
         let work = with_event(event, move |conn| {
             hosted::update(conn, &ended.id, &ended.transitions, ended.reason)?;
             devboxes::close(conn, &ended.id, at)?;
-            grants::end(conn, &ended.id, at)
+            grants::end(conn, &ended.id, at)?;
+            // A request that made one is answered again for a day.
+            let since = Timestamp::from_unix_ms(at.unix_ms().saturating_sub(ANSWER_LIFE_MS));
+            hosted::forget_ended(conn, &ended.account, since, HOSTED_ENDED_KEPT_MAX)
         });
         self.database.erase(work)
     }

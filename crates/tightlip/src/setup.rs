@@ -170,7 +170,8 @@ fn build(aside: &Layout, root: Root, clock: &dyn Clock) -> Result<Root, SetupErr
     write_new(&to.config(), crate::config::TEMPLATE.as_bytes())?;
     Store::create(&to.store_db(), &deployment).map_err(store_failed("make", to.store_db()))?;
     Ledger::create(&to.ledger(), &deployment).map_err(store_failed("make", to.ledger()))?;
-    make_owner(&to.store_db(), &api_key, clock)?;
+    Ledger::open(&to.ledger()).and_then(|ledger| ledger.note_marks()).map_err(store_failed("write", to.ledger()))?;
+    make_owner(&to.store_db(), &api_key, &keys, clock)?;
     write_new(&aside.complete(), b"")?;
     for folder in [to.store(), to.gateway(), to.api(), to.path().to_owned()] {
         sync(&folder)?;
@@ -187,11 +188,12 @@ fn make_root(to: &DataFolder, root: Root) -> Result<RootKey, SetupError> {
 }
 
 /// The account of the machine's owner, and the key that may do everything in it.
-fn make_owner(db: &Path, api_key: &str, clock: &dyn Clock) -> Result<(), SetupError> {
+fn make_owner(db: &Path, api_key: &str, keys: &OpenKeys, clock: &dyn Clock) -> Result<(), SetupError> {
     let now = clock.now();
     let failed = store_failed("write", db.to_owned());
     let account = Account { id: AccountId::from_parts(now, random()?), name: OWNER.to_owned(), devbox_capability: true, created: now };
     let key = ApiKey::new(ApiKeyId::from_parts(now, random()?), account.id.clone(), vault::hash_token(api_key), Scopes::all(), now);
+    let key = service::marks::marked(keys, key);
     let store = Store::open(db, Mode::Writer).map_err(&failed)?;
     let account_made = Event::bare(EventKind::AccountCreated, now, account.id.clone());
     let key_made = Event { about_key: Some(key.id.clone()), ..Event::bare(EventKind::KeyCreated, now, account.id.clone()) };
@@ -212,7 +214,7 @@ fn move_in(aside: &Layout, folder: &DataFolder) -> Result<(), SetupError> {
     sync(folder.path())
 }
 
-/// Looks at everything that the children need, and changes none of it but an older schema.
+/// Looks at everything that the children need, and changes none of it but an older schema, and the marks that keys of an earlier build lack.
 ///
 /// # Errors
 /// When something is missing, wrong or newer.
@@ -257,10 +259,10 @@ pub fn check(folder: &DataFolder, root: &Root) -> Result<(), SetupError> {
         (folder.store_db(), store.deployment().map_err(store_failed("read", folder.store_db()))?),
         (folder.ledger(), ledger.deployment().to_owned()),
     ];
-    match told.into_iter().find(|(_, deployment)| deployment != keys.deployment()) {
-        Some((path, _)) => Err(SetupError::Foreign(path)),
-        None => Ok(()),
+    if let Some((path, _)) = told.into_iter().find(|(_, deployment)| deployment != keys.deployment()) {
+        return Err(SetupError::Foreign(path));
     }
+    service::marks::mark_earlier(&folder.store_db(), &ledger, &keys).map_err(store_failed("write", folder.store_db()))
 }
 
 /// The store to read, once it has this build's schema: only a writer can bring it there.

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use link::front::{Answer, Ask, DevboxTell, DevboxVerb, NewDevbox, Question, Tell};
+use link::front::{Answer, Ask, DevboxTell, DevboxVerb, NewDevbox, NewKey, Question, Tell};
 use link::{Listener, Packets};
 use model::devbox::About;
-use model::{AccountId, Timestamp};
+use model::{AccountId, Scope, Timestamp};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use testkit::{Canary, Launch, Server, Upstream, UpstreamSpec};
@@ -132,9 +132,42 @@ fn planted_rows_lead_nowhere(database: &Connection, account: &str, agent: &Agent
     agent.must_fail("GITHUB_TOKEN", OTHER, Some(&key));
     change(&format!("UPDATE secrets SET account = '{account}'"));
 
+    // A key of the account itself: what the gateway did not see made, it does not take.
+    let planted = planted_key();
+    plant(agent.data, &account.parse().unwrap(), &planted);
+    agent.must_fail("GITHUB_TOKEN", BOUND, Some(&planted));
+    assert!(agent.use_secret("GITHUB_TOKEN", BOUND, Some(&planted)).contains("lacks the gateway's mark"));
+
     // A data-key record of its own: the old ciphertext does not open under it.
     change("UPDATE data_keys SET signature = randomblob(64)");
     agent.must_fail("GITHUB_TOKEN", BOUND, None);
+}
+
+/// Why something was not done; nothing where it was.
+fn code_of(told: Tell) -> String {
+    if let Tell::Devbox(told) = told {
+        if let DevboxTell::Denied(denied) = *told { denied.code } else { String::new() }
+    } else if let Tell::Marked(Err(denied)) = told {
+        denied.code
+    } else {
+        String::new()
+    }
+}
+
+/// A key that the hostile process thought of.
+fn planted_key() -> String {
+    format!("tlk_{}", "p".repeat(43))
+}
+
+/// Writes a key of this account, with every scope, into the table of keys.
+fn plant(data: &Path, account: &AccountId, key: &str) {
+    let hash: String = sha256(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let database = Connection::open(data.join("store/tightlip.db")).unwrap();
+    let row = format!(
+        "INSERT OR REPLACE INTO api_keys (id, account, hash, scopes, created, mac)
+         VALUES ('key_000000000000000000002', '{account}', X'{hash}', 'read,secrets,devbox,keys', 1, (SELECT mac FROM api_keys LIMIT 1))"
+    );
+    database.execute_batch(&row).unwrap();
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -286,10 +319,12 @@ impl Loot {
             self.let_through.insert(format!("may ask {number}"), !matches!(answer.message, Tell::Failed));
             self.bytes.extend(serde_json::to_vec(&answer).unwrap());
         }
-        // About devboxes the gateway believes nobody but who shows a key: for itself the api has none.
-        for (number, api_key) in
-            (10..).zip(["", "tlk_0000000000000000000000000000000000000000000", "tla_0000000000000000000000000000000000000000000"])
-        {
+        // About devboxes the gateway believes nobody but who shows a key that it saw made: for itself the api has none, and what it writes into its own
+        // table is none either.
+        let planted = planted_key();
+        plant(&knowledge.data, &knowledge.account, &planted);
+        let keys = ["", "tlk_0000000000000000000000000000000000000000000", "tla_0000000000000000000000000000000000000000000", &planted];
+        for (number, api_key) in (10..).zip(keys) {
             let wanted = NewDevbox {
                 about: About::default(),
                 env: BTreeMap::new(),
@@ -298,13 +333,23 @@ impl Loot {
                 entrypoint: None,
                 request: None,
             };
-            for verb in [DevboxVerb::Create(Box::new(wanted)), DevboxVerb::List { after: None, limit: 20, status: None }] {
-                let ask = Ask::Devbox { api_key: api_key.to_owned(), verb: Box::new(verb) };
+            let verbs = [DevboxVerb::Create(Box::new(wanted)), DevboxVerb::List { after: None, limit: 20, status: None }];
+            let devboxes = verbs.map(|verb| Ask::Devbox { api_key: api_key.to_owned(), verb: Box::new(verb) });
+            let new = NewKey {
+                id: "key_000000000000000000003".parse().unwrap(),
+                hash: vault::hash_token("tlk_x"),
+                scopes: vec![Scope::Read],
+                expires: None,
+            };
+            let mark = Ask::MarkKey { api_key: api_key.to_owned(), new };
+            for ask in devboxes.into_iter().chain([mark]) {
                 link.send(&Question { number: Some(number), message: ask }, &[]).unwrap();
                 let (answer, fds) = link.recv::<Answer>().unwrap();
                 assert!(fds.is_empty() && answer.number == Some(number));
                 self.bytes.extend(serde_json::to_vec(&answer).unwrap());
-                let denied = matches!(answer.message, Tell::Devbox(told) if matches!(&*told, DevboxTell::Denied { code, .. } if code.starts_with("key_") || code == "admin_key_refused"));
+                let code = code_of(answer.message);
+                let denied =
+                    if api_key == planted { code == "key_unmarked" } else { code.starts_with("key_") || code == "admin_key_refused" };
                 let before = self.let_through.entry("ask for devboxes without a key".to_owned()).or_default();
                 *before |= !denied;
             }

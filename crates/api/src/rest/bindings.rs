@@ -31,10 +31,7 @@ pub(crate) async fn get(call: Call) -> Response {
 }
 
 fn ask(desk: &Desk, caller: &Caller, name: Option<SecretName>, after: Option<SecretId>) -> Result<BindingListView, ApiError> {
-    match desk.front.ask(Ask::Bindings { account: caller.account.id.clone(), name, after })? {
-        Tell::Bindings { bindings, next } => Ok(BindingListView::new(bindings, next)),
-        Tell::Ready | Tell::NotReady(_) | Tell::Events(_) | Tell::Figures(_) | Tell::KeyUses(_) | Tell::Devbox(_) | Tell::Failed => {
-            Err(FrontError::Failed.into())
-        }
-    }
+    let told = desk.front.ask(Ask::Bindings { account: caller.account.id.clone(), name, after })?;
+    let Tell::Bindings { bindings, next } = told else { return Err(FrontError::Failed.into()) };
+    Ok(BindingListView::new(bindings, next))
 }

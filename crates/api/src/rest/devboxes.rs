@@ -89,14 +89,8 @@ pub(crate) async fn create_gateway_token(call: Call) -> Response {
         let parse = |call: &Call| Ok((call.devbox(), bodies::gateway_token(call.body()?)?));
         let (asking, (devbox, (gateway, secret))) = call.asking(Scope::Devbox, parse).await?;
         let verb = check_size(DevboxVerb::GatewayToken { devbox: devbox?, gateway, secret })?;
-        match asking.ask(verb, DEVBOX_TIME).await? {
-            DevboxTell::GatewayToken(made) => Ok(GatewayTokenView::from(made)),
-            DevboxTell::Devbox(_)
-            | DevboxTell::Devboxes { .. }
-            | DevboxTell::Execution(_)
-            | DevboxTell::Output(_)
-            | DevboxTell::Denied { .. } => Err(FrontError::Failed.into()),
-        }
+        let DevboxTell::GatewayToken(made) = asking.ask(verb, DEVBOX_TIME).await? else { return Err(FrontError::Failed.into()) };
+        Ok(GatewayTokenView::from(made))
     })
     .await
 }
@@ -128,13 +122,8 @@ async fn pages(asking: &Asking, page: DevboxPage) -> Result<DevboxListView, ApiE
     let mut devboxes: Vec<Hosted> = Vec::new();
     loop {
         let verb = DevboxVerb::List { after: after.clone(), limit: LINK_PAGE_ITEMS_MAX.min(limit - devboxes.len()), status };
-        let (more, has_more, total_count) = match asking.ask(verb, Duration::ZERO).await? {
-            DevboxTell::Devboxes { devboxes, has_more, total } => (devboxes, has_more, total),
-            DevboxTell::Devbox(_)
-            | DevboxTell::Execution(_)
-            | DevboxTell::Output(_)
-            | DevboxTell::GatewayToken(_)
-            | DevboxTell::Denied { .. } => return Err(FrontError::Failed.into()),
+        let DevboxTell::Devboxes { devboxes: more, has_more, total: total_count } = asking.ask(verb, Duration::ZERO).await? else {
+            return Err(FrontError::Failed.into());
         };
         let is_done = !has_more || more.is_empty();
         devboxes.extend(more);

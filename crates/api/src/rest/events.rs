@@ -104,19 +104,11 @@ fn gateway_events(desk: &Desk, caller: &Caller, query: &EventsQuery, wanted: usi
             after: events.last().map_or(query.after.gateway, |event| event.seq),
             limit: LINK_PAGE_ITEMS_MAX.min(wanted - events.len()),
         };
-        match desk.front.ask(ask)? {
-            Tell::Events(more) if more.is_empty() => break,
-            Tell::Events(more) => events.extend(more),
-            Tell::Ready
-            | Tell::NotReady(_)
-            | Tell::Bindings { .. }
-            | Tell::Figures(_)
-            | Tell::KeyUses(_)
-            | Tell::Devbox(_)
-            | Tell::Failed => {
-                return Err(FrontError::Failed.into());
-            }
+        let Tell::Events(more) = desk.front.ask(ask)? else { return Err(FrontError::Failed.into()) };
+        if more.is_empty() {
+            break;
         }
+        events.extend(more);
     }
     Ok(events)
 }

@@ -58,9 +58,15 @@ fn reasons(desk: &Desk) -> Vec<String> {
     match desk.front.ask(Ask::Health) {
         Ok(Tell::Ready) => {}
         Ok(Tell::NotReady(why)) => reasons.push(format!("the gateway is not ready: {why}")),
-        Ok(Tell::Bindings { .. } | Tell::Events(_) | Tell::Figures(_) | Tell::KeyUses(_) | Tell::Devbox(_) | Tell::Failed) => {
-            reasons.push("the gateway could not answer".to_owned())
-        }
+        Ok(
+            Tell::Bindings { .. }
+            | Tell::Events(_)
+            | Tell::Figures(_)
+            | Tell::KeyUses(_)
+            | Tell::Marked(_)
+            | Tell::Devbox(_)
+            | Tell::Failed,
+        ) => reasons.push("the gateway could not answer".to_owned()),
         Err(error) => reasons.push(error.to_string()),
     }
     reasons

@@ -15,20 +15,8 @@ pub(crate) async fn show(call: Call) -> Response {
         .done(|desk, caller, _| {
             caller.require(Scope::Read)?;
             desk.house.require_owner(caller)?;
-            let gateway = match desk.front.ask(Ask::Figures) {
-                Ok(Tell::Figures(figures)) => Some(figures),
-                // Who watches the server wants the other figures all the more.
-                Ok(
-                    Tell::Ready
-                    | Tell::NotReady(_)
-                    | Tell::Bindings { .. }
-                    | Tell::Events(_)
-                    | Tell::KeyUses(_)
-                    | Tell::Devbox(_)
-                    | Tell::Failed,
-                )
-                | Err(_) => None,
-            };
+            // Where the gateway is away, who watches the server wants the other figures all the more.
+            let gateway = if let Ok(Tell::Figures(figures)) = desk.front.ask(Ask::Figures) { Some(figures) } else { None };
             let elsewhere = Elsewhere { commits: desk.house.commits(), gateway };
             desk.metrics.text(&elsewhere).map_err(|_| ApiError::Internal)
         })

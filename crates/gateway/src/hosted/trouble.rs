@@ -1,7 +1,7 @@
 //! Why something about devboxes was not done, in the words that the api passes on.
 
 use link::cli::Denial;
-use link::front::DevboxTell;
+use link::front::{Denied, DevboxTell};
 use model::limits::{COMMAND_BYTES_MAX, EXECUTIONS_MAX, HOSTED_DEVBOXES_MAX};
 use service::{AuthError, DevboxDenial};
 
@@ -66,7 +66,7 @@ impl Trouble {
 
 impl From<Trouble> for DevboxTell {
     fn from(trouble: Trouble) -> Self {
-        Self::Denied { why: trouble.why(), code: trouble.code().to_owned(), message: trouble.to_string() }
+        Self::Denied(Denied { why: trouble.why(), code: trouble.code().to_owned(), message: trouble.to_string() })
     }
 }
 

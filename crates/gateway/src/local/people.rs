@@ -2,7 +2,7 @@
 
 use link::cli::{Exposure, Reply};
 use model::{Binding, HostPattern, PairingId, SecretId, SecretName};
-use service::{Exposures, Gate};
+use service::Gate;
 
 use super::refused::Refused;
 
@@ -42,10 +42,4 @@ pub(super) fn expose(gate: &Gate, admin_key: &str, api_key: &str, name: &SecretN
     let caller = gate.authenticate(Some(api_key))?;
     gate.expose(admin_key, &caller, name, exposure)?;
     Ok(Reply::Done)
-}
-
-pub(super) fn exposures(gate: &Gate, api_key: &str) -> Result<Reply, Refused> {
-    let caller = gate.authenticate(Some(api_key))?;
-    let Exposures { plain, unbound_are_plain } = gate.exposures(&caller)?;
-    Ok(Reply::Exposures { plain, unbound_are_plain })
 }

@@ -212,10 +212,9 @@ impl<'a> Draft<'a> {
         Ok((rows, events, made))
     }
 
-    /// Whether a value is given as it is: its owner said so, or it is bound nowhere and the operator said so.
+    /// Whether a value is given as it is.
     fn gives_plain(&self, row: &OpenedRow) -> Result<bool, DevboxDenial> {
-        let by_policy = self.gate.policy.plain_env_for_unbound && row.known.bindings.is_empty();
-        Ok(by_policy || self.gate.is_exposed(&row.secret).map_err(|_| DevboxDenial::Internal)?)
+        self.gate.is_given_plain(&row.secret, !row.known.bindings.is_empty()).map_err(|_| DevboxDenial::Internal)
     }
 
     fn pour(&mut self, which: usize, env: EnvName, row: OpenedRow) -> Result<(), DevboxDenial> {

@@ -12,8 +12,8 @@ use crate::sqlite::columns::{hash, mistaken, parsed, time, time_if_any};
 /// Adds an API key.
 pub(crate) fn insert(conn: &Connection, key: &ApiKey) -> Result<()> {
     let mut statement = conn.prepare_cached(
-        "INSERT INTO api_keys (id, account, hash, scopes, created, name, expires, revoked, last_used)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO api_keys (id, account, hash, scopes, created, name, expires, revoked, last_used, mac)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?;
     statement.execute(params![
         key.id.as_str(),
@@ -25,6 +25,7 @@ pub(crate) fn insert(conn: &Connection, key: &ApiKey) -> Result<()> {
         key.expires.map(Timestamp::unix_ms),
         key.revoked.map(Timestamp::unix_ms),
         key.last_used.map(Timestamp::unix_ms),
+        Some(&key.mac).filter(|mac| !mac.is_empty()),
     ])?;
     Ok(())
 }
@@ -39,7 +40,7 @@ pub(crate) fn find(conn: &Connection, hash: &TokenHash) -> Result<Option<(ApiKey
 /// The account's API key of this id.
 pub(crate) fn of_id(conn: &Connection, account: &AccountId, id: &ApiKeyId) -> Result<Option<ApiKey>> {
     let mut statement = conn.prepare_cached(
-        "SELECT id, account, hash, scopes, created, name, expires, revoked, last_used FROM api_keys WHERE id = ?1 AND account = ?2",
+        "SELECT id, account, hash, scopes, created, name, expires, revoked, last_used, mac FROM api_keys WHERE id = ?1 AND account = ?2",
     )?;
     Ok(statement.query_row([id.as_str(), account.as_str()], from_row).optional()?)
 }
@@ -51,7 +52,7 @@ pub(crate) fn page(conn: &Connection, account: &AccountId, after: Option<&ApiKey
     // One more than asked for shows whether there are more; clamped, so it fits.
     let rows = i64::try_from(limit + 1).unwrap_or(i64::MAX);
     let mut statement = conn.prepare_cached(
-        "SELECT id, account, hash, scopes, created, name, expires, revoked, last_used FROM api_keys
+        "SELECT id, account, hash, scopes, created, name, expires, revoked, last_used, mac FROM api_keys
          WHERE account = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
     )?;
     let found = statement.query_map(params![account.as_str(), below, rows], from_row)?;
@@ -66,7 +67,7 @@ pub(crate) fn page(conn: &Connection, account: &AccountId, after: Option<&ApiKey
 /// The account's API keys that are good at this time, newest first.
 pub(crate) fn good(conn: &Connection, account: &AccountId, now: Timestamp) -> Result<Vec<ApiKey>> {
     let mut statement = conn.prepare_cached(
-        "SELECT id, account, hash, scopes, created, name, expires, revoked, last_used FROM api_keys
+        "SELECT id, account, hash, scopes, created, name, expires, revoked, last_used, mac FROM api_keys
          WHERE account = ?1 AND revoked IS NULL AND (expires IS NULL OR expires > ?2) ORDER BY id DESC",
     )?;
     let found = statement.query_map(params![account.as_str(), now.unix_ms()], from_row)?;
@@ -78,6 +79,20 @@ pub(crate) fn revoke(conn: &Connection, account: &AccountId, id: &ApiKeyId, at: 
     let mut statement = conn.prepare_cached("UPDATE api_keys SET revoked = ?3 WHERE id = ?1 AND account = ?2 AND revoked IS NULL")?;
     let changed = statement.execute(params![id.as_str(), account.as_str(), at.unix_ms()])?;
     if changed == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+}
+
+/// Every API key without the gateway's mark, of all accounts.
+pub(crate) fn unmarked(conn: &Connection) -> Result<Vec<ApiKey>> {
+    let mut statement =
+        conn.prepare("SELECT id, account, hash, scopes, created, name, expires, revoked, last_used, mac FROM api_keys WHERE mac IS NULL")?;
+    let found = statement.query_map([], from_row)?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Puts the gateway's mark on a key that has none.
+pub(crate) fn mark(conn: &Connection, id: &ApiKeyId, mac: &[u8]) -> Result<()> {
+    conn.execute("UPDATE api_keys SET mac = ?2 WHERE id = ?1 AND mac IS NULL", params![id.as_str(), mac])?;
+    Ok(())
 }
 
 /// Notes when a key was used; an earlier time than the one noted changes nothing.
@@ -99,6 +114,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
         expires: time_if_any(row, 6)?,
         revoked: time_if_any(row, 7)?,
         last_used: time_if_any(row, 8)?,
+        mac: row.get::<_, Option<Vec<u8>>>(9)?.unwrap_or_default(),
     })
 }
 
@@ -109,7 +125,7 @@ fn scopes(row: &Row<'_>, column: usize) -> rusqlite::Result<Scopes> {
 
 /// The lookup of every request.
 pub(crate) const BY_HASH: &str =
-    "SELECT id, account, hash, scopes, created, name, expires, revoked, last_used FROM api_keys WHERE hash = ?1";
+    "SELECT id, account, hash, scopes, created, name, expires, revoked, last_used, mac FROM api_keys WHERE hash = ?1";
 /// An account's id that none has: ids are longer.
 const NOBODY: &str = "acc_";
 /// Greater than every key's id: '~' comes after all letters and digits.

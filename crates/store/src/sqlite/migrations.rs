@@ -22,6 +22,7 @@ pub(crate) static STORE: Schema = Schema {
         concat!(include_str!("schema/common_1.sql"), include_str!("schema/store_1.sql")),
         include_str!("schema/store_2.sql"),
         include_str!("schema/store_3.sql"),
+        include_str!("schema/store_4.sql"),
     ],
 };
 /// The ledger's.

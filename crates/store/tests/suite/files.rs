@@ -29,8 +29,8 @@ fn a_newer_database_is_refused_and_untouched() {
     let before = contents(&backend.path());
     for refusal in refusals(&backend.path()) {
         let refusal = refusal.unwrap();
-        assert!(matches!(refusal, StoreError::Newer { found: 99, known: 3 }));
-        assert_eq!(refusal.to_string(), "the database has schema 99 and this build knows 3: use the newer tightlip that wrote it");
+        assert!(matches!(refusal, StoreError::Newer { found: 99, known: 4 }));
+        assert_eq!(refusal.to_string(), "the database has schema 99 and this build knows 4: use the newer tightlip that wrote it");
     }
     assert!(contents(&backend.path()) == before, "something was changed");
 }
@@ -51,7 +51,7 @@ fn a_newer_schema_that_stands_in_the_wal_only_is_refused_and_untouched() {
     let before = lasting();
     assert!(before["tightlip.db-wal"].len() > 4096);
     for refusal in refusals(&backend.path()) {
-        assert!(matches!(refusal, Some(StoreError::Newer { found: 99, known: 3 })));
+        assert!(matches!(refusal, Some(StoreError::Newer { found: 99, known: 4 })));
     }
     assert!(lasting() == before, "something was changed");
 }
@@ -60,7 +60,7 @@ fn a_newer_schema_that_stands_in_the_wal_only_is_refused_and_untouched() {
 fn an_older_database_waits_for_a_writer() {
     let backend = Sqlite::make();
     Connection::open(backend.path()).unwrap().execute_batch("PRAGMA user_version = 0").unwrap();
-    assert!(matches!(Store::open(&backend.path(), Mode::Reader), Err(StoreError::Outdated { found: 0, known: 3 })));
+    assert!(matches!(Store::open(&backend.path(), Mode::Reader), Err(StoreError::Outdated { found: 0, known: 4 })));
 }
 
 #[test]

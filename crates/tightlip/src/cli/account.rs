@@ -34,6 +34,14 @@ pub(super) struct CreateArgs {
     no_devbox: bool,
 }
 
+/// An account that was made, with its first key.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    created: Created,
+    key: String,
+}
+
 #[derive(Serialize)]
 struct List<'a> {
     accounts: &'a [Account],
@@ -49,12 +57,18 @@ pub(super) fn obey(command: &Command, target: &Target, out: &Output) -> Result<(
 }
 
 fn create(args: &CreateArgs, target: &Target, out: &Output) -> Result<(), Fault> {
-    let request = Request::CreateAccount { name: args.name.clone(), devbox_capability: !args.no_devbox };
-    let created: Created = match ask(&target.control()?, &request)? {
-        Reply::AccountCreated(created) => created,
+    // The gateway makes the key, so that it knows it again; the api writes down the hash.
+    let (begun, key) = target.gate()?.begin_account()?;
+    let request = Request::CreateAccount { name: args.name.clone(), devbox_capability: !args.no_devbox, begun };
+    let created = match ask(&target.control()?, &request)? {
+        Reply::AccountCreated(created) => Shown { created, key },
         Reply::Accounts { .. } | Reply::Refused { .. } => return Err(unexpected()),
     };
-    out.note(&format!("made the account {} ({}); its first key is shown this once: keep it now", args.name.as_str(), created.account.id));
+    out.note(&format!(
+        "made the account {} ({}); its first key is shown this once: keep it now",
+        args.name.as_str(),
+        created.created.account.id
+    ));
     if args.no_devbox {
         out.note("the account lacks the devbox capability, so its keys are refused everywhere");
     }

@@ -123,9 +123,7 @@ pub(super) fn bindings(args: &BindingsArgs, target: &Target, out: &Output) -> Re
         out.note("no secrets yet; store one: tightlip secret set NAME");
         return Ok(());
     }
-    let (exposed, unbound_are_plain) = gate.exposures(&api_key)?;
-    let is_plain = |view: &&BindingView| exposed.contains(&view.secret_name) || (unbound_are_plain && view.binding.is_none());
-    let mut plain: Vec<&SecretName> = views.iter().filter(is_plain).map(|view| &view.secret_name).collect();
+    let mut plain: Vec<&SecretName> = views.iter().filter(|view| view.given_plain).map(|view| &view.secret_name).collect();
     plain.dedup();
     out.result(&Shown { bindings: &views, exposed: &plain }, || {
         // What cannot be sent takes one line, however many hosts its kind has.

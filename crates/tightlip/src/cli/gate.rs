@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use link::cli::{BackedUp, BindingView, Opened, PairingView, RefusedHere, Reply, Request};
+use link::control::Begun;
 use link::{PacketError, Packets, Peer};
 use model::{DevboxId, SecretName};
 
@@ -39,9 +40,9 @@ impl Gate {
             | Reply::DevboxOpened(_)
             | Reply::Bindings { .. }
             | Reply::BackedUp(_)
+            | Reply::AccountBegun { .. }
             | Reply::DevboxClosed { .. }
             | Reply::Pairings(_)
-            | Reply::Exposures { .. }
             | Reply::Done) => Ok(reply),
         }
     }
@@ -72,6 +73,13 @@ impl Gate {
         self.page(request).map(|(bindings, _)| bindings)
     }
 
+    /// Has an account's id and first key made, to be written down by the api.
+    pub(super) fn begin_account(&self) -> Result<(Begun, String), Fault> {
+        self.send(&Request::BeginAccount, &[])?;
+        let Reply::AccountBegun { begun, key } = self.reply()? else { return Err(unexpected()) };
+        Ok((begun, key))
+    }
+
     /// Has a backup written into `file`. It takes as long as it takes: a gateway that ends meanwhile ends the connection.
     pub(super) fn backup(&self, request: &Request, file: BorrowedFd<'_>) -> Result<BackedUp, Fault> {
         self.0.limit_wait(None)?;
@@ -100,13 +108,6 @@ impl Gate {
         self.send(request, &[])?;
         let Reply::Pairings(waiting) = self.reply()? else { return Err(unexpected()) };
         Ok(waiting)
-    }
-
-    /// The secrets that are given as they are, and whether all that are bound nowhere are given so.
-    pub(super) fn exposures(&self, api_key: &str) -> Result<(Vec<SecretName>, bool), Fault> {
-        self.send(&Request::Exposures { api_key: api_key.to_owned() }, &[])?;
-        let Reply::Exposures { plain, unbound_are_plain } = self.reply()? else { return Err(unexpected()) };
-        Ok((plain, unbound_are_plain))
     }
 
     fn page(&self, request: &Request) -> Result<(Vec<BindingView>, Option<model::SecretId>), Fault> {

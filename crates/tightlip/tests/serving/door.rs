@@ -29,33 +29,17 @@ fn ask(door: &Packets, request: &Request, fds: &[OwnedFd]) -> Reply {
 }
 
 fn denied(reply: Reply) -> (Denial, String) {
-    match reply {
-        Reply::Refused { why, message } => (why, message),
-        Reply::Ready
-        | Reply::Done
-        | Reply::DevboxOpened(_)
-        | Reply::DevboxClosed { .. }
-        | Reply::Bindings { .. }
-        | Reply::BackedUp(_)
-        | Reply::Pairings(_)
-        | Reply::Exposures { .. } => {
-            panic!("it was done")
-        }
-    }
+    let Reply::Refused { why, message } = reply else { panic!("it was done") };
+    (why, message)
 }
 
 fn open(door: &Packets, data: &Path) -> Opened {
-    match ask(door, &Request::OpenDevbox { api_key: key(data), secrets: None, allow: vec![] }, &[]) {
-        Reply::DevboxOpened(opened) => opened,
-        Reply::Refused { message, .. } => panic!("{message}"),
-        Reply::Ready
-        | Reply::Done
-        | Reply::DevboxClosed { .. }
-        | Reply::Bindings { .. }
-        | Reply::BackedUp(_)
-        | Reply::Pairings(_)
-        | Reply::Exposures { .. } => panic!("another reply"),
+    let reply = ask(door, &Request::OpenDevbox { api_key: key(data), secrets: None, allow: vec![] }, &[]);
+    if let Reply::Refused { message, .. } = &reply {
+        panic!("{message}");
     }
+    let Reply::DevboxOpened(opened) = reply else { panic!("another reply") };
+    opened
 }
 
 fn bind(admin_key: String, api_key: String) -> Request {

@@ -1,0 +1,97 @@
+//! The gateway's mark on API keys. The table of keys is the api's, so a row alone makes nobody: the gateway takes a key only where it saw it made, which its
+//! MAC over whose key it is, what it may do and until when shows (record 0023). It sees a key made when it makes an account's first one itself, for the user
+//! who runs the server, and when somebody shows it a key that it takes, to make another one of the same account that may do no more.
+
+use link::cli::Denial;
+use link::control::Begun;
+use link::front::NewKey;
+use model::{AccountId, ApiKey, ApiKeyId, Scope, Scopes};
+use store::{Ledger, Mode, Store, StoreError};
+use vault::OpenKeys;
+use zeroize::Zeroizing;
+
+use crate::authenticate::AuthError;
+use crate::gate::{Gate, GateError};
+use crate::keys::{API_KEY_PREFIX, KeysError};
+
+/// Puts the gateway's mark on a key.
+#[must_use]
+pub fn marked(keys: &OpenKeys, key: ApiKey) -> ApiKey {
+    ApiKey { mac: keys.mac(KEY_MAC, &key.mac_input()), ..key }
+}
+
+/// Marks the keys of a store that were made before there were marks: once, when a ledger that knows of none meets this build. Whoever writes a key without a
+/// mark after that gains nothing by it.
+///
+/// # Errors
+/// When the store or the ledger cannot be read or written.
+pub fn mark_earlier(store_path: &std::path::Path, ledger: &Ledger, keys: &OpenKeys) -> Result<(), StoreError> {
+    if ledger.marks_keys()? {
+        return Ok(());
+    }
+    let store = Store::open(store_path, Mode::Writer)?;
+    let unmarked = store.unmarked_api_keys()?;
+    let marks: Vec<(ApiKeyId, Vec<u8>)> = unmarked.into_iter().map(|key| (key.id.clone(), marked(keys, key).mac)).collect();
+    store.mark_api_keys(&marks)?;
+    ledger.note_marks()
+}
+
+impl Gate {
+    /// The mark for a key that the holder of `credential` makes: of the same account, with no more scopes and no later end.
+    ///
+    /// # Errors
+    /// [`KeysError::Auth`], [`KeysError::NoScopes`], [`KeysError::ScopesExceed`], [`KeysError::LifeExceeds`].
+    pub fn mark_key(&self, credential: &str, new: NewKey) -> Result<Vec<u8>, KeysError> {
+        let caller = self.authenticate(Some(credential))?;
+        caller.require(Scope::Keys)?;
+        let NewKey { id, hash, scopes, expires } = new;
+        let scopes: Scopes = scopes.into_iter().collect();
+        let key = ApiKey { expires, ..ApiKey::new(id, caller.account.id, hash, scopes, self.clock.now()) };
+        if scopes.is_empty() {
+            return Err(KeysError::NoScopes);
+        }
+        if !caller.key.scopes.cover(scopes) {
+            return Err(KeysError::ScopesExceed);
+        }
+        if !caller.key.outlasts(&key) {
+            return Err(KeysError::LifeExceeds);
+        }
+        Ok(marked(&self.keys, key).mac)
+    }
+
+    /// An id that no account has, and the account's first key, which has every scope. For the user who runs the server: nothing that exists is touched by it.
+    ///
+    /// # Errors
+    /// When no id can be made.
+    pub fn begin_account(&self) -> Result<(Begun, Zeroizing<String>), GateError> {
+        let (created, number) = self.ids.next(self.clock.now())?;
+        let account = AccountId::from_parts(created, number);
+        let (created, number) = self.ids.next(created)?;
+        let credential = vault::make_key(API_KEY_PREFIX);
+        let id = ApiKeyId::from_parts(created, number);
+        let key = ApiKey::new(id, account, vault::hash_token(&credential), Scopes::all(), created);
+        let ApiKey { id, account, hash, mac, .. } = marked(&self.keys, key);
+        Ok((Begun { account, key: id, hash, created, mac }, credential))
+    }
+
+    /// Whether the gateway saw this key made, as it stands in the store now.
+    pub(crate) fn require_mark(&self, key: &ApiKey) -> Result<(), AuthError> {
+        if self.keys.mac_holds(KEY_MAC, &key.mac_input(), &key.mac) { Ok(()) } else { Err(AuthError::Unmarked) }
+    }
+}
+
+impl KeysError {
+    /// Which kind of denial this is on the link.
+    #[must_use]
+    pub const fn denial(&self) -> Denial {
+        match self {
+            Self::Auth(error) => crate::bindings::auth_denial(error),
+            Self::NoScopes | Self::Life | Self::TooMany => Denial::Invalid,
+            Self::ScopesExceed | Self::LifeExceeds | Self::LastKey => Denial::Forbidden,
+            Self::NotFound => Denial::NotFound,
+            Self::Full | Self::Unavailable(_) | Self::Id(_) => Denial::Unavailable,
+        }
+    }
+}
+
+const KEY_MAC: &str = "tightlip api key v1";
