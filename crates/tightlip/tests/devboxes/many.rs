@@ -97,6 +97,81 @@ fn two_hundred_devboxes_leave_nothing() {
 }
 
 #[test]
+fn one_that_is_shut_down_while_it_begins_is_never_told_as_running_again() {
+    let road = Road::start(users()[0]);
+    let client = Client::owner(&road.server);
+    drop(client.devbox(&json!({})));
+    let before = traces(&road);
+    std::thread::scope(|scope| {
+        for number in 0..24_u64 {
+            let client = &client;
+            scope.spawn(move || {
+                let id = client.ok(client.post("/v1/devboxes", &json!({})))["id"].as_str().unwrap().to_owned();
+                std::thread::park_timeout(Duration::from_millis(number));
+                let path = format!("/v1/devboxes/{id}");
+                assert_eq!(client.ok(client.post(&format!("{path}/shutdown"), &json!({})))["status"], "shutdown");
+                for _ in 0..20 {
+                    assert_eq!(client.ok(client.get(&path))["status"], "shutdown");
+                    std::thread::park_timeout(Duration::from_millis(5));
+                }
+                let view = client.ok(client.get(&path));
+                let states: Vec<_> = view["state_transitions"].as_array().unwrap().iter().map(|state| state["status"].clone()).collect();
+                assert_eq!(states.iter().filter(|state| *state == "shutdown").count(), 1, "{states:?}");
+                assert_eq!(states.last().unwrap(), "shutdown", "{states:?}");
+            });
+        }
+    });
+    assert_nothing_left(&road, &before);
+}
+
+#[test]
+fn an_account_that_makes_as_many_as_it_can_holds_up_no_other() {
+    let road = Road::start(users()[0]);
+    let (owner, greedy) = (Client::owner(&road.server), Client::stranger(&road.server, "greedy"));
+    let names: Vec<String> = (0..40).map(|number| format!("SECRET_{number}")).collect();
+    for name in &names {
+        greedy.create_secret(name, "a plain value");
+    }
+    let secrets: serde_json::Map<_, _> = names.iter().map(|name| (name.clone(), json!(name))).collect();
+    let devbox = owner.devbox(&json!({ "secrets": { "GITHUB_TOKEN": "GITHUB_TOKEN" } }));
+    let made = owner.ok(owner.post("/v1/api-keys", &json!({ "name": "short", "scopes": ["read", "devbox"] })));
+    let short = Client { server: &road.server, key: made["key"].as_str().unwrap().to_owned() };
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let (answered, longest) = std::thread::scope(|scope| {
+        let floods: Vec<_> = (0..16)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut answered = 0;
+                    while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                        let (status, body) = greedy.post("/v1/devboxes", &json!({ "secrets": secrets }));
+                        assert!([200, 429, 503].contains(&status), "{status}: {body}");
+                        answered += u32::from(status == 200);
+                    }
+                    answered
+                })
+            })
+            .collect();
+        let mut longest = Duration::ZERO;
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(6) {
+            let asked = Instant::now();
+            assert_eq!(short.ok(short.get(&devbox.path("")))["status"], "running");
+            let said = devbox.sh("curl -sS https://api.github.com/user -H \"Authorization: Bearer $GITHUB_TOKEN\"");
+            assert_eq!(said, "{\"authorized\":true}");
+            longest = longest.max(asked.elapsed());
+        }
+        let revoked = Instant::now();
+        owner.ok(owner.post(&format!("/v1/api-keys/{}/revoke", made["api_key"]["id"].as_str().unwrap()), &json!({})));
+        assert_eq!(short.get(&devbox.path("")).0, 401);
+        assert!(revoked.elapsed() < Duration::from_secs(3), "revoked after {:?}", revoked.elapsed());
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        (floods.into_iter().map(|flood| flood.join().unwrap()).sum::<u32>(), longest)
+    });
+    assert!(answered > 50, "it was no flood: {answered}");
+    assert!(longest < Duration::from_secs(5), "a look and a command took {longest:?}, while {answered} devboxes were made");
+}
+
+#[test]
 fn a_command_and_a_first_process_that_are_killed_leave_nothing() {
     let road = Road::start(users()[0]);
     let client = Client::owner(&road.server);
