@@ -19,6 +19,8 @@ use zeroize::Zeroizing;
 
 use model::{DevboxId, Host, Timestamp};
 
+use crate::upstream::{H2, HTTP_1_1};
+
 /// One devbox's authority.
 pub struct Authority {
     pem: String,
@@ -116,7 +118,7 @@ impl Authority {
         Ok(Self { pem, issuer, validity, leaf_key, provider, configs: Cache::new(CONFIGS_MAX) })
     }
 
-    /// How TLS is spoken towards the devbox for one subject: its certificate, HTTP/1.1 only, no resumption.
+    /// How TLS is spoken towards the devbox for one subject: its certificate, HTTP/2 or HTTP/1.1, no resumption.
     pub(crate) fn config_for(&self, subject: &Subject) -> Result<Arc<ServerConfig>, AuthorityError> {
         if let Some(config) = self.configs.get(subject) {
             return Ok(config);
@@ -127,7 +129,7 @@ impl Authority {
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(vec![certificate], key)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         let config = Arc::new(config);

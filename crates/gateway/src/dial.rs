@@ -16,10 +16,16 @@ use tokio_rustls::client::TlsStream;
 
 use model::{Host, Refusal};
 
+use crate::upstream::{H2, HTTP_1_1};
+use crate::upstreams::Spoken;
+
 /// Dials upstreams.
 pub(crate) struct Dialer {
     resolve: HashMap<(Host, u16), SocketAddr>,
-    tls: TlsConnector,
+    /// For a devbox that speaks HTTP/1.1, and so has no use for HTTP/2 but where there is nothing else.
+    http1: TlsConnector,
+    http2_only: TlsConnector,
+    either: TlsConnector,
     connect: Duration,
     /// Lookups that may wait at the same time.
     lookups: Arc<Semaphore>,
@@ -57,21 +63,39 @@ impl Dialer {
             .map_err(DialerError::Tls)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let speaking = |protocols: &[&[u8]]| {
+            config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+            TlsConnector::from(Arc::new(config.clone()))
+        };
+        let [http1, http2_only, either] = [&[HTTP_1_1][..], &[H2], &[H2, HTTP_1_1]].map(speaking);
         let lookups = Arc::new(Semaphore::new(LOOKUPS_MAX));
-        Ok(Self { resolve, tls: TlsConnector::from(Arc::new(config)), connect, lookups })
+        Ok(Self { resolve, http1, http2_only, either, connect, lookups })
     }
 
-    /// A TLS connection to the host, whose certificate names it.
-    pub(crate) async fn dial(&self, host: &Host, port: u16) -> Result<TlsStream<TcpStream>, Refusal> {
-        timeout(self.connect, self.dial_unhurried(host, port)).await.unwrap_or(Err(Refusal::UpstreamTimeout))
+    /// A TLS connection to the host, whose certificate names it; for HTTP/2 where the devbox speaks it and the host does, or where the host speaks nothing else.
+    pub(crate) async fn dial(&self, host: &Host, port: u16, spoken: Spoken) -> Result<TlsStream<TcpStream>, Refusal> {
+        timeout(self.connect, self.dial_unhurried(host, port, spoken)).await.unwrap_or(Err(Refusal::UpstreamTimeout))
     }
 
-    async fn dial_unhurried(&self, host: &Host, port: u16) -> Result<TlsStream<TcpStream>, Refusal> {
+    async fn dial_unhurried(&self, host: &Host, port: u16, spoken: Spoken) -> Result<TlsStream<TcpStream>, Refusal> {
         let name = ServerName::try_from(host.as_str().to_owned()).map_err(|_| Refusal::UpstreamUnresolved)?;
-        let tcp = connect(&self.addresses(host, port).await?, self.connect).await?;
-        tcp.set_nodelay(true).map_err(|_| Refusal::UpstreamUnreachable)?;
-        self.tls.connect(name, tcp).await.map_err(|error| why_no_tls(&error))
+        let addresses = self.addresses(host, port).await?;
+        let greet = async |tls: &TlsConnector| {
+            let tcp = connect(&addresses, self.connect).await.map_err(Greeting::Refused)?;
+            tcp.set_nodelay(true).map_err(|_| Greeting::Refused(Refusal::UpstreamUnreachable))?;
+            tls.connect(name.clone(), tcp).await.map_err(|error| why_no_tls(&error))
+        };
+        let greeted = match spoken {
+            Spoken::Http2 => greet(&self.either).await,
+            Spoken::Http1 => match greet(&self.http1).await {
+                Err(Greeting::OtherProtocol) => greet(&self.http2_only).await,
+                greeted => greeted,
+            },
+        };
+        greeted.map_err(|failed| match failed {
+            Greeting::Refused(refusal) => refusal,
+            Greeting::OtherProtocol => Refusal::UpstreamBroken,
+        })
     }
 
     /// The addresses to dial, each checked; the one that the operator named, unchecked.
@@ -106,12 +130,19 @@ async fn connect(addresses: &[SocketAddr], whole: Duration) -> Result<TcpStream,
     Err(Refusal::UpstreamUnreachable)
 }
 
-fn why_no_tls(error: &io::Error) -> Refusal {
+/// Why there is no TLS connection.
+enum Greeting {
+    Refused(Refusal),
+    /// The host speaks none of the protocols that it was offered.
+    OtherProtocol,
+}
+
+fn why_no_tls(error: &io::Error) -> Greeting {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(_)) => Refusal::UpstreamUntrusted,
-        Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => Refusal::UpstreamHttp2Only,
-        Some(_) => Refusal::UpstreamBroken,
-        None => Refusal::UpstreamUnreachable,
+        Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => Greeting::OtherProtocol,
+        Some(rustls::Error::InvalidCertificate(_)) => Greeting::Refused(Refusal::UpstreamUntrusted),
+        Some(_) => Greeting::Refused(Refusal::UpstreamBroken),
+        None => Greeting::Refused(Refusal::UpstreamUnreachable),
     }
 }
 

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, Uri, Version};
+use http::{HeaderMap, Method, Request, Response, Uri};
 use hyper::body::Incoming;
-use tokio::sync::Mutex;
 use tokio::time::timeout;
 use vault::{ArmError, Found, arm};
 
@@ -20,7 +19,8 @@ use crate::listen::Devbox;
 use crate::path::Path;
 use crate::refuse::refuse;
 use crate::reply::{ReplyBody, reply};
-use crate::upstream::{RequestBody, Unanswered, Upstream, copy_of};
+use crate::upstream::{RequestBody, Unanswered, copy_of};
+use crate::upstreams::{Spoken, Upstreams};
 use crate::watch::Live;
 
 /// One downstream connection: whose it is, whom it is for, and the upstream connection that it uses.
@@ -28,8 +28,8 @@ pub(crate) struct Conversation {
     pub(crate) devbox: Arc<Devbox>,
     /// The one host that the devbox speaks to, or why there is none.
     pub(crate) to: Result<Destination, Refusal>,
-    /// The connection that was used last, and where it leads.
-    upstream: Mutex<Option<(Destination, Upstream)>>,
+    /// Its connections to upstreams.
+    upstreams: Upstreams,
 }
 
 /// What a decision is about.
@@ -47,8 +47,9 @@ pub(crate) struct Ask {
 }
 
 impl Conversation {
-    pub(crate) fn new(devbox: Arc<Devbox>, to: Result<Destination, Refusal>) -> Self {
-        Self { devbox, to, upstream: Mutex::new(None) }
+    /// One exchange after the other (HTTP/1.1), or many at a time (HTTP/2).
+    pub(crate) fn new(devbox: Arc<Devbox>, to: Result<Destination, Refusal>, spoken: Spoken) -> Self {
+        Self { devbox, to, upstreams: Upstreams::new(spoken) }
     }
 
     /// Answers one request: the upstream's reply, or the refusal.
@@ -90,8 +91,8 @@ impl Conversation {
             door,
         });
         let headers = decide_elsewhere(&ask).await?;
-        let request = assemble(method.clone(), &uri, headers, body)?;
         let cut = ticket.cut();
+        let request = assemble(method.clone(), &uri, headers, RequestBody::new(body, cut.clone()))?;
         let response = tokio::select! {
             biased;
             () = cut.cancelled() => return Err(why_cut(&ask).await),
@@ -100,18 +101,16 @@ impl Conversation {
         reply(response, &method, ticket, self.devbox.net.timeouts.body_idle)
     }
 
-    /// Sends a request over the connection's upstream; over a new one where that is gone and the request either was not written or may be sent twice.
+    /// Sends a request over a connection that is kept; over a new one where there is none, or it is gone and the request either was not written or may be sent
+    /// twice.
     async fn send(&self, ask: &Arc<Ask>, request: Request<RequestBody>) -> Result<Response<Incoming>, Refusal> {
-        let mut slot = self.upstream.lock().await;
         let mut request = request;
-        if let Some((_, mut kept)) = slot.take().filter(|(to, _)| *to == ask.to)
-            && kept.is_usable().await
-        {
+        if let Some(mut kept) = self.upstreams.kept(&ask.to).await {
             let copy = copy_of(&request);
             ask.live.driven_by(kept.driver());
-            match timeout(self.devbox.net.timeouts.head, kept.send(request)).await {
+            match timeout(self.devbox.net.timeouts.head, kept.send(request, &ask.to)).await {
                 Ok(Ok(response)) => {
-                    *slot = Some((ask.to.clone(), kept));
+                    self.upstreams.keep(&ask.to, kept);
                     return Ok(response);
                 }
                 Ok(Err(Unanswered::Unsent(unsent))) => request = *unsent,
@@ -119,15 +118,15 @@ impl Conversation {
                 Err(_) => return Err(Refusal::UpstreamTimeout),
             }
         }
-        let mut fresh = Upstream::open(self.devbox.net.dialer.dial(&ask.to.host, ask.to.port).await?).await?;
+        let mut fresh = self.upstreams.fresh(&self.devbox.net.dialer, &ask.to).await?;
         ask.live.driven_by(fresh.driver());
         // Dialling took time.
         if !stands_elsewhere(ask).await {
             return Err(why_cut(ask).await);
         }
-        match timeout(self.devbox.net.timeouts.head, fresh.send(request)).await {
+        match timeout(self.devbox.net.timeouts.head, fresh.send(request, &ask.to)).await {
             Ok(Ok(response)) => {
-                *slot = Some((ask.to.clone(), fresh));
+                self.upstreams.keep(&ask.to, fresh);
                 Ok(response)
             }
             Ok(Err(Unanswered::Unsent(_) | Unanswered::Broken)) => Err(Refusal::UpstreamBroken),
@@ -212,13 +211,12 @@ fn write_value(ask: &Ask, found: &Found, headers: &mut HeaderMap) -> Result<(), 
     })
 }
 
-/// The request as the upstream gets it: in origin form, without what the gateway's own machinery attached.
-fn assemble(method: Method, uri: &Uri, headers: HeaderMap, body: Incoming) -> Result<Request<RequestBody>, Refusal> {
+/// The request as the upstream gets it, without what the gateway's own machinery attached. Its form follows the connection that it is sent over.
+fn assemble(method: Method, uri: &Uri, headers: HeaderMap, body: RequestBody) -> Result<Request<RequestBody>, Refusal> {
     let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let mut request = Request::new(RequestBody::new(body));
+    let mut request = Request::new(body);
     *request.method_mut() = method;
     *request.uri_mut() = target.parse().map_err(|_| Refusal::RequestMalformed)?;
-    *request.version_mut() = Version::HTTP_11;
     *request.headers_mut() = headers;
     Ok(request)
 }

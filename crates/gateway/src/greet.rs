@@ -70,8 +70,11 @@ pub(crate) fn greet(parts: &Parts, to: &Destination) -> Result<Path, Refusal> {
         return Err(Refusal::MethodForbidden);
     }
     check_framing(&parts.headers, parts.version)?;
-    check_host(&parts.headers, to)?;
-    check_target(&parts.uri, to)?;
+    let names = u8::from(check_host(&parts.headers, to)?) + u8::from(check_target(&parts.uri, to)?);
+    // Over HTTP/2 either says it (RFC 9113, section 8.3.1); before, there is always a `Host` (RFC 9112, section 3.2).
+    if names == 0 || (parts.version != Version::HTTP_2 && !parts.headers.contains_key(HOST)) {
+        return Err(Refusal::RequestMalformed);
+    }
     if asks_to_upgrade(&parts.headers) {
         return Err(Refusal::UpgradeUnsupported);
     }
@@ -87,21 +90,26 @@ fn check_framing(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
         (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => true,
         (Some(_), _) => return Err(Refusal::RequestMalformed),
     };
-    let known = version == Version::HTTP_11 || (version == Version::HTTP_10 && !chunked);
+    // HTTP/2 frames bodies itself.
+    let known = version == Version::HTTP_11 || (matches!(version, Version::HTTP_10 | Version::HTTP_2) && !chunked);
     if known && lengths <= 1 && !(chunked && lengths > 0) { Ok(()) } else { Err(Refusal::RequestMalformed) }
 }
 
-fn check_host(headers: &HeaderMap, to: &Destination) -> Result<(), Refusal> {
+/// One `Host` at most, for the same authority. Gives whether there is one.
+fn check_host(headers: &HeaderMap, to: &Destination) -> Result<bool, Refusal> {
     let mut hosts = headers.get_all(HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(Refusal::RequestMalformed) };
-    same_authority(host.to_str().map_err(|_| Refusal::RequestMalformed)?, to)
+    match (hosts.next(), hosts.next()) {
+        (None, _) => Ok(false),
+        (Some(host), None) => same_authority(host.to_str().map_err(|_| Refusal::RequestMalformed)?, to).map(|()| true),
+        (Some(_), Some(_)) => Err(Refusal::RequestMalformed),
+    }
 }
 
-/// Origin form, or absolute form with the same authority (RFC 9112, section 3.2).
-fn check_target(uri: &Uri, to: &Destination) -> Result<(), Refusal> {
+/// Origin form, or absolute form with the same authority (RFC 9112, section 3.2). Gives whether it names one.
+fn check_target(uri: &Uri, to: &Destination) -> Result<bool, Refusal> {
     match (uri.scheme_str(), uri.authority()) {
-        (None, None) => Ok(()),
-        (Some(scheme), Some(authority)) if scheme == to.scheme.as_str() => same_authority(authority.as_str(), to),
+        (None, None) => Ok(false),
+        (Some(scheme), Some(authority)) if scheme == to.scheme.as_str() => same_authority(authority.as_str(), to).map(|()| true),
         (Some(_), Some(_)) => Err(Refusal::NameMismatch),
         (None, Some(_)) | (Some(_), None) => Err(Refusal::RequestMalformed),
     }

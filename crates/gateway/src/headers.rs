@@ -19,6 +19,7 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 /// Turns a request's headers into those that go to the upstream, but for its credentials.
 pub(crate) fn prepare_request(headers: &mut HeaderMap, to: &Destination) -> Result<(), http::header::InvalidHeaderValue> {
     let is_chunked = headers.contains_key(TRANSFER_ENCODING);
+    let takes_trailers = headers.get_all(TE).iter().any(names_trailers);
     strip_hop_by_hop(headers);
     let ours = headers.keys().filter(|name| name.as_str().starts_with(OUR_PREFIX)).cloned().collect::<Vec<_>>();
     for name in [RANGE, REQUEST_RANGE, X_MS_RANGE, IF_RANGE, EXPECT].into_iter().chain(ours) {
@@ -29,8 +30,23 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, to: &Destination) -> Resu
     if is_chunked {
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
+    if takes_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    // Messages of gRPC are compressed one by one, where nobody would look into them.
+    if headers.contains_key(GRPC_ACCEPT_ENCODING) {
+        headers.insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
     Ok(())
 }
+
+/// Whether this asks for trailers, among other things (RFC 9110, section 10.1.4).
+fn names_trailers(value: &HeaderValue) -> bool {
+    value.to_str().is_ok_and(|list| list.split(',').any(|word| word.trim().eq_ignore_ascii_case("trailers")))
+}
+
+/// What a client of gRPC takes (gRPC over HTTP/2, "Requests").
+const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
 const HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,

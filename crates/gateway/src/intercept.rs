@@ -1,4 +1,4 @@
-//! A devbox's connection: TLS ended with the devbox's own certificate for the name it is for, then HTTP/1.1. Plain HTTP is answered, never forwarded, but
+//! A devbox's connection: TLS ended with the devbox's own certificate for the name it is for, then HTTP/2 or HTTP/1.1, as the client likes. Plain HTTP is answered, never forwarded, but
 //! for a gateway's base URL, which leads no further than here.
 
 use std::convert::Infallible;
@@ -27,10 +27,12 @@ use model::{Host, Refusal};
 use crate::ca::Subject;
 use crate::exchange::Conversation;
 use crate::greet::{Destination, HTTP_PORT, Scheme, ServerName, greet, one_name};
+use crate::http2;
 use crate::listen::Devbox;
 use crate::refuse::redirect;
 use crate::reply::ReplyBody;
-use crate::upstream::{BUFFER_BYTES_MAX, HEADERS_MAX};
+use crate::upstream::{BUFFER_BYTES_MAX, H2, HEADERS_MAX};
+use crate::upstreams::Spoken;
 
 /// Why a connection ended before its client closed it.
 #[derive(Debug, thiserror::Error)]
@@ -52,11 +54,11 @@ pub(crate) async fn connection(devbox: Arc<Devbox>, stream: TcpStream, port: u16
     let served = if port == HTTP_PORT && is_door {
         // It never leaves this machine: the devbox's loopback ends here, and what leaves is TLS.
         let to = looked_up.ok_or(Refusal::AddressUnmapped).map(|host| Destination { host, port, scheme: Scheme::Http });
-        let conversation = Arc::new(Conversation::new(devbox, to));
+        let conversation = Arc::new(Conversation::new(devbox, to, Spoken::Http1));
         serve_http(conversation, stream, async |conversation, request| conversation.exchange(request).await).await
     } else if port == HTTP_PORT {
         let to = looked_up.ok_or(Refusal::AddressUnmapped).map(|host| Destination { host, port, scheme: Scheme::Http });
-        let conversation = Arc::new(Conversation::new(devbox, to));
+        let conversation = Arc::new(Conversation::new(devbox, to, Spoken::Http1));
         serve_http(conversation, stream, answer_plain).await
     } else {
         serve_tls(devbox, stream, dialled, looked_up, port).await
@@ -76,7 +78,11 @@ async fn serve_tls(
     let greeting = timeout(devbox.net.timeouts.greeting, end_tls(&devbox, stream, dialled, looked_up.as_ref()));
     let (stream, said) = greeting.await.map_err(|_| ConnectionError::Slow)?.map_err(ConnectionError::Tls)?;
     let to = one_name(looked_up, &said).map(|host| Destination { host, port, scheme: Scheme::Https });
-    let conversation = Arc::new(Conversation::new(devbox, to));
+    if stream.get_ref().1.alpn_protocol() == Some(H2) {
+        let conversation = Arc::new(Conversation::new(devbox, to, Spoken::Http2));
+        return http2::serve(conversation, stream).await.map_err(ConnectionError::Http);
+    }
+    let conversation = Arc::new(Conversation::new(devbox, to, Spoken::Http1));
     serve_http(conversation, stream, async |conversation, request| conversation.exchange(request).await).await
 }
 

@@ -15,6 +15,7 @@ pub mod front;
 mod greet;
 mod headers;
 mod hosted;
+mod http2;
 mod intercept;
 pub mod listen;
 pub mod local;
@@ -25,6 +26,7 @@ pub mod process;
 mod refuse;
 mod reply;
 mod upstream;
+mod upstreams;
 mod watch;
 
 pub use ca::{Authority, AuthorityError};

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_RANGES, ALT_SVC, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    ACCEPT_RANGES, ALT_SVC, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRAILER,
     TRANSFER_ENCODING,
 };
 use http::response::Parts;
-use http::{Extensions, Method, Response, StatusCode};
+use http::{Extensions, Method, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
@@ -45,6 +45,8 @@ struct Passing {
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     idle: Pin<Box<Sleep>>,
     idle_limit: Duration,
+    /// What comes after the body, scrubbed.
+    trailers: Option<HeaderMap>,
     is_over: bool,
 }
 
@@ -78,15 +80,18 @@ pub(crate) fn reply(
     if !bodiless && !is_readable(&parts.headers, &plan) {
         return Err(Refusal::ReplyUnreadable);
     }
-    strip_hop_by_hop(&mut parts.headers);
-    for name in [ALT_SVC, ACCEPT_RANGES, REFUSAL_HEADER] {
-        parts.headers.remove(name);
+    let announced: Vec<HeaderValue> = parts.headers.get_all(TRAILER).iter().cloned().collect();
+    strip(&mut parts.headers);
+    for value in announced {
+        parts.headers.append(TRAILER, value);
     }
+    parts.version = Version::default();
     scrub_head(&mut parts, &plan);
     let body = if bodiless || body.is_end_stream() {
         ReplyBody::whole(Bytes::new())
     } else {
-        let scrubber = (!plan.is_empty()).then(|| Scrubber::new(plan));
+        let is_framed = begins(&parts.headers, &CONTENT_TYPE, b"application/grpc");
+        let scrubber = (!plan.is_empty()).then(|| if is_framed { Scrubber::masking(plan) } else { Scrubber::new(plan) });
         if scrubber.is_some() {
             parts.headers.remove(CONTENT_LENGTH);
         }
@@ -100,16 +105,27 @@ pub(crate) fn reply(
 fn is_readable(headers: &HeaderMap, plan: &ScrubPlan) -> bool {
     let plain_transfer = headers.get_all(TRANSFER_ENCODING).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"));
     let identity = |value: &HeaderValue| value.as_bytes().is_empty() || value.as_bytes().eq_ignore_ascii_case(b"identity");
-    plain_transfer && (plan.is_empty() || (headers.get_all(CONTENT_ENCODING).iter().all(identity) && !is_piece(headers)))
+    let codings = || headers.get_all(CONTENT_ENCODING).iter().chain(headers.get_all(GRPC_ENCODING));
+    plain_transfer && (plan.is_empty() || (codings().all(identity) && !is_piece(headers)))
+}
+
+/// Takes away what is between the upstream and us, and what only we say.
+fn strip(headers: &mut HeaderMap) {
+    strip_hop_by_hop(headers);
+    for name in [ALT_SVC, ACCEPT_RANGES, REFUSAL_HEADER] {
+        headers.remove(name);
+    }
 }
 
 /// Whether the body is a piece of another, which may begin or end inside a value. None was asked for in a way that we know.
 fn is_piece(headers: &HeaderMap) -> bool {
-    let begins = |name, word: &[u8]| {
-        let values = headers.get_all(name).iter().map(|value| value.as_bytes().trim_ascii_start());
-        values.filter_map(|value| value.get(..word.len())).any(|start| start.eq_ignore_ascii_case(word))
-    };
-    begins(CONTENT_RANGE, b"bytes") || begins(CONTENT_TYPE, b"multipart/byteranges")
+    begins(headers, &CONTENT_RANGE, b"bytes") || begins(headers, &CONTENT_TYPE, b"multipart/byteranges")
+}
+
+/// Whether a value of this header begins with `word`.
+fn begins(headers: &HeaderMap, name: &HeaderName, word: &[u8]) -> bool {
+    let values = headers.get_all(name).iter().map(|value| value.as_bytes().trim_ascii_start());
+    values.filter_map(|value| value.get(..word.len())).any(|start| start.eq_ignore_ascii_case(word))
 }
 
 /// Scrubs the reason phrase, every header's value, and drops what cannot be written after it. A header whose name holds a value is dropped whole.
@@ -121,16 +137,20 @@ fn scrub_head(parts: &mut Parts, plan: &ScrubPlan) {
     {
         parts.extensions.insert(reason);
     }
+    scrub_headers(&mut parts.headers, plan);
+}
+
+fn scrub_headers(headers: &mut HeaderMap, plan: &ScrubPlan) {
     if plan.is_empty() {
         return;
     }
-    let names: Vec<HeaderName> = parts.headers.keys().cloned().collect();
+    let names: Vec<HeaderName> = headers.keys().cloned().collect();
     for name in names {
         if plan.is_in_name(name.as_str()) {
-            parts.headers.remove(&name);
+            headers.remove(&name);
             continue;
         }
-        let http::header::Entry::Occupied(mut entry) = parts.headers.entry(&name) else { continue };
+        let http::header::Entry::Occupied(mut entry) = headers.entry(&name) else { continue };
         let mut spoilt = false;
         for value in entry.iter_mut() {
             match plan.scrub_all(value.as_bytes()).map(|scrubbed| HeaderValue::from_bytes(&scrubbed)) {
@@ -144,6 +164,9 @@ fn scrub_head(parts: &mut Parts, plan: &ScrubPlan) {
         }
     }
 }
+
+/// How a reply's messages are compressed (gRPC over HTTP/2, "Responses").
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
 impl ReplyBody {
     /// A body that is known already.
@@ -161,6 +184,7 @@ impl ReplyBody {
             cut: Box::pin(cut.cancelled_owned()),
             idle: Box::pin(sleep(idle_limit)),
             idle_limit,
+            trailers: None,
             is_over: false,
         })))
     }
@@ -171,7 +195,7 @@ impl Passing {
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         loop {
             if self.is_over {
-                return Poll::Ready(None);
+                return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
             }
             if self.cut.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Some(Err(BrokenOff::Revoked)));
@@ -186,7 +210,11 @@ impl Passing {
                 Some(Err(_)) => return Poll::Ready(Some(Err(BrokenOff::Upstream))),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => self.scrub(carried, data),
-                    Err(_trailers) => Bytes::from(carried),
+                    Err(frame) => {
+                        self.is_over = true;
+                        self.trailers = self.scrub_trailers(frame);
+                        self.scrub_end(carried)
+                    }
                 },
                 None => {
                     self.is_over = true;
@@ -209,7 +237,7 @@ impl Passing {
         match (plan, &mut self.scrubber) {
             (Some(plan), Some(old)) => {
                 let held_back = old.finish();
-                let mut new = Scrubber::new(plan);
+                let mut new = old.anew(plan);
                 let out = new.feed(&held_back);
                 self.scrubber = Some(new);
                 Ok(out)
@@ -232,6 +260,15 @@ impl Passing {
                 Bytes::from(carried)
             }
         }
+    }
+
+    /// Trailers as the devbox may have them. None where it cannot be said what must not be in them.
+    fn scrub_trailers(&self, frame: Frame<Bytes>) -> Option<HeaderMap> {
+        let mut trailers = frame.into_trailers().ok()?;
+        let (plan, _) = self.ticket.live().plan();
+        strip(&mut trailers);
+        scrub_headers(&mut trailers, &*plan?);
+        Some(trailers)
     }
 
     fn scrub_end(&mut self, mut carried: Vec<u8>) -> Bytes {

@@ -1,32 +1,67 @@
-//! One HTTP/1.1 connection to an upstream, kept for as long as its downstream connection uses it.
+//! Connections to an upstream, kept for as long as their downstream connection uses them: HTTP/1.1 for one exchange after the other, HTTP/2 for many at a
+//! time.
 
+use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::{COOKIE, HOST, HeaderMap, HeaderValue, TE, TRANSFER_ENCODING};
+use http::uri::{Authority, Parts, Scheme};
+use http::{Request, Response, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
+use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 use tokio_util::task::AbortOnDropHandle;
 
 use model::Refusal;
 use model::limits::HEADER_LIST_BYTES_MAX;
 
-/// A connection; closed when it is dropped.
-pub(crate) struct Upstream {
-    sender: SendRequest<RequestBody>,
-    driver: AbortOnDropHandle<()>,
+use crate::greet::Destination;
+use crate::http2::{CONNECTION_WINDOW_BYTES, HEADER_LIST_SIZE_MAX, Nest, PING_EVERY, PING_WAIT, SEND_BYTES_MAX, STREAM_WINDOW_BYTES};
+
+/// A connection; closed when all who hold it have dropped it.
+pub(crate) enum Upstream {
+    /// For one exchange after the other.
+    Http1 { sender: http1::SendRequest<RequestBody>, driver: AbortOnDropHandle<()> },
+    /// For many at a time.
+    Http2(Shared),
 }
 
-/// A devbox's request body, without trailers: whatever they hold, no decision was made about it. None: no body at all.
-pub(crate) struct RequestBody(Option<Incoming>);
+/// A connection that many exchanges use at a time.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    sender: http2::SendRequest<RequestBody>,
+    _driver: Arc<(AbortOnDropHandle<()>, DropGuard)>,
+}
+
+/// A devbox's request body. None: no body at all. It breaks off when the exchange is cut.
+pub(crate) struct RequestBody {
+    body: Option<Incoming>,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    token: CancellationToken,
+    /// Whether trailers pass: over HTTP/1.1 nothing says that they are none of the next request.
+    with_trailers: bool,
+}
+
+/// Why a request's body breaks off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// The exchange was cut.
+    #[error("a value that this exchange carries was changed or removed")]
+    Cut,
+    /// The devbox's connection broke off.
+    #[error(transparent)]
+    Broken(#[from] hyper::Error),
+}
 
 /// Why a request has no reply.
 pub(crate) enum Unanswered {
@@ -37,51 +72,147 @@ pub(crate) enum Unanswered {
 }
 
 impl Upstream {
-    /// Begins to speak HTTP/1.1.
+    /// Begins to speak what was agreed on in TLS.
     pub(crate) async fn open(stream: TlsStream<TcpStream>) -> Result<Self, Refusal> {
-        let mut builder = Builder::new();
+        if stream.get_ref().1.alpn_protocol() == Some(H2) {
+            return Self::open_http2(stream).await;
+        }
+        let mut builder = http1::Builder::new();
         builder.max_headers(HEADERS_MAX).max_header_size(HEADER_LIST_BYTES_MAX).max_buf_size(BUFFER_BYTES_MAX);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|_| Refusal::UpstreamBroken)?;
-        let driver = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "an upstream's connection ended");
-            }
-        });
-        Ok(Self { sender, driver: AbortOnDropHandle::new(driver) })
+        Ok(Self::Http1 { sender, driver: drive(connection) })
     }
 
-    /// Ends the connection when it is aborted.
-    pub(crate) fn driver(&self) -> AbortHandle {
-        self.driver.abort_handle()
+    async fn open_http2(stream: TlsStream<TcpStream>) -> Result<Self, Refusal> {
+        let (nest, guard) = Nest::new();
+        let mut builder = http2::Builder::new(nest);
+        builder
+            .timer(TokioTimer::new())
+            .max_header_list_size(HEADER_LIST_SIZE_MAX)
+            .max_send_buf_size(SEND_BYTES_MAX)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_WAIT);
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|_| Refusal::UpstreamBroken)?;
+        Ok(Self::Http2(Shared { sender, _driver: Arc::new((drive(connection), guard)) }))
     }
 
-    /// Whether another request can be sent; a connection that its upstream has closed cannot be used again.
+    /// Ends the connection when it is aborted; none where others use it as well: there an exchange ends with its bodies.
+    pub(crate) fn driver(&self) -> Option<AbortHandle> {
+        match self {
+            Self::Http1 { driver, .. } => Some(driver.abort_handle()),
+            Self::Http2(_) => None,
+        }
+    }
+
+    /// Whether another request can be sent within a moment; a connection that its upstream has closed cannot be used again.
     pub(crate) async fn is_usable(&mut self) -> bool {
-        matches!(timeout(READY_WAIT, self.sender.ready()).await, Ok(Ok(())))
+        match self {
+            Self::Http1 { sender, .. } => matches!(timeout(READY_WAIT, sender.ready()).await, Ok(Ok(()))),
+            Self::Http2(shared) => matches!(timeout(READY_WAIT, shared.sender.ready()).await, Ok(Ok(()))),
+        }
     }
 
-    /// Sends a request and waits for the head of its reply.
-    pub(crate) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, Unanswered> {
-        self.sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
+    /// Whether another request can be sent now.
+    pub(crate) fn is_free(&self) -> bool {
+        match self {
+            Self::Http1 { sender, .. } => sender.is_ready(),
+            Self::Http2(shared) => shared.sender.is_ready(),
+        }
+    }
+
+    /// Whether no request can be sent any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        match self {
+            Self::Http1 { sender, .. } => sender.is_closed(),
+            Self::Http2(shared) => shared.sender.is_closed(),
+        }
+    }
+
+    /// Sends a request to `to` and waits for the head of its reply.
+    pub(crate) async fn send(&mut self, mut request: Request<RequestBody>, to: &Destination) -> Result<Response<Incoming>, Unanswered> {
+        let sent = match self {
+            Self::Http1 { sender, .. } => {
+                as_http1(&mut request, to).map_err(|_| Unanswered::Broken)?;
+                sender.try_send_request(request).await
+            }
+            Self::Http2(shared) => {
+                as_http2(&mut request, to).map_err(|_| Unanswered::Broken)?;
+                shared.sender.try_send_request(request).await
+            }
+        };
+        sent.map_err(|mut error| match error.take_message() {
             Some(request) => Unanswered::Unsent(Box::new(request)),
             None => Unanswered::Broken,
         })
     }
 }
 
+fn drive<E: std::error::Error>(connection: impl Future<Output = Result<(), E>> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "an upstream's connection ended");
+        }
+    }))
+}
+
+/// The origin form with a `Host`, and one line of cookies (RFC 9112, section 3.2.1; RFC 9113, section 8.2.3).
+fn as_http1(request: &mut Request<RequestBody>, to: &Destination) -> Result<(), http::Error> {
+    let target = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    *request.uri_mut() = target.parse()?;
+    *request.version_mut() = Version::HTTP_11;
+    request.body_mut().with_trailers = false;
+    let headers = request.headers_mut();
+    headers.insert(HOST, HeaderValue::try_from(to.authority())?);
+    headers.remove(TE);
+    join_cookies(headers)
+}
+
+fn join_cookies(headers: &mut HeaderMap) -> Result<(), http::Error> {
+    if headers.get_all(COOKIE).iter().count() > 1 {
+        let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        let joined = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))?;
+        headers.insert(COOKIE, joined);
+    }
+    Ok(())
+}
+
+/// The whole address, and nothing that belongs to a connection (RFC 9113, sections 8.2.2 and 8.3.1).
+fn as_http2(request: &mut Request<RequestBody>, to: &Destination) -> Result<(), http::Error> {
+    let mut parts = Parts::default();
+    parts.scheme = Some(Scheme::HTTPS);
+    parts.authority = Some(Authority::try_from(to.authority())?);
+    parts.path_and_query = Some(match request.uri().path_and_query() {
+        Some(target) => target.clone(),
+        None => http::uri::PathAndQuery::from_static("/"),
+    });
+    *request.uri_mut() = Uri::from_parts(parts)?;
+    *request.version_mut() = Version::HTTP_2;
+    request.body_mut().with_trailers = true;
+    for name in [HOST, TRANSFER_ENCODING] {
+        request.headers_mut().remove(name);
+    }
+    Ok(())
+}
+
 impl RequestBody {
-    /// The body as it comes from the devbox.
-    pub(crate) fn new(body: Incoming) -> Self {
-        Self(Some(body).filter(|body| !body.is_end_stream()))
+    /// The body as it comes from the devbox, until `cut`.
+    pub(crate) fn new(body: Incoming, cut: CancellationToken) -> Self {
+        Self::of(Some(body).filter(|body| !body.is_end_stream()), cut)
+    }
+
+    fn of(body: Option<Incoming>, token: CancellationToken) -> Self {
+        Self { body, cut: Box::pin(token.clone().cancelled_owned()), token, with_trailers: false }
     }
 }
 
 /// The same request, where sending it twice does what sending it once does and nothing of it is used up by sending (RFC 9110, section 9.2).
 pub(crate) fn copy_of(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    if !request.method().is_safe() || request.body().0.is_some() {
+    if !request.method().is_safe() || request.body().body.is_some() {
         return None;
     }
-    let mut copy = Request::new(RequestBody(None));
+    let mut copy = Request::new(RequestBody::of(None, request.body().token.clone()));
     copy.method_mut().clone_from(request.method());
     copy.uri_mut().clone_from(request.uri());
     copy.headers_mut().clone_from(request.headers());
@@ -90,25 +221,33 @@ pub(crate) fn copy_of(request: &Request<RequestBody>) -> Option<Request<RequestB
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(body) = &mut self.0 else { return Poll::Ready(None) };
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Self { body: Some(body), cut, with_trailers, .. } = &mut *self else { return Poll::Ready(None) };
+        if cut.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Some(Err(BodyError::Cut)));
+        }
         match ready!(Pin::new(body).poll_frame(context)) {
-            Some(Ok(frame)) if frame.is_trailers() => Poll::Ready(None),
-            frame => Poll::Ready(frame),
+            Some(Ok(frame)) if frame.is_trailers() && !*with_trailers => Poll::Ready(None),
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+            Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),
+            None => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(Body::is_end_stream)
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
+/// How TLS names HTTP/2 and HTTP/1.1 (RFC 7301, section 6; RFC 9113, section 3.3).
+pub(crate) const H2: &[u8] = b"h2";
+pub(crate) const HTTP_1_1: &[u8] = b"http/1.1";
 /// Headers of one message.
 pub(crate) const HEADERS_MAX: usize = 200;
 /// What one connection buffers: a whole head, and pieces of bodies beside it.

@@ -115,15 +115,16 @@ impl Live {
         lock(&self.state).door = Some(door);
     }
 
-    /// The exchange is about to be sent over the connection that this moves.
-    pub(crate) fn driven_by(&self, driver: AbortHandle) {
-        lock(&self.state).driver = Some(driver);
+    /// The exchange is about to be sent over the connection that this moves, where it is the only one there.
+    pub(crate) fn driven_by(&self, driver: Option<AbortHandle>) {
+        lock(&self.state).driver = driver;
         if self.cut.is_cancelled() {
             self.end();
         }
     }
 
-    /// Ends the exchange, and its upstream's connection at once: a devbox that reads nothing does not see that its reply was cut, and could go on sending.
+    /// Ends the exchange, and its upstream's connection at once: a devbox that reads nothing does not see that its reply was cut, and could go on sending. Where
+    /// others use the connection as well, the request's body ends at once, and the reply's with the next look at it.
     fn end(&self) {
         self.cut.cancel();
         if let Some(driver) = lock(&self.state).driver.take() {

@@ -54,8 +54,6 @@ pub enum Refusal {
     UpstreamUnreachable,
     /// The upstream's certificate did not verify.
     UpstreamUntrusted,
-    /// The upstream speaks HTTP/2 only.
-    UpstreamHttp2Only,
     /// The upstream's answer broke off or was malformed before its head.
     UpstreamBroken,
     /// The upstream took too long.
@@ -70,7 +68,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal there is.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 29] = [
         Self::HostNotAllowed,
         Self::AddressUnmapped,
         Self::NameMismatch,
@@ -95,7 +93,6 @@ impl Refusal {
         Self::UpstreamUnresolved,
         Self::UpstreamUnreachable,
         Self::UpstreamUntrusted,
-        Self::UpstreamHttp2Only,
         Self::UpstreamBroken,
         Self::UpstreamTimeout,
         Self::ReplyUnreadable,
@@ -131,7 +128,6 @@ impl Refusal {
             Self::UpstreamUnresolved => "upstream_unresolved",
             Self::UpstreamUnreachable => "upstream_unreachable",
             Self::UpstreamUntrusted => "upstream_untrusted",
-            Self::UpstreamHttp2Only => "upstream_http2_only",
             Self::UpstreamBroken => "upstream_broken",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::ReplyUnreadable => "reply_unreadable",
@@ -196,7 +192,6 @@ impl Refusal {
             Self::UpstreamUntrusted => {
                 "the host's certificate did not verify; for a private authority set `[gateway] upstream_ca` in tightlip.toml"
             }
-            Self::UpstreamHttp2Only => "the host speaks HTTP/2 only, which this version of the gateway does not speak to upstreams",
             Self::UpstreamBroken => "the host's answer broke off or was malformed; try again, or look at the host's own status",
             Self::UpstreamTimeout => "the host did not answer in time; try again, or look at the host's own status",
             Self::ReplyUnreadable => {
@@ -233,7 +228,6 @@ impl Refusal {
             Self::UpstreamUnresolved
             | Self::UpstreamUnreachable
             | Self::UpstreamUntrusted
-            | Self::UpstreamHttp2Only
             | Self::UpstreamBroken
             | Self::ReplyUnreadable => 502,
             Self::ValueUnfit | Self::SecretTampered | Self::Undecided => 503,

@@ -56,6 +56,16 @@ pub struct Scrubber {
     covered: usize,
     cursor: Cursor,
     regions: Vec<Region>,
+    instead: Instead,
+}
+
+/// What stands in an occurrence's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Instead {
+    /// The placeholder.
+    Placeholder,
+    /// As many bytes as there were.
+    Mask,
 }
 
 /// Why a plan cannot be made; without one, nothing passes.
@@ -113,19 +123,24 @@ impl ScrubPlan {
             return None;
         }
         let mut out = Vec::with_capacity(bytes.len());
-        let written = self.write(&mut out, bytes, &regions, 0);
+        let written = self.write(&mut out, bytes, &regions, 0, Instead::Placeholder);
         out.extend_from_slice(&bytes[written..]);
         Some(out)
     }
 
     /// Writes `text` from `from` up to the end of the last region, with the regions replaced, and gives that end. A region that begins before `from`, or
     /// before the last one's end, belongs to what was replaced already and only lengthens it.
-    fn write(&self, out: &mut Vec<u8>, text: &[u8], regions: &[Region], from: usize) -> usize {
+    fn write(&self, out: &mut Vec<u8>, text: &[u8], regions: &[Region], from: usize, instead: Instead) -> usize {
         let mut written = from;
         for region in regions {
-            if region.start >= written {
+            let is_new = region.start >= written;
+            if is_new {
                 out.extend_from_slice(&text[written..region.start]);
-                out.extend_from_slice(&self.replacements[region.form as usize]);
+            }
+            match instead {
+                Instead::Placeholder if is_new => out.extend_from_slice(&self.replacements[region.form as usize]),
+                Instead::Placeholder => {}
+                Instead::Mask => out.resize(out.len() + region.end.saturating_sub(region.start.max(written)), MASK),
             }
             written = written.max(region.end);
         }
@@ -137,7 +152,23 @@ impl Scrubber {
     /// A scrubber at the beginning of a stream.
     #[must_use]
     pub fn new(plan: Arc<ScrubPlan>) -> Self {
-        Self { plan, text: Zeroizing::default(), open: 0, covered: 0, cursor: Cursor::default(), regions: Vec::new() }
+        Self::with(plan, Instead::Placeholder)
+    }
+
+    /// As [`Scrubber::new`], for a stream whose parts have their lengths written before them: an occurrence becomes as many asterisks.
+    #[must_use]
+    pub fn masking(plan: Arc<ScrubPlan>) -> Self {
+        Self::with(plan, Instead::Mask)
+    }
+
+    fn with(plan: Arc<ScrubPlan>, instead: Instead) -> Self {
+        Self { plan, text: Zeroizing::default(), open: 0, covered: 0, cursor: Cursor::default(), regions: Vec::new(), instead }
+    }
+
+    /// The same kind of scrubber for another plan, at the beginning of a stream.
+    #[must_use]
+    pub fn anew(&self, plan: Arc<ScrubPlan>) -> Self {
+        Self::with(plan, self.instead)
     }
 
     /// Takes the next bytes and gives those whose fate is decided, scrubbed; possibly none.
@@ -158,7 +189,7 @@ impl Scrubber {
     pub fn finish(&mut self) -> Vec<u8> {
         let out = self.give(self.text.len());
         let plan = Arc::clone(&self.plan);
-        *self = Self::new(plan);
+        *self = self.anew(plan);
         out
     }
 
@@ -166,7 +197,7 @@ impl Scrubber {
     fn give(&mut self, decided: usize) -> Vec<u8> {
         let count = self.regions.partition_point(|region| region.start < decided);
         let mut out = Vec::with_capacity(decided - self.open);
-        let written = self.plan.write(&mut out, &self.text, &self.regions[..count], self.open.max(self.covered));
+        let written = self.plan.write(&mut out, &self.text, &self.regions[..count], self.open.max(self.covered), self.instead);
         if written < decided {
             out.extend_from_slice(&self.text[written..decided]);
         }
@@ -206,6 +237,8 @@ fn append(text: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
     text.extend_from_slice(chunk);
 }
 
+/// What a mask is made of: a character that is nothing in text, JSON or a field of Protocol Buffers.
+const MASK: u8 = b'*';
 /// All forms of one plan: room for any single value of the largest size, and for a hundred tokens of 4 KiB. The automaton takes ten times as much.
 pub const FORMS_BYTES_MAX: usize = 12 * 1024 * 1024;
 

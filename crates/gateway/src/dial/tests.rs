@@ -96,9 +96,9 @@ async fn a_name_that_means_this_machine_is_not_dialled() {
 async fn silent_name_servers_take_only_their_share_of_the_threads() {
     let dialer = Dialer { connect: Duration::from_millis(50), ..dialer(&[]) };
     let places = dialer.lookups.acquire_many(64).await.unwrap();
-    assert_eq!(dialer.dial(&"localhost".parse().unwrap(), 443).await.err(), Some(Refusal::UpstreamTimeout));
+    assert_eq!(dialer.dial(&"localhost".parse().unwrap(), 443, Spoken::Http1).await.err(), Some(Refusal::UpstreamTimeout));
     drop(places);
-    assert_eq!(dialer.dial(&"localhost".parse().unwrap(), 443).await.err(), Some(Refusal::AddressForbidden));
+    assert_eq!(dialer.dial(&"localhost".parse().unwrap(), 443, Spoken::Http1).await.err(), Some(Refusal::AddressForbidden));
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 
 use crate::installation::START;
 use crate::upstream::find;
@@ -91,6 +92,12 @@ impl World {
 
     /// Connects to an address with TLS under any name.
     pub async fn connect_as(&self, address: IpAddr, port: u16, name: &str) -> Connection {
+        let stream = self.connect_tls(address, port, name, "http/1.1").await;
+        Connection { stream: Box::new(stream), unread: Vec::new() }
+    }
+
+    /// Connects to an address with TLS for this protocol alone.
+    pub async fn connect_tls(&self, address: IpAddr, port: u16, name: &str, protocol: &str) -> TlsStream<TcpStream> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.ca_pem.as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -99,12 +106,12 @@ impl World {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         let tcp = self.dial(address, port).await;
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
-        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"http/1.1".as_slice()));
-        Connection { stream: Box::new(stream), unread: Vec::new() }
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol.as_bytes()));
+        stream
     }
 
     /// Connects without TLS.

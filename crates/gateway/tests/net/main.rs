@@ -4,6 +4,8 @@
 mod addresses;
 mod bytes;
 mod client;
+mod http2;
+mod modern;
 mod refused;
 mod replies;
 mod revoked;

@@ -146,7 +146,6 @@ async fn upstreams_that_cannot_be_had_are_told_apart() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let world = Plan::default()
         .stranger("stranger.example.com", echo())
-        .upstream_on("h2.example.com", 443, "h2", echo())
         .upstream("broken.example.com", always(vec![say("HTTP/1.1 2"), Step::Close]))
         .upstream("garbage.example.com", always(vec![say("SSH-2.0-x\r\n\r\n"), Step::Close]))
         .upstream("silent.example.com", always(vec![Step::Wait(Default::default())]))
@@ -156,7 +155,6 @@ async fn upstreams_that_cannot_be_had_are_told_apart() {
         .await;
     for (host, expected) in [
         ("stranger.example.com", "upstream_untrusted"),
-        ("h2.example.com", "upstream_http2_only"),
         ("broken.example.com", "upstream_broken"),
         ("garbage.example.com", "upstream_broken"),
         ("silent.example.com", "upstream_timeout"),

@@ -104,14 +104,29 @@ async fn a_reply_that_ends_with_the_connection_is_scrubbed_to_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn trailers_and_interim_replies_do_not_come_through() {
+async fn interim_replies_do_not_come_through_nor_trailers_that_nobody_asked_for() {
     let (_, reply) = reply_to(vec![
         say(format!("HTTP/1.1 103 Early Hints\r\nlink: <{VALUE}>\r\n\r\nHTTP/1.1 100 {VALUE}\r\n\r\n")),
         say("HTTP/1.1 200 OK\r\ntrailer: x-t\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n"),
         say(format!("0\r\nx-t: {VALUE}\r\n\r\n")),
     ])
     .await;
-    assert_eq!((reply.status, reply.text().as_str(), reply.header("trailer")), (200, "ok", None));
+    assert_eq!((reply.status, reply.text().as_str(), reply.is_whole), (200, "ok", true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trailers_that_were_asked_for_come_scrubbed() {
+    let said = vec![
+        say("HTTP/1.1 200 OK\r\ntrailer: x-t\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n"),
+        say(format!("0\r\nx-t: {VALUE}\r\nx-not-announced: x\r\n\r\n")),
+        Step::Close,
+    ];
+    let world = Plan::default().bound("KEY", VALUE, API).upstream(API, always(said)).start().await;
+    let mut connection = world.connect(API).await;
+    connection.send(format!("GET / HTTP/1.1\r\nhost: {API}\r\nte: trailers\r\nconnection: te, close\r\n\r\n")).await;
+    let rest = connection.rest().await;
+    let expected = format!("2\r\nok\r\n0\r\nx-t: {}\r\n\r\n", world.token("KEY"));
+    assert!(rest.ends_with(expected.as_bytes()), "{}", String::from_utf8_lossy(&rest));
 }
 
 #[tokio::test(flavor = "multi_thread")]

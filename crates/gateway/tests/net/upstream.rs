@@ -40,6 +40,8 @@ pub struct Seen {
     /// Connections that broke while something was said on them.
     pub broken: usize,
     pub requests: Vec<String>,
+    /// Told when open connections are to be ended (HTTP/2).
+    pub end: Arc<Notify>,
 }
 
 pub struct Upstream {
@@ -58,6 +60,15 @@ impl Trust {
 
     /// An upstream with a certificate for `host`, that negotiates `protocol` where it is asked to.
     pub async fn upstream(&self, host: &str, protocol: &str, script: Script) -> Upstream {
+        let (listener, acceptor) = self.listen(host, &[protocol]).await;
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        tokio::spawn(accept(listener, acceptor, script, Arc::clone(&seen)));
+        Upstream { address, seen }
+    }
+
+    /// A listener on loopback, and TLS with a certificate for `host`.
+    pub async fn listen(&self, host: &str, protocols: &[&str]) -> (TcpListener, TlsAcceptor) {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec![host.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -68,12 +79,8 @@ impl Trust {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
-        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(config)), script, Arc::clone(&seen)));
-        Upstream { address, seen }
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        (TcpListener::bind("127.0.0.1:0").await.unwrap(), TlsAcceptor::from(Arc::new(config)))
     }
 }
 
@@ -88,6 +95,11 @@ impl Upstream {
 
     pub fn broken(&self) -> usize {
         self.seen.lock().unwrap().broken
+    }
+
+    /// Ends the connections that are open (HTTP/2).
+    pub fn close_all(&self) {
+        self.seen.lock().unwrap().end.notify_waiters();
     }
 
     pub fn connections(&self) -> usize {

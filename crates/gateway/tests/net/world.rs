@@ -11,6 +11,7 @@ use gateway::{Attached, Authority, Net, NetConfig, Synthetic};
 use model::{Binding, Host};
 use service::DevboxCard;
 
+use crate::http2::{self, Service};
 use crate::installation::{Installation, START, secret_name, value};
 use crate::upstream::{Script, Trust, Upstream};
 
@@ -30,6 +31,7 @@ pub struct World {
 pub struct Plan {
     upstreams: Vec<(String, u16, String, Script)>,
     strangers: Vec<(String, Script)>,
+    modern: Vec<(String, Service)>,
     named: Vec<(String, SocketAddr)>,
     secrets: Vec<(String, String, Vec<Binding>)>,
     allow: Vec<String>,
@@ -49,6 +51,12 @@ impl Plan {
 
     pub fn upstream_on(mut self, host: &str, port: u16, protocol: &str, script: Script) -> Self {
         self.upstreams.push((host.to_owned(), port, protocol.to_owned(), script));
+        self
+    }
+
+    /// A host whose upstream speaks HTTP/2 only.
+    pub fn modern(mut self, host: &str, service: Service) -> Self {
+        self.modern.push((host.to_owned(), service));
         self
     }
 
@@ -95,6 +103,11 @@ impl Plan {
         }
         for (host, script) in self.strangers {
             let upstream = Trust::make().upstream(&host, "http/1.1", script).await;
+            resolve.insert((host.parse().unwrap(), 443), upstream.address);
+            upstreams.insert(host, upstream);
+        }
+        for (host, service) in self.modern {
+            let upstream = http2::upstream(&trust, &host, service).await;
             resolve.insert((host.parse().unwrap(), 443), upstream.address);
             upstreams.insert(host, upstream);
         }
