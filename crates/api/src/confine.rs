@@ -11,7 +11,7 @@ use landlock::{
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 use rustix::thread::{CapabilitySet, CapabilitySets};
-use seccompiler::{SeccompAction, SeccompFilter, TargetArch};
+use seccompiler::{SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch};
 
 /// Why the process could not be confined. It must not serve then.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +82,10 @@ fn restrict_files(folders: &[&Path], readable: &[PathBuf]) -> Result<(), Confine
 
 fn filter_calls() -> Result<(), ConfineError> {
     let numbers = DENIED_CALLS.iter().copied().chain(x32_calls());
-    let rules: BTreeMap<i64, _> = numbers.map(|number| (number, Vec::new())).collect();
+    let mut rules: BTreeMap<i64, _> = numbers.map(|number| (number, Vec::new())).collect();
+    // Its own limits it may look at and lower; those of other processes are none of its business.
+    let is_another = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, 0).map_err(seccomp)?;
+    rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![is_another]).map_err(seccomp)?]);
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(seccomp)?;
     let denied = SeccompAction::Errno(u32::try_from(libc::EPERM).expect("a small positive number"));
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, denied, arch).map_err(seccomp)?;
@@ -108,6 +111,11 @@ fn seccomp(error: impl std::error::Error + Send + Sync + 'static) -> ConfineErro
 
 /// The newest Landlock whose rights this file names.
 const KNOWN_ABI: ABI = ABI::V7;
+
+/// Calls that are younger than the C library's list; the same number on every architecture (Linux, scripts/syscall.tbl).
+const SYS_FCHMODAT2: i64 = 452;
+const SYS_SETXATTRAT: i64 = 463;
+const SYS_REMOVEXATTRAT: i64 = 466;
 
 /// Calls that the api never needs once its sockets exist, and a stranger in it would.
 const DENIED_CALLS: &[i64] = &[
@@ -144,6 +152,28 @@ const DENIED_CALLS: &[i64] = &[
     libc::SYS_mount_setattr,
     libc::SYS_unshare,
     libc::SYS_setns,
+    libc::SYS_setpriority,
+    libc::SYS_ioprio_set,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_sched_setattr,
+    // modes, owners and attributes of files by name, of which Landlock knows nothing
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chmod,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chown,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_lchown,
+    libc::SYS_fchmodat,
+    SYS_FCHMODAT2,
+    libc::SYS_fchownat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    SYS_SETXATTRAT,
+    SYS_REMOVEXATTRAT,
     // files without names
     libc::SYS_open_by_handle_at,
     libc::SYS_name_to_handle_at,

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::activity::Activity;
 use crate::hosted::Hosting;
+use crate::shares::Shares;
 
 /// What the api's questions are answered from.
 pub(crate) struct Desk {
@@ -23,11 +24,34 @@ pub(crate) struct Desk {
     /// None where devboxes over the API are off.
     pub(crate) hosting: Option<Arc<Hosting>>,
     pub(crate) runtime: Handle,
+    /// Looks into the databases: one after the other for each account.
+    pub(crate) looks: Shares,
 }
 
-/// Answers one question after the other, but what is about devboxes, which may wait, side by side; until the api's end is gone for good: that is when the
-/// supervisor is.
-pub(crate) fn serve(link: &Packets, answers: &Answers, desk: &Desk) {
+impl Desk {
+    /// Answers what is looked up, on a thread that may wait. One account's looks wait for each other, and no longer than its asker does.
+    async fn look(self: &Arc<Self>, ask: Ask) -> Tell {
+        let held = match &ask {
+            Ask::Bindings { account, .. } | Ask::Events { account, .. } => {
+                let Some(share) = self.looks.take(account) else { return Tell::Failed };
+                let Ok(turn) = tokio::time::timeout(LOOK_WAIT, self.looks.maker(account)).await else { return Tell::Failed };
+                Some((share, turn))
+            }
+            Ask::Health | Ask::Figures | Ask::MarkKey { .. } | Ask::KeyUses | Ask::Devbox { .. } => None,
+        };
+        let thread = match held {
+            Some(_) => self.looks.thread().await,
+            // What everybody needs does not wait behind what one account looks at.
+            None => self.looks.making().await,
+        };
+        let Ok(_thread) = thread else { return Tell::Failed };
+        let desk = Arc::clone(self);
+        tokio::task::spawn_blocking(move || tell(&desk.gate, &desk.activity, ask)).await.unwrap_or(Tell::Failed)
+    }
+}
+
+/// Answers questions side by side, until the api's end is gone for good: that is when the supervisor is.
+pub(crate) fn serve(link: &Packets, answers: &Answers, desk: &Arc<Desk>) {
     // An api that does not take its answers is not waited for.
     if let Err(error) = link.limit_wait(Some(WAIT)) {
         tracing::warn!(%error, "failed to limit the wait on the api");
@@ -66,7 +90,8 @@ pub(crate) fn serve(link: &Packets, answers: &Answers, desk: &Desk) {
                 });
             }
             ask @ (Ask::Health | Ask::Figures | Ask::MarkKey { .. } | Ask::Bindings { .. } | Ask::KeyUses | Ask::Events { .. }) => {
-                answers.give(question.number, tell(&desk.gate, &desk.activity, ask));
+                let (desk, answers) = (Arc::clone(desk), answers.clone());
+                desk.runtime.clone().spawn(async move { answers.give(question.number, desk.look(ask).await) });
             }
         }
     }
@@ -147,3 +172,5 @@ fn failed(error: &dyn std::error::Error) -> Tell {
 /// Answers that wait for the api to take them: a few megabytes at most.
 const ANSWERS_MAX: usize = 256;
 const WAIT: Duration = Duration::from_secs(1);
+/// The api does not wait longer.
+const LOOK_WAIT: Duration = Duration::from_secs(2);

@@ -16,16 +16,15 @@ use tokio::time::Instant;
 
 use crate::activity::{Activity, Visit};
 use crate::net::{Attached, Net};
+use crate::shares::Shares;
 
 mod begin;
 mod keeping;
 mod orders;
-mod shares;
 mod trouble;
 mod verbs;
 
 use keeping::Keeping;
-use shares::Shares;
 use trouble::Trouble;
 
 /// What all of them share.
@@ -59,8 +58,8 @@ struct Place {
     deadline: Mutex<Instant>,
     /// The user that its processes are.
     uid: Option<u32>,
-    /// Its end, where that could not be written yet.
-    unwritten: Mutex<Option<(End, Timestamp)>>,
+    /// Its end, until that is written.
+    ending: Mutex<Option<Ending>>,
     _visit: Option<Visit>,
 }
 
@@ -70,6 +69,15 @@ struct End {
     status: DevboxStatus,
     failure: Option<String>,
     reason: Option<ShutdownReason>,
+}
+
+/// An end under way.
+#[derive(Clone, Debug)]
+struct Ending {
+    end: End,
+    at: Timestamp,
+    /// Whether its processes are.
+    is_gone: bool,
 }
 
 impl End {
@@ -100,7 +108,7 @@ impl Hosting {
                 open: Mutex::default(),
                 adopting: tokio::sync::Mutex::default(),
                 asking: Arc::new(Semaphore::new(QUESTIONS_MAX)),
-                shares: Shares::default(),
+                shares: Shares::for_devboxes(),
             })
         }
     }
@@ -110,20 +118,26 @@ impl Hosting {
         Arc::clone(&self.asking).try_acquire_owned().ok()
     }
 
-    /// Looks every second for devboxes whose time is over, and for ends that are to be written once more.
+    /// Looks every second for devboxes whose time is over, and for ends that are to be tried once more; and every minute for what was lost sight of.
     pub(crate) async fn mind_the_time(self: Arc<Self>) {
         let mut tick = tokio::time::interval(TIME_TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut strays, mut ticks) = (Vec::new(), 0_u32);
         loop {
             let now = tick.tick().await;
+            ticks += 1;
+            if ticks.is_multiple_of(TICKS_BETWEEN_LOOKS) {
+                strays = self.end_strays(&strays).await;
+            }
             let is_due = |place: &&Arc<Place>| {
-                let is_unwritten = lock(&place.unwritten).is_some();
-                place.turn.try_lock().is_ok() && (is_unwritten || *lock(&place.deadline) <= now)
+                let is_ending = lock(&place.ending).is_some();
+                place.turn.try_lock().is_ok() && (is_ending || *lock(&place.deadline) <= now)
             };
             let due: Vec<_> = lock(&self.open).values().filter(is_due).cloned().collect();
             for place in due {
                 let hosting = Arc::clone(&self);
-                tokio::spawn(async move { hosting.finish(&place, End::shutdown(ShutdownReason::KeepAliveTimeout)).await });
+                // What fails is tried again with the next look.
+                tokio::spawn(async move { drop(hosting.finish(&place, End::shutdown(ShutdownReason::KeepAliveTimeout)).await) });
             }
         }
     }
@@ -135,7 +149,7 @@ impl Hosting {
                 let Some(place) = self.place(&devbox) else { return };
                 let hosting = Arc::clone(self);
                 let end = if entrypoint.is_some() { End::shutdown(ShutdownReason::EntrypointExit) } else { End::failure(LOST) };
-                tokio::spawn(async move { hosting.finish(&place, end).await });
+                tokio::spawn(async move { drop(hosting.finish(&place, end).await) });
             }
             // A keeper that begins has none of those that another had.
             Kept::Roster(_) => {
@@ -150,40 +164,45 @@ impl Hosting {
         }
     }
 
-    /// Ends a devbox: its network first, then its processes, then its record. Done already is done. An end that cannot be written is told all the same, and
-    /// written as soon as it can be.
-    async fn finish(&self, place: &Arc<Place>, end: End) {
+    /// Ends a devbox: its network first, then its processes, then its record. Done already is done. What does not work now is tried again every second: until its
+    /// processes are gone it is not told as ended, and an end that cannot be written is told all the same.
+    ///
+    /// # Errors
+    /// When the keeper did not say that its processes are gone.
+    async fn finish(&self, place: &Arc<Place>, end: End) -> Result<(), Trouble> {
         let mut turn = place.turn.lock().await;
         drop(turn.take());
-        let before = lock(&place.unwritten).clone();
-        if before.is_none()
-            && let Err(trouble) = self.keeper.ask(&Order::End { devbox: place.id.clone() }, &[], END_WAIT).await
-        {
-            tracing::warn!(devbox = %place.id, "failed to see a devbox's end: {trouble}");
-        }
         // The first end is the one.
-        let (end, at) = before.clone().unwrap_or_else(|| (end, self.clock.now()));
-        match self.record(place, end.status, end.failure.clone(), end.reason).await {
+        let Ending { end, at, is_gone } =
+            lock(&place.ending).get_or_insert_with(|| Ending { end, at: self.clock.now(), is_gone: false }).clone();
+        if !is_gone {
+            if let Err(trouble) = self.keeper.ask(&Order::End { devbox: place.id.clone() }, &[], END_WAIT).await {
+                tracing::warn!(devbox = %place.id, "failed to end a devbox, which is tried again: {trouble}");
+                return Err(trouble);
+            }
+            lock(&place.ending).replace(Ending { end: end.clone(), at, is_gone: true });
+        }
+        match self.record(place, end.status, end.failure.clone(), end.reason, at).await {
             // None of this id to write about.
             Ok(()) | Err(Trouble::Denied(DevboxDenial::NotFound)) => {
-                *lock(&place.unwritten) = None;
                 lock(&self.open).remove(&place.id);
                 tracing::info!(devbox = %place.id, status = end.status.as_str(), "devbox ended");
             }
             Err(trouble) => {
-                if before.is_none() {
+                if !is_gone {
                     tracing::error!(devbox = %place.id, "failed to record a devbox's end, which is tried again: {trouble}");
                 }
                 place.status.send_replace(end.status);
-                *lock(&place.unwritten) = Some((end, at));
             }
         }
+        Ok(())
     }
 
     /// A devbox as people are to see it: also with an end that is not written yet.
     fn as_it_is(&self, mut hosted: Hosted) -> Hosted {
-        let unwritten = self.place(&hosted.id).and_then(|place| lock(&place.unwritten).clone());
-        if let Some((End { status, failure, reason }, at)) = unwritten.filter(|_| !hosted.status().is_final()) {
+        let ending = self.place(&hosted.id).and_then(|place| lock(&place.ending).clone());
+        let ended = ending.filter(|ending| ending.is_gone && !hosted.status().is_final());
+        if let Some(Ending { end: End { status, failure, reason }, at, .. }) = ended {
             hosted.transitions.push(Transition { status, at, failure });
             hosted.reason = reason;
         }
@@ -197,9 +216,10 @@ impl Hosting {
         status: DevboxStatus,
         failure: Option<String>,
         reason: Option<ShutdownReason>,
+        at: Timestamp,
     ) -> Result<(), Trouble> {
         let (gate, id) = (Arc::clone(&self.gate), place.id.clone());
-        let written = tokio::task::spawn_blocking(move || gate.transition(&id, status, failure, reason)).await;
+        let written = tokio::task::spawn_blocking(move || gate.transition(&id, status, failure, reason, at)).await;
         let recorded = written.unwrap_or(Err(DevboxDenial::Internal))?.status();
         place.status.send_replace(recorded);
         if recorded.is_final() && !status.is_final() {
@@ -229,7 +249,7 @@ impl Hosting {
             keep_alive,
             deadline: Mutex::new(Instant::now() + keep_alive),
             uid,
-            unwritten: Mutex::default(),
+            ending: Mutex::default(),
             _visit: self.activity.visit(usize::MAX),
         });
         open.insert(id, Arc::clone(&place));
@@ -261,13 +281,14 @@ fn free_uid(taken: impl Iterator<Item = u32>) -> Result<u32, Trouble> {
 }
 
 /// The lock's content also after a panic elsewhere: every change under it is a single insert, remove or assignment.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Questions about devboxes that are answered at a time, over all accounts.
 const QUESTIONS_MAX: usize = 2048;
 const TIME_TICK: Duration = Duration::from_secs(1);
+const TICKS_BETWEEN_LOOKS: u32 = 60;
 /// Longer than the keeper waits for a devbox's last process.
 const END_WAIT: Duration = Duration::from_secs(10);
 const LOST: &str = "its processes ended, or the server did, while it ran";

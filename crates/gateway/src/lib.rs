@@ -25,6 +25,8 @@ mod path;
 pub mod process;
 mod refuse;
 mod reply;
+mod seats;
+mod shares;
 mod upstream;
 mod upstreams;
 mod watch;

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use link::cli::Role;
+use model::Refusal;
 
 use crate::ca::Authority;
 use crate::intercept;
@@ -106,6 +107,7 @@ pub(crate) fn serve(
 
 async fn accept(devbox: Arc<Devbox>, port: u16, listener: TcpListener, seats: Arc<Semaphore>) {
     let mut connections = JoinSet::new();
+    let mut pause = ACCEPT_PAUSE;
     loop {
         let Ok(seat) = Arc::clone(&seats).acquire_owned().await else { return };
         let accepted = loop {
@@ -116,15 +118,22 @@ async fn accept(devbox: Arc<Devbox>, port: u16, listener: TcpListener, seats: Ar
         };
         match accepted {
             Ok((stream, _)) => {
+                pause = ACCEPT_PAUSE;
+                // Its account has as many as it may: this one is closed, and the account's others go on.
+                let Some(place) = devbox.net.seats.take(&devbox.card.account) else {
+                    devbox.net.gate.refused(&devbox.card, Refusal::LimitReached, None);
+                    continue;
+                };
                 let devbox = Arc::clone(&devbox);
                 connections.spawn(async move {
                     intercept::connection(devbox, stream, port).await;
-                    drop(seat);
+                    drop((seat, place));
                 });
             }
             Err(error) => {
                 tracing::warn!(%error, "failed to accept a devbox's connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
             }
         }
     }
@@ -143,4 +152,6 @@ sockopt_impl!(
 const CONNECTIONS_MAX: usize = 512;
 /// After a failed accept, mostly for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// After many: the log says it less often.
+const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(2);
 const DNS_PORT: u16 = 53;

@@ -15,6 +15,7 @@ use crate::ca::{Authority, AuthorityError};
 use crate::dial::{Dialer, DialerError};
 use crate::listen::{self, Devbox};
 use crate::names::{Names, Synthetic};
+use crate::seats::Seats;
 use crate::watch::Watch;
 
 /// What the operator says about the network.
@@ -50,6 +51,7 @@ pub struct Net {
     pub(crate) gate: Arc<Gate>,
     pub(crate) dialer: Dialer,
     pub(crate) timeouts: Timeouts,
+    pub(crate) seats: Arc<Seats>,
     synthetic: Synthetic,
 }
 
@@ -100,7 +102,13 @@ impl Net {
     /// When a certificate of `upstream_ca` cannot be used.
     pub fn new(config: NetConfig, gate: Arc<Gate>) -> Result<Arc<Self>, NetError> {
         let NetConfig { resolve, upstream_ca, timeouts, synthetic } = config;
-        Ok(Arc::new(Self { gate, dialer: Dialer::new(resolve, &upstream_ca, timeouts.connect)?, timeouts, synthetic }))
+        Ok(Arc::new(Self {
+            gate,
+            dialer: Dialer::new(resolve, &upstream_ca, timeouts.connect)?,
+            timeouts,
+            seats: Seats::of_this_process(),
+            synthetic,
+        }))
     }
 
     /// Serves a devbox on its listeners: `tcp` with the port that each stands for, `dns` on port 53. Runs on the current tokio runtime.

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, Weak};
 use model::AccountId;
 use tokio::sync::{AcquireError, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-use super::lock;
+use crate::hosted::lock;
 
 /// What accounts share.
-pub(super) struct Shares {
+pub(crate) struct Shares {
     accounts: Mutex<HashMap<AccountId, Weak<Account>>>,
+    questions_max: usize,
     threads: Semaphore,
     makers: Semaphore,
 }
@@ -22,45 +23,53 @@ struct Account {
 }
 
 /// A question of an account's, until it is answered.
-pub(super) struct Share {
+pub(crate) struct Share {
     _account: Arc<Account>,
     _permit: OwnedSemaphorePermit,
 }
 
-/// An account's turn to make a devbox.
-pub(super) struct Maker {
+/// An account's turn.
+pub(crate) struct Maker {
     _account: Arc<Account>,
     _turn: OwnedMutexGuard<()>,
 }
 
-impl Default for Shares {
-    fn default() -> Self {
-        Self { accounts: Mutex::default(), threads: Semaphore::new(THREADS_MAX), makers: Semaphore::new(MAKERS_MAX) }
-    }
-}
-
 impl Shares {
+    /// For questions about devboxes.
+    pub(crate) fn for_devboxes() -> Self {
+        Self::new(ACCOUNT_QUESTIONS_MAX, THREADS_MAX, MAKERS_MAX)
+    }
+
+    /// For looks into the databases.
+    pub(crate) fn for_looks() -> Self {
+        Self::new(ACCOUNT_LOOKS_MAX, LOOK_THREADS_MAX, LOOK_THREADS_MAX)
+    }
+
+    fn new(questions_max: usize, threads: usize, makers: usize) -> Self {
+        Self { accounts: Mutex::default(), questions_max, threads: Semaphore::new(threads), makers: Semaphore::new(makers) }
+    }
+
     /// A place for one more question of an account, where it has not too many.
-    pub(super) fn take(&self, account: &AccountId) -> Option<Share> {
+    pub(crate) fn take(&self, account: &AccountId) -> Option<Share> {
         let account = self.account(account);
         let permit = Arc::clone(&account.questions).try_acquire_owned().ok()?;
         Some(Share { _account: account, _permit: permit })
     }
 
-    /// The account's turn to make a devbox.
-    pub(super) async fn maker(&self, account: &AccountId) -> Maker {
+    /// The account's turn, for what it does one after the other.
+    pub(crate) async fn maker(&self, account: &AccountId) -> Maker {
         let account = self.account(account);
         let turn = Arc::clone(&account.making).lock_owned().await;
         Maker { _account: account, _turn: turn }
     }
 
-    /// A thread that may make a devbox.
-    pub(super) async fn making(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+    /// A thread for what is not to wait behind the others: making a devbox, or what everybody asks for.
+    pub(crate) async fn making(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
         self.makers.acquire().await
     }
 
     /// A thread that may wait for databases.
-    pub(super) async fn thread(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+    pub(crate) async fn thread(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
         self.threads.acquire().await
     }
 
@@ -70,7 +79,7 @@ impl Shares {
             return account;
         }
         accounts.retain(|_, account| account.strong_count() > 0);
-        let account = Arc::new(Account { questions: Arc::new(Semaphore::new(ACCOUNT_QUESTIONS_MAX)), making: Arc::default() });
+        let account = Arc::new(Account { questions: Arc::new(Semaphore::new(self.questions_max)), making: Arc::default() });
         accounts.insert(id.clone(), Arc::downgrade(&account));
         account
     }
@@ -80,6 +89,9 @@ impl Shares {
 const ACCOUNT_QUESTIONS_MAX: usize = 512;
 /// Threads that wait for databases here, of the five hundred that the gateway has.
 const THREADS_MAX: usize = 32;
+/// Looks of one account that wait for each other.
+const ACCOUNT_LOOKS_MAX: usize = 64;
+const LOOK_THREADS_MAX: usize = 8;
 /// Threads that make devboxes: the databases let one through at a time, and the next is to be at hand.
 const MAKERS_MAX: usize = 2;
 
@@ -91,7 +103,7 @@ mod tests {
 
     #[test]
     fn one_account_is_refused_before_another_is() {
-        let shares = Shares::default();
+        let shares = Shares::for_devboxes();
         let account = |number| AccountId::from_parts(Timestamp::from_unix_ms(1), number);
         let held: Vec<_> = std::iter::from_fn(|| shares.take(&account(1))).take(ACCOUNT_QUESTIONS_MAX + 1).collect();
         assert_eq!(held.len(), ACCOUNT_QUESTIONS_MAX);

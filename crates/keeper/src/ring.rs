@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 
 use model::limits::OUTPUT_BYTES_MAX;
 
+/// Less room than this is not worth giving back.
+const ROOM_BYTES_MIN: usize = 1024;
+
 /// The last bytes of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Ring {
@@ -23,8 +26,9 @@ impl Ring {
     /// Lets the oldest bytes go.
     pub(crate) fn forget(&mut self, count: usize) {
         self.bytes.drain(..count.min(self.bytes.len()));
-        if self.bytes.is_empty() {
-            self.bytes.shrink_to_fit();
+        // What is held is what counts: room that was grown into and left is given back.
+        if self.bytes.capacity() > 2 * self.bytes.len().max(ROOM_BYTES_MIN) {
+            self.bytes.shrink_to(self.bytes.len());
         }
     }
 

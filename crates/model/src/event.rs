@@ -26,6 +26,8 @@ pub enum EventKind {
     AccountCreated,
     /// An API key was made.
     KeyCreated,
+    /// The gateway put its mark on an API key that was about to be made.
+    KeyMarked,
     /// An API key was revoked.
     KeyRevoked,
     /// A secret was created.

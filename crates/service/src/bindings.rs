@@ -11,7 +11,7 @@ use model::{
 use store::{SealedSecret, StoreError};
 
 use crate::authenticate::{AuthError, Caller};
-use crate::gate::Gate;
+use crate::gate::{Gate, lock};
 use crate::ids::IdsError;
 use crate::rows::{BINDING_MAC, OpenedRow, not_brokered, why_not_sent};
 
@@ -70,6 +70,7 @@ impl Gate {
     /// # Errors
     /// Without the admin key, or where the value cannot be swapped.
     pub fn bind(&self, admin_key: &str, caller: &Caller, name: &SecretName, binding: Binding) -> Result<Vec<BindingView>, BindingsError> {
+        let _turn = lock(&self.turn);
         let (row, existing) = self.explicit_of(admin_key, caller, name)?;
         let opened = self.bindable(row)?;
         if json_bytes(&binding) > BINDING_JSON_BYTES_MAX {
@@ -108,7 +109,10 @@ impl Gate {
         name: &SecretName,
         host: Option<&HostPattern>,
     ) -> Result<Vec<BindingView>, BindingsError> {
+        let _turn = lock(&self.turn);
         let (row, existing) = self.explicit_of(admin_key, caller, name)?;
+        // The name is the row's own only where the row opens: another secret's bindings may stand beside it.
+        let secret = self.open_row(row)?.secret;
         let named = |old: &&StoredBinding| host.is_none_or(|host| old.binding.host == *host);
         let removed: Vec<BindingId> = existing.iter().filter(named).map(|old| old.id.clone()).collect();
         if removed.is_empty() {
@@ -116,14 +120,14 @@ impl Gate {
         }
         if removed.len() == existing.len() {
             // Before they are gone: what a person takes away is not given as it is for that.
-            self.keep_brokered(caller, &row.secret)?;
+            self.keep_brokered(caller, &secret.id, Some(&secret))?;
         }
         self.ledger.delete_bindings(
             &removed,
-            &self.binding_event(EventKind::BindingDeleted, caller, &row.secret, host.and_then(HostPattern::exact)),
+            &self.binding_event(EventKind::BindingDeleted, caller, &secret, host.and_then(HostPattern::exact)),
         )?;
         self.bindings_changed.fetch_add(1, Ordering::SeqCst);
-        self.views_of(&row.secret.id)
+        self.views_of(&secret.id)
     }
 
     /// A page of an account's bindings, an unbound secret as one view without binding; and where the next page begins. Newest secrets first.

@@ -33,8 +33,9 @@ pub struct Gate {
     /// Counted up whenever an explicit binding changes, or a devbox gets a secret more.
     pub(crate) bindings_changed: AtomicU64,
     pub(crate) policy: Policy,
-    /// Devboxes of the API's are made and changed one after the other, so that what was looked at before a change still holds when it is made.
-    pub(crate) hosted_turn: Mutex<()>,
+    /// Devboxes of the API's, bindings and exposures are made and changed one after the other, so that what was looked at before a change still holds when it is
+    /// made.
+    pub(crate) turn: Mutex<()>,
 }
 
 /// What the operator lets the gateway do without asking a person. Nothing, unless said.
@@ -78,7 +79,7 @@ impl Gate {
             uses: Uses::default(),
             bindings_changed: AtomicU64::new(0),
             policy: Policy::default(),
-            hosted_turn: Mutex::default(),
+            turn: Mutex::default(),
         }
     }
 

@@ -51,9 +51,10 @@ impl Gate {
     /// When the caller may not, or what is asked for does not exist, cannot be used, or goes where its secret is not bound.
     pub fn create_hosted(&self, caller: &Caller, wanted: NewDevbox, ca: NewCa) -> Result<CreatedHosted, DevboxDenial> {
         caller.require(Scope::Devbox)?;
-        let _turn = lock(&self.hosted_turn);
+        let _turn = lock(&self.turn);
         if let Some(request) = &wanted.request
-            && let Some(before) = self.ledger.requested_hosted(&caller.key.id, request)?
+            && let Some(before) =
+                self.ledger.requested_hosted(&caller.key.id, request)?.filter(|before| before.account == caller.account.id)
         {
             return Ok(CreatedHosted::Before(before));
         }
@@ -105,7 +106,7 @@ impl Gate {
         Ok((devboxes, has_more || count < all, total))
     }
 
-    /// Writes that a devbox has come to another state. A final state ends it, its grants and its keys; nothing comes after one.
+    /// Writes that a devbox has come to another state at a time. A final state ends it, its grants and its keys; nothing comes after one.
     ///
     /// # Errors
     /// [`DevboxDenial::NotFound`] where there is none.
@@ -115,13 +116,13 @@ impl Gate {
         status: DevboxStatus,
         failure: Option<String>,
         reason: Option<ShutdownReason>,
+        at: Timestamp,
     ) -> Result<Hosted, DevboxDenial> {
-        let _turn = lock(&self.hosted_turn);
+        let _turn = lock(&self.turn);
         let mut hosted = self.ledger.hosted(id)?.ok_or(DevboxDenial::NotFound)?;
         if hosted.status().is_final() || hosted.status() == status {
             return Ok(hosted);
         }
-        let at = self.clock.now();
         hosted.transitions.push(Transition { status, at, failure });
         if status.is_final() {
             hosted.reason = reason;
@@ -162,7 +163,7 @@ impl Gate {
         secret: &Named<SecretId>,
     ) -> Result<MadeToken, DevboxDenial> {
         caller.require(Scope::Devbox)?;
-        let _turn = lock(&self.hosted_turn);
+        let _turn = lock(&self.turn);
         let hosted = self.hosted(&caller.account.id, &card.devbox)?;
         if hosted.status().is_final() || card.account != caller.account.id {
             return Err(DevboxDenial::NotFound);

@@ -5,7 +5,7 @@
 use link::cli::Denial;
 use link::control::Begun;
 use link::front::NewKey;
-use model::{AccountId, ApiKey, ApiKeyId, Scope, Scopes};
+use model::{AccountId, ApiKey, ApiKeyId, Event, EventKind, Scope, Scopes};
 use store::{Ledger, Mode, Store, StoreError};
 use vault::OpenKeys;
 use zeroize::Zeroizing;
@@ -40,7 +40,8 @@ impl Gate {
     /// The mark for a key that the holder of `credential` makes: of the same account, with no more scopes and no later end.
     ///
     /// # Errors
-    /// [`KeysError::Auth`], [`KeysError::NoScopes`], [`KeysError::ScopesExceed`], [`KeysError::LifeExceeds`].
+    /// [`KeysError::Auth`], [`KeysError::NoScopes`], [`KeysError::ScopesExceed`], [`KeysError::LifeExceeds`]; [`KeysError::Unavailable`] where the
+    /// event of it cannot be written.
     pub fn mark_key(&self, credential: &str, new: NewKey) -> Result<Vec<u8>, KeysError> {
         let caller = self.authenticate(Some(credential))?;
         caller.require(Scope::Keys)?;
@@ -56,6 +57,13 @@ impl Gate {
         if !caller.key.outlasts(&key) {
             return Err(KeysError::LifeExceeds);
         }
+        // An api that asks for keys behind its callers' backs leaves a trace where it cannot take it away.
+        let event = Event {
+            key: Some(caller.key.id.clone()),
+            about_key: Some(key.id.clone()),
+            ..Event::bare(EventKind::KeyMarked, self.clock.now(), key.account.clone())
+        };
+        self.ledger.record(&[event]).map_err(KeysError::Unavailable)?;
         Ok(marked(&self.keys, key).mac)
     }
 

@@ -12,7 +12,7 @@ use store::{PairingRow, PairingStatus};
 use crate::authenticate::Caller;
 use crate::bindings::{BINDING_JSON_BYTES_MAX, BindingsError, json_bytes};
 use crate::denial::DevboxDenial;
-use crate::gate::Gate;
+use crate::gate::{Gate, lock};
 
 /// A destination that a secret is wanted at, and that none of its bindings covers, since it has none.
 pub(crate) struct Asking {
@@ -39,7 +39,16 @@ impl Gate {
         let account = &caller.account.id;
         let mut views = Vec::new();
         for row in self.ledger.waiting_pairings(account)?.into_iter().filter(|row| self.pairing_holds(row)).take(PAIRINGS_WAITING_MAX) {
-            let Some(secret) = self.store.secret_by_id(account, &row.secret)? else { continue };
+            let Some(sealed) = self.store.sealed(&row.secret)? else { continue };
+            // The name by which a person decides must be the secret's own, and only a row that opens has it.
+            let secret = match self.open_row(sealed) {
+                Ok(opened) if opened.secret.account == *account => opened.secret,
+                Err(Refusal::Undecided) => return Err(BindingsError::Undecided),
+                Ok(_) | Err(_) => {
+                    self.tally.count_refusal(account.clone(), None, Refusal::SecretTampered, None);
+                    continue;
+                }
+            };
             let gateway = self.store.gateway_config(account, &row.config)?.map(|config| config.name);
             let PairingRow { id, binding, devbox, created, .. } = row;
             views.push(PairingView { id, secret: secret.name, binding, gateway, devbox, created });
@@ -52,6 +61,7 @@ impl Gate {
     /// # Errors
     /// Without the admin key; [`BindingsError::NoPairing`] where none of this id waits; or where the secret cannot be bound.
     pub fn approve(&self, admin_key: &str, caller: &Caller, id: &PairingId) -> Result<Vec<BindingView>, BindingsError> {
+        let _turn = lock(&self.turn);
         let pairing = self.waiting_pairing(admin_key, caller, id)?;
         let row = self.store.sealed(&pairing.secret)?.ok_or(BindingsError::NotFound)?;
         if row.secret.account != caller.account.id {
@@ -80,6 +90,7 @@ impl Gate {
     /// # Errors
     /// Without the admin key; [`BindingsError::NoPairing`] where none of this id waits.
     pub fn refuse(&self, admin_key: &str, caller: &Caller, id: &PairingId) -> Result<(), BindingsError> {
+        let _turn = lock(&self.turn);
         let pairing = self.waiting_pairing(admin_key, caller, id)?;
         let bare = Event {
             key: Some(caller.key.id.clone()),
@@ -89,12 +100,11 @@ impl Gate {
             host: pairing.binding.host.exact().cloned(),
             ..Event::bare(EventKind::PairingRefused, self.clock.now(), caller.account.id.clone())
         };
-        let event = match self.store.secret_by_id(&caller.account.id, &pairing.secret)? {
-            Some(secret) => {
-                // What may not go to one host is not given to be sent to any.
-                self.keep_brokered(caller, &secret)?;
-                bare.about(&secret)
-            }
+        let secret = self.store.secret_by_id(&caller.account.id, &pairing.secret)?;
+        // What may not go to one host is not given to be sent to any.
+        self.keep_brokered(caller, &pairing.secret, secret.as_ref())?;
+        let event = match secret {
+            Some(secret) => bare.about(&secret),
             None => bare,
         };
         self.ledger.decide_pairing(&self.decided(pairing, PairingStatus::Refused), None, &[event])?;
@@ -114,7 +124,9 @@ impl Gate {
                 Event { devbox: Some(devbox.clone()), gateway: Some(asking.config.clone()), ..event }
             };
             let is_same = |secret: &SecretId, binding: &Binding| *secret == asking.secret.id && *binding == asking.binding;
-            if self.policy.accept_pairings {
+            // What a person took away, refused or kept back, a person is asked about.
+            let is_decided = self.pairing_status(&asking.secret, &asking.binding)? == Some(PairingStatus::Refused);
+            if self.policy.accept_pairings && !is_decided && !self.is_kept_back(&asking.secret).map_err(|_| DevboxDenial::Internal)? {
                 if !asked.bindings.iter().any(|made| is_same(&made.secret, &made.binding)) {
                     asked.bindings.push(self.make_binding(&asking.secret, asking.binding.clone())?);
                     asked.events.extend([event(EventKind::PairingApproved), event(EventKind::BindingCreated)]);

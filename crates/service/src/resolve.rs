@@ -187,7 +187,11 @@ impl Gate {
     /// [`Refusal::TokenEnded`] where it is not, [`Refusal::Undecided`] where the store does not answer.
     pub(crate) fn key_stands(&self, card: &DevboxCard) -> Result<(), Refusal> {
         let key = self.store.api_key_of(&card.account, &card.key).map_err(undecided)?;
-        if key.is_some_and(|key| key.is_good(self.clock.now())) { Ok(()) } else { Err(Refusal::TokenEnded) }
+        if key.is_some_and(|key| key.is_good(self.clock.now()) && self.require_mark(&key).is_ok()) {
+            Ok(())
+        } else {
+            Err(Refusal::TokenEnded)
+        }
     }
 
     /// Whether a secret of the devbox is bound to this host and port now, and the devbox's key is still good. False also where that cannot be decided.

@@ -82,7 +82,7 @@ fn a_numbered_request_makes_one_devbox_whoever_repeats_it() {
     assert_ne!(house.create(numbered(2)).unwrap().hosted.id, first.hosted.id);
     let other = house.gate.authenticate(Some("tlk_other")).unwrap();
     assert!(matches!(house.gate.create_hosted(&other, numbered(1), house.new_ca()), Ok(CreatedHosted::New(_))));
-    house.gate.transition(&first.hosted.id, DevboxStatus::Shutdown, None, Some(ShutdownReason::ApiShutdown)).unwrap();
+    house.gate.transition(&first.hosted.id, DevboxStatus::Shutdown, None, Some(ShutdownReason::ApiShutdown), installation::START).unwrap();
     match house.gate.create_hosted(&house.caller(), numbered(1), house.new_ca()).unwrap() {
         CreatedHosted::Before(before) => assert_eq!(before.status(), DevboxStatus::Shutdown),
         CreatedHosted::New(_) => panic!("made again"),
@@ -99,7 +99,10 @@ fn a_devbox_is_shown_to_its_account_only_and_never_one_of_the_command_line() {
     assert!(matches!(house.gate.hosted(&account(2).id, &made.hosted.id), Err(DevboxDenial::NotFound)));
     assert!(matches!(house.gate.hosted(&house.owner.id, &runs.devbox), Err(DevboxDenial::NotFound)));
     assert!(matches!(house.gate.take_up(&runs.devbox), Err(DevboxDenial::NotFound)));
-    assert!(matches!(house.gate.transition(&runs.devbox, DevboxStatus::Shutdown, None, None), Err(DevboxDenial::NotFound)));
+    assert!(matches!(
+        house.gate.transition(&runs.devbox, DevboxStatus::Shutdown, None, None, installation::START),
+        Err(DevboxDenial::NotFound)
+    ));
     assert!(matches!(house.gate.close(&made.hosted.id), Err(DevboxDenial::NotFound)));
     assert!(matches!(house.gate.resume(&made.hosted.id, "tlr_anything"), Err(DevboxDenial::WrongResume)));
     assert_eq!(house.gate.open_devboxes().unwrap(), [runs.devbox]);
@@ -116,7 +119,7 @@ fn pages_meet_newest_first_and_states_are_told_apart() {
     assert_eq!((first.iter().map(|hosted| &hosted.id).collect::<Vec<_>>(), more, total), (vec![&ids[4], &ids[3], &ids[2]], true, 5));
     let (second, more, _) = page(Some(&ids[2]), 3, None);
     assert_eq!((second.iter().map(|hosted| &hosted.id).collect::<Vec<_>>(), more), (vec![&ids[1], &ids[0]], false));
-    house.gate.transition(&ids[1], DevboxStatus::Running, None, None).unwrap();
+    house.gate.transition(&ids[1], DevboxStatus::Running, None, None, installation::START).unwrap();
     let (running, more, total) = page(None, 3, Some(DevboxStatus::Running));
     assert_eq!((running[0].id.clone(), more, total), (ids[1].clone(), false, 1));
 }
@@ -130,11 +133,11 @@ fn nothing_comes_after_a_final_state_and_it_erases_what_the_devbox_had() {
     let made = house.create(wanted(&[("A", "TOKEN")], &[("GW", "api", "TOKEN")])).unwrap();
     let id = &made.hosted.id;
     assert_eq!(made.hosted.status(), DevboxStatus::Queued);
-    house.gate.transition(id, DevboxStatus::Running, None, None).unwrap();
-    house.gate.transition(id, DevboxStatus::Running, None, None).unwrap();
+    house.gate.transition(id, DevboxStatus::Running, None, None, installation::START).unwrap();
+    house.gate.transition(id, DevboxStatus::Running, None, None, installation::START).unwrap();
     house.clock.advance(5);
-    let ended = house.gate.transition(id, DevboxStatus::Failure, Some("it was lost".to_owned()), None).unwrap();
-    let after = house.gate.transition(id, DevboxStatus::Shutdown, None, Some(ShutdownReason::ApiShutdown)).unwrap();
+    let ended = house.gate.transition(id, DevboxStatus::Failure, Some("it was lost".to_owned()), None, installation::START).unwrap();
+    let after = house.gate.transition(id, DevboxStatus::Shutdown, None, Some(ShutdownReason::ApiShutdown), installation::START).unwrap();
     assert_eq!((&after, ended.transitions.len(), ended.ended()), (&ended, 3, Some(ended.transitions[2].at)));
     assert_eq!(house.gate.hosted(&house.owner.id, id).unwrap(), ended);
     let row = house.ledger.devbox(id).unwrap().unwrap();

@@ -138,3 +138,28 @@ fn keys_of_an_earlier_build_are_marked_once_and_never_again() {
     service::marks::mark_earlier(&path, &ledger, &keys).unwrap();
     unmarked().unwrap();
 }
+
+#[test]
+fn each_mark_is_an_event_of_the_gateways_own() {
+    let house = Installation::make();
+    let made = house.make_key(&house.owner_key, plan("read")).unwrap();
+    let events = house.gate.events(&house.owner.id, None, 0, 10).unwrap();
+    let [marked] = <[_; 1]>::try_from(events).unwrap();
+    assert_eq!((marked.event.kind, marked.event.about_key), (model::EventKind::KeyMarked, Some(made.key.id)));
+    assert_eq!(marked.event.key, Some(house.caller().key.id));
+}
+
+#[test]
+fn a_devbox_ends_with_its_key_whatever_was_written_into_the_keys_row() {
+    let house = Installation::make();
+    house.store("TOKEN", "ghp_0123456789abcdefghijklmnopqrstuvwxyz");
+    let made = house.make_key(&house.owner_key, KeyPlan { life: Some(Duration::from_secs(60)), ..plan("devbox") }).unwrap();
+    let by = house.gate.authenticate(Some(&made.credential)).unwrap();
+    let card = house.gate.open(&by, None, vec![], house.new_ca()).unwrap().card;
+    let host: model::Host = "api.github.com".parse().unwrap();
+    let asked = model::Asked { devbox: &card.devbox, host: &host, port: 443, method: "GET", path: "/user" };
+    house.gate.resolve(&card, &card.grants[0].token, asked).unwrap();
+    tamper(&house, &format!("UPDATE api_keys SET expires = NULL WHERE id = '{}'", made.key.id));
+    house.clock.advance(60_000);
+    assert_eq!(house.gate.resolve(&card, &card.grants[0].token, asked).err(), Some(model::Refusal::TokenEnded));
+}

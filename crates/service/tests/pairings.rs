@@ -155,3 +155,95 @@ fn a_secret_that_was_deleted_or_cannot_be_bound_is_not_approved() {
     assert!(matches!(house.gate.approve(&house.admin_key, &house.caller(), &id), Err(BindingsError::NotFound)));
     house.gate.refuse(&house.admin_key, &house.caller(), &id).unwrap();
 }
+
+/// Changes the store behind everybody's back, as an api that was taken over can.
+fn tamper(house: &Installation, sql: &str) {
+    rusqlite::Connection::open(house.folder.path().join("tightlip.db")).unwrap().execute_batch(sql).unwrap();
+}
+
+/// Swaps the names of two secrets.
+fn swap(house: &Installation, one: &str, other: &str) {
+    tamper(
+        house,
+        &format!(
+            "UPDATE secrets SET name = 'x' WHERE name = '{one}'; UPDATE secrets SET name = '{one}' WHERE name = '{other}'; UPDATE secrets SET name = '{other}' WHERE name = 'x'"
+        ),
+    );
+}
+
+#[test]
+fn nobody_is_asked_about_a_secret_under_anothers_name() {
+    let house = house();
+    house.store("HARMLESS", "another plain value");
+    house.through("api", "KEY").unwrap();
+    swap(&house, "KEY", "HARMLESS");
+    assert!(house.gate.requests(&house.caller()).unwrap().is_empty());
+    swap(&house, "KEY", "HARMLESS");
+    let [view] = <[_; 1]>::try_from(house.gate.requests(&house.caller()).unwrap()).unwrap();
+    assert_eq!(view.secret.as_str(), "KEY");
+}
+
+#[test]
+fn unbinding_takes_nothing_from_another_secret() {
+    let house = house();
+    house.store("OTHER", "another plain value");
+    for name in ["KEY", "OTHER"] {
+        house.bind(name, "api.example.com", "auto");
+    }
+    let unbind = || house.gate.unbind(&house.admin_key, &house.caller(), &secret_name("KEY"), None);
+    swap(&house, "KEY", "OTHER");
+    assert!(matches!(unbind(), Err(BindingsError::Tampered)));
+    swap(&house, "KEY", "OTHER");
+    unbind().unwrap();
+    let (views, _) = house.gate.views(&house.owner.id, Some(&secret_name("OTHER")), None).unwrap();
+    assert!(views[0].binding.is_some());
+}
+
+#[test]
+fn a_refusal_keeps_a_hidden_secret_back() {
+    let house = Installation::with_policy(service::Policy { plain_env_for_unbound: true, accept_pairings: false });
+    house.store("KEY", KEY);
+    house.config("api", API, Mechanism::Bearer, &[]);
+    house.through("api", "KEY").unwrap();
+    let id = only(&house);
+    let rows = "CREATE TABLE hidden AS SELECT * FROM secrets; DELETE FROM secrets";
+    tamper(&house, rows);
+    house.gate.refuse(&house.admin_key, &house.caller(), &id).unwrap();
+    tamper(&house, "INSERT INTO secrets SELECT * FROM hidden");
+    assert!(house.create(wanted(&[("A", "KEY")], &[])).unwrap().plain.is_none());
+}
+
+#[test]
+fn what_a_person_took_away_is_not_given_back_by_itself() {
+    let house = Installation::with_policy(service::Policy { plain_env_for_unbound: false, accept_pairings: true });
+    house.store("KEY", KEY);
+    house.config("api", API, Mechanism::Bearer, &[]);
+    let made = house.through("api", "KEY").unwrap();
+    assert_eq!(ask(&house, &made), Ok(()), "the operator said so");
+    house.gate.unbind(&house.admin_key, &house.caller(), &secret_name("KEY"), None).unwrap();
+    let made = house.through("api", "KEY").unwrap();
+    assert_eq!(ask(&house, &made), Err(Refusal::PairingPending));
+    house.gate.refuse(&house.admin_key, &house.caller(), &only(&house)).unwrap();
+    let made = house.through("api", "KEY").unwrap();
+    assert_eq!(ask(&house, &made), Err(Refusal::PairingRefused));
+}
+
+#[test]
+fn two_who_take_the_last_bindings_away_at_once_keep_the_secret_back() {
+    for _ in 0..20 {
+        let house = Installation::with_policy(service::Policy { plain_env_for_unbound: true, accept_pairings: false });
+        house.store("KEY", KEY);
+        for host in ["a.example.com", "b.example.com"] {
+            house.bind("KEY", host, "auto");
+        }
+        let caller = house.caller();
+        std::thread::scope(|scope| {
+            for host in ["a.example.com", "b.example.com"] {
+                let (house, caller) = (&house, &caller);
+                scope
+                    .spawn(move || house.gate.unbind(&house.admin_key, caller, &secret_name("KEY"), Some(&host.parse().unwrap())).unwrap());
+            }
+        });
+        assert!(house.create(wanted(&[("A", "KEY")], &[])).unwrap().plain.is_none());
+    }
+}

@@ -138,7 +138,7 @@ fn a_gateways_token_is_good_at_its_gateway_and_nowhere_else() {
     let asked = Asked { devbox: &made.card.devbox, host: &host, port: 443, method: "GET", path: "/" };
     assert_eq!(house.gate.resolve(&made.card, &token, asked).err(), Some(Refusal::HostNotBound));
     assert_eq!(house.gate.gateway_at(&made.card, "other").err(), Some(Refusal::HostNotAllowed));
-    house.gate.transition(&made.card.devbox, model::DevboxStatus::Shutdown, None, None).unwrap();
+    house.gate.transition(&made.card.devbox, model::DevboxStatus::Shutdown, None, None, installation::START).unwrap();
     assert_eq!(house.gate.lookup(&other.card, token.as_str()), Err(Refusal::TokenEnded));
     assert_eq!(ask(&house, &made).err(), Some(Refusal::TokenEnded));
 }
@@ -242,7 +242,7 @@ fn a_gateway_added_later_is_known_at_once_and_after_a_restart() {
     let again = house.gate.take_up(&made.card.devbox).unwrap();
     assert_eq!(again.card.gateway(label).unwrap().token(), &token.token);
     assert!(house.kinds().contains(&EventKind::GatewayTokenCreated));
-    house.gate.transition(&made.card.devbox, model::DevboxStatus::Shutdown, None, None).unwrap();
+    house.gate.transition(&made.card.devbox, model::DevboxStatus::Shutdown, None, None, installation::START).unwrap();
     assert!(matches!(add("api", "KEY"), Err(DevboxDenial::NotFound)));
 }
 

@@ -182,7 +182,7 @@ impl Ledger {
     }
 
     /// Writes the final state of a devbox of the API's, and closes it as [`Ledger::close_devbox`] does. What the account's older ones were is forgotten: those
-    /// beyond the newest [`HOSTED_ENDED_KEPT_MAX`] that were made more than a day before `at`.
+    /// beyond the newest [`HOSTED_ENDED_KEPT_MAX`] that ended more than a day before `at`.
     ///
     /// # Errors
     /// `Conflict` where it is not open; `Full`, `Busy`, `Unavailable`.

@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
@@ -280,6 +282,10 @@ impl Loot {
         }
         let moved = std::fs::rename(data.join("store/tightlip.db"), data.join("gateway/gateway.db"));
         self.note("replace gateway.db", moved);
+        for file in ["gateway/root.key", "tightlip.toml", "api-key"] {
+            self.note(&format!("open {file} to everybody"), std::fs::set_permissions(data.join(file), Permissions::from_mode(0o666)));
+            self.note(&format!("give {file} away"), std::os::unix::fs::chown(data.join(file), Some(1), None));
+        }
         self.note("write /tmp", std::fs::write(std::env::temp_dir().join("tightlip-hostile"), "x"));
     }
 
@@ -293,6 +299,9 @@ impl Loot {
         self.note("run a program", Command::new("/bin/cat").arg(knowledge.data.join("gateway/root.key")).output());
         let target = nix::unistd::Pid::from_raw(pid);
         self.note("attach to the gateway", nix::sys::ptrace::attach(target).map_err(Into::into));
+        let limits = rustix::process::Rlimit { current: Some(1), maximum: Some(1) };
+        let other = rustix::process::Pid::from_raw(pid);
+        self.note("limit the gateway", rustix::process::prlimit(other, rustix::process::Resource::Cpu, limits).map_err(Into::into));
         self.note("end the gateway", nix::sys::signal::kill(target, nix::sys::signal::Signal::SIGTERM).map_err(Into::into));
     }
 

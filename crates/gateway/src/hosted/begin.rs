@@ -62,7 +62,7 @@ impl Hosting {
         let place = match self.admit(&hosted, card) {
             Ok(place) => place,
             Err(trouble) => {
-                self.gate.transition(&hosted.id, DevboxStatus::Failure, Some(trouble.to_string()), None)?;
+                self.gate.transition(&hosted.id, DevboxStatus::Failure, Some(trouble.to_string()), None, self.clock.now())?;
                 return Err(trouble);
             }
         };
@@ -90,13 +90,14 @@ impl Hosting {
         };
         if let Some(trouble) = failed {
             tracing::error!(devbox = %place.id, "failed to begin a devbox: {trouble}");
-            self.finish(&place, End::failure(&trouble.to_string())).await;
+            // What fails is tried again.
+            drop(self.finish(&place, End::failure(&trouble.to_string())).await);
         }
     }
 
     /// Namespaces and listeners, served.
     async fn build(&self, place: &Place, beginning: Beginning) -> Result<crate::net::Attached, Trouble> {
-        self.record(place, DevboxStatus::Provisioning, None, None).await?;
+        self.record(place, DevboxStatus::Provisioning, None, None, self.clock.now()).await?;
         let Beginning { authority, env, plain, ports, entrypoint } = beginning;
         let mut bundle = devbox::system_bundle().map_err(|error| Trouble::Refused(error.to_string()))?;
         bundle.push(b'\n');
@@ -118,15 +119,29 @@ impl Hosting {
 
     /// Its walls and its entrypoint.
     async fn open(&self, place: &Arc<Place>) -> Result<(), Trouble> {
-        self.record(place, DevboxStatus::Initializing, None, None).await?;
+        self.record(place, DevboxStatus::Initializing, None, None, self.clock.now()).await?;
         self.keeper.ask(&Order::Open { devbox: place.id.clone() }, &[], BUILD_WAIT).await?;
         let turn = place.turn.lock().await;
         // Shut down, or ended, meanwhile.
         if turn.is_some() && !place.status.borrow().is_final() {
             place.keep_alive();
-            self.record(place, DevboxStatus::Running, None, None).await?;
+            self.record(place, DevboxStatus::Running, None, None, self.clock.now()).await?;
         }
         Ok(())
+    }
+
+    /// Ends what one of ledger and keeper has and nobody minds: what was there at the last look already, so that it is none that is being made or ended. Gives what
+    /// there is to be looked at again.
+    pub(super) async fn end_strays(self: &Arc<Self>, before: &[DevboxId]) -> Vec<DevboxId> {
+        let _turn = self.adopting.lock().await;
+        let Ok((Kept::Roster(kept), _)) = self.keeper.ask(&Order::Roster, &[], BUILD_WAIT).await else { return Vec::new() };
+        let gate = Arc::clone(&self.gate);
+        let Ok(Ok(told)) = tokio::task::spawn_blocking(move || gate.open_hosted()).await else { return Vec::new() };
+        let nobodys: Vec<DevboxId> = kept.into_iter().chain(told).filter(|id| self.place(id).is_none()).collect();
+        for id in nobodys.iter().filter(|id| before.contains(id)) {
+            self.give_up(id, &Trouble::Refused(LOST.to_owned())).await;
+        }
+        nobodys
     }
 
     /// Brings together what the ledger tells of and what the keeper has: what only one of the two knows is ended.
@@ -186,12 +201,17 @@ impl Hosting {
     async fn give_up(self: &Arc<Self>, id: &DevboxId, trouble: &Trouble) {
         tracing::warn!(devbox = %id, "a devbox is given up: {trouble}");
         if let Some(place) = self.place(id) {
-            return self.finish(&place, End::failure(LOST)).await;
+            // What fails is tried again.
+            return drop(self.finish(&place, End::failure(LOST)).await);
         }
-        // Not there already is ended.
-        drop(self.keeper.ask(&Order::End { devbox: id.clone() }, &[], super::END_WAIT).await);
-        let (gate, id) = (Arc::clone(&self.gate), id.clone());
-        let written = tokio::task::spawn_blocking(move || gate.transition(&id, DevboxStatus::Failure, Some(LOST.to_owned()), None)).await;
+        // Not there already is ended. What fails is found again by the next look for strays.
+        if let Err(trouble) = self.keeper.ask(&Order::End { devbox: id.clone() }, &[], super::END_WAIT).await {
+            tracing::warn!(devbox = %id, "failed to end a devbox, which is tried again: {trouble}");
+            return;
+        }
+        let (gate, id, now) = (Arc::clone(&self.gate), id.clone(), self.clock.now());
+        let written =
+            tokio::task::spawn_blocking(move || gate.transition(&id, DevboxStatus::Failure, Some(LOST.to_owned()), None, now)).await;
         if !matches!(written, Ok(Ok(_))) {
             tracing::error!("failed to record a devbox's end");
         }

@@ -124,7 +124,7 @@ impl Hosting {
 
     async fn shut_down(self: &Arc<Self>, account: AccountId, devbox: DevboxId) -> Result<DevboxTell, Trouble> {
         if let Some(place) = self.place(&devbox).filter(|place| place.card.account == account) {
-            self.finish(&place, End::shutdown(ShutdownReason::ApiShutdown)).await;
+            self.finish(&place, End::shutdown(ShutdownReason::ApiShutdown)).await?;
         }
         self.shown(account, devbox).await
     }

@@ -36,14 +36,15 @@ pub(crate) fn update(conn: &Connection, id: &DevboxId, transitions: &[Transition
     if changed == 1 { Ok(()) } else { Err(StoreError::Conflict) }
 }
 
-/// Forgets what an account's ended ones were, but for the newest `kept` and those made at or after `since`.
+/// Forgets what an account's ended ones were, but for the newest `kept` and those that ended at or after `since`.
 pub(crate) fn forget_ended(conn: &Connection, account: &AccountId, since: Timestamp, kept: usize) -> Result<()> {
     let mut statement = conn.prepare_cached(
-        "DELETE FROM hosted WHERE account = ?1 AND status IN ('failure', 'shutdown') AND devbox < ?2 AND devbox <=
+        "DELETE FROM hosted WHERE account = ?1 AND status IN ('failure', 'shutdown')
+            AND devbox IN (SELECT id FROM devboxes WHERE closed < ?2) AND devbox <=
             (SELECT devbox FROM hosted WHERE account = ?1 AND status IN ('failure', 'shutdown') ORDER BY devbox DESC LIMIT 1 OFFSET ?3)",
     )?;
     let kept = i64::try_from(kept).map_err(StoreError::damaged)?;
-    statement.execute(params![account.as_str(), DevboxId::from_parts(since, 0).as_str(), kept])?;
+    statement.execute(params![account.as_str(), since.unix_ms(), kept])?;
     Ok(())
 }
 
@@ -110,8 +111,8 @@ mod tests {
         let account = |number| AccountId::from_parts(at(1), number);
         let add = |number: i64, whose: u128, status| {
             let id = DevboxId::from_parts(at(number), 0);
-            let row = "INSERT INTO devboxes (id, account, key, allow, resume, ca_pem, opened) VALUES (?1, 'a', 'k', '[]', x'00', '', 1)";
-            conn.execute(row, [id.as_str()]).expect("a devbox");
+            let row = "INSERT INTO devboxes (id, account, key, allow, resume, ca_pem, opened, closed) VALUES (?1, 'a', 'k', '[]', x'00', '', 1, ?2)";
+            conn.execute(row, params![id.as_str(), Some(number).filter(|_| status != DevboxStatus::Running)]).expect("a devbox");
             let transitions = vec![Transition { status, at: at(number), failure: None }];
             let hosted = Hosted { id, account: account(whose), about: About::default(), transitions, reason: None };
             insert(&conn, &HostedRow { hosted, key: ApiKeyId::from_parts(at(1), 1), request: None }).expect("a row");

@@ -118,6 +118,7 @@ const fn what(kind: EventKind) -> &'static str {
     match kind {
         EventKind::AccountCreated => "account created",
         EventKind::KeyCreated => "key created",
+        EventKind::KeyMarked => "key marked by the gateway",
         EventKind::KeyRevoked => "key revoked",
         EventKind::SecretCreated => "created",
         EventKind::SecretUpdated => "updated",

@@ -93,6 +93,7 @@ fn note(lives: &mut BTreeMap<SecretId, Life>, chained: &ChainedEvent) {
         EventKind::SecretFirstUsed | EventKind::SecretUsed => life.used(event.host.clone(), event.devbox.clone(), event.time, event.count),
         EventKind::AccountCreated
         | EventKind::KeyCreated
+        | EventKind::KeyMarked
         | EventKind::KeyRevoked
         | EventKind::GatewayConfigCreated
         | EventKind::GatewayConfigUpdated

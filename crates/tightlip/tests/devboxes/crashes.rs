@@ -131,3 +131,18 @@ fn an_end_that_cannot_be_written_is_told_and_written_later() {
     }
     assert!(client.ok(client.get(&devbox.path("")))["end_time_ms"].is_i64());
 }
+
+#[test]
+fn one_that_does_not_end_is_not_told_as_ended_and_ends_later() {
+    let road = Road::start(users()[0]);
+    let client = Client::owner(&road.server);
+    let devbox = client.devbox(&json!({}));
+    let keeper = Pid::from_raw(child(&road, "__keeper").unwrap().cast_signed());
+    kill(keeper, Signal::SIGSTOP).unwrap();
+    let (status, body) = client.post(&devbox.path("/shutdown"), &json!({}));
+    assert_eq!((status, &body["code"]), (503, &json!("devboxes_unavailable")));
+    assert_eq!(devbox.status(), "running", "its processes are");
+    kill(keeper, Signal::SIGCONT).unwrap();
+    devbox.wait_for("shutdown");
+    assert_eq!(client.ok(client.get(&devbox.path("")))["shutdown_reason"], "api_shutdown");
+}

@@ -172,6 +172,40 @@ fn an_account_that_makes_as_many_as_it_can_holds_up_no_other() {
 }
 
 #[test]
+fn an_account_that_looks_as_much_as_it_can_holds_up_no_other() {
+    let road = Road::start(users()[0]);
+    let (owner, greedy) = (Client::owner(&road.server), Client::stranger(&road.server, "greedy"));
+    for number in 0..100 {
+        greedy.create_secret(&format!("SECRET_{number}"), &"v".repeat(60_000));
+    }
+    let devbox = owner.devbox(&json!({}));
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let looks = std::thread::scope(|scope| {
+        let floods: Vec<_> = (0..100)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut looks = 0_u32;
+                    while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                        let (status, body) = greedy.get("/v1/bindings");
+                        assert!([200, 429, 503].contains(&status), "{status}: {body}");
+                        looks += 1;
+                    }
+                    looks
+                })
+            })
+            .collect();
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(5) {
+            assert_eq!(devbox.status(), "running");
+            owner.ok(owner.get("/v1/bindings"));
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        floods.into_iter().map(|flood| flood.join().unwrap()).sum::<u32>()
+    });
+    assert!(looks > 100, "it was no flood: {looks}");
+}
+
+#[test]
 fn a_command_and_a_first_process_that_are_killed_leave_nothing() {
     let road = Road::start(users()[0]);
     let client = Client::owner(&road.server);
