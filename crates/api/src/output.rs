@@ -26,8 +26,19 @@ impl Text {
         self.at + self.held.len() as u64
     }
 
-    /// The text that is whole with these bytes, which begin at `from`; later than expected where what is between is no longer kept.
+    /// The text that is whole with these bytes, which begin at `from`; later than expected where what is between is no longer kept. In pieces that a client can
+    /// take as one event each.
     pub(crate) fn put(&mut self, from: u64, bytes: &[u8]) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        let mut at = from;
+        for chunk in bytes.chunks(PIECE_BYTES_MAX) {
+            pieces.extend(self.put_piece(at, chunk));
+            at += chunk.len() as u64;
+        }
+        pieces
+    }
+
+    fn put_piece(&mut self, from: u64, bytes: &[u8]) -> Vec<Piece> {
         let lost = if from == self.next() { None } else { self.end() };
         if self.held.is_empty() {
             self.at = from;
@@ -74,6 +85,8 @@ pub(crate) fn last_lines(bytes: &[u8], lines: usize) -> usize {
     breaks.map(|(at, _)| at + 1).nth(lines - 1).unwrap_or(0)
 }
 
+/// One event's: JSON makes six times as much of it, at worst.
+const PIECE_BYTES_MAX: usize = 8 * 1024;
 /// Bytes of one character in UTF-8 (RFC 3629, section 3).
 const CHARACTER_BYTES_MAX: usize = 4;
 
@@ -112,6 +125,21 @@ mod tests {
         let after = text.put(50, b"later");
         assert_eq!(after, [Piece { text: "\u{fffd}".into(), offset: 10 }, Piece { text: "later".into(), offset: 50 }]);
         assert_eq!((text.next(), text.end()), (55, None));
+    }
+
+    #[test]
+    fn much_output_comes_in_many_pieces_and_each_says_where_it_begins() {
+        let mut text = Text::from(3);
+        let bytes = "€".repeat(20_000).into_bytes();
+        let mut pieces = text.put(3, &bytes);
+        pieces.extend(text.end());
+        assert!(pieces.len() > 5 && pieces.iter().all(|piece| piece.text.len() <= PIECE_BYTES_MAX + CHARACTER_BYTES_MAX));
+        assert_eq!(pieces.iter().map(|piece| piece.text.as_str()).collect::<String>().into_bytes(), bytes);
+        let mut at = 3;
+        for piece in pieces {
+            assert_eq!(piece.offset, at);
+            at += piece.text.len() as u64;
+        }
     }
 
     #[test]

@@ -74,16 +74,19 @@ struct Piece {
 }
 
 impl Client {
-    /// Asks for a devbox, and waits until it runs or has failed.
+    /// Asks for a devbox. It is begun when this returns.
     ///
     /// # Errors
     /// [`ClientError::Status`] when the server refuses, and when it cannot be reached.
     pub fn create_devbox(&self, wanted: &Value) -> Result<DevboxView, ClientError> {
-        let asked: DevboxView = self.call(Method::POST, "/v1/devboxes", body(wanted))?;
-        self.wait_for_devbox(asked.id)
+        self.call(Method::POST, "/v1/devboxes", body(wanted))
     }
 
-    fn wait_for_devbox(&self, id: DevboxId) -> Result<DevboxView, ClientError> {
+    /// Waits until a devbox runs or has ended.
+    ///
+    /// # Errors
+    /// As [`Client::devbox`].
+    pub fn wait_for_devbox(&self, id: &DevboxId) -> Result<DevboxView, ClientError> {
         let path = format!("/v1/devboxes/{id}/wait_for_status");
         let wanted = json!({ "statuses": ["running", "failure", "shutdown"], "timeout_seconds": HOLD_SECONDS });
         loop {

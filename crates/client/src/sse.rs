@@ -47,8 +47,8 @@ impl Parser {
     }
 }
 
-/// An audit record is under 2 KiB.
-const EVENT_BYTES_MAX: usize = 64 * 1024;
+/// An audit record is under 2 KiB, a piece of a command's output under 64 KiB.
+const EVENT_BYTES_MAX: usize = 512 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -68,6 +68,6 @@ mod tests {
 
     #[test]
     fn an_event_without_end_is_refused() {
-        assert_eq!(Parser::default().feed(&[b'x'; EVENT_BYTES_MAX + 1]), Err(TooLarge));
+        assert_eq!(Parser::default().feed(&vec![b'x'; EVENT_BYTES_MAX + 1]), Err(TooLarge));
     }
 }

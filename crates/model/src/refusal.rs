@@ -141,7 +141,7 @@ impl Refusal {
     pub const fn message(self) -> &'static str {
         match self {
             Self::HostNotAllowed => {
-                "this devbox may not reach this host; start it with `tightlip run --allow HOST`, or bind a secret to the host"
+                "this devbox may not reach this host: none of its secrets is bound there; bind one, or start the devbox with `tightlip run --allow HOST`"
             }
             Self::AddressUnmapped => "this devbox reaches hosts by name only; use the host's name instead of an address",
             Self::NameMismatch => "the TLS name, the Host header and the looked-up name differ; one connection serves one name",
@@ -153,7 +153,7 @@ impl Refusal {
             Self::UpgradeUnsupported => "WebSocket and other upgrades do not pass this version of the gateway; use plain requests",
             Self::TokenForeign => "this placeholder belongs to another devbox and was not sent; use the one in this devbox's environment",
             Self::TokenEnded => {
-                "this placeholder's devbox has ended, or the API key that opened it has; start a new one with `tightlip run`"
+                "this placeholder's devbox has ended, or the API key that opened it has; start a new devbox, with a key that is good"
             }
             Self::SecretGone => {
                 "the secret behind this placeholder was deleted; store it again with `tightlip secret set NAME` and start a new devbox"
@@ -167,7 +167,7 @@ impl Refusal {
                 "this secret's bindings for this host do not cover the form in which the gateway config writes it; bind it with `tightlip bind NAME --host HOST --as FORM`"
             }
             Self::GatewayTokenMissing => {
-                "the request to this gateway does not carry its token; send the gws_ text of this devbox's environment as a Bearer or in the upstream's own header"
+                "the request to this gateway does not carry its token (whatever else it carries); send the gws_ text of this devbox's environment as a Bearer or in the upstream's own header"
             }
             Self::GatewayGone => {
                 "the gateway config was deleted, or it names a secret now that this devbox was not given; start a new devbox with another config"

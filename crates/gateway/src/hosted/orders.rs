@@ -72,7 +72,7 @@ impl Hosting {
             Some(_) => Err(Trouble::NotRunning),
             // Ended, foreign or never there: told apart for its owner only.
             None => match self.gate.hosted(account, devbox) {
-                Ok(_) => Err(Trouble::NotRunning),
+                Ok(hosted) => Err(if hosted.status().is_final() { Trouble::Ended } else { Trouble::NotRunning }),
                 Err(denial) => Err(denial.into()),
             },
         }

@@ -22,6 +22,8 @@ pub(super) enum Trouble {
     TooManyQuestions,
     #[error("this devbox is not running: wait for its status `running`, or make a new one")]
     NotRunning,
+    #[error("this devbox has ended, and what its commands said with it: its states say why; make a new one")]
+    Ended,
     #[error("a command is at most {COMMAND_BYTES_MAX} bytes without zero bytes: put a longer one into a file of the devbox first")]
     CommandUnfit,
     #[error("there is no such command in this devbox")]
@@ -40,7 +42,7 @@ impl Trouble {
             Self::Denied(error) => error.denial(),
             Self::Auth(error) => service::bindings::auth_denial(error),
             Self::NoExecution => Denial::NotFound,
-            Self::NotRunning | Self::CommandUnfit => Denial::Invalid,
+            Self::NotRunning | Self::Ended | Self::CommandUnfit => Denial::Invalid,
             Self::TooManyDevboxes | Self::TooManyCommands | Self::TooManyQuestions | Self::KeeperAway => Denial::Unavailable,
             Self::Refused(_) => Denial::Failed,
             Self::Off => Denial::Forbidden,
@@ -54,7 +56,7 @@ impl Trouble {
             Self::TooManyDevboxes => "too_many_devboxes",
             Self::TooManyCommands => "too_many_executions",
             Self::TooManyQuestions => "too_many_questions",
-            Self::NotRunning => "devbox_not_running",
+            Self::NotRunning | Self::Ended => "devbox_not_running",
             Self::CommandUnfit => "command_unfit",
             Self::NoExecution => "execution_unknown",
             Self::Refused(_) => "devbox_failed",

@@ -8,10 +8,10 @@ use std::sync::{Arc, RwLock};
 use link::front::{GatewayWanted, MadeToken, Named};
 use model::devbox::{About, GatewaySpec};
 use model::gateway::form_is_covered;
-use model::limits::{DEVBOX_ENTRIES_MAX, DEVBOX_ENTRY_BYTES_MAX, DEVBOX_TOKENS_MAX};
+use model::limits::{ALLOW_PATTERNS_MAX, DEVBOX_ENTRIES_MAX, DEVBOX_ENTRY_BYTES_MAX, DEVBOX_TOKENS_MAX};
 use model::{
-    DevboxId, DevboxStatus, EnvName, Event, EventKind, Form, GatewayConfig, GatewayConfigId, HeaderContent, Hosted, Refusal, Secret,
-    SecretId, SecretName, Timestamp, Transition,
+    DevboxId, DevboxStatus, EnvName, Event, EventKind, Form, GatewayConfig, GatewayConfigId, HeaderContent, HostPattern, Hosted, Refusal,
+    Secret, SecretId, SecretName, Timestamp, Transition,
 };
 use store::{DevboxRow, GatewayGrant, GatewayRole, GrantRow, HostedRow};
 
@@ -35,6 +35,8 @@ pub(super) struct Draft<'a> {
     taken: HashSet<EnvName>,
     env: Vec<(String, String)>,
     plain: Option<File>,
+    /// Hosts that values given as they are are bound to: no placeholder says that the devbox may go there.
+    allow: Vec<HostPattern>,
     grants: Vec<CardGrant>,
     gateways: Vec<CardGateway>,
     specs: BTreeMap<EnvName, GatewaySpec>,
@@ -61,6 +63,7 @@ impl<'a> Draft<'a> {
             taken: HashSet::new(),
             env: Vec::new(),
             plain: None,
+            allow: Vec::new(),
             grants: Vec::new(),
             gateways: Vec::new(),
             specs: BTreeMap::new(),
@@ -187,7 +190,7 @@ impl<'a> Draft<'a> {
             id: ca.devbox.clone(),
             account: account.clone(),
             key: key.clone(),
-            allow: Vec::new(),
+            allow: self.allow.clone(),
             // Nobody is told the text: it is taken up by the gateway alone.
             resume: vault::hash_token(&vault::make_key(RESUME_PREFIX)),
             ca_pem: ca.pem,
@@ -203,7 +206,7 @@ impl<'a> Draft<'a> {
         let row = HostedRow { hosted: hosted.clone(), key: key.clone(), request };
         let rows = store::NewHosted { devbox, hosted: row, granted, pairings: asked.pairings, bindings: asked.bindings };
         let gateways = Arc::new(RwLock::new(self.gateways));
-        let card = DevboxCard { devbox: ca.devbox, account, key, allow: Vec::new(), grants: self.grants, gateways };
+        let card = DevboxCard { devbox: ca.devbox, account, key, allow: self.allow, grants: self.grants, gateways };
         if let Some(plain) = &mut self.plain {
             plain.rewind().map_err(|_| DevboxDenial::Internal)?;
         }
@@ -226,6 +229,11 @@ impl<'a> Draft<'a> {
             vault::PourError::Nul => DevboxDenial::NoVariable(which),
             vault::PourError::Io(_) => DevboxDenial::Internal,
         })?;
+        for binding in row.known.bindings.iter() {
+            if !self.allow.contains(&binding.host) && self.allow.len() < ALLOW_PATTERNS_MAX {
+                self.allow.push(binding.host.clone());
+            }
+        }
         self.events.push(Event {
             key: Some(self.caller.key.id.clone()),
             devbox: Some(self.devbox.clone()),

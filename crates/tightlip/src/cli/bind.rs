@@ -197,7 +197,7 @@ impl Where {
         match self.why_never() {
             Some(why) => format!("nowhere; {why}"),
             None if self.is_bound() => self.hosts().join(", "),
-            None => format!("nowhere yet; bind it: tightlip bind {name} --host api.example.com"),
+            None => format!("nowhere yet; bind it: tightlip bind {name} --host HOST"),
         }
     }
 

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use clap::Subcommand;
-use client::DevboxView;
-use model::{Clock, DevboxId, DevboxStatus, EnvName, SecretName, Stream};
+use client::{Client, DevboxView};
+use link::cli::Request;
+use model::{Clock, DevboxId, DevboxStatus, EnvName, ExecutionId, SecretName, Stream};
+use nix::sys::signal::{SigSet, Signal};
 use serde::Serialize;
 use serde_json::{Value, json};
 use service::SystemClock;
@@ -47,8 +49,8 @@ pub(super) struct CreateArgs {
     /// A gateway config with the secret that it carries; the devbox gets PREFIX and PREFIX_URL
     #[arg(long = "gateway", value_name = "PREFIX=CONFIG:NAME", value_parser = gateway_of)]
     gateways: Vec<(EnvName, Gateway)>,
-    /// For how many seconds it lives unless it is kept alive [default: 3600]
-    #[arg(long, value_name = "SECONDS")]
+    /// How long it lives unless it is kept alive: seconds, or 30m, 12h [default: 1h]
+    #[arg(long, value_name = "TIME", value_parser = time_of)]
     keep_alive: Option<u64>,
     /// A command that runs as long as the devbox lives
     #[arg(long, value_name = "TEXT")]
@@ -126,21 +128,51 @@ fn create(args: CreateArgs, target: &Target, out: &Output) -> Result<(), Fault> 
     set("name", args.name.map(Value::from));
     set("entrypoint", args.entrypoint.map(Value::from));
     set("launch_parameters", args.keep_alive.map(|seconds| json!({ "keep_alive_time_seconds": seconds })));
-    let view = target.client()?.create_devbox(&wanted)?;
+    let (client, asks) = (target.client()?, !gateways.is_empty());
+    let begun = client.create_devbox(&wanted)?;
+    let view = client.wait_for_devbox(&begun.id).map_err(|error| {
+        out.note(&format!(
+            "made the devbox {}, and could not wait for it: it is there until it is shut down, or its time is over",
+            begun.id
+        ));
+        unknown(error)
+    })?;
     if view.status != DevboxStatus::Running {
         let why = view.state_transitions.iter().rev().find_map(|state| state.failure_reason.clone());
         let why = why.map(|why| format!(": {why}")).unwrap_or_default();
         return Err(Fault::new(Exit::Failure, format!("the devbox {} did not start{why}", view.id)));
+    }
+    if asks {
+        note_requests(&view.id, target, out);
     }
     out.note(&format!("made the devbox {}; run a command in it: tightlip devbox exec {} -- CMD", view.id, view.id));
     out.result(&view, || view.id.to_string());
     Ok(())
 }
 
+/// Says where a person has to decide before a gateway works; the devbox is there all the same.
+fn note_requests(id: &DevboxId, target: &Target, out: &Output) {
+    if !target.is_local() {
+        return;
+    }
+    let asked = target.gate().and_then(|gate| gate.pairings(&Request::Requests { api_key: target.api_key()? }));
+    // Waiting requests are told of where they can be seen; the devbox does not depend on it.
+    let Ok(waiting) = asked else { return };
+    for one in waiting.iter().filter(|one| one.devbox == *id) {
+        out.note(&format!(
+            "{} is bound to nothing, so its gateway answers `pairing_pending` until somebody decides: tightlip approve {}",
+            one.secret, one.id
+        ));
+    }
+}
+
 fn list(args: &ListArgs, target: &Target, out: &Output) -> Result<(), Fault> {
     let devboxes = target.client()?.devboxes(args.status)?;
     if devboxes.is_empty() {
-        out.note("no devboxes; make one: tightlip devbox create");
+        out.note(match args.status {
+            None => "no devboxes; make one: tightlip devbox create",
+            Some(_) => "no devboxes in this state; see all: tightlip devbox list",
+        });
     }
     if devboxes.is_empty() && !out.json() {
         return Ok(());
@@ -174,8 +206,11 @@ fn exec(args: &ExecArgs, target: &Target, out: &Output) -> Result<i32, Fault> {
         [line] => line.clone(),
         words => words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
     };
+    // Before there is a command to end, so that no signal comes in between.
+    let interrupted = Interrupted::block();
     let client = target.client()?;
     let begun = client.execute(&args.id, &text).map_err(unknown)?;
+    interrupted.end_with(target.client()?, &args.id, &begun.execution_id);
     if !out.json() {
         let beside = target.client()?;
         let (id, execution) = (&args.id, &begun.execution_id);
@@ -192,6 +227,34 @@ fn exec(args: &ExecArgs, target: &Target, out: &Output) -> Result<i32, Fault> {
         out.json_line(&ended);
     }
     Ok(ended.exit_status.unwrap_or(Exit::Failure as i32))
+}
+
+/// Signals that ask this process to end: the command in the devbox is ended with it.
+struct Interrupted(SigSet);
+
+impl Interrupted {
+    /// Keeps them waiting, in this thread and those that it starts.
+    fn block() -> Self {
+        let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
+        // Where that fails, they end this process as they ever did.
+        let _ = signals.thread_block();
+        Self(signals)
+    }
+
+    /// Ends the command, then this process, when one comes.
+    fn end_with(self, client: Client, devbox: &DevboxId, execution: &ExecutionId) {
+        let (devbox, execution) = (devbox.clone(), execution.clone());
+        std::thread::spawn(move || {
+            let Ok(signal) = self.0.wait() else { return };
+            let said = match client.kill_execution(&devbox, &execution) {
+                Ok(_) => format!("ended the command in {devbox}"),
+                Err(error) => format!("failed to end the command in {devbox}, where it may go on: {error}"),
+            };
+            // Nobody may be there to read it.
+            let _ = writeln!(std::io::stderr(), "tightlip: {said}");
+            std::process::exit(SIGNALLED + signal as i32);
+        });
+    }
 }
 
 /// Somebody who no longer listens is no reason to stop the command.
@@ -224,6 +287,18 @@ fn gateway_of(text: &str) -> Result<(EnvName, Gateway), String> {
     Ok((prefix, Gateway { gateway: gateway.to_owned(), secret: secret.to_owned() }))
 }
 
+/// A time: seconds, or as `key create --expires` takes it.
+fn time_of(text: &str) -> Result<u64, String> {
+    let seconds = text.parse::<u64>().ok();
+    seconds.map_or_else(
+        || {
+            super::key::seconds_of(text)
+                .map_err(|_| "a time is a number of seconds, or a whole number and s, m or h, such as 30m".to_owned())
+        },
+        Ok,
+    )
+}
+
 fn status_of(word: &str) -> Result<DevboxStatus, String> {
     DevboxStatus::from_word(word).ok_or_else(|| {
         let words: Vec<&str> = DevboxStatus::ALL.into_iter().map(DevboxStatus::as_str).collect();
@@ -231,16 +306,19 @@ fn status_of(word: &str) -> Result<DevboxStatus, String> {
     })
 }
 
+/// What shells add to the number of a signal that ended a command.
+const SIGNALLED: i32 = 128;
+
 const CREATE_EXAMPLES: &str = "\
 It has a private home and nothing of the server's folders. Its id goes to standard output.
 
 Examples:
   tightlip devbox create --secret GITHUB_TOKEN
-  tightlip devbox create --gateway MY_API=anthropic:ANTHROPIC_API_KEY --keep-alive 600
+  tightlip devbox create --gateway MY_API=anthropic:ANTHROPIC_API_KEY --keep-alive 10m
   id=$(tightlip devbox create --name ci) && tightlip devbox exec $id -- 'make test'";
 
 const EXEC_EXAMPLES: &str = "\
-Each command is a fresh login shell in the devbox's home.
+Each command is a fresh login shell in the devbox's home, without standard input. Ctrl-C ends it. With --json its last 100 lines are shown once it has ended.
 
 Examples:
   tightlip devbox exec dbx_0WVdN5aJ8k2mXq7RtYb3L -- 'cd src && make'

@@ -61,7 +61,8 @@ fn fault(error: StopError) -> Fault {
 }
 
 const EXAMPLES: &str = "\
-Requests that were begun are finished. Devboxes that run are refused everything from then on, and end after half a minute unless a server is back.
+Requests that were begun are finished. Devboxes over the API end with the server. Those of `tightlip run` are refused everything from then on, and end after
+half a minute unless a server is back.
 
 Examples:
   tightlip down

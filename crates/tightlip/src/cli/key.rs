@@ -24,7 +24,7 @@ pub(super) enum Command {
     /// List API keys, newest first; the keys themselves are never shown
     #[command(visible_alias = "ls", after_help = LIST_EXAMPLES)]
     List,
-    /// Revoke an API key for good, and with it the devboxes that it opened
+    /// Revoke an API key for good; devboxes that it opened get no value any more
     #[command(visible_alias = "rm", after_help = REVOKE_EXAMPLES)]
     Revoke(RevokeArgs),
 }
@@ -158,6 +158,11 @@ impl FromStr for Life {
             Some(_) | None => Err(LifeError::TooLong),
         }
     }
+}
+
+/// The seconds of a time such as `30m`, at most as long as a key may live.
+pub(super) fn seconds_of(text: &str) -> Result<u64, impl std::error::Error + use<>> {
+    text.parse::<Life>().map(|life| life.0)
 }
 
 /// Takes a scope by its word, and tells shells which there are.

@@ -1,5 +1,7 @@
 //! The same from the command line.
 
+use std::process::Stdio;
+
 use crate::road::{BOUND, Road, text, users};
 
 #[test]
@@ -25,7 +27,7 @@ fn a_devbox_is_made_used_and_shut_down_from_the_command_line() {
     said(&["devbox", "shutdown", &id]);
     assert!(said(&["devbox", "get", &id]).contains("api_shutdown"));
     let gone = call(&["devbox", "exec", &id, "--", "true"]);
-    assert!(!gone.status.success() && text(&gone.stderr).contains("not running"), "{}", text(&gone.stderr));
+    assert!(!gone.status.success() && text(&gone.stderr).contains("has ended"), "{}", text(&gone.stderr));
     let unknown = call(&["devbox", "get", "dbx_000000000000000000000"]);
     assert_eq!(unknown.status.code(), Some(3));
 }
@@ -44,8 +46,47 @@ fn a_plain_value_is_given_only_where_a_person_said_so() {
     said(&["expose", "GITHUB_TOKEN", "--plain"]);
     assert!(said(&["bindings"]).contains("EXPOSED"), "it is told");
     assert_eq!(shown(), road.canary.value());
+    let id = said(&["devbox", "create", "--secret", "GITHUB_TOKEN"]).trim().to_owned();
+    let line = "curl -sS https://api.github.com/user -H \"Authorization: Bearer $GITHUB_TOKEN\"";
+    assert!(said(&["devbox", "exec", &id, "--", line]).contains("\"authorized\":true"), "it goes where its secret is bound");
     let events = said(&["events", "--json"]);
     assert!(events.contains("secret_exposed") && events.contains("secret_given_plain"), "{events}");
     said(&["expose", "GITHUB_TOKEN", "--brokered"]);
     road.assert_no_value(shown().as_bytes());
+}
+
+#[test]
+fn all_that_a_command_says_arrives_and_its_code_too() {
+    let road = Road::start(users()[0]);
+    let id = road.server.expect(&["devbox", "create"], b"").unwrap().trim().to_owned();
+    let expected: String = (1..=60_000).map(|number| format!("{number}\n")).collect();
+    let ran = road.server.call(&["devbox", "exec", &id, "--", "seq 1 60000; exit 3"], b"").unwrap();
+    assert_eq!((ran.status.code(), text(&ran.stdout)), (Some(3), expected), "{}", text(&ran.stderr));
+    let zeros = road.server.call(&["devbox", "exec", &id, "--", "head -c 200000 /dev/zero"], b"").unwrap();
+    assert_eq!((zeros.status.code(), zeros.stdout.len()), (Some(0), 200_000), "{}", text(&zeros.stderr));
+}
+
+#[test]
+fn who_is_interrupted_ends_the_command_in_the_devbox() {
+    let road = Road::start(users()[0]);
+    let id = road.server.expect(&["devbox", "create"], b"").unwrap().trim().to_owned();
+    let mut command = road.server.command(&["devbox", "exec", &id, "--", "echo begun; exec -a a-name-to-look-for sleep 1000"]);
+    let mut running = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut begun = [0; 6];
+    std::io::Read::read_exact(running.stdout.as_mut().unwrap(), &mut begun).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(running.id().cast_signed()), nix::sys::signal::Signal::SIGINT).unwrap();
+    let ended = running.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), text(&ended.stderr).contains("ended the command")), (Some(130), true), "{}", text(&ended.stderr));
+    let left = road.server.expect(&["devbox", "exec", &id, "--", "grep -la '[a]-name-to-look' /proc/*/cmdline; true"], b"").unwrap();
+    assert_eq!(left, "");
+}
+
+#[test]
+fn a_gateway_that_waits_for_a_person_is_told_of() {
+    let road = Road::start(users()[0]);
+    let said = |arguments: &[&str]| road.server.expect(arguments, b"").unwrap();
+    said(&["gateway-config", "create", "mine", "--endpoint", &format!("https://{BOUND}")]);
+    road.server.expect(&["secret", "set", "NOWHERE"], b"a plain value").unwrap();
+    let made = road.server.call(&["devbox", "create", "--gateway", "MY_API=mine:NOWHERE", "--keep-alive", "10m"], b"").unwrap();
+    assert!(made.status.success() && text(&made.stderr).contains("tightlip approve prq_"), "{}", text(&made.stderr));
 }

@@ -41,7 +41,7 @@ pub(super) fn show<'a>(gate: &Gate, api_key: &str, opened: &'a Opened, allow: &'
     let unbound: Vec<&str> = opened.env.iter().filter(|given| given.unbound).map(|given| given.name.as_str()).collect();
     if let [first, rest @ ..] = unbound.as_slice() {
         let others = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-        out.note(&format!("tightlip: {first}{others} may go nowhere yet; bind: tightlip bind {first} --host api.example.com"));
+        out.note(&format!("tightlip: {first}{others} may go nowhere yet; bind: tightlip bind {first} --host HOST"));
     }
 }
 
