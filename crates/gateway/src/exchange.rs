@@ -1,6 +1,6 @@
 //! One request's life, from top to bottom: greeted, decided, armed, sent, and its reply scrubbed; or refused.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, Uri};
@@ -15,13 +15,15 @@ use crate::base_url::{self, Door};
 use crate::find::find;
 use crate::greet::{Destination, greet};
 use crate::headers::prepare_request;
+use crate::hosted::lock;
 use crate::listen::Devbox;
 use crate::path::Path;
 use crate::refuse::refuse;
-use crate::reply::{ReplyBody, reply};
-use crate::upstream::{RequestBody, Unanswered, copy_of};
+use crate::reply::{ReplyBody, agreement, reply};
+use crate::upstream::{RequestBody, Unanswered, Upstream, copy_of};
 use crate::upstreams::{Spoken, Upstreams};
 use crate::watch::Live;
+use crate::websocket::{self, Tunnel};
 
 /// One downstream connection: whose it is, whom it is for, and the upstream connection that it uses.
 pub(crate) struct Conversation {
@@ -30,6 +32,8 @@ pub(crate) struct Conversation {
     pub(crate) to: Result<Destination, Refusal>,
     /// Its connections to upstreams.
     upstreams: Upstreams,
+    /// What the connection became: it is nobody's until the last reply was written.
+    tunnel: Mutex<Option<Tunnel>>,
 }
 
 /// What a decision is about.
@@ -49,7 +53,7 @@ pub(crate) struct Ask {
 impl Conversation {
     /// One exchange after the other (HTTP/1.1), or many at a time (HTTP/2).
     pub(crate) fn new(devbox: Arc<Devbox>, to: Result<Destination, Refusal>, spoken: Spoken) -> Self {
-        Self { devbox, to, upstreams: Upstreams::new(spoken) }
+        Self { devbox, to, upstreams: Upstreams::new(spoken), tunnel: Mutex::default() }
     }
 
     /// Answers one request: the upstream's reply, or the refusal.
@@ -60,6 +64,11 @@ impl Conversation {
         }
     }
 
+    /// What the connection has become, where it is none of HTTP any more.
+    pub(crate) fn take_tunnel(&self) -> Option<Tunnel> {
+        lock(&self.tunnel).take()
+    }
+
     /// Records a refusal and says it.
     pub(crate) fn refuse(&self, refusal: Refusal) -> Response<ReplyBody> {
         let host: Option<&Host> = self.to.as_ref().ok().map(|to| &to.host);
@@ -67,10 +76,12 @@ impl Conversation {
         refuse(refusal)
     }
 
-    async fn attempt(&self, request: Request<Incoming>) -> Result<Response<ReplyBody>, Refusal> {
+    async fn attempt(&self, mut request: Request<Incoming>) -> Result<Response<ReplyBody>, Refusal> {
         let said = self.to.clone()?;
+        let devbox_end = websocket::devbox_end(&mut request);
         let (mut parts, body) = request.into_parts();
         let path = greet(&parts, &said)?;
+        let is_socket = websocket::is_wanted(&parts)?;
         let door = Door::find(&self.devbox, &said).await?;
         let (to, path) = match &door {
             Some(door) => (door.to(), door.lead(&mut parts.uri, &path)?),
@@ -90,15 +101,52 @@ impl Conversation {
             live: Arc::clone(ticket.live()),
             door,
         });
-        let headers = decide_elsewhere(&ask).await?;
+        let mut headers = decide_elsewhere(&ask).await?;
+        if is_socket {
+            websocket::dress(&mut headers);
+        }
         let cut = ticket.cut();
         let request = assemble(method.clone(), &uri, headers, RequestBody::new(body, cut.clone()))?;
-        let response = tokio::select! {
+        let answered = async {
+            if is_socket {
+                self.send_alone(&ask, request).await.map(|(response, alone)| (response, Some(alone)))
+            } else {
+                Ok((self.send(&ask, request).await?, None))
+            }
+        };
+        let (mut response, alone) = tokio::select! {
             biased;
             () = cut.cancelled() => return Err(why_cut(&ask).await),
-            response = self.send(&ask, request) => response?,
+            answered = answered => answered?,
         };
-        reply(response, &method, ticket, self.devbox.net.timeouts.body_idle)
+        match alone {
+            Some(upstream) if websocket::is_agreed(&response) => {
+                let agreement = agreement(&mut response, &ticket)?;
+                *lock(&self.tunnel) = Some(Tunnel::new(devbox_end, &mut response, upstream, ticket));
+                Ok(agreement)
+            }
+            _ => reply(response, &method, ticket, self.devbox.net.timeouts.body_idle),
+        }
+    }
+
+    /// Sends a request over a connection of its own, in HTTP/1.1, which is given back with the reply.
+    async fn send_alone(&self, ask: &Arc<Ask>, request: Request<RequestBody>) -> Result<(Response<Incoming>, Upstream), Refusal> {
+        let dialled = self.devbox.net.dialer.dial(&ask.to.host, ask.to.port, Spoken::Http1).await?;
+        let mut alone = Upstream::open(dialled).await?;
+        // Over HTTP/2 it would be another handshake (RFC 8441).
+        if matches!(alone, Upstream::Http2(_)) {
+            return Err(Refusal::UpgradeUnsupported);
+        }
+        ask.live.driven_by(alone.driver());
+        // Dialling took time.
+        if !stands_elsewhere(ask).await {
+            return Err(why_cut(ask).await);
+        }
+        match timeout(self.devbox.net.timeouts.head, alone.send(request, &ask.to)).await {
+            Ok(Ok(response)) => Ok((response, alone)),
+            Ok(Err(Unanswered::Unsent(_) | Unanswered::Broken)) => Err(Refusal::UpstreamBroken),
+            Err(_) => Err(Refusal::UpstreamTimeout),
+        }
     }
 
     /// Sends a request over a connection that is kept; over a new one where there is none, or it is gone and the request either was not written or may be sent

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Uri, Version};
 
@@ -75,9 +75,6 @@ pub(crate) fn greet(parts: &Parts, to: &Destination) -> Result<Path, Refusal> {
     if names == 0 || (parts.version != Version::HTTP_2 && !parts.headers.contains_key(HOST)) {
         return Err(Refusal::RequestMalformed);
     }
-    if asks_to_upgrade(&parts.headers) {
-        return Err(Refusal::UpgradeUnsupported);
-    }
     Ok(Path::judge(parts.uri.path()))
 }
 
@@ -126,13 +123,6 @@ fn same_authority(text: &str, to: &Destination) -> Result<(), Refusal> {
         Err(_) if is_address => Err(Refusal::NameMismatch),
         Err(_) => Err(Refusal::RequestMalformed),
     }
-}
-
-fn asks_to_upgrade(headers: &HeaderMap) -> bool {
-    let named = |value: &http::HeaderValue| {
-        value.to_str().is_ok_and(|list| list.split(',').any(|word| word.trim().eq_ignore_ascii_case("upgrade")))
-    };
-    headers.contains_key(UPGRADE) || headers.get_all(CONNECTION).iter().any(named)
 }
 
 impl Scheme {

@@ -33,6 +33,7 @@ use crate::refuse::redirect;
 use crate::reply::ReplyBody;
 use crate::upstream::{BUFFER_BYTES_MAX, H2, HEADERS_MAX};
 use crate::upstreams::Spoken;
+use crate::websocket;
 
 /// Why a connection ended before its client closed it.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +107,7 @@ async fn end_tls(
 
 async fn serve_http<S, A, F>(conversation: Arc<Conversation>, stream: S, answer: A) -> Result<(), ConnectionError>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: Fn(Arc<Conversation>, Request<Incoming>) -> F,
     F: Future<Output = Response<ReplyBody>>,
 {
@@ -120,7 +121,11 @@ where
         let answered = answer(Arc::clone(&conversation), request);
         async move { Ok::<_, Infallible>(answered.await) }
     });
-    http.serve_connection(TokioIo::new(stream), service).await.map_err(ConnectionError::Http)
+    http.serve_connection(TokioIo::new(stream), service).with_upgrades().await.map_err(ConnectionError::Http)?;
+    if let Some(tunnel) = conversation.take_tunnel() {
+        tunnel.run().await;
+    }
+    Ok(())
 }
 
 /// Plain HTTP: to the same place over TLS, where the devbox may go there; nothing leaves either way.
@@ -135,6 +140,10 @@ async fn redirection(conversation: &Conversation, request: Request<Incoming>) ->
     let to = conversation.to.clone()?;
     let (parts, _) = request.into_parts();
     greet(&parts, &to)?;
+    // Nobody follows a redirect in a handshake.
+    if websocket::is_wanted(&parts)? {
+        return Err(Refusal::UpgradeUnsupported);
+    }
     let target = parts.uri.path_and_query().map(http::uri::PathAndQuery::as_str).filter(|target| target.starts_with('/'));
     let location = format!("https://{}{}", to.host, target.ok_or(Refusal::RequestMalformed)?);
     let devbox = Arc::clone(&conversation.devbox);

@@ -11,6 +11,7 @@ pub mod ca;
 pub mod dial;
 mod exchange;
 mod find;
+mod frames;
 pub mod front;
 mod greet;
 mod headers;
@@ -30,6 +31,7 @@ mod shares;
 mod upstream;
 mod upstreams;
 mod watch;
+mod websocket;
 
 pub use ca::{Authority, AuthorityError};
 pub use listen::{ListenerError, check_listener};

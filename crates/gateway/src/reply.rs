@@ -24,6 +24,7 @@ use model::Refusal;
 use crate::headers::strip_hop_by_hop;
 use crate::refuse::REFUSAL_HEADER;
 use crate::watch::Ticket;
+use crate::websocket::dress_agreement;
 
 /// What a devbox receives as a body.
 pub(crate) struct ReplyBody(Inner);
@@ -98,6 +99,21 @@ pub(crate) fn reply(
         ReplyBody::passing(body, scrubber, plans_set, ticket, idle_limit)
     };
     Ok(Response::from_parts(parts, body))
+}
+
+/// Turns a host's agreement to speak WebSocket into what the devbox receives.
+///
+/// # Errors
+/// [`Refusal::Undecided`] where nothing says what must not be in it.
+pub(crate) fn agreement(response: &mut Response<Incoming>, ticket: &Ticket) -> Result<Response<ReplyBody>, Refusal> {
+    let (Some(plan), _) = ticket.live().plan() else { return Err(Refusal::Undecided) };
+    let (mut parts, ()) = Response::new(()).into_parts();
+    parts.status = response.status();
+    parts.headers = std::mem::take(response.headers_mut());
+    strip(&mut parts.headers);
+    scrub_head(&mut parts, &plan);
+    dress_agreement(&mut parts.headers);
+    Ok(Response::from_parts(parts, ReplyBody::whole(Bytes::new())))
 }
 
 /// Whether the body's bytes are its content: no coding but chunks (RFC 9112, section 7), which hyper undoes. Compression matters only where there is

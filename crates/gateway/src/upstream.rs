@@ -80,7 +80,7 @@ impl Upstream {
         let mut builder = http1::Builder::new();
         builder.max_headers(HEADERS_MAX).max_header_size(HEADER_LIST_BYTES_MAX).max_buf_size(BUFFER_BYTES_MAX);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|_| Refusal::UpstreamBroken)?;
-        Ok(Self::Http1 { sender, driver: drive(connection) })
+        Ok(Self::Http1 { sender, driver: drive(connection.with_upgrades()) })
     }
 
     async fn open_http2(stream: TlsStream<TcpStream>) -> Result<Self, Refusal> {

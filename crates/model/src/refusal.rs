@@ -150,7 +150,9 @@ impl Refusal {
             }
             Self::PathAmbiguous => "the path could be read in two ways; send it without '..', '//', encoded slashes or encoded dots",
             Self::MethodForbidden => "TRACE, TRACK and CONNECT do not pass the gateway",
-            Self::UpgradeUnsupported => "WebSocket and other upgrades do not pass this version of the gateway; use plain requests",
+            Self::UpgradeUnsupported => {
+                "this change of protocol does not pass the gateway: only WebSocket does, over TLS and HTTP/1.1; use plain requests"
+            }
             Self::TokenForeign => "this placeholder belongs to another devbox and was not sent; use the one in this devbox's environment",
             Self::TokenEnded => {
                 "this placeholder's devbox has ended, or the API key that opened it has; start a new devbox, with a key that is good"

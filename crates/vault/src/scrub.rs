@@ -171,6 +171,12 @@ impl Scrubber {
         Self::with(plan, self.instead)
     }
 
+    /// A scrubber of the same kind for the same plan, at the beginning of a stream of its own.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        self.anew(Arc::clone(&self.plan))
+    }
+
     /// Takes the next bytes and gives those whose fate is decided, scrubbed; possibly none.
     #[must_use]
     pub fn feed(&mut self, chunk: &[u8]) -> Vec<u8> {

@@ -88,10 +88,3 @@ fn a_request_that_frames_its_body_twice_is_refused() {
     assert_eq!(ask("/", &[HOST, ("transfer-encoding", "gzip, chunked")]), Err(Refusal::RequestMalformed));
     assert!(ask("/", &[HOST, chunked]).is_ok());
 }
-
-#[test]
-fn upgrades_are_refused_by_name() {
-    assert_eq!(ask("/", &[HOST, ("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]), Err(Refusal::UpgradeUnsupported));
-    assert_eq!(ask("/", &[HOST, ("upgrade", "h2c")]), Err(Refusal::UpgradeUnsupported));
-    assert_eq!(ask("/", &[HOST, ("connection", "upgrade")]), Err(Refusal::UpgradeUnsupported));
-}

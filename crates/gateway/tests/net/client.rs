@@ -198,6 +198,19 @@ impl Connection {
         }
     }
 
+    /// Reads until these bytes have come, which are the next ones.
+    pub async fn expect(&mut self, wanted: &[u8]) {
+        timeout(WAIT, async {
+            while self.unread.len() < wanted.len() {
+                self.more().await.expect("more bytes");
+            }
+        })
+        .await
+        .expect("the bytes in time");
+        let next: Vec<u8> = self.unread.drain(..wanted.len()).collect();
+        assert_eq!(String::from_utf8_lossy(&next), String::from_utf8_lossy(wanted));
+    }
+
     /// Reads until these bytes have come.
     pub async fn read_until(&mut self, wanted: &[u8]) {
         timeout(WAIT, async {

@@ -10,6 +10,7 @@ mod refused;
 mod replies;
 mod revoked;
 mod road;
+mod sockets;
 mod upstream;
 mod world;
 

@@ -80,8 +80,7 @@ async fn methods_that_echo_or_tunnel_and_upgrades_are_refused() {
         let request = format!("{method} {target} HTTP/1.1\r\nhost: {API}\r\n{}\r\n", world.bearer("KEY"));
         assert_eq!(code(&world.connect(API).await.ask(&request).await).as_deref(), Some("method_forbidden"), "{method}");
     }
-    let upgrade =
-        "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+    let upgrade = "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n";
     assert_eq!(code(&world.get(API, "/", upgrade).await).as_deref(), Some("upgrade_unsupported"));
     assert_eq!(world.upstreams[API].connections(), 0);
 }

@@ -22,6 +22,8 @@ pub struct Trust {
 pub enum Step {
     /// Write these bytes and flush them.
     Say(Vec<u8>),
+    /// From here on, give back every frame of a WebSocket, until one closes.
+    EchoFrames,
     /// Wait until told.
     Wait(Arc<Notify>),
     /// Close the connection.
@@ -132,6 +134,16 @@ async fn converse(mut stream: TlsStream<TcpStream>, script: Script, seen: Arc<Mu
                     }
                 }
                 Step::Wait(told) => told.notified().await,
+                Step::EchoFrames => {
+                    while let Some((first, payload)) = read_frame(&mut stream, &mut unread).await {
+                        seen.lock().unwrap().requests.push(String::from_utf8_lossy(&payload).into_owned());
+                        if stream.write_all(&frame(first, &payload)).await.is_err() || stream.flush().await.is_err() || first & 0x0f == 8 {
+                            break;
+                        }
+                    }
+                    seen.lock().unwrap().closed += 1;
+                    return;
+                }
                 Step::Close => {
                     let _ = stream.shutdown().await;
                     while more(&mut stream, &mut unread).await.is_some() {}
@@ -185,6 +197,33 @@ async fn read_request(stream: &mut TlsStream<TcpStream>, unread: &mut Vec<u8>) -
         body.extend(unread.drain(..take));
     }
     Some(head + &String::from_utf8_lossy(&body))
+}
+
+/// A frame of a client: its first byte, and its payload without the mask. Short ones only.
+async fn read_frame(stream: &mut TlsStream<TcpStream>, unread: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
+    while unread.len() < 6 || unread.len() < 6 + usize::from(unread[1] & 0x7f) {
+        more(stream, unread).await?;
+    }
+    assert!(unread[1] & 0x80 != 0 && unread[1] & 0x7f < 126, "a client masks");
+    let bytes: Vec<u8> = unread.drain(..6 + usize::from(unread[1] & 0x7f)).collect();
+    let payload = bytes[6..].iter().zip(bytes[2..6].iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+    Some((bytes[0], payload))
+}
+
+/// A frame of a host.
+pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    assert!(payload.len() < 126);
+    [&[first, u8::try_from(payload.len()).unwrap()], payload].concat()
+}
+
+/// A frame of a client.
+pub fn masked_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = frame(first, payload);
+    bytes[1] |= 0x80;
+    let mask = [7, 77, 177, 222];
+    let hidden = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask);
+    bytes.splice(2.., mask.into_iter().chain(hidden));
+    bytes
 }
 
 async fn more(stream: &mut TlsStream<TcpStream>, unread: &mut Vec<u8>) -> Option<()> {
