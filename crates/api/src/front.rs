@@ -51,9 +51,17 @@ impl Front {
     /// # Errors
     /// [`FrontError`].
     pub fn ask(&self, ask: Ask) -> Result<Tell, FrontError> {
+        self.ask_within(ask, GATEWAY_TIME)
+    }
+
+    /// As [`Front::ask`], and waits so long. Blocks.
+    ///
+    /// # Errors
+    /// [`FrontError`].
+    pub fn ask_within(&self, ask: Ask, wait: Duration) -> Result<Tell, FrontError> {
         let (tell, told) = mpsc::sync_channel(1);
         let asked = self.begin(ask, move |answer| drop(tell.send(answer)))?;
-        let told = told.recv_timeout(GATEWAY_TIME);
+        let told = told.recv_timeout(wait);
         drop(asked);
         answered(told.ok())
     }

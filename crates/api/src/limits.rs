@@ -86,6 +86,8 @@ pub const FOLLOW_ALIVE: Duration = Duration::from_secs(15);
 pub const EVENTS_MAX: usize = 1000;
 /// How long the gateway may take to answer.
 pub const GATEWAY_TIME: Duration = Duration::from_secs(2);
+/// And to answer what it writes down first: as long as a disk that is busy may take.
+pub const GATEWAY_WRITE_TIME: Duration = Duration::from_secs(10);
 /// Requests that wait for the gateway at a time; more are answered at once that it is away.
 pub const GATEWAY_WAITERS_MAX: usize = 1024;
 /// Of those, requests that wait for devboxes and commands: what answers at once is not kept out by them.

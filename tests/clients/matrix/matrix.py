@@ -12,11 +12,13 @@ import sys
 import tempfile
 import time
 
-from rows import CORE, NOT_BROKERED, ROWS
-from standin import HTTP_HOSTS, StandIns
+from rows import CORE, NOT_BROKERED, ROWS, Row
+from standin import HTTP_HOSTS, LARGE_BYTES, StandIns
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BINARY = os.environ["TIGHTLIP_BINARY"]
+# Windows of HTTP/2 and what is under way between two sockets.
+GROWTH_KIB_MAX = 32 * 1024
 HOSTS = HTTP_HOSTS + ["grpc.example.test", "ws.example.test"]
 
 
@@ -84,6 +86,34 @@ class Served:
         self.server.wait(30)
 
 
+def gateways_peak(served):
+    """The most memory that the gateway ever had, in KiB (proc(5), VmHWM)."""
+    children = sh("pgrep", "-P", str(served.server.pid)).split()
+    for pid in children:
+        with open("/proc/%s/cmdline" % pid, "rb") as file:
+            if b"__gateway" in file.read():
+                with open("/proc/%s/status" % pid, encoding="utf-8") as status:
+                    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    raise RuntimeError("no gateway")
+
+
+def transfer(served, folder):
+    """One GiB each way, over HTTP/1.1 and HTTP/2, and what it took of the gateway's memory; none where that is flat, else why not."""
+    head = "-sS --fail -o /dev/null -w '%{size_download} %{size_upload} ' -H \"Authorization: Bearer $TOKEN\" https://api.example.test/large"
+    row = lambda command: Row("", "", "api.example.test", command, "")
+    served.run(row("curl " + head.replace("/large", "/x")), folder)
+    before, begun, said = gateways_peak(served), time.monotonic(), ""
+    for protocol in ("--http1.1", "--http2"):
+        for way in ("", "-T - -X POST -H 'Transfer-Encoding:' -H 'Content-Length: %d' " % LARGE_BYTES):
+            ran = served.run(row("head -c %d /dev/zero | curl %s %s%s" % (LARGE_BYTES if way else 0, protocol, way, head)), folder)
+            said += ran.stdout
+            if ran.returncode != 0 or str(LARGE_BYTES) not in ran.stdout:
+                return "%s %s: code %d: %s" % (protocol, way, ran.returncode, ran.stdout + ran.stderr)
+    grown, took = gateways_peak(served) - before, time.monotonic() - begun
+    print("pass  4 transfers of 1 GiB in %.0f s: the gateway's peak grew by %.1f MiB" % (took, grown / 1024), flush=True)
+    return None if grown < GROWTH_KIB_MAX else "the gateway's peak grew by %d KiB" % grown
+
+
 def judge(served, row, folder):
     """What became of a row: none where it passed, else why not."""
     before = served.standins.seen.get(row.host, 0)
@@ -137,6 +167,11 @@ def main():
             results.append((row, shown, why))
             failed += why is not None
             print("%s  %-28s %s  %.1f s%s" % ("FAIL" if why else "pass", row.name, shown, time.monotonic() - begun, "\n" + why if why else ""), flush=True)
+        if len(rows) == len(ROWS):
+            why = transfer(served, folder)
+            failed += why is not None
+            if why:
+                print("FAIL  transfers of 1 GiB: " + why)
     finally:
         served.stop()
         shutil.rmtree(folder, ignore_errors=True)

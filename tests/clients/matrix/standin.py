@@ -49,6 +49,8 @@ class StandIns:
         return shown
 
 
+LARGE_BYTES = 1 << 30
+PIECE = os.urandom(1 << 20)
 HTTP_HOSTS = ["api.example.test", "git.example.test", "pypi.example.test", "npm.example.test", "crates.example.test"]
 
 
@@ -69,11 +71,28 @@ def serve_http(standins):
 
         def do(self):
             host = self.headers["host"].partition(":")[0]
+            if self.path == "/large":
+                self.large(host)
+                return
             body = read_body(self)
             if not standins.shows(host, self.headers):
                 self.answer(401, b"who are you?", [("www-authenticate", 'Basic realm="stand-in"')])
                 return
             ANSWERS[host](standins, self, body)
+
+        def large(self, host):
+            """Takes as many bytes as come, and gives as many."""
+            left = LARGE_BYTES if self.command == "POST" else 0
+            while left > 0:
+                left -= len(self.rfile.read(min(left, 1 << 20)))
+            if not standins.shows(host, self.headers):
+                self.answer(401, b"who are you?")
+                return
+            self.send_response(200)
+            self.send_header("content-length", str(0 if self.command == "POST" else LARGE_BYTES))
+            self.end_headers()
+            for _ in range(0 if self.command == "POST" else LARGE_BYTES >> 20):
+                self.wfile.write(PIECE)
 
         do_GET = do_POST = do_PUT = do_HEAD = do
 

@@ -7,6 +7,7 @@ use service::{KeyDraft, KeysError};
 use crate::call::{Call, Credential};
 use crate::desk::Desk;
 use crate::front::FrontError;
+use crate::limits::GATEWAY_WRITE_TIME;
 use crate::problem::ApiError;
 use crate::views::{ApiKeyListView, ApiKeyView, CreatedKeyView};
 use crate::{bodies, queries};
@@ -24,7 +25,7 @@ pub(crate) async fn create(call: Call) -> Response {
 /// The gateway's mark, without which a key is good for nothing there. The gateway asks for the caller's own key, since it does not take our word.
 fn mark(desk: &Desk, credential: &Credential, draft: &KeyDraft) -> Result<Vec<u8>, ApiError> {
     let ask = Ask::MarkKey { api_key: credential.bearer()?.to_owned(), new: draft.to_mark() };
-    let Tell::Marked(marked) = desk.front.ask(ask)? else { return Err(FrontError::Failed.into()) };
+    let Tell::Marked(marked) = desk.front.ask_within(ask, GATEWAY_WRITE_TIME)? else { return Err(FrontError::Failed.into()) };
     Ok(marked?)
 }
 
