@@ -28,8 +28,8 @@ impl Door {
     /// Where the devbox has no gateway of this name, its config is gone, or nothing can be decided.
     pub(crate) async fn find(devbox: &Arc<Devbox>, said: &Destination) -> Result<Option<Self>, Refusal> {
         let Some(label) = gateway_label(&said.host).map(str::to_owned) else { return Ok(None) };
-        let devbox = Arc::clone(devbox);
-        let found = tokio::task::spawn_blocking(move || devbox.net.gate.gateway_at(&devbox.card, &label));
+        let asking = Arc::clone(devbox);
+        let found = devbox.blocking(move || asking.net.gate.gateway_at(&asking.card, &label));
         found.await.unwrap_or(Err(Refusal::Undecided)).map(|via| Some(Self(via)))
     }
 

@@ -185,13 +185,13 @@ impl Conversation {
 
 /// Decides on a thread that may wait for the databases. A decision that panics is a refusal.
 async fn decide_elsewhere(ask: &Arc<Ask>) -> Result<HeaderMap, Refusal> {
-    let ask = Arc::clone(ask);
-    tokio::task::spawn_blocking(move || decide(&ask)).await.unwrap_or(Err(Refusal::Undecided))
+    let asked = Arc::clone(ask);
+    ask.devbox.blocking(move || decide(&asked)).await.unwrap_or(Err(Refusal::Undecided))
 }
 
 async fn stands_elsewhere(ask: &Arc<Ask>) -> bool {
-    let ask = Arc::clone(ask);
-    tokio::task::spawn_blocking(move || ask.live.stands(&ask.devbox.net.gate, &ask.devbox.card)).await.unwrap_or(false)
+    let asked = Arc::clone(ask);
+    ask.devbox.blocking(move || asked.live.stands(&asked.devbox.net.gate, &asked.devbox.card)).await.unwrap_or(false)
 }
 
 /// Whether the request may leave; if so, its headers with every token's value in its place. By then the exchange is watched for each value's end, and every

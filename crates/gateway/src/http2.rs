@@ -53,8 +53,8 @@ where
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(HEADER_LIST_SIZE_MAX)
         .max_send_buf_size(SEND_BYTES_MAX)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(OWN_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(OWN_CONNECTION_WINDOW_BYTES)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_WAIT);
     let service = service_fn(move |request| {
@@ -65,7 +65,7 @@ where
 }
 
 /// Requests of one connection at a time.
-const STREAMS_MAX: u32 = 128;
+const STREAMS_MAX: u32 = 100;
 /// As over HTTP/1.1.
 pub(crate) const HEADER_LIST_SIZE_MAX: u32 = {
     assert!(HEADER_LIST_BYTES_MAX <= u32::MAX as usize);
@@ -74,11 +74,13 @@ pub(crate) const HEADER_LIST_SIZE_MAX: u32 = {
     size
 };
 /// What waits for a slow reader, of each stream.
-pub(crate) const SEND_BYTES_MAX: usize = 256 * 1024;
-/// What may be under way of one body before its reader takes it: enough for 100 Mbit/s over 40 ms.
+pub(crate) const SEND_BYTES_MAX: usize = 64 * 1024;
+/// What a devbox may have under way of one body before its host takes it, and of all bodies of one connection: it is on this machine.
+const OWN_STREAM_WINDOW_BYTES: u32 = 128 * 1024;
+const OWN_CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
+/// What a host may: enough for 100 Mbit/s over 40 ms.
 pub(crate) const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
-/// And of all bodies of one connection together.
-pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// How often a peer that says nothing is asked whether it is still there, and how long it may take to answer.
 pub(crate) const PING_EVERY: Duration = Duration::from_secs(60);
 pub(crate) const PING_WAIT: Duration = Duration::from_secs(20);

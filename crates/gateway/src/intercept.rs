@@ -148,6 +148,6 @@ async fn redirection(conversation: &Conversation, request: Request<Incoming>) ->
     let location = format!("https://{}{}", to.host, target.ok_or(Refusal::RequestMalformed)?);
     let devbox = Arc::clone(&conversation.devbox);
     let reachable = move || devbox.net.gate.reachable(&devbox.card, &to.host, HTTPS_PORT);
-    tokio::task::spawn_blocking(reachable).await.unwrap_or(Err(Refusal::Undecided))?;
+    conversation.devbox.blocking(reachable).await.unwrap_or(Err(Refusal::Undecided))?;
     HeaderValue::try_from(location).map_err(|_| Refusal::RequestMalformed)
 }

@@ -32,7 +32,26 @@ pub(crate) struct Devbox {
     pub(crate) authority: Authority,
     pub(crate) names: Names,
     pub(crate) watch: Watch,
+    /// Decisions that wait for the databases at a time.
+    pub(crate) turns: Arc<Semaphore>,
 }
+
+impl Devbox {
+    /// Does what waits for the databases on a thread that may, a few at a time for each devbox: the threads are everybody's. None where it panicked.
+    pub(crate) async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await.ok()?;
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work();
+            // Also where nobody waits for it any more.
+            drop(turn);
+            done
+        });
+        done.await.ok()
+    }
+}
+
+/// Of one devbox: over HTTP/2 it asks for as many as it likes at a time.
+pub(crate) const DECISIONS_MAX: usize = 16;
 
 /// Why a descriptor is not a devbox's listener.
 #[derive(Debug, thiserror::Error)]

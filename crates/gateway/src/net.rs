@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
 use service::{DevboxCard, Gate};
+use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
 use model::Host;
 
 use crate::ca::{Authority, AuthorityError};
 use crate::dial::{Dialer, DialerError};
-use crate::listen::{self, Devbox};
+use crate::listen::{self, DECISIONS_MAX, Devbox};
 use crate::names::{Names, Synthetic};
 use crate::seats::Seats;
 use crate::watch::Watch;
@@ -126,7 +127,14 @@ impl Net {
         dns: Vec<UdpSocket>,
     ) -> Result<Attached, NetError> {
         let names = Names::new(self.synthetic);
-        let devbox = Arc::new(Devbox { net: Arc::clone(self), card, authority, names, watch: Watch::default() });
+        let devbox = Arc::new(Devbox {
+            net: Arc::clone(self),
+            card,
+            authority,
+            names,
+            watch: Watch::default(),
+            turns: Arc::new(Semaphore::new(DECISIONS_MAX)),
+        });
         let root = listen::serve(devbox, tcp, dns).map_err(NetError::Listener)?;
         Ok(Attached { _root: AbortOnDropHandle::new(tokio::spawn(root)) })
     }

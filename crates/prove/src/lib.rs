@@ -7,6 +7,7 @@
 pub mod attempts;
 pub mod canary;
 pub mod harness;
+pub mod knock;
 pub mod probe;
 pub mod report;
 pub mod server;

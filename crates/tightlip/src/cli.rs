@@ -9,6 +9,7 @@ mod backup;
 mod bind;
 mod completions;
 mod devbox;
+mod doctor;
 mod down;
 mod events;
 mod expose;
@@ -108,6 +109,8 @@ enum Command {
     Backup(backup::Args),
     /// Bring back what `backup` wrote
     Restore(restore::Args),
+    /// Find out what stands between a secret and its host
+    Doctor(doctor::Args),
     /// Attack a throw-away tightlip on this machine and look for leaks
     Prove(prove::Args),
     /// Print a completion script for a shell
@@ -169,6 +172,7 @@ fn obey(cli: Cli, out: &Output) -> Result<i32, Fault> {
         Command::Account(command) => target().and_then(|target| account::obey(&command, &target, out)).map(|()| 0),
         Command::Backup(args) => target().and_then(|target| backup::backup(&args, &target, out)).map(|()| 0),
         Command::Restore(args) => here().and_then(|()| restore::restore(&args, data, out)).map(|()| 0),
+        Command::Doctor(args) => doctor::doctor(&args, target, out),
         Command::Prove(args) => here().and_then(|()| prove::prove(&args, out)),
         Command::Completions(args) => completions::completions(&args, out).map(|()| 0),
     };

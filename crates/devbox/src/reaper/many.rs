@@ -128,12 +128,17 @@ fn exec(house: &House, fds: Vec<OwnedFd>) -> Result<Pid, Fail> {
 fn end_session(session: Pid, numbers: i32) {
     let mut stopped = HashSet::new();
     let mut killed = HashSet::new();
-    for _ in 0..ROUNDS_MAX {
+    for round in 0..ROUNDS_MAX {
         let members: HashSet<i32> = (2..=numbers).filter(|number| getsid(Some(Pid::from_raw(*number))) == Ok(session)).collect();
         if members.is_subset(&killed) {
             return;
         }
-        let (signal, before) = if members.is_subset(&stopped) { (Signal::SIGKILL, &mut killed) } else { (Signal::SIGSTOP, &mut stopped) };
+        // What goes on to grow after so many rounds is killed as far as it is seen.
+        let (signal, before) = if members.is_subset(&stopped) || round + 1 == ROUNDS_MAX {
+            (Signal::SIGKILL, &mut killed)
+        } else {
+            (Signal::SIGSTOP, &mut stopped)
+        };
         for member in &members {
             let _ = kill(Pid::from_raw(*member), signal);
         }

@@ -213,7 +213,10 @@ fn kill_ends_a_fork_bomb_and_nothing_else() {
     let other = keeper.execute(&devbox, "exec sleep 2225");
     let bomb = keeper.execute(&devbox, "bomb() { bomb | bomb & }; bomb; wait; while :; do bomb; done 2>/dev/null");
     keeper.look(&devbox, &bomb, 300);
-    assert_eq!(keeper.kill(&devbox, &bomb).ended, Some(128 + 9));
+    // On a machine that is busy its last process may be seen to go only after the answer.
+    let killed = keeper.kill(&devbox, &bomb).ended;
+    let ended = killed.or_else(|| keeper.look(&devbox, &bomb, 20_000).ended);
+    assert_eq!(ended, Some(128 + 9));
     assert_eq!(keeper.look(&devbox, &other, 0).ended, None);
     assert_eq!(keeper.says(&devbox, "ls -d /proc/[0-9]* | wc -l"), "4");
 }

@@ -54,6 +54,13 @@ impl Gate {
         Ok(())
     }
 
+    /// Asks for something that is ready or not.
+    pub(super) fn done_or_ready(&self, request: &Request) -> Result<(), Fault> {
+        self.send(request, &[])?;
+        let (Reply::Ready | Reply::Done) = self.reply()? else { return Err(unexpected()) };
+        Ok(())
+    }
+
     /// Opens a devbox.
     pub(super) fn open(&self, request: &Request) -> Result<Opened, Fault> {
         self.send(request, &[])?;

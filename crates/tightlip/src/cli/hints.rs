@@ -78,7 +78,7 @@ const PROGRAM: &str = "tightlip ";
 const LOCAL: [&str; 13] =
     ["up", "down", "bind", "unbind", "bindings", "expose", "requests", "approve", "refuse", "run", "account", "backup", "restore"];
 /// Commands that the API alone serves, from any machine.
-const REMOTE: [&str; 5] = ["secret", "key", "events", "devbox", "gateway-config"];
+const REMOTE: [&str; 6] = ["doctor", "secret", "key", "events", "devbox", "gateway-config"];
 
 #[cfg(test)]
 mod tests {
