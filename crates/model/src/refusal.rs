@@ -253,4 +253,13 @@ mod tests {
             assert!(refusal.message().len() > 40, "{}", refusal.code());
         }
     }
+
+    #[test]
+    fn the_list_for_people_is_complete_and_true() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/refusals.md");
+        let text = std::fs::read_to_string(path).expect("the list");
+        let told: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
+        let line = |refusal: Refusal| format!("| `{}` | {} | {} |", refusal.code(), refusal.status(), refusal.message());
+        assert_eq!(told, Refusal::ALL.map(line));
+    }
 }
