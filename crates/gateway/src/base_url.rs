@@ -2,8 +2,6 @@
 //!
 //! The config is what the api wrote, looked up anew for each request. It says where and how; whether the secret may go there is the service's to decide.
 
-use std::sync::Arc;
-
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Uri, uri};
 use model::binding::is_reserved_header;
@@ -22,15 +20,13 @@ use crate::path::Path;
 pub(crate) struct Door(Via);
 
 impl Door {
-    /// The gateway that the devbox speaks to; none where the host is an ordinary one.
+    /// The gateway that the devbox speaks to; none where the host is an ordinary one. Waits for the databases.
     ///
     /// # Errors
     /// Where the devbox has no gateway of this name, its config is gone, or nothing can be decided.
-    pub(crate) async fn find(devbox: &Arc<Devbox>, said: &Destination) -> Result<Option<Self>, Refusal> {
-        let Some(label) = gateway_label(&said.host).map(str::to_owned) else { return Ok(None) };
-        let asking = Arc::clone(devbox);
-        let found = devbox.blocking(move || asking.net.gate.gateway_at(&asking.card, &label));
-        found.await.unwrap_or(Err(Refusal::Undecided)).map(|via| Some(Self(via)))
+    pub(crate) fn find(devbox: &Devbox, said: &Destination) -> Result<Option<Self>, Refusal> {
+        let Some(label) = gateway_label(&said.host) else { return Ok(None) };
+        devbox.net.gate.gateway_at(&devbox.card, label).map(|via| Some(Self(via)))
     }
 
     /// Whether its config is still what it was.

@@ -22,7 +22,7 @@ use crate::refuse::refuse;
 use crate::reply::{ReplyBody, agreement, reply};
 use crate::upstream::{RequestBody, Unanswered, Upstream, copy_of};
 use crate::upstreams::{Spoken, Upstreams};
-use crate::watch::Live;
+use crate::watch::{Live, Ticket};
 use crate::websocket::{self, Tunnel};
 
 /// One downstream connection: whose it is, whom it is for, and the upstream connection that it uses.
@@ -79,29 +79,13 @@ impl Conversation {
     async fn attempt(&self, mut request: Request<Incoming>) -> Result<Response<ReplyBody>, Refusal> {
         let said = self.to.clone()?;
         let devbox_end = websocket::devbox_end(&mut request);
-        let (mut parts, body) = request.into_parts();
+        let (parts, body) = request.into_parts();
         let path = greet(&parts, &said)?;
         let is_socket = websocket::is_wanted(&parts)?;
-        let door = Door::find(&self.devbox, &said).await?;
-        let (to, path) = match &door {
-            Some(door) => (door.to(), door.lead(&mut parts.uri, &path)?),
-            None => (said, path),
-        };
-        let ticket = self.devbox.watch.enter(to.clone());
-        if let Some(door) = &door {
-            ticket.live().goes_through(door.clone());
-        }
-        let Parts { method, uri, headers, .. } = parts;
-        let ask = Arc::new(Ask {
-            devbox: Arc::clone(&self.devbox),
-            to: to.clone(),
-            method: method.clone(),
-            path,
-            headers,
-            live: Arc::clone(ticket.live()),
-            door,
-        });
-        let mut headers = decide_elsewhere(&ask).await?;
+        let method = parts.method.clone();
+        let devbox = Arc::clone(&self.devbox);
+        let decided = self.devbox.blocking(move || decide_on(&devbox, said, parts, path)).await;
+        let Decided { ask, ticket, uri, mut headers } = decided.unwrap_or(Err(Refusal::Undecided))?;
         if is_socket {
             websocket::dress(&mut headers);
         }
@@ -181,6 +165,32 @@ impl Conversation {
             Err(_) => Err(Refusal::UpstreamTimeout),
         }
     }
+}
+
+/// A request that may leave.
+struct Decided {
+    ask: Arc<Ask>,
+    ticket: Ticket,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+/// Where a request goes, and whether it may; watched from then on. Waits for the databases.
+fn decide_on(devbox: &Arc<Devbox>, said: Destination, mut parts: Parts, path: Path) -> Result<Decided, Refusal> {
+    let door = Door::find(devbox, &said)?;
+    let (to, path) = match &door {
+        Some(door) => (door.to(), door.lead(&mut parts.uri, &path)?),
+        None => (said, path),
+    };
+    let ticket = devbox.watch.enter(to.clone());
+    if let Some(door) = &door {
+        ticket.live().goes_through(door.clone());
+    }
+    let Parts { method, uri, headers, .. } = parts;
+    let live = Arc::clone(ticket.live());
+    let ask = Arc::new(Ask { devbox: Arc::clone(devbox), to, method, path, headers, live, door });
+    let headers = decide(&ask)?;
+    Ok(Decided { ask, ticket, uri, headers })
 }
 
 /// Decides on a thread that may wait for the databases. A decision that panics is a refusal.
