@@ -97,7 +97,7 @@ fn filter_calls() -> Result<(), ConfineError> {
 #[cfg(target_arch = "x86_64")]
 fn x32_calls() -> impl Iterator<Item = i64> {
     const X32: i64 = 0x4000_0000;
-    DENIED_CALLS.iter().copied().chain(512..=547).map(|number| number | X32)
+    DENIED_CALLS.iter().copied().chain([libc::SYS_prlimit64]).chain(512..=547).map(|number| number | X32)
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -138,6 +138,12 @@ const DENIED_CALLS: &[i64] = &[
     libc::SYS_kcmp,
     libc::SYS_move_pages,
     libc::SYS_migrate_pages,
+    libc::SYS_setpriority,
+    libc::SYS_ioprio_set,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_sched_setattr,
     // mounts and namespaces
     libc::SYS_mount,
     libc::SYS_umount2,
@@ -152,12 +158,6 @@ const DENIED_CALLS: &[i64] = &[
     libc::SYS_mount_setattr,
     libc::SYS_unshare,
     libc::SYS_setns,
-    libc::SYS_setpriority,
-    libc::SYS_ioprio_set,
-    libc::SYS_sched_setaffinity,
-    libc::SYS_sched_setparam,
-    libc::SYS_sched_setscheduler,
-    libc::SYS_sched_setattr,
     // modes, owners and attributes of files by name, of which Landlock knows nothing
     #[cfg(target_arch = "x86_64")]
     libc::SYS_chmod,
