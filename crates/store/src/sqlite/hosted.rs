@@ -40,7 +40,7 @@ pub(crate) fn update(conn: &Connection, id: &DevboxId, transitions: &[Transition
 pub(crate) fn forget_ended(conn: &Connection, account: &AccountId, since: Timestamp, kept: usize) -> Result<()> {
     let mut statement = conn.prepare_cached(
         "DELETE FROM hosted WHERE account = ?1 AND status IN ('failure', 'shutdown')
-            AND devbox IN (SELECT id FROM devboxes WHERE closed < ?2) AND devbox <=
+            AND EXISTS (SELECT 1 FROM devboxes WHERE id = hosted.devbox AND closed < ?2) AND devbox <=
             (SELECT devbox FROM hosted WHERE account = ?1 AND status IN ('failure', 'shutdown') ORDER BY devbox DESC LIMIT 1 OFFSET ?3)",
     )?;
     let kept = i64::try_from(kept).map_err(StoreError::damaged)?;
