@@ -34,7 +34,7 @@ impl Desk {
         let held = match &ask {
             Ask::Bindings { account, .. } | Ask::Events { account, .. } => {
                 let Some(share) = self.looks.take(account) else { return Tell::Failed };
-                let Ok(turn) = tokio::time::timeout(LOOK_WAIT, self.looks.maker(account)).await else { return Tell::Failed };
+                let Ok(turn) = tokio::time::timeout(LOOK_WAIT, self.looks.turn(account)).await else { return Tell::Failed };
                 Some((share, turn))
             }
             Ask::Health | Ask::Figures | Ask::MarkKey { .. } | Ask::KeyUses | Ask::Devbox { .. } => None,
@@ -42,7 +42,7 @@ impl Desk {
         let thread = match held {
             Some(_) => self.looks.thread().await,
             // What everybody needs does not wait behind what one account looks at.
-            None => self.looks.making().await,
+            None => self.looks.thread_apart().await,
         };
         let Ok(_thread) = thread else { return Tell::Failed };
         let desk = Arc::clone(self);

@@ -1,5 +1,5 @@
-//! A devbox's connection: TLS ended with the devbox's own certificate for the name it is for, then HTTP/2 or HTTP/1.1, as the client likes. Plain HTTP is answered, never forwarded, but
-//! for a gateway's base URL, which leads no further than here.
+//! A devbox's connection: TLS ended with the devbox's own certificate for the name it is for, then HTTP/2 or HTTP/1.1, as the client likes. Plain HTTP is
+//! answered, never forwarded, but for a gateway's base URL, which leads no further than here.
 
 use std::convert::Infallible;
 use std::future::Future;

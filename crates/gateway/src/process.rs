@@ -1,7 +1,7 @@
 //! The gateway's process: its threads, its ticks, and how it ends.
 //!
-//! The network part runs on a tokio runtime; the two local doors (`local`, `front`) block on threads of their own, since whoever talks to them talks to
-//! databases next.
+//! The network part runs on a tokio runtime. The two local doors read on threads of their own: `local` also answers there, `front` on the runtime's, a share of
+//! them for each account.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -13,7 +13,7 @@ pub(crate) struct Shares {
     accounts: Mutex<HashMap<AccountId, Weak<Account>>>,
     questions_max: usize,
     threads: Semaphore,
-    makers: Semaphore,
+    apart: Semaphore,
 }
 
 /// What one account has of it.
@@ -29,7 +29,7 @@ pub(crate) struct Share {
 }
 
 /// An account's turn.
-pub(crate) struct Maker {
+pub(crate) struct Turn {
     _account: Arc<Account>,
     _turn: OwnedMutexGuard<()>,
 }
@@ -45,8 +45,8 @@ impl Shares {
         Self::new(ACCOUNT_LOOKS_MAX, LOOK_THREADS_MAX, LOOK_THREADS_MAX)
     }
 
-    fn new(questions_max: usize, threads: usize, makers: usize) -> Self {
-        Self { accounts: Mutex::default(), questions_max, threads: Semaphore::new(threads), makers: Semaphore::new(makers) }
+    fn new(questions_max: usize, threads: usize, apart: usize) -> Self {
+        Self { accounts: Mutex::default(), questions_max, threads: Semaphore::new(threads), apart: Semaphore::new(apart) }
     }
 
     /// A place for one more question of an account, where it has not too many.
@@ -57,15 +57,15 @@ impl Shares {
     }
 
     /// The account's turn, for what it does one after the other.
-    pub(crate) async fn maker(&self, account: &AccountId) -> Maker {
+    pub(crate) async fn turn(&self, account: &AccountId) -> Turn {
         let account = self.account(account);
         let turn = Arc::clone(&account.making).lock_owned().await;
-        Maker { _account: account, _turn: turn }
+        Turn { _account: account, _turn: turn }
     }
 
     /// A thread for what is not to wait behind the others: making a devbox, or what everybody asks for.
-    pub(crate) async fn making(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
-        self.makers.acquire().await
+    pub(crate) async fn thread_apart(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        self.apart.acquire().await
     }
 
     /// A thread that may wait for databases.

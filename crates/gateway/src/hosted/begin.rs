@@ -36,8 +36,8 @@ impl Hosting {
         wanted.request = wanted.request.map(|number| told_apart(number, &wanted));
         let hosting = Arc::clone(self);
         // One account's devboxes are made one after the other: opening a hundred secrets takes a while.
-        let _turn = self.shares.maker(&caller.account.id).await;
-        let Ok(_thread) = self.shares.making().await else { return Err(Trouble::Denied(DevboxDenial::Internal)) };
+        let _turn = self.shares.turn(&caller.account.id).await;
+        let Ok(_thread) = self.shares.thread_apart().await else { return Err(Trouble::Denied(DevboxDenial::Internal)) };
         let made = tokio::task::spawn_blocking(move || hosting.make(&caller, wanted)).await;
         let Wanted { hosted, begun } = made.unwrap_or(Err(Trouble::Denied(DevboxDenial::Internal)))?;
         if let Some((place, beginning)) = begun {

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use link::cli::Request;
 use model::binding::HTTPS_PORT;
 use model::{Binding, Form, SecretName};
 use prove::knock::{Answered, DOORS_VARIABLE, Door, TOKEN_VARIABLE};
@@ -295,13 +294,6 @@ fn knocked(name: &SecretName, doors: &[Door], target: &Target) -> Result<Vec<Ans
             let words = words.lines().last().unwrap_or("it said nothing").trim_start_matches("tightlip: ");
             Err(Fault::new(Exit::CannotStart, format!("no devbox starts: {words}")).next("tightlip run -- true"))
         }
-    }
-}
-
-impl super::gate::Gate {
-    /// Whether the gateway can decide and record.
-    fn ready(&self) -> Result<(), Fault> {
-        self.done_or_ready(&Request::Status)
     }
 }
 

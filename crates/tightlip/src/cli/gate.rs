@@ -54,10 +54,10 @@ impl Gate {
         Ok(())
     }
 
-    /// Asks for something that is ready or not.
-    pub(super) fn done_or_ready(&self, request: &Request) -> Result<(), Fault> {
-        self.send(request, &[])?;
-        let (Reply::Ready | Reply::Done) = self.reply()? else { return Err(unexpected()) };
+    /// Asks whether the gateway can decide and record.
+    pub(super) fn ready(&self) -> Result<(), Fault> {
+        self.send(&Request::Status, &[])?;
+        let Reply::Ready = self.reply()? else { return Err(unexpected()) };
         Ok(())
     }
 
