@@ -1,14 +1,17 @@
-//! `cargo xtask bench [b1] [b2] [b3] [b5] [b6] [b7] [--json]`: each bar with its baseline from the same run, on a release build. Ratios bind, absolute figures advise.
+//! `cargo xtask bench [b1] [b2] [b3] [b4] [b5] [b6] [b7] [--json]`: each bar with its baseline from the same run, on a release build. Ratios bind, absolute figures advise.
 //!
 //! What is measured is the built server over HTTP, as a client sees it; what it is compared with are programs in `examples/` of the crates that own the
 //! dependency. A bar that is missed makes the command fail.
 
 mod base_url;
+mod bodies;
 mod creates;
 mod devboxes;
 mod kills;
 mod load;
 mod million;
+mod nginx;
+mod open_road;
 mod process;
 mod reads;
 
@@ -109,6 +112,13 @@ fn measured(arguments: &[String]) -> Result<bool> {
     Ok(all_hold)
 }
 
+/// What the gateway adds to a request, by either way into it.
+fn gateway() -> Result<Vec<Figure>> {
+    let mut figures = open_road::measure()?;
+    figures.extend(base_url::measure()?);
+    Ok(figures)
+}
+
 /// The value in the middle.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
@@ -125,10 +135,11 @@ fn progress(line: &str) {
 }
 
 type Measure = fn() -> Result<Vec<Figure>>;
-const BARS: [(&str, Measure); 6] = [
+const BARS: [(&str, Measure); 7] = [
     ("b1", reads::measure),
     ("b2", creates::measure),
-    ("b3", base_url::measure),
+    ("b3", gateway),
+    ("b4", bodies::measure),
     ("b5", devboxes::measure),
     ("b6", million::measure),
     ("b7", kills::measure),

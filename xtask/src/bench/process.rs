@@ -30,23 +30,8 @@ pub struct Folder(PathBuf);
 /// Builds the server and the baselines.
 pub fn build() -> Result<()> {
     let mut cargo = Command::new("cargo");
-    cargo.args([
-        "build",
-        "--release",
-        "--quiet",
-        "--locked",
-        "-p",
-        "tightlip",
-        "-p",
-        "tightlip-api",
-        "-p",
-        "tightlip-store",
-        "-p",
-        "tightlip-devbox",
-        "--bin",
-        "tightlip",
-    ]);
-    for example in ["bare", "raw_commits", "fill", "spawn"] {
+    cargo.args(["build", "--release", "--quiet", "--locked"]).args(PACKAGES).args(["--bin", "tightlip"]);
+    for example in ["bare", "raw_commits", "fill", "spawn", "tls_load"] {
         cargo.args(["--example", example]);
     }
     ensure!(cargo.status().context("cargo does not start")?.success(), "the release build failed");
@@ -54,7 +39,8 @@ pub fn build() -> Result<()> {
 }
 
 /// Always built together, so that what they share is built once.
-pub const PACKAGES: [&str; 8] = ["-p", "tightlip", "-p", "tightlip-api", "-p", "tightlip-store", "-p", "tightlip-devbox"];
+pub const PACKAGES: [&str; 10] =
+    ["-p", "tightlip", "-p", "tightlip-api", "-p", "tightlip-store", "-p", "tightlip-devbox", "-p", "tightlip-gateway"];
 
 /// The command of a program that was built.
 pub fn command(program: &str) -> Command {
@@ -119,9 +105,14 @@ impl Server {
         self.child("__api")
     }
 
+    /// The gateway's process.
+    pub fn gateway(&self) -> Result<u32> {
+        self.child("__gateway")
+    }
+
     /// Both processes and the supervisor.
     pub fn processes(&self) -> Result<[u32; 3]> {
-        Ok([self.api()?, self.child("__gateway")?, self.program.pid()])
+        Ok([self.api()?, self.gateway()?, self.program.pid()])
     }
 
     /// Every process of it, devboxes' included.
@@ -180,6 +171,14 @@ pub fn cpu_us(pid: u32) -> Result<f64> {
     let fields: Vec<&str> = stat.rsplit_once(") ").context("an odd stat")?.1.split(' ').collect();
     let ticks = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
     Ok(ticks * 10_000.0)
+}
+
+/// The most memory that a process has held since it was asked last, in MiB; asking begins anew (proc(5), `clear_refs`).
+pub fn peak_mib(pid: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")).context("an odd status")?;
+    fs::write(format!("/proc/{pid}/clear_refs"), "5")?;
+    Ok(kib.parse::<f64>()? / 1024.0)
 }
 
 /// What a process holds in memory, in MiB: all that is mapped and present (RSS), and where we may see it with shared pages shared out (PSS).
