@@ -83,9 +83,7 @@ impl Conversation {
         let path = greet(&parts, &said)?;
         let is_socket = websocket::is_wanted(&parts)?;
         let method = parts.method.clone();
-        let devbox = Arc::clone(&self.devbox);
-        let decided = self.devbox.blocking(move || decide_on(&devbox, said, parts, path)).await;
-        let Decided { ask, ticket, uri, mut headers } = decided.unwrap_or(Err(Refusal::Undecided))?;
+        let Decided { ask, ticket, uri, mut headers } = self.decide_on(said, parts, path).await?;
         if is_socket {
             websocket::dress(&mut headers);
         }
@@ -111,6 +109,16 @@ impl Conversation {
             }
             _ => reply(response, &method, ticket, self.devbox.net.timeouts.body_idle),
         }
+    }
+
+    /// Decides at once where all that it takes is in memory; otherwise, and before anything is refused, on a thread that may wait for the databases.
+    async fn decide_on(&self, said: Destination, parts: Parts, path: Path) -> Result<Decided, Refusal> {
+        if let Ok(decided) = self.devbox.net.gate.at_hand(|| decide_on(&self.devbox, &said, &parts, &path)) {
+            return Ok(decided);
+        }
+        let devbox = Arc::clone(&self.devbox);
+        let decided = self.devbox.blocking(move || decide_on(&devbox, &said, &parts, &path)).await;
+        decided.unwrap_or(Err(Refusal::Undecided))
     }
 
     /// Sends a request over a connection of its own, in HTTP/1.1, which is given back with the reply.
@@ -175,19 +183,20 @@ struct Decided {
     headers: HeaderMap,
 }
 
-/// Where a request goes, and whether it may; watched from then on. Waits for the databases.
-fn decide_on(devbox: &Arc<Devbox>, said: Destination, mut parts: Parts, path: Path) -> Result<Decided, Refusal> {
-    let door = Door::find(devbox, &said)?;
+/// Where a request goes, and whether it may; watched from then on.
+fn decide_on(devbox: &Arc<Devbox>, said: &Destination, parts: &Parts, path: &Path) -> Result<Decided, Refusal> {
+    let door = Door::find(devbox, said)?;
+    let mut uri = parts.uri.clone();
     let (to, path) = match &door {
-        Some(door) => (door.to(), door.lead(&mut parts.uri, &path)?),
-        None => (said, path),
+        Some(door) => (door.to(), door.lead(&mut uri, path)?),
+        None => (said.clone(), path.clone()),
     };
     let ticket = devbox.watch.enter(to.clone());
     if let Some(door) = &door {
         ticket.live().goes_through(door.clone());
     }
-    let Parts { method, uri, headers, .. } = parts;
     let live = Arc::clone(ticket.live());
+    let (method, headers) = (parts.method.clone(), parts.headers.clone());
     let ask = Arc::new(Ask { devbox: Arc::clone(devbox), to, method, path, headers, live, door });
     let headers = decide(&ask)?;
     Ok(Decided { ask, ticket, uri, headers })

@@ -93,7 +93,7 @@ impl Gate {
             if !replaced.is_empty() {
                 self.ledger.delete_bindings(&replaced, &self.binding_event(EventKind::BindingDeleted, caller, &opened.secret, host))?;
             }
-            self.bindings_changed.fetch_add(1, Ordering::SeqCst);
+            self.changes.fetch_add(1, Ordering::SeqCst);
         }
         self.views_of(&opened.secret.id)
     }
@@ -126,7 +126,7 @@ impl Gate {
             &removed,
             &self.binding_event(EventKind::BindingDeleted, caller, &secret, host.and_then(HostPattern::exact)),
         )?;
-        self.bindings_changed.fetch_add(1, Ordering::SeqCst);
+        self.changes.fetch_add(1, Ordering::SeqCst);
         self.views_of(&secret.id)
     }
 

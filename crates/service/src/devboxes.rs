@@ -1,6 +1,7 @@
 //! Devboxes: opened with a token per wanted variable, resumed after a restart of the gateway, closed with all their grants.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, RwLock};
 
 use link::cli::{Given, LeftOut, Opened, Wanted};
@@ -181,7 +182,9 @@ impl Gate {
             return Ok(());
         }
         let now = self.clock.now();
-        match self.ledger.close_devbox(id, now, &devbox_event(EventKind::DevboxClosed, &row, now)) {
+        let closed = self.ledger.close_devbox(id, now, &devbox_event(EventKind::DevboxClosed, &row, now));
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        match closed {
             Ok(()) | Err(StoreError::Conflict) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -4,15 +4,16 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::{Clock, DevboxId, Refusal, SecretId, TokenHash};
+use model::{AccountId, ApiKey, ApiKeyId, Clock, DevboxId, GatewayConfig, GatewayConfigId, Grant, Refusal, SecretId, TokenHash};
 use store::{Ledger, Store, StoreError};
 use vault::OpenKeys;
 
 use crate::authenticate::{self, AuthError, Caller};
 use crate::events::Tally;
 use crate::ids::{Ids, IdsError};
+use crate::memo::Memo;
 use crate::resolve::Plans;
-use crate::rows::Known;
+use crate::rows::{KeptRow, Known};
 use crate::uses::Uses;
 
 /// The gateway's service.
@@ -28,10 +29,18 @@ pub struct Gate {
     /// What was derived from opened rows: kinds and bindings, never values.
     pub(crate) known: Mutex<HashMap<SecretId, Known>>,
     pub(crate) plans: Mutex<Plans>,
+    /// Rows of secrets, sealed as they are.
+    pub(crate) rows: Memo<SecretId, Arc<KeptRow>>,
+    /// Grants as they stand in the ledger.
+    pub(crate) grants: Memo<TokenHash, Grant>,
+    /// API keys that carry the gateway's mark; none where there is no such key, or without it.
+    pub(crate) marked_keys: Memo<(AccountId, ApiKeyId), Option<ApiKey>>,
+    /// Gateway configs as they stand in the store.
+    pub(crate) configs: Memo<(AccountId, GatewayConfigId), Option<GatewayConfig>>,
     pub(crate) tally: Tally,
     pub(crate) uses: Uses,
-    /// Counted up whenever an explicit binding changes, or a devbox gets a secret more.
-    pub(crate) bindings_changed: AtomicU64,
+    /// Counted up whenever an explicit binding changes, a devbox gets a secret more, or a grant ends.
+    pub(crate) changes: AtomicU64,
     pub(crate) policy: Policy,
     /// Devboxes of the API's, bindings and exposures are made and changed one after the other, so that what was looked at before a change still holds when it is
     /// made.
@@ -75,9 +84,13 @@ impl Gate {
             seen: Mutex::default(),
             known: Mutex::default(),
             plans: Mutex::default(),
+            rows: Memo::default(),
+            grants: Memo::default(),
+            marked_keys: Memo::default(),
+            configs: Memo::default(),
             tally: Tally::default(),
             uses: Uses::default(),
-            bindings_changed: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
             policy: Policy::default(),
             turn: Mutex::default(),
         }
@@ -119,12 +132,12 @@ impl Gate {
         self.store.data_version().map_err(undecided)
     }
 
-    /// Numbers of which one changes whenever the api has committed something or an explicit binding has changed.
+    /// Numbers of which one changes whenever the api has committed something, or what the gateway itself decides by has changed.
     ///
     /// # Errors
     /// [`Refusal::Undecided`] when the store does not answer.
     pub fn state(&self) -> Result<(u64, u64), Refusal> {
-        Ok((self.data_version()?, self.bindings_changed.load(Ordering::SeqCst)))
+        Ok((self.data_version()?, self.changes.load(Ordering::SeqCst)))
     }
 
     /// An id for a devbox that is about to be opened.

@@ -342,6 +342,7 @@ impl From<StoreError> for GatewaysError {
             | StoreError::Busy
             | StoreError::ReadOnly
             | StoreError::Unavailable
+            | StoreError::WouldWait
             | StoreError::Failed(_) => Self::Unavailable(error),
         }
     }

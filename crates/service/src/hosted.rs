@@ -69,7 +69,7 @@ impl Gate {
         let (rows, events, mut made) = draft.finish(wanted.about, ca, wanted.request)?;
         self.ledger.open_hosted(&rows, &events)?;
         if !rows.bindings.is_empty() {
-            self.bindings_changed.fetch_add(1, Ordering::SeqCst);
+            self.changes.fetch_add(1, Ordering::SeqCst);
         }
         made.entrypoint = wanted.entrypoint;
         Ok(CreatedHosted::New(Box::new(made)))
@@ -186,14 +186,16 @@ impl Gate {
             .map_err(|error| if matches!(error, StoreError::Conflict) { DevboxDenial::NotFound } else { error.into() })?;
         card.add_gateway(made);
         // Plans that were made before do not know the new secret.
-        self.bindings_changed.fetch_add(1, Ordering::SeqCst);
+        self.changes.fetch_add(1, Ordering::SeqCst);
         Ok(token)
     }
 
     fn end_hosted(&self, ended: &Hosted, at: Timestamp) -> Result<(), DevboxDenial> {
         self.forget_devbox(&ended.id);
         let row = self.ledger.devbox(&ended.id)?.ok_or(DevboxDenial::NotFound)?;
-        Ok(self.ledger.end_hosted(ended, at, &devbox_event(EventKind::DevboxClosed, &row, at))?)
+        let written = self.ledger.end_hosted(ended, at, &devbox_event(EventKind::DevboxClosed, &row, at));
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        Ok(written?)
     }
 }
 

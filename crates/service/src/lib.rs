@@ -21,6 +21,7 @@ pub mod house;
 pub mod ids;
 pub mod keys;
 pub mod marks;
+mod memo;
 pub mod pairings;
 pub mod resolve;
 pub mod rows;

@@ -81,7 +81,7 @@ impl Gate {
         let mut events = vec![approved];
         events.extend(made.as_ref().map(|_| event(EventKind::BindingCreated)));
         self.ledger.decide_pairing(&self.decided(pairing, PairingStatus::Approved), made.as_ref(), &events)?;
-        self.bindings_changed.fetch_add(1, Ordering::SeqCst);
+        self.changes.fetch_add(1, Ordering::SeqCst);
         self.views_of(&opened.secret.id)
     }
 

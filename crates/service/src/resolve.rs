@@ -142,6 +142,8 @@ impl Gate {
         if let Some(made) = lock(&self.plans).0.get(&key).filter(|made| made.stamp == stamp) {
             return Ok(Arc::clone(&made.plan));
         }
+        // Making one takes milliseconds.
+        store::may_wait().map_err(undecided)?;
         let (mut pairs, mut of): (Vec<ScrubPair>, Vec<Part>) = (Vec::new(), Vec::new());
         let of_gateways = card.gateway_grants();
         for held in card.grants.iter().chain(&of_gateways) {
@@ -176,7 +178,8 @@ impl Gate {
 
     /// A grant that the devbox holds, as it stands in the ledger now.
     pub(crate) fn fresh_grant(&self, card: &DevboxCard, held: &CardGrant) -> Result<Grant, Refusal> {
-        let grant = self.ledger.grant(&held.grant.token).map_err(undecided)?.ok_or(Refusal::TokenEnded)?;
+        let read = || self.ledger.grant(&held.grant.token).map_err(undecided)?.ok_or(Refusal::TokenEnded);
+        let grant = self.grants.get_or(self.stamp()?, &held.grant.token, read)?;
         let is_same = grant.account == card.account && grant.secret == held.grant.secret && grant.devbox == card.devbox;
         if is_same { Ok(grant) } else { Err(Refusal::TokenForeign) }
     }
@@ -186,12 +189,12 @@ impl Gate {
     /// # Errors
     /// [`Refusal::TokenEnded`] where it is not, [`Refusal::Undecided`] where the store does not answer.
     pub(crate) fn key_stands(&self, card: &DevboxCard) -> Result<(), Refusal> {
-        let key = self.store.api_key_of(&card.account, &card.key).map_err(undecided)?;
-        if key.is_some_and(|key| key.is_good(self.clock.now()) && self.require_mark(&key).is_ok()) {
-            Ok(())
-        } else {
-            Err(Refusal::TokenEnded)
-        }
+        let read = || {
+            let key = self.store.api_key_of(&card.account, &card.key).map_err(undecided)?;
+            Ok(key.filter(|key| self.require_mark(key).is_ok()))
+        };
+        let key = self.marked_keys.get_or(self.stamp()?, &(card.account.clone(), card.key.clone()), read)?;
+        if key.is_some_and(|key| key.is_good(self.clock.now())) { Ok(()) } else { Err(Refusal::TokenEnded) }
     }
 
     /// Whether a secret of the devbox is bound to this host and port now, and the devbox's key is still good. False also where that cannot be decided.

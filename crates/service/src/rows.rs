@@ -18,6 +18,12 @@ pub(crate) struct OpenedRow {
     pub(crate) known: Known,
 }
 
+/// A row as it stands in the store, and what follows from it.
+pub(crate) struct KeptRow {
+    row: SealedSecret,
+    known: Known,
+}
+
 /// What follows from an opened row, without the value. Holds for one state of the store and of the explicit bindings.
 #[derive(Clone)]
 pub(crate) struct Known {
@@ -28,11 +34,11 @@ pub(crate) struct Known {
     pub(crate) fitness: Fitness,
 }
 
-/// For how long a derived fact holds: until the store or the explicit bindings change.
+/// For how long a derived fact holds: until the store changes, or explicit bindings, devboxes or their grants do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     store: u64,
-    bindings: u64,
+    changes: u64,
 }
 
 /// Whether a value can be swapped at all.
@@ -44,6 +50,14 @@ pub enum Fitness {
     TooShort,
     /// It has line breaks or other bytes that no header takes.
     Unheaderly,
+}
+
+impl Stamp {
+    /// For tests of what holds for one state.
+    #[cfg(test)]
+    pub(crate) const fn of(store: u64, changes: u64) -> Self {
+        Self { store, changes }
+    }
 }
 
 impl Gate {
@@ -59,36 +73,50 @@ impl Gate {
     /// Whether this version of the secret is still the current one. False also when the store does not answer.
     #[must_use]
     pub fn stands(&self, secret: &SecretId, version: u32) -> bool {
-        matches!(self.store.sealed(secret), Ok(Some(row)) if row.secret.version == version)
+        let now = self.stamp().and_then(|stamp| match self.rows.get(stamp, secret) {
+            Some(kept) => Ok(Some(kept.row.secret.version)),
+            None => Ok(self.store.sealed(secret).map_err(undecided)?.map(|row| row.secret.version)),
+        });
+        now == Ok(Some(version))
     }
 
     pub(crate) fn stamp(&self) -> Result<Stamp, Refusal> {
-        let (store, bindings) = self.state()?;
-        Ok(Stamp { store, bindings })
+        let (store, changes) = self.state()?;
+        Ok(Stamp { store, changes })
     }
 
-    /// Reads and opens the row of a granted secret.
+    /// Opens the row of a granted secret.
     pub(crate) fn open_secret(&self, account: &AccountId, id: &SecretId, name: &SecretName) -> Result<OpenedRow, Refusal> {
+        let is_at_place = |secret: &Secret| secret.id == *id && secret.account == *account && secret.name == *name;
+        // Taken before the reads that follow: what is derived can then only be fresher than its stamp.
+        let stamp = self.stamp()?;
+        if let Some(kept) = self.rows.get(stamp, id).filter(|kept| is_at_place(&kept.row.secret)) {
+            let value = self.open_value(&kept.row)?;
+            return Ok(OpenedRow { secret: kept.row.secret.clone(), value, known: kept.known.clone() });
+        }
         let Some(row) = self.store.sealed(id).map_err(undecided)? else {
             self.remember_gone(id);
             return Err(Refusal::SecretGone);
         };
-        let same_place = row.secret.id == *id && row.secret.account == *account && row.secret.name == *name;
-        if same_place { self.open_row(row) } else { Err(Refusal::SecretTampered) }
+        if !is_at_place(&row.secret) {
+            return Err(Refusal::SecretTampered);
+        }
+        let opened = self.derive(stamp, &row)?;
+        self.remember(&row.secret.id, opened.known.clone());
+        if row.sealed.ciphertext.len() <= KEPT_ROW_BYTES_MAX {
+            self.rows.put(stamp, &opened.secret.id, Arc::new(KeptRow { row, known: opened.known.clone() }));
+        }
+        Ok(opened)
     }
 
+    /// Opens a row that somebody has read. Nothing of it is remembered: it may be older than what the databases hold by now.
     pub(crate) fn open_row(&self, row: SealedSecret) -> Result<OpenedRow, Refusal> {
-        // Taken before the reads that follow: what is derived can then only be fresher than its stamp.
-        let stamp = self.stamp()?;
-        let SealedSecret { secret, sealed, data_key } = row;
-        let place = Place {
-            deployment: self.keys.deployment().to_owned(),
-            account: secret.account.clone(),
-            secret: secret.id.clone(),
-            name: secret.name.clone(),
-            version: secret.version,
-        };
-        let value = self.keys.open(&data_key, &sealed, &place).map_err(|_| Refusal::SecretTampered)?;
+        self.derive(self.stamp()?, &row)
+    }
+
+    fn derive(&self, stamp: Stamp, row: &SealedSecret) -> Result<OpenedRow, Refusal> {
+        let value = self.open_value(row)?;
+        let secret = row.secret.clone();
         self.remember_version(&secret)?;
         let kind = vault::recognise(&secret.name, &value);
         let explicit = self.explicit_bindings(&secret)?;
@@ -99,8 +127,19 @@ impl Gate {
             explicit.iter().map(|stored| stored.binding.clone()).collect()
         };
         let known = Known { stamp, kind, bindings, explicit: !explicit.is_empty(), fitness };
-        self.remember(&secret.id, known.clone());
         Ok(OpenedRow { secret, value, known })
+    }
+
+    fn open_value(&self, row: &SealedSecret) -> Result<SecretValue, Refusal> {
+        let SealedSecret { secret, sealed, data_key } = row;
+        let place = Place {
+            deployment: self.keys.deployment().to_owned(),
+            account: secret.account.clone(),
+            secret: secret.id.clone(),
+            name: secret.name.clone(),
+            version: secret.version,
+        };
+        self.keys.open(data_key, sealed, &place).map_err(|_| Refusal::SecretTampered)
     }
 
     /// What is known of a granted secret: from memory while nothing changed, otherwise from its row.
@@ -202,5 +241,7 @@ fn default_bindings(kind: &Kind) -> Vec<Binding> {
 
 /// What the MAC of explicit bindings is for; no other MAC can be taken for it.
 pub(crate) const BINDING_MAC: &str = "tightlip explicit binding v1";
+/// Longer rows are read each time: keys and tokens are short.
+const KEPT_ROW_BYTES_MAX: usize = 4096;
 /// Secrets whose facts are kept; beyond that they are derived anew.
 const KNOWN_MAX: usize = 10_000;

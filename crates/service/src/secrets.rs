@@ -264,6 +264,7 @@ impl From<StoreError> for SecretsError {
             | StoreError::Busy
             | StoreError::ReadOnly
             | StoreError::Unavailable
+            | StoreError::WouldWait
             | StoreError::Failed(_) => Self::Unavailable(error),
         }
     }

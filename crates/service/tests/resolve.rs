@@ -259,3 +259,36 @@ fn while_events_cannot_be_written_nothing_leaves() {
     let counted: u64 = house.gate.events(&house.owner.id, None, 2, 100).unwrap().iter().filter_map(|event| event.event.count).sum();
     assert_eq!(counted, 2);
 }
+
+#[test]
+fn what_is_known_is_decided_without_waiting_and_nothing_else_is() {
+    let house = Installation::make();
+    house.store("TOKEN", GITHUB);
+    let card = house.card(&["TOKEN"]);
+    let at_hand = |to: &str| house.gate.at_hand(|| resolve(&house, &card, to).map(|armed| written(armed, &card)));
+    let once = |to: &str| resolve(&house, &card, to).map(|armed| written(armed, &card));
+    assert_eq!(at_hand("api.github.com"), Err(Refusal::Undecided));
+    once("api.github.com").unwrap();
+    assert_eq!(at_hand("api.github.com"), Ok(format!("Bearer {GITHUB}")));
+    // A first use is written before the value leaves, and a plan is made where waiting is allowed.
+    assert_eq!(at_hand("github.com"), Err(Refusal::Undecided));
+    assert_eq!(house.gate.at_hand(|| house.gate.scrub_plan(&card, &host("github.com")).map(drop)), Err(Refusal::Undecided));
+    let new = GITHUB.replace('0', "9");
+    let bind =
+        || house.gate.bind(&house.admin_key, &house.caller(), &secret_name("TOKEN"), Binding::to_host("a.example.com".parse().unwrap()));
+    let changes: [&dyn Fn(); 2] =
+        [&|| drop(house.house.secrets().update(&house.caller(), &secret_name("TOKEN"), value(&new)).unwrap()), &|| {
+            drop(house.gate.unbind(&house.admin_key, &house.caller(), &secret_name("TOKEN"), None).unwrap())
+        }];
+    for change in changes {
+        bind().unwrap();
+        once("a.example.com").unwrap();
+        at_hand("a.example.com").unwrap();
+        change();
+        assert_eq!(at_hand("a.example.com"), Err(Refusal::Undecided));
+    }
+    assert_eq!(once("api.github.com"), Ok(format!("Bearer {new}")));
+    house.gate.close(&card.devbox).unwrap();
+    assert_eq!(at_hand("api.github.com"), Err(Refusal::Undecided));
+    assert_eq!(once("api.github.com"), Err(Refusal::TokenEnded));
+}

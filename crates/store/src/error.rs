@@ -72,6 +72,9 @@ pub enum StoreError {
     /// The thread that writes is gone.
     #[error("the database's writer has stopped: restart the server")]
     Unavailable,
+    /// The thread may not wait now, and this would take reading or writing.
+    #[error("the database was not asked: this thread may not wait for it")]
+    WouldWait,
     /// Anything else that SQLite or the system said.
     #[error("the database could not be used")]
     Failed(#[source] Cause),
@@ -113,6 +116,7 @@ impl StoreError {
             Self::Answered => "store_answered",
             Self::ReadOnly => "store_read_only",
             Self::Unavailable => "store_unavailable",
+            Self::WouldWait => "store_would_wait",
             Self::Failed(_) => "store_failed",
         }
     }
@@ -130,6 +134,7 @@ impl StoreError {
             | Self::Damaged(_)
             | Self::NotADatabase
             | Self::Unavailable
+            | Self::WouldWait
             | Self::Newer { .. }
             | Self::Outdated { .. }
             | Self::Missing
@@ -156,6 +161,7 @@ impl StoreError {
             | Self::DuplicateName
             | Self::Conflict
             | Self::Answered
+            | Self::WouldWait
             | Self::ReadOnly => false,
         }
     }

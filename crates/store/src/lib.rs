@@ -23,5 +23,6 @@ pub use rows::{
     AccountPage, AnswerRow, Commits, DevboxRow, EventQuery, GatewayConfigPage, GrantRow, Head, KeyPage, KeyRequest, Recorded, RequestedKey,
     SealedSecret, SecretPage, Shown,
 };
+pub use sqlite::readers::{at_hand, may_wait};
 pub use sqlite::snapshot::Snapshot;
 pub use store::{Mode, Store};

@@ -34,7 +34,7 @@ mod key_requests;
 mod log;
 pub(crate) mod migrations;
 pub(crate) mod pairings;
-mod readers;
+pub(crate) mod readers;
 mod secrets;
 pub mod snapshot;
 mod writer;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::error::{Result, StoreError};
 use crate::rows::{Commits, Head};
 use crate::sqlite::migrations::Schema;
-use crate::sqlite::readers::Readers;
+use crate::sqlite::readers::{Readers, may_wait};
 use crate::sqlite::snapshot::Snapshot;
 use crate::sqlite::writer::{Purpose, Writer};
 use crate::sqlite::{connection, create, events};
@@ -121,6 +121,7 @@ impl Database {
     }
 
     fn writer(&self) -> Result<&Writer> {
+        may_wait()?;
         self.writer.as_ref().ok_or(StoreError::ReadOnly)
     }
 }

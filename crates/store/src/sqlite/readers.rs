@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::sqlite::connection;
 
 /// The pool.
@@ -58,6 +58,7 @@ impl Readers {
     }
 
     fn loan(&self) -> Result<Loan<'_>> {
+        may_wait()?;
         let mut loan = Loan { pool: self, conn: self.take() };
         if loan.conn.is_none() {
             loan.conn = Some(connection::open_reader(&self.path)?);
@@ -138,7 +139,29 @@ impl Drop for Loan<'_> {
     }
 }
 
+/// Does `work` without reading a row or writing one: what would is told [`StoreError::WouldWait`]. For a thread that others wait for.
+pub fn at_hand<T>(work: impl FnOnce() -> T) -> T {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            WAITS.set(self.0);
+        }
+    }
+    let _before = Before(WAITS.replace(false));
+    work()
+}
+
+/// Whether this thread may wait for a database now.
+///
+/// # Errors
+/// [`StoreError::WouldWait`] inside [`at_hand`].
+pub fn may_wait() -> Result<()> {
+    if WAITS.get() { Ok(()) } else { Err(StoreError::WouldWait) }
+}
+
 thread_local! {
+    /// Whether this thread may wait.
+    static WAITS: Cell<bool> = const { Cell::new(true) };
     /// The connection of the moment that this thread is in, and its pool's number.
     static HELD: Cell<Option<(usize, Connection)>> = const { Cell::new(None) };
 }

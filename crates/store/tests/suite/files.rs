@@ -173,6 +173,7 @@ fn every_error_has_a_code_of_its_own() {
         StoreError::Conflict,
         StoreError::ReadOnly,
         StoreError::Unavailable,
+        StoreError::WouldWait,
         StoreError::Failed(std::sync::Arc::new(std::fmt::Error)),
     ];
     let codes: std::collections::BTreeSet<_> = errors.iter().map(StoreError::code).collect();
