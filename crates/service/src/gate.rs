@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::{Clock, DevboxId, Refusal, SecretId, TokenHash};
+use model::{Clock, DevboxId, HostPattern, Refusal, SecretId, TokenHash};
 use store::{Ledger, Store, StoreError};
 use vault::OpenKeys;
 
@@ -33,6 +33,8 @@ pub struct Gate {
     /// Counted up whenever an explicit binding changes, or a devbox gets a secret more.
     pub(crate) bindings_changed: AtomicU64,
     pub(crate) policy: Policy,
+    /// Hosts of pinned clients, whose connections pass unseen.
+    pub(crate) pass_through: Vec<HostPattern>,
     /// Devboxes of the API's, bindings and exposures are made and changed one after the other, so that what was looked at before a change still holds when it is
     /// made.
     pub(crate) turn: Mutex<()>,
@@ -79,6 +81,7 @@ impl Gate {
             uses: Uses::default(),
             bindings_changed: AtomicU64::new(0),
             policy: Policy::default(),
+            pass_through: Vec::new(),
             turn: Mutex::default(),
         }
     }
@@ -87,6 +90,12 @@ impl Gate {
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
         Self { policy, ..self }
+    }
+
+    /// The same service, passing connections to these hosts unseen for devboxes that have nothing bound there.
+    #[must_use]
+    pub fn with_pass_through(self, pass_through: Vec<HostPattern>) -> Self {
+        Self { pass_through, ..self }
     }
 
     /// Finds the caller of an API key, as the api does, and takes none but those that it saw made.

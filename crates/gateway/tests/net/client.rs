@@ -8,13 +8,13 @@ use hickory_proto::op::{Message, Query};
 use hickory_proto::rr::{Name, RData, RecordType};
 use rustls::time_provider::TimeProvider;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 use crate::installation::START;
-use crate::upstream::find;
+use crate::upstream::{AnyStream, find};
 use crate::world::World;
 
 /// A reply as it was received.
@@ -29,12 +29,9 @@ pub struct Reply {
 
 /// A connection to the gateway, TLS or plain.
 pub struct Connection {
-    stream: Box<dyn Stream>,
+    stream: AnyStream,
     unread: Vec<u8>,
 }
-
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 #[derive(Debug)]
 struct FixedTime;

@@ -7,13 +7,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway::{Attached, Authority, Net, NetConfig, Synthetic};
-use model::{Binding, Host};
+use gateway::{Attached, Authority, Net, NetConfig, Synthetic, UpstreamProxy};
+use model::{Binding, Host, HostPattern};
 use service::DevboxCard;
 
 use crate::http2::{self, Service};
 use crate::installation::{Installation, START, secret_name, value};
-use crate::upstream::{Script, Trust, Upstream};
+use crate::upstream::{Hand, Script, Trust, Upstream, plain_upstream, scripted};
 
 pub struct World {
     pub house: Installation,
@@ -29,13 +29,17 @@ pub struct World {
 /// What a world is made of.
 #[derive(Default)]
 pub struct Plan {
-    upstreams: Vec<(String, u16, String, Script)>,
+    upstreams: Vec<(String, u16, String, Hand)>,
+    plain: Vec<(String, Hand)>,
     strangers: Vec<(String, Script)>,
-    modern: Vec<(String, Service)>,
+    http2: Vec<(String, Service)>,
     named: Vec<(String, SocketAddr)>,
     secrets: Vec<(String, String, Vec<Binding>)>,
     allow: Vec<String>,
     idle: Option<Duration>,
+    proxy: Option<UpstreamProxy>,
+    pass_through: Vec<HostPattern>,
+    by_proxy: Vec<String>,
 }
 
 /// A value of no known kind.
@@ -50,13 +54,47 @@ impl Plan {
     }
 
     pub fn upstream_on(mut self, host: &str, port: u16, protocol: &str, script: Script) -> Self {
-        self.upstreams.push((host.to_owned(), port, protocol.to_owned(), script));
+        self.upstreams.push((host.to_owned(), port, protocol.to_owned(), scripted(script)));
+        self
+    }
+
+    /// A host whose upstream does as this hand does.
+    pub fn by_hand(mut self, host: &str, hand: Hand) -> Self {
+        self.upstreams.push((host.to_owned(), 443, "http/1.1".to_owned(), hand));
+        self
+    }
+
+    /// A host's port 80, without TLS; it is known as `host:80`.
+    pub fn plain(self, host: &str, script: Script) -> Self {
+        self.plain_by_hand(host, scripted(script))
+    }
+
+    pub fn plain_by_hand(mut self, host: &str, hand: Hand) -> Self {
+        self.plain.push((host.to_owned(), hand));
+        self
+    }
+
+    /// The operator's own proxy, and the hosts that are dialled without it.
+    pub fn proxy(mut self, proxy: UpstreamProxy) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// A host whose address nobody but the proxy knows.
+    pub fn by_proxy(mut self, host: &str) -> Self {
+        self.by_proxy.push(host.to_owned());
+        self
+    }
+
+    /// Hosts whose connections pass unseen.
+    pub fn pass_through(mut self, pattern: &str) -> Self {
+        self.pass_through.push(pattern.parse().unwrap());
         self
     }
 
     /// A host whose upstream speaks HTTP/2 only.
-    pub fn modern(mut self, host: &str, service: Service) -> Self {
-        self.modern.push((host.to_owned(), service));
+    pub fn http2(mut self, host: &str, service: Service) -> Self {
+        self.http2.push((host.to_owned(), service));
         self
     }
 
@@ -96,17 +134,22 @@ impl Plan {
     pub async fn start(self) -> World {
         let trust = Trust::make();
         let (mut upstreams, mut resolve) = (HashMap::new(), HashMap::new());
-        for (host, port, protocol, script) in self.upstreams {
-            let upstream = trust.upstream(&host, &protocol, script).await;
+        for (host, hand) in self.plain {
+            let upstream = plain_upstream(hand).await;
+            resolve.insert((host.parse().unwrap(), 80), upstream.address);
+            upstreams.insert(format!("{host}:80"), upstream);
+        }
+        for (host, port, protocol, hand) in self.upstreams {
+            let upstream = trust.upstream(&host, &protocol, hand).await;
             resolve.insert((host.parse::<Host>().unwrap(), port), upstream.address);
             upstreams.insert(host, upstream);
         }
         for (host, script) in self.strangers {
-            let upstream = Trust::make().upstream(&host, "http/1.1", script).await;
+            let upstream = Trust::make().upstream(&host, "http/1.1", scripted(script)).await;
             resolve.insert((host.parse().unwrap(), 443), upstream.address);
             upstreams.insert(host, upstream);
         }
-        for (host, service) in self.modern {
+        for (host, service) in self.http2 {
             let upstream = http2::upstream(&trust, &host, service).await;
             resolve.insert((host.parse().unwrap(), 443), upstream.address);
             upstreams.insert(host, upstream);
@@ -114,12 +157,15 @@ impl Plan {
         for (host, address) in self.named {
             resolve.insert((host.parse().unwrap(), 443), address);
         }
-        let house = Installation::make();
+        let house = Installation::passing_through(self.pass_through);
         for (name, value, bindings) in &self.secrets {
             house.store(name, value);
             for binding in bindings {
                 house.gate.bind(&house.admin_key, &house.caller(), &secret_name(name), binding.clone()).unwrap();
             }
+        }
+        for host in self.by_proxy {
+            resolve.retain(|(known, _), _| known.as_str() != host);
         }
         let names: Vec<&str> = self.secrets.iter().map(|(name, ..)| name.as_str()).collect();
         let allow: Vec<&str> = self.allow.iter().map(String::as_str).collect();
@@ -127,6 +173,7 @@ impl Plan {
         let mut config = NetConfig::new(resolve, vec![trust.certificate.clone()]);
         config.synthetic = Synthetic { v4: Ipv4Addr::new(127, 77, 0, 0), ..Synthetic::default() };
         config.timeouts.connect = Duration::from_secs(10);
+        config.proxy = self.proxy;
         config.timeouts.head = Duration::from_secs(3);
         if let Some(idle) = self.idle {
             (config.timeouts.idle, config.timeouts.greeting) = (idle, idle);
