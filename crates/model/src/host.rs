@@ -52,7 +52,7 @@ impl Host {
     #[must_use]
     pub fn is_local(&self) -> bool {
         let below = |domain: &&str| self.0.strip_suffix(*domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-        !self.0.contains('.') || LOCAL_DOMAINS.iter().any(|domain| below(&domain))
+        !self.0.contains('.') || LOCAL_DOMAINS.iter().any(below)
     }
 
     /// The host in an HTTP authority (`host` or `host:port`, RFC 9110 section 7.2) and its port where one is written.

@@ -7,11 +7,13 @@ mod client;
 mod http2;
 mod over_http2;
 mod plain;
+mod proxied;
 mod refused;
 mod replies;
 mod revoked;
 mod road;
 mod sockets;
+mod unseen;
 mod upstream;
 mod world;
 

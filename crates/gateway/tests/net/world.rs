@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::{Attached, Authority, Net, NetConfig, Synthetic, UpstreamProxy};
-use model::{Binding, Host, HostPattern};
-use service::DevboxCard;
+use model::{Binding, EventKind, Host, HostPattern, Scopes};
+use rustls_pki_types::CertificateDer;
+use service::{DevboxCard, KeyPlan};
 
 use crate::http2::{self, Service};
 use crate::installation::{Installation, START, secret_name, value};
 use crate::upstream::{Hand, Script, Trust, Upstream, plain_upstream, scripted};
 
 pub struct World {
-    pub house: Installation,
+    pub house: Arc<Installation>,
     pub net: Arc<Net>,
     pub card: DevboxCard,
     pub ca_pem: String,
@@ -24,6 +25,8 @@ pub struct World {
     pub listeners: HashMap<(IpAddr, u16), SocketAddr>,
     pub upstreams: HashMap<String, Upstream>,
     pub attached: Option<Attached>,
+    /// The authority of its upstreams.
+    pub upstream_ca: CertificateDer<'static>,
 }
 
 /// What a world is made of.
@@ -37,6 +40,7 @@ pub struct Plan {
     secrets: Vec<(String, String, Vec<Binding>)>,
     allow: Vec<String>,
     idle: Option<Duration>,
+    connecting: Option<Duration>,
     proxy: Option<UpstreamProxy>,
     pass_through: Vec<HostPattern>,
     by_proxy: Vec<String>,
@@ -125,6 +129,12 @@ impl Plan {
         self
     }
 
+    /// How long the gateway takes to reach a host.
+    pub fn connecting(mut self, limit: Duration) -> Self {
+        self.connecting = Some(limit);
+        self
+    }
+
     /// How long the gateway waits for a greeting and for a head.
     pub fn idle(mut self, idle: Duration) -> Self {
         self.idle = Some(idle);
@@ -157,7 +167,7 @@ impl Plan {
         for (host, address) in self.named {
             resolve.insert((host.parse().unwrap(), 443), address);
         }
-        let house = Installation::passing_through(self.pass_through);
+        let house = Arc::new(Installation::passing_through(self.pass_through));
         for (name, value, bindings) in &self.secrets {
             house.store(name, value);
             for binding in bindings {
@@ -172,18 +182,24 @@ impl Plan {
         let card = house.open(Some(&names), &allow).unwrap().card;
         let mut config = NetConfig::new(resolve, vec![trust.certificate.clone()]);
         config.synthetic = Synthetic { v4: Ipv4Addr::new(127, 77, 0, 0), ..Synthetic::default() };
-        config.timeouts.connect = Duration::from_secs(10);
+        config.timeouts.connect = self.connecting.unwrap_or(Duration::from_secs(10));
         config.proxy = self.proxy;
         config.timeouts.head = Duration::from_secs(3);
         if let Some(idle) = self.idle {
             (config.timeouts.idle, config.timeouts.greeting) = (idle, idle);
         }
         let net = Net::new(config, Arc::clone(&house.gate)).unwrap();
-        attach(house, net, card, upstreams)
+        attach(house, net, card, upstreams, trust.certificate)
     }
 }
 
-fn attach(house: Installation, net: Arc<Net>, card: DevboxCard, upstreams: HashMap<String, Upstream>) -> World {
+fn attach(
+    house: Arc<Installation>,
+    net: Arc<Net>,
+    card: DevboxCard,
+    upstreams: HashMap<String, Upstream>,
+    upstream_ca: CertificateDer<'static>,
+) -> World {
     let authority = Authority::make(&card.devbox, START).unwrap();
     let ca_pem = authority.pem().to_owned();
     let (mut tcp, mut listeners) = (Vec::new(), HashMap::new());
@@ -198,10 +214,16 @@ fn attach(house: Installation, net: Arc<Net>, card: DevboxCard, upstreams: HashM
     let dns = UdpSocket::bind("127.0.0.1:0").unwrap();
     let dns_address = dns.local_addr().unwrap();
     let attached = net.attach(card.clone(), authority, tcp, vec![dns]).unwrap();
-    World { house, net, card, ca_pem, dns: dns_address, listeners, upstreams, attached: Some(attached) }
+    World { house, net, card, ca_pem, dns: dns_address, listeners, upstreams, attached: Some(attached), upstream_ca }
 }
 
 impl World {
+    /// Another devbox of the same gateway, with these secrets.
+    pub fn neighbour(&self, names: &[&str]) -> Self {
+        let card = self.house.open(Some(names), &[]).unwrap().card;
+        attach(Arc::clone(&self.house), Arc::clone(&self.net), card, self.upstreams.clone(), self.upstream_ca.clone())
+    }
+
     /// The placeholder of a secret.
     pub fn token(&self, name: &str) -> String {
         self.card.grants.iter().find(|held| held.name.as_str() == name).unwrap().token.as_str().to_owned()
@@ -216,6 +238,11 @@ impl World {
         self.upstreams[host].requests()
     }
 
+    /// The kinds of the gateway's events, oldest first.
+    pub fn kinds(&self) -> Vec<EventKind> {
+        self.house.kinds()
+    }
+
     /// The refusals that the gateway has written down.
     pub fn recorded_refusals(&self) -> Vec<model::Refusal> {
         self.house.gate.flush().unwrap();
@@ -225,6 +252,14 @@ impl World {
 
     pub fn update(&self, name: &str, new: &str) {
         self.house.house.secrets().update(&self.house.caller(), &secret_name(name), value(new)).unwrap();
+    }
+
+    /// Revokes the API key with which the devbox was opened.
+    pub fn revoke_key(&self) {
+        let plan = KeyPlan { name: "another".parse().unwrap(), scopes: Scopes::all(), life: None };
+        let another = self.house.make_key(&self.house.owner_key, plan).unwrap();
+        let by = self.house.house.authenticate(Some(&another.credential)).unwrap();
+        self.house.house.revoke_key(&by, &self.card.key).unwrap();
     }
 
     /// Removes a secret's explicit bindings.
