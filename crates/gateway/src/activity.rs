@@ -1,8 +1,10 @@
 //! Whether anybody uses the gateway: what an idle server goes by.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use crate::unpoisoned::lock;
 
 /// Counts who is here, and remembers when somebody last was.
 pub(crate) struct Activity {
@@ -28,12 +30,12 @@ impl Activity {
 
     /// Something happened just now.
     pub(crate) fn touch(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *lock(&self.last) = Instant::now();
     }
 
     /// How long nobody has been here and nothing has happened; none while somebody is.
     pub(crate) fn idle_for(&self) -> Option<Duration> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = lock(&self.last);
         (self.visitors.load(Ordering::SeqCst) == 0).then(|| last.elapsed())
     }
 }

@@ -1,4 +1,5 @@
-//! The upstream's address and the connection to it: resolved once after the decision, every address checked, dialled as checked.
+//! The upstream's address and the connection to it: resolved once after the decision, every address checked, dialled as checked; or the operator's own proxy,
+//! which resolves by itself (record 0032).
 
 use std::collections::HashMap;
 use std::io;
@@ -16,12 +17,18 @@ use tokio_rustls::client::TlsStream;
 
 use model::{Host, Refusal};
 
+use crate::greet::{Destination, Scheme};
 use crate::upstream::{H2, HTTP_1_1};
 use crate::upstreams::Spoken;
+
+pub mod proxy;
+
+use proxy::UpstreamProxy;
 
 /// Dials upstreams.
 pub(crate) struct Dialer {
     resolve: HashMap<(Host, u16), SocketAddr>,
+    proxy: Option<UpstreamProxy>,
     /// For a devbox that speaks HTTP/1.1, and so has no use for HTTP/2 but where there is nothing else.
     http1: TlsConnector,
     http2_only: TlsConnector,
@@ -29,6 +36,22 @@ pub(crate) struct Dialer {
     connect: Duration,
     /// Lookups that may wait at the same time.
     lookups: Arc<Semaphore>,
+}
+
+/// A connection to an upstream, as its scheme wants it.
+pub(crate) enum Wire {
+    /// For http.
+    Plain(TcpStream),
+    /// For https: the certificate names the host.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// How a host is reached.
+enum Route {
+    /// At one of these addresses.
+    Direct(Vec<SocketAddr>),
+    /// Through the operator's proxy.
+    Proxy,
 }
 
 /// Why no dialer was made.
@@ -47,6 +70,7 @@ impl Dialer {
     pub(crate) fn new(
         resolve: HashMap<(Host, u16), SocketAddr>,
         upstream_ca: &[CertificateDer<'static>],
+        proxy: Option<UpstreamProxy>,
         connect: Duration,
     ) -> Result<Self, DialerError> {
         let mut roots = RootCertStore::empty();
@@ -69,20 +93,36 @@ impl Dialer {
         };
         let [http1, http2_only, either] = [&[HTTP_1_1][..], &[H2], &[H2, HTTP_1_1]].map(speaking);
         let lookups = Arc::new(Semaphore::new(LOOKUPS_MAX));
-        Ok(Self { resolve, http1, http2_only, either, connect, lookups })
+        Ok(Self { resolve, proxy, http1, http2_only, either, connect, lookups })
+    }
+
+    /// A connection to the destination, with TLS where its scheme has it.
+    pub(crate) async fn dial(&self, to: &Destination, spoken: Spoken) -> Result<Wire, Refusal> {
+        let dialled = async {
+            match to.scheme {
+                Scheme::Http => self.reach(&to.host, to.port).await.map(Wire::Plain),
+                Scheme::Https => self.dial_tls(&to.host, to.port, spoken).await.map(|stream| Wire::Tls(Box::new(stream))),
+            }
+        };
+        timeout(self.connect, dialled).await.unwrap_or(Err(Refusal::UpstreamTimeout))
+    }
+
+    /// A connection to a host on which others than we speak TLS.
+    pub(crate) async fn dial_unseen(&self, host: &Host, port: u16) -> Result<TcpStream, Refusal> {
+        timeout(self.connect, self.reach(host, port)).await.unwrap_or(Err(Refusal::UpstreamTimeout))
+    }
+
+    async fn reach(&self, host: &Host, port: u16) -> Result<TcpStream, Refusal> {
+        let route = self.route(host, port).await?;
+        self.follow(&route, host, port).await
     }
 
     /// A TLS connection to the host, whose certificate names it; for HTTP/2 where the devbox speaks it and the host does, or where the host speaks nothing else.
-    pub(crate) async fn dial(&self, host: &Host, port: u16, spoken: Spoken) -> Result<TlsStream<TcpStream>, Refusal> {
-        timeout(self.connect, self.dial_unhurried(host, port, spoken)).await.unwrap_or(Err(Refusal::UpstreamTimeout))
-    }
-
-    async fn dial_unhurried(&self, host: &Host, port: u16, spoken: Spoken) -> Result<TlsStream<TcpStream>, Refusal> {
+    async fn dial_tls(&self, host: &Host, port: u16, spoken: Spoken) -> Result<TlsStream<TcpStream>, Refusal> {
         let name = ServerName::try_from(host.as_str().to_owned()).map_err(|_| Refusal::UpstreamUnresolved)?;
-        let addresses = self.addresses(host, port).await?;
+        let route = self.route(host, port).await?;
         let greet = async |tls: &TlsConnector| {
-            let tcp = connect(&addresses, self.connect).await.map_err(Greeting::Refused)?;
-            tcp.set_nodelay(true).map_err(|_| Greeting::Refused(Refusal::UpstreamUnreachable))?;
+            let tcp = self.follow(&route, host, port).await.map_err(Greeting::Refused)?;
             tls.connect(name.clone(), tcp).await.map_err(|error| why_no_tls(&error))
         };
         let greeted = match spoken {
@@ -98,24 +138,54 @@ impl Dialer {
         })
     }
 
-    /// The addresses to dial, each checked; the one that the operator named, unchecked.
-    async fn addresses(&self, host: &Host, port: u16) -> Result<Vec<SocketAddr>, Refusal> {
+    /// The way to a host: the address that the operator named, unchecked; else the operator's proxy, where there is one for the host; else the host's own
+    /// addresses, each checked.
+    async fn route(&self, host: &Host, port: u16) -> Result<Route, Refusal> {
         if let Some(named) = self.resolve.get(&(host.clone(), port)) {
-            return Ok(vec![*named]);
+            return Ok(Route::Direct(vec![*named]));
         }
-        // The place is given back when the lookup ends, not when somebody stops waiting for it.
-        let place = Arc::clone(&self.lookups).acquire_owned().await.map_err(|_| Refusal::Undecided)?;
-        let name = host.as_str().to_owned();
-        let look_up = move || {
-            let _place = place;
-            (name.as_str(), port).to_socket_addrs().map(Vec::from_iter)
+        match &self.proxy {
+            // The proxy resolves: of the address nothing is known here but what the name says.
+            Some(proxy) if proxy.is_for(host) && host.is_local() => Err(Refusal::AddressForbidden),
+            Some(proxy) if proxy.is_for(host) => Ok(Route::Proxy),
+            Some(_) | None => self.addresses(host, port).await.map(Route::Direct),
+        }
+    }
+
+    async fn follow(&self, route: &Route, host: &Host, port: u16) -> Result<TcpStream, Refusal> {
+        let stream = match (route, &self.proxy) {
+            (Route::Direct(addresses), _) => connect(addresses, self.connect).await?,
+            (Route::Proxy, Some(proxy)) => {
+                let (name, own_port) = proxy.place();
+                let addresses = self.look_up(name.to_owned(), own_port).await?.map_err(|_| Refusal::UpstreamProxyRefused)?;
+                let stream = connect(&addresses, self.connect).await.map_err(|_| Refusal::UpstreamProxyRefused)?;
+                proxy.open(stream, host, port).await?
+            }
+            (Route::Proxy, None) => return Err(Refusal::Undecided),
         };
-        let resolved = tokio::task::spawn_blocking(look_up).await.map_err(|_| Refusal::Undecided)?;
+        stream.set_nodelay(true).map_err(|_| Refusal::UpstreamUnreachable)?;
+        Ok(stream)
+    }
+
+    /// The host's own addresses, each checked.
+    async fn addresses(&self, host: &Host, port: u16) -> Result<Vec<SocketAddr>, Refusal> {
+        let resolved = self.look_up(host.as_str().to_owned(), port).await?;
         let addresses = resolved.map_err(|_| Refusal::UpstreamUnresolved)?;
         if addresses.is_empty() {
             return Err(Refusal::UpstreamUnresolved);
         }
         if addresses.iter().all(|address| is_public(address.ip())) { Ok(addresses) } else { Err(Refusal::AddressForbidden) }
+    }
+
+    /// Asks the machine's resolver.
+    async fn look_up(&self, name: String, port: u16) -> Result<io::Result<Vec<SocketAddr>>, Refusal> {
+        // The place is given back when the lookup ends, not when somebody stops waiting for it.
+        let place = Arc::clone(&self.lookups).acquire_owned().await.map_err(|_| Refusal::Undecided)?;
+        let look_up = move || {
+            let _place = place;
+            (name.as_str(), port).to_socket_addrs().map(Vec::from_iter)
+        };
+        tokio::task::spawn_blocking(look_up).await.map_err(|_| Refusal::Undecided)
     }
 }
 

@@ -13,13 +13,13 @@ use model::{Asked, Form, Host, Refusal};
 
 use crate::base_url::{self, Door};
 use crate::find::find;
-use crate::greet::{Destination, greet};
+use crate::greet::{Destination, Scheme, greet};
 use crate::headers::prepare_request;
-use crate::hosted::lock;
 use crate::listen::Devbox;
 use crate::path::Path;
 use crate::refuse::refuse;
 use crate::reply::{ReplyBody, agreement, reply};
+use crate::unpoisoned::lock;
 use crate::upstream::{RequestBody, Unanswered, Upstream, copy_of};
 use crate::upstreams::{Spoken, Upstreams};
 use crate::watch::{Live, Ticket};
@@ -123,7 +123,7 @@ impl Conversation {
 
     /// Sends a request over a connection of its own, in HTTP/1.1, which is given back with the reply.
     async fn send_alone(&self, ask: &Arc<Ask>, request: Request<RequestBody>) -> Result<(Response<Incoming>, Upstream), Refusal> {
-        let dialled = self.devbox.net.dialer.dial(&ask.to.host, ask.to.port, Spoken::Http1).await?;
+        let dialled = self.devbox.net.dialer.dial(&ask.to, Spoken::Http1).await?;
         let mut alone = Upstream::open(dialled).await?;
         // Over HTTP/2 it would be another handshake (RFC 8441).
         if matches!(alone, Upstream::Http2(_)) {
@@ -223,6 +223,10 @@ fn decide(ask: &Ask) -> Result<HeaderMap, Refusal> {
     match &ask.door {
         Some(door) => base_url::write_credentials(ask, door, &mut headers)?,
         None => {
+            // Nothing travels unencrypted but where a binding says so, whichever way the request came.
+            if to.scheme == Scheme::Http {
+                gate.reachable_plainly(card, &to.host, to.port).map_err(|refusal| ended_or(refusal, ask, &headers))?;
+            }
             gate.reachable(card, &to.host, to.port).map_err(|refusal| ended_or(refusal, ask, &headers))?;
             let extra = gate.extra_headers(card, &to.host, to.port)?;
             for found in find(&headers, &extra, |candidate| gate.lookup(card, candidate))? {

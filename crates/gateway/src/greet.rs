@@ -7,6 +7,7 @@ use http::header::{CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Uri, Version};
 
+use model::binding::{HTTP_PORT, HTTPS_PORT};
 use model::{Host, Refusal};
 
 use crate::path::Path;
@@ -136,15 +137,13 @@ impl Scheme {
     const fn port(self) -> u16 {
         match self {
             Self::Http => HTTP_PORT,
-            Self::Https => model::binding::HTTPS_PORT,
+            Self::Https => HTTPS_PORT,
         }
     }
 }
 
 /// They tunnel, or echo the request. In any case, since some servers do not look at it.
 const FORBIDDEN_METHODS: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
-/// RFC 9110, section 4.2.1.
-pub(crate) const HTTP_PORT: u16 = 80;
 
 #[cfg(test)]
 #[path = "greet/tests.rs"]

@@ -3,7 +3,7 @@
 //! A devbox lives on while this process starts again: the keeper has it, the ledger tells of it, and `adopt` brings the two together.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use link::calls::Calls;
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::activity::{Activity, Visit};
 use crate::net::{Attached, Net};
 use crate::shares::Shares;
+use crate::unpoisoned::lock;
 
 mod begin;
 mod keeping;
@@ -278,11 +279,6 @@ fn free_uid(taken: impl Iterator<Item = u32>) -> Result<u32, Trouble> {
             return Ok(uid);
         }
     }
-}
-
-/// The lock's content also after a panic elsewhere: every change under it is a single insert, remove or assignment.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Questions about devboxes that are answered at a time, over all accounts.

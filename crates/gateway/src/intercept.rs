@@ -1,5 +1,6 @@
 //! A devbox's connection: TLS ended with the devbox's own certificate for the name it is for, then HTTP/2 or HTTP/1.1, as the client likes. Plain HTTP is
-//! answered, never forwarded, but for a gateway's base URL, which leads no further than here.
+//! answered, and forwarded only where a binding names the host's port 80; a gateway's base URL leads no further than here. Connections to hosts of the
+//! pass-through list are not looked into.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -20,17 +21,18 @@ use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use model::binding::HTTPS_PORT;
+use model::binding::{HTTP_PORT, HTTPS_PORT};
 use model::limits::HEADER_LIST_BYTES_MAX;
 use model::{Host, Refusal};
 
 use crate::ca::Subject;
 use crate::exchange::Conversation;
-use crate::greet::{Destination, HTTP_PORT, Scheme, ServerName, greet, one_name};
+use crate::greet::{Destination, Scheme, ServerName, greet, one_name};
 use crate::http2;
 use crate::listen::Devbox;
 use crate::refuse::redirect;
 use crate::reply::ReplyBody;
+use crate::splice;
 use crate::upstream::{BUFFER_BYTES_MAX, H2, HEADERS_MAX};
 use crate::upstreams::Spoken;
 use crate::websocket;
@@ -61,12 +63,21 @@ pub(crate) async fn connection(devbox: Arc<Devbox>, stream: TcpStream, port: u16
         let to = looked_up.ok_or(Refusal::AddressUnmapped).map(|host| Destination { host, port, scheme: Scheme::Http });
         let conversation = Arc::new(Conversation::new(devbox, to, Spoken::Http1));
         serve_http(conversation, stream, answer_plain).await
+    } else if let Some(host) = unseen(&devbox, looked_up.as_ref(), port).await {
+        splice::pass(devbox, stream, host).await;
+        Ok(())
     } else {
         serve_tls(devbox, stream, dialled, looked_up, port).await
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a devbox's connection ended");
     }
+}
+
+/// The host whose connection passes unseen, where it does.
+async fn unseen(devbox: &Arc<Devbox>, looked_up: Option<&Host>, port: u16) -> Option<Host> {
+    let host = looked_up.filter(|_| port == HTTPS_PORT)?;
+    splice::is_for(devbox, host).await.then(|| host.clone())
 }
 
 async fn serve_tls(
@@ -128,12 +139,22 @@ where
     Ok(())
 }
 
-/// Plain HTTP: to the same place over TLS, where the devbox may go there; nothing leaves either way.
+/// Plain HTTP: as any exchange where a binding says so; otherwise to the same place over TLS, where the devbox may go there, and nothing leaves.
 async fn answer_plain(conversation: Arc<Conversation>, request: Request<Incoming>) -> Response<ReplyBody> {
+    if is_bound_plainly(&conversation).await {
+        return conversation.exchange(request).await;
+    }
     match redirection(&conversation, request).await {
         Ok(location) => redirect(location),
         Err(refusal) => conversation.refuse(refusal),
     }
+}
+
+async fn is_bound_plainly(conversation: &Conversation) -> bool {
+    let Ok(to) = conversation.to.clone() else { return false };
+    let devbox = Arc::clone(&conversation.devbox);
+    let said = move || devbox.net.gate.reachable_plainly(&devbox.card, &to.host, to.port);
+    conversation.devbox.blocking(said).await.is_some_and(|said| said.is_ok())
 }
 
 async fn redirection(conversation: &Conversation, request: Request<Incoming>) -> Result<HeaderValue, Refusal> {

@@ -28,12 +28,15 @@ mod refuse;
 mod reply;
 mod seats;
 mod shares;
+mod splice;
+mod unpoisoned;
 mod upstream;
 mod upstreams;
 mod watch;
 mod websocket;
 
 pub use ca::{Authority, AuthorityError};
+pub use dial::proxy::{ProxyCredentials, ProxyCredentialsError, UpstreamProxy};
 pub use listen::{ListenerError, check_listener};
 pub use names::Synthetic;
 pub use net::{Attached, Net, NetConfig, NetError, Timeouts};

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use link::cli::{Opened, Reply, Request, Role, Wanted};
@@ -21,6 +21,7 @@ use crate::activity::{Activity, Visit};
 use crate::ca::Authority;
 use crate::listen::check_listener;
 use crate::net::{Attached, Net};
+use crate::unpoisoned::lock;
 
 mod people;
 mod refused;
@@ -135,7 +136,7 @@ impl Local {
     }
 
     fn lost(&self) -> MutexGuard<'_, HashSet<DevboxId>> {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.lost)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use hickory_proto::op::{Edns, Message, MessageType, Metadata, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA};
@@ -13,6 +13,8 @@ use hickory_proto::rr::{DNSClass, RData, Record, RecordType};
 
 use model::Host;
 use model::limits::DEVBOX_NAMES_MAX;
+
+use crate::unpoisoned::lock;
 
 /// The networks whose addresses stand for names. Names begin at an offset, clear of the addresses that a devbox has itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +46,7 @@ impl Names {
 
     /// The addresses of a name, new ones where it has none yet. None when the book is full.
     pub fn addresses(&self, host: &Host) -> Option<(Ipv4Addr, Ipv6Addr)> {
-        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut book = lock(&self.book);
         let number = match book.numbers.get(host) {
             Some(number) => *number,
             None if book.hosts.len() >= DEVBOX_NAMES_MAX => return None,
@@ -67,7 +69,7 @@ impl Names {
             IpAddr::V4(v4) => v4.to_bits().checked_sub(self.synthetic.v4.to_bits())?.checked_sub(V4_OFFSET)?,
             IpAddr::V6(v6) => u32::try_from(v6.to_bits().checked_sub(self.synthetic.v6.to_bits())?.checked_sub(V6_OFFSET)?).ok()?,
         };
-        let book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        let book = lock(&self.book);
         book.hosts.get(usize::try_from(number).ok()?).cloned()
     }
 

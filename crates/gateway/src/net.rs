@@ -13,6 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use model::Host;
 
 use crate::ca::{Authority, AuthorityError};
+use crate::dial::proxy::UpstreamProxy;
 use crate::dial::{Dialer, DialerError};
 use crate::listen::{self, DECISIONS_MAX, Devbox};
 use crate::names::{Names, Synthetic};
@@ -26,6 +27,8 @@ pub struct NetConfig {
     pub resolve: HashMap<(Host, u16), SocketAddr>,
     /// Authorities trusted for upstreams beside the system's.
     pub upstream_ca: Vec<CertificateDer<'static>>,
+    /// The operator's own proxy, through which upstreams are reached.
+    pub proxy: Option<UpstreamProxy>,
     /// How long each thing may take.
     pub timeouts: Timeouts,
     /// Where the addresses that stand for names begin.
@@ -80,7 +83,7 @@ impl NetConfig {
     /// The operator's exceptions with this version's timeouts and address book.
     #[must_use]
     pub fn new(resolve: HashMap<(Host, u16), SocketAddr>, upstream_ca: Vec<CertificateDer<'static>>) -> Self {
-        Self { resolve, upstream_ca, timeouts: Timeouts::default(), synthetic: Synthetic::default() }
+        Self { resolve, upstream_ca, proxy: None, timeouts: Timeouts::default(), synthetic: Synthetic::default() }
     }
 }
 
@@ -102,10 +105,10 @@ impl Net {
     /// # Errors
     /// When a certificate of `upstream_ca` cannot be used.
     pub fn new(config: NetConfig, gate: Arc<Gate>) -> Result<Arc<Self>, NetError> {
-        let NetConfig { resolve, upstream_ca, timeouts, synthetic } = config;
+        let NetConfig { resolve, upstream_ca, proxy, timeouts, synthetic } = config;
         Ok(Arc::new(Self {
             gate,
-            dialer: Dialer::new(resolve, &upstream_ca, timeouts.connect)?,
+            dialer: Dialer::new(resolve, &upstream_ca, proxy, timeouts.connect)?,
             timeouts,
             seats: Seats::of_this_process(),
             synthetic,
@@ -135,7 +138,18 @@ impl Net {
             watch: Watch::default(),
             turns: Arc::new(Semaphore::new(DECISIONS_MAX)),
         });
+        warn_of_contradictions(&devbox);
         let root = listen::serve(devbox, tcp, dns).map_err(NetError::Listener)?;
         Ok(Attached { _root: AbortOnDropHandle::new(tokio::spawn(root)) })
     }
+}
+
+/// Says where a secret of the devbox is bound to a host whose connections were to pass unseen: they do not, for this devbox.
+fn warn_of_contradictions(devbox: &Arc<Devbox>) {
+    let devbox = Arc::clone(devbox);
+    tokio::task::spawn_blocking(move || {
+        for name in devbox.net.gate.contradictions(&devbox.card) {
+            tracing::warn!(devbox = %devbox.card.devbox, secret = %name, "a secret is bound to a host of [gateway] pass_through; it is intercepted for this devbox");
+        }
+    });
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use model::AccountId;
 
-use crate::hosted::lock;
+use crate::unpoisoned::lock;
 
 /// Room for connections.
 pub(crate) struct Seats {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 use model::AccountId;
 use tokio::sync::{AcquireError, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-use crate::hosted::lock;
+use crate::unpoisoned::lock;
 
 /// What accounts share.
 pub(crate) struct Shares {

@@ -15,6 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -25,6 +26,7 @@ use tokio_util::task::AbortOnDropHandle;
 use model::Refusal;
 use model::limits::HEADER_LIST_BYTES_MAX;
 
+use crate::dial::Wire;
 use crate::greet::Destination;
 use crate::http2::{CONNECTION_WINDOW_BYTES, HEADER_LIST_SIZE_MAX, Nest, PING_EVERY, PING_WAIT, SEND_BYTES_MAX, STREAM_WINDOW_BYTES};
 
@@ -72,11 +74,16 @@ pub(crate) enum Unanswered {
 }
 
 impl Upstream {
-    /// Begins to speak what was agreed on in TLS.
-    pub(crate) async fn open(stream: TlsStream<TcpStream>) -> Result<Self, Refusal> {
-        if stream.get_ref().1.alpn_protocol() == Some(H2) {
-            return Self::open_http2(stream).await;
+    /// Begins to speak what was agreed on in TLS; without TLS, HTTP/1.1.
+    pub(crate) async fn open(wire: Wire) -> Result<Self, Refusal> {
+        match wire {
+            Wire::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(H2) => Self::open_http2(*stream).await,
+            Wire::Tls(stream) => Self::open_http1(*stream).await,
+            Wire::Plain(stream) => Self::open_http1(stream).await,
         }
+    }
+
+    async fn open_http1(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Self, Refusal> {
         let mut builder = http1::Builder::new();
         builder.max_headers(HEADERS_MAX).max_header_size(HEADER_LIST_BYTES_MAX).max_buf_size(BUFFER_BYTES_MAX);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|_| Refusal::UpstreamBroken)?;

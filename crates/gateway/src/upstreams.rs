@@ -1,12 +1,13 @@
 //! The connections to upstreams that one downstream connection owns. Nothing is shared beyond it (record 0004).
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::Refusal;
 
 use crate::dial::Dialer;
 use crate::greet::Destination;
+use crate::unpoisoned::lock;
 use crate::upstream::Upstream;
 
 /// What a devbox speaks on its connection.
@@ -53,7 +54,7 @@ impl Upstreams {
         {
             return Ok(shared);
         }
-        let opened = Upstream::open(dialer.dial(&to.host, to.port, self.spoken).await?).await?;
+        let opened = Upstream::open(dialer.dial(to, self.spoken).await?).await?;
         match &opened {
             Upstream::Http2(shared) => self.keep(to, Upstream::Http2(shared.clone())),
             Upstream::Http1 { .. } => self.unshared.store(true, Ordering::Relaxed),
@@ -63,7 +64,7 @@ impl Upstreams {
 
     /// Keeps a connection whose reply has begun.
     pub(crate) fn keep(&self, to: &Destination, upstream: Upstream) {
-        let mut kept = self.lock();
+        let mut kept = lock(&self.kept);
         let is_there = |(known, known_to): (&Destination, &Upstream)| known == to && matches!(known_to, Upstream::Http2(_));
         if matches!(upstream, Upstream::Http2(_)) && kept.iter().any(|(known, held)| is_there((known, held))) {
             return;
@@ -77,7 +78,7 @@ impl Upstreams {
 
     /// Takes one that can be used: a shared one stays.
     fn take(&self, to: &Destination) -> Option<Upstream> {
-        let mut kept = self.lock();
+        let mut kept = lock(&self.kept);
         kept.retain(|(_, held)| !held.is_closed());
         let sequential = self.spoken == Spoken::Http1;
         let at = kept.iter().position(|(known, held)| known == to && (sequential || held.is_free()))?;
@@ -85,10 +86,5 @@ impl Upstreams {
             return Some(Upstream::Http2(shared.clone()));
         }
         Some(kept.swap_remove(at).1)
-    }
-
-    /// The lock's content also after a panic elsewhere: every change under it is a single push or remove.
-    fn lock(&self) -> MutexGuard<'_, Vec<(Destination, Upstream)>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use service::{DevboxCard, Gate};
@@ -18,6 +18,7 @@ use model::limits::REVOCATION_TICK_MS;
 use crate::base_url::Door;
 use crate::greet::Destination;
 use crate::listen::Devbox;
+use crate::unpoisoned::lock;
 
 /// The exchanges of one devbox.
 #[derive(Default)]
@@ -38,6 +39,8 @@ pub(crate) struct Live {
 #[derive(Default)]
 struct State {
     uses: Vec<Use>,
+    /// Whether it passes unseen, where nothing of the devbox's may ever be.
+    is_unseen: bool,
     /// The gateway through which it goes, where it came by a base URL.
     door: Option<Door>,
     /// What moves the bytes between us and the upstream.
@@ -110,6 +113,11 @@ impl Live {
         lock(&self.state).uses.push(Use { secret, version });
     }
 
+    /// It is no exchange but a connection that passes unseen.
+    pub(crate) fn pass_unseen(&self) {
+        lock(&self.state).is_unseen = true;
+    }
+
     /// The exchange goes through this gateway.
     pub(crate) fn goes_through(&self, door: Door) {
         lock(&self.state).door = Some(door);
@@ -132,9 +140,16 @@ impl Live {
         }
     }
 
-    /// Whether every value that the exchange carries still is its secret's, and still bound to where it goes; and whether what says where it goes still does.
+    /// Whether every value that the exchange carries still is its secret's, and still bound to where it goes; whether what says where it goes still does; and
+    /// whether what passes unseen still may.
     pub(crate) fn stands(&self, gate: &Gate, card: &DevboxCard) -> bool {
-        let door = lock(&self.state).door.clone();
+        let (door, is_unseen) = {
+            let state = lock(&self.state);
+            (state.door.clone(), state.is_unseen)
+        };
+        if is_unseen && gate.passes_unseen(card, &self.to.host) != Ok(true) {
+            return false;
+        }
         if door.is_some_and(|door| !door.stands(gate, card)) {
             return false;
         }
@@ -215,8 +230,3 @@ pub(crate) async fn run(devbox: Arc<Devbox>) {
 
 /// With the tick before it, less than the second in which a revocation is in force.
 const LOOK_WAIT: Duration = Duration::from_millis(700);
-
-/// The lock's content also after a panic elsewhere: every change under it is a single insert, push or remove.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

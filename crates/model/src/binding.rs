@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 pub struct Binding {
     /// The hosts.
     pub host: HostPattern,
-    /// The TCP port; requests are TLS.
+    /// The TCP port. Requests to the port of http are plain HTTP, to any other TLS.
     pub port: u16,
     /// The methods.
     pub methods: Methods,
@@ -116,6 +116,12 @@ impl Binding {
     #[must_use]
     pub fn covers_host(&self, host: &Host, port: u16) -> bool {
         self.port == port && self.host.matches(host)
+    }
+
+    /// Whether values travel unencrypted where it leads: to the port of http, and to no other. No kind's own binding does; a person says it.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        self.port == HTTP_PORT
     }
 }
 
@@ -296,6 +302,8 @@ text_conversions!(PathPrefix);
 
 /// The port of https, RFC 9110 section 4.2.2.
 pub const HTTPS_PORT: u16 = 443;
+/// The port of http, RFC 9110 section 4.2.1.
+pub const HTTP_PORT: u16 = 80;
 const USER_BYTES_MAX: usize = 255;
 const HEADER_NAME_BYTES_MAX: usize = 128;
 const METHOD_BYTES_MAX: usize = 32;

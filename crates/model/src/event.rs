@@ -70,6 +70,8 @@ pub enum EventKind {
     SecretBrokered,
     /// A devbox was given a secret's value as it is.
     SecretGivenPlain,
+    /// A devbox reached a host of the pass-through list for the first time: what is said there is not seen.
+    PassedThrough,
     /// A backup of the whole installation was written and read back.
     BackedUp,
 }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Label;
-use crate::binding::{Binding, Form, HTTPS_PORT, Methods, PathPrefix};
+use crate::binding::{Binding, Form, HTTP_PORT, HTTPS_PORT, Methods, PathPrefix};
 use crate::host::{Host, HostPattern};
 use crate::id::{AccountId, GatewayConfigId, SecretId};
 use crate::kind::CREDENTIAL_HEADERS;
@@ -242,7 +242,8 @@ impl FromStr for Endpoint {
         let path = path.trim_end_matches('/');
         let path: PathPrefix = if path.is_empty() { "/" } else { path }.parse().map_err(|_| GatewayError::Endpoint)?;
         let port = port.unwrap_or(HTTPS_PORT);
-        if port == 0 { Err(GatewayError::Endpoint) } else { Ok(Self { host, port, path }) }
+        // A binding to the port of http says that values may travel unencrypted; no destination asks a person for that.
+        if matches!(port, 0 | HTTP_PORT) { Err(GatewayError::Endpoint) } else { Ok(Self { host, port, path }) }
     }
 }
 
@@ -343,6 +344,7 @@ mod tests {
             "https://[::1]/",
             "https://user@api.example.com",
             "https://api.example.com:0",
+            "https://api.example.com:80",
             "https://api.example.com:99999",
             "https://api.example.com/a/../b",
             "https://api.example.com//b",

@@ -47,6 +47,14 @@ impl Host {
         &self.0
     }
 
+    /// Whether the name alone says that it leads inside: this machine, its network, or nothing that the public tree of names has (RFC 6761, RFC 6762, RFC 8375;
+    /// `internal` is kept for private use by ICANN). A name of one label is completed by whoever resolves it.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        let below = |domain: &&str| self.0.strip_suffix(*domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        !self.0.contains('.') || LOCAL_DOMAINS.iter().any(below)
+    }
+
     /// The host in an HTTP authority (`host` or `host:port`, RFC 9110 section 7.2) and its port where one is written.
     ///
     /// # Errors
@@ -90,6 +98,15 @@ impl HostPattern {
         match self {
             Self::Exact(exact) => exact == host,
             Self::OneLabel(domain) => host.0.split_once('.').is_some_and(|(_, rest)| rest == domain.0),
+        }
+    }
+
+    /// Whether some host is named by both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(host), pattern) | (pattern, Self::Exact(host)) => pattern.matches(host),
+            (Self::OneLabel(one), Self::OneLabel(another)) => one == another,
         }
     }
 
@@ -169,6 +186,7 @@ fn is_label(label: &str) -> bool {
 /// RFC 1035, section 2.3.4.
 const LABEL_BYTES_MAX: usize = 63;
 const NAME_BYTES_MAX: usize = 253;
+const LOCAL_DOMAINS: [&str; 6] = ["localhost", "local", "internal", "home.arpa", "in-addr.arpa", "ip6.arpa"];
 
 #[cfg(test)]
 mod tests {
@@ -230,6 +248,32 @@ mod tests {
         assert!(pattern.matches(&host("a.example.com")));
         for text in ["example.com", "a.b.example.com", "a.example.com.evil.net", "aexample.com", "evilexample.com"] {
             assert!(!pattern.matches(&host(text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_that_lead_inside_by_their_form_are_told() {
+        for text in
+            ["localhost", "a.localhost", "intranet", "printer.local", "metadata.google.internal", "nas.home.arpa", "1.0.0.127.in-addr.arpa"]
+        {
+            assert!(text.parse::<Host>().expect("a host").is_local(), "{text}");
+        }
+        for text in ["api.example.com", "local.example.com", "notlocal.example", "thelocal.com", "mylocalhost.net"] {
+            assert!(!text.parse::<Host>().expect("a host").is_local(), "{text}");
+        }
+    }
+
+    #[test]
+    fn patterns_overlap_where_one_host_is_named_by_both() {
+        let overlap = |one: &str, another: &str| {
+            let (one, another): (HostPattern, HostPattern) = (one.parse().expect("a pattern"), another.parse().expect("a pattern"));
+            assert_eq!(one.overlaps(&another), another.overlaps(&one));
+            one.overlaps(&another)
+        };
+        assert!(overlap("a.example.com", "a.example.com") && overlap("*.example.com", "a.example.com"));
+        assert!(overlap("*.example.com", "*.example.com"));
+        for (one, another) in [("a.example.com", "b.example.com"), ("*.example.com", "example.com"), ("*.example.com", "*.a.example.com")] {
+            assert!(!overlap(one, another), "{one} {another}");
         }
     }
 

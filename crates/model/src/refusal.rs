@@ -58,6 +58,8 @@ pub enum Refusal {
     UpstreamBroken,
     /// The upstream took too long.
     UpstreamTimeout,
+    /// The operator's own proxy cannot be reached, or did not open a connection to the upstream.
+    UpstreamProxyRefused,
     /// The answer was encoded although it was asked not to be, so it cannot be scrubbed.
     ReplyUnreadable,
     /// A limit was reached.
@@ -68,7 +70,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal there is.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::HostNotAllowed,
         Self::AddressUnmapped,
         Self::NameMismatch,
@@ -95,6 +97,7 @@ impl Refusal {
         Self::UpstreamUntrusted,
         Self::UpstreamBroken,
         Self::UpstreamTimeout,
+        Self::UpstreamProxyRefused,
         Self::ReplyUnreadable,
         Self::LimitReached,
         Self::Undecided,
@@ -130,6 +133,7 @@ impl Refusal {
             Self::UpstreamUntrusted => "upstream_untrusted",
             Self::UpstreamBroken => "upstream_broken",
             Self::UpstreamTimeout => "upstream_timeout",
+            Self::UpstreamProxyRefused => "upstream_proxy_refused",
             Self::ReplyUnreadable => "reply_unreadable",
             Self::LimitReached => "limit_reached",
             Self::Undecided => "undecided",
@@ -151,7 +155,7 @@ impl Refusal {
             Self::PathAmbiguous => "the path could be read in two ways; send it without '..', '//', encoded slashes or encoded dots",
             Self::MethodForbidden => "TRACE, TRACK and CONNECT do not pass the gateway",
             Self::UpgradeUnsupported => {
-                "this change of protocol does not pass the gateway: only WebSocket does, over TLS and HTTP/1.1; use plain requests"
+                "this change of protocol does not pass the gateway: only WebSocket does, over HTTP/1.1, and over TLS unless a secret is bound to the host's port 80; use plain requests"
             }
             Self::TokenForeign => "this placeholder belongs to another devbox and was not sent; use the one in this devbox's environment",
             Self::TokenEnded => {
@@ -196,6 +200,9 @@ impl Refusal {
             }
             Self::UpstreamBroken => "the host's answer broke off or was malformed; try again, or look at the host's own status",
             Self::UpstreamTimeout => "the host did not answer in time; try again, or look at the host's own status",
+            Self::UpstreamProxyRefused => {
+                "the proxy of `[gateway] upstream_proxy` cannot be reached, or opened no connection to this host (it may want another password, or keep this host back); look at its log, and at `upstream_proxy_credentials` and `no_proxy` in tightlip.toml"
+            }
             Self::ReplyUnreadable => {
                 "the host sent an encoded answer although it was asked not to; it cannot be checked for values and was withheld"
             }
@@ -231,6 +238,7 @@ impl Refusal {
             | Self::UpstreamUnreachable
             | Self::UpstreamUntrusted
             | Self::UpstreamBroken
+            | Self::UpstreamProxyRefused
             | Self::ReplyUnreadable => 502,
             Self::ValueUnfit | Self::SecretTampered | Self::Undecided => 503,
             Self::UpstreamTimeout => 504,

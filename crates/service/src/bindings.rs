@@ -42,6 +42,11 @@ pub enum BindingsError {
     /// The secret's value cannot be swapped.
     #[error("this secret cannot be bound: {0}")]
     Unfit(&'static str),
+    /// Values never go to hosts whose connections pass unseen.
+    #[error(
+        "the host is one of `[gateway] pass_through` in tightlip.toml, where nothing is swapped or scrubbed: take it off that list, start the server anew, and bind it then"
+    )]
+    PassedThrough,
     /// The secret has as many bindings as it may.
     #[error("a secret has at most {BINDINGS_PER_SECRET_MAX} explicit bindings: remove one with `tightlip unbind NAME --host HOST`")]
     TooMany,
@@ -73,6 +78,7 @@ impl Gate {
         let _turn = lock(&self.turn);
         let (row, existing) = self.explicit_of(admin_key, caller, name)?;
         let opened = self.bindable(row)?;
+        self.not_passed_through(&binding)?;
         if json_bytes(&binding) > BINDING_JSON_BYTES_MAX {
             return Err(BindingsError::TooLong);
         }
@@ -261,7 +267,7 @@ impl BindingsError {
             Self::Auth(error) => auth_denial(error),
             Self::NotAdmin => Denial::NotAuthenticated,
             Self::NotFound | Self::NoBinding | Self::NoPairing => Denial::NotFound,
-            Self::NotBrokered(_) | Self::Unfit(_) | Self::Tampered => Denial::Forbidden,
+            Self::NotBrokered(_) | Self::Unfit(_) | Self::PassedThrough | Self::Tampered => Denial::Forbidden,
             Self::TooMany | Self::TooManyExposed | Self::TooLong => Denial::Invalid,
             Self::Unavailable(_) | Self::Undecided | Self::Id(_) => Denial::Unavailable,
         }

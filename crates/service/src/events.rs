@@ -3,7 +3,7 @@
 //! A first use is written before the value leaves. Later uses and refusals are counted here and written at every flush; while they cannot be written, no
 //! value leaves.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
@@ -32,6 +32,8 @@ pub enum EventsError {
 #[derive(Default)]
 pub(crate) struct Tally {
     uses: Mutex<HashMap<UseKey, Use>>,
+    /// Hosts that a devbox has reached unseen, as far as is remembered.
+    passed: Mutex<HashSet<(DevboxId, Host)>>,
     refusals: Mutex<HashMap<RefusalKey, u64>>,
     /// What was refused to each open devbox, to be told to whoever started it.
     told: Mutex<HashMap<DevboxId, Vec<RefusedHere>>>,
@@ -190,6 +192,27 @@ impl Gate {
         Ok(())
     }
 
+    /// Records, before anything passes, that a devbox reaches a host unseen: the first time durably, later times not at all.
+    pub(crate) fn record_pass(&self, card: &crate::DevboxCard, host: &Host) -> Result<(), Refusal> {
+        if self.tally.is_failing() {
+            return Err(Refusal::Undecided);
+        }
+        let key = (card.devbox.clone(), host.clone());
+        let _first = lock(&self.tally.first);
+        if lock(&self.tally.passed).contains(&key) {
+            return Ok(());
+        }
+        let bare = Event::bare(EventKind::PassedThrough, self.clock.now(), card.account.clone());
+        let event = Event { devbox: Some(card.devbox.clone()), host: Some(host.clone()), ..bare };
+        self.ledger.record(&[event]).map_err(|_| Refusal::Undecided)?;
+        let mut passed = lock(&self.tally.passed);
+        if passed.len() >= USES_MAX {
+            passed.clear();
+        }
+        passed.insert(key);
+        Ok(())
+    }
+
     /// Whether a devbox has sent a secret's value to a host, as far as is remembered.
     pub(crate) fn was_used(&self, devbox: &DevboxId, secret: &SecretId, host: &Host) -> bool {
         let key = UseKey { devbox: devbox.clone(), secret: secret.clone(), host: host.clone() };
@@ -199,6 +222,7 @@ impl Gate {
     /// Forgets which uses of a devbox were its first: it has ended. What is still to be counted stays until the next flush.
     pub(crate) fn forget_uses(&self, devbox: &DevboxId) {
         lock(&self.tally.uses).retain(|key, seen| key.devbox != *devbox || seen.count > 0);
+        lock(&self.tally.passed).retain(|(owner, _)| owner != devbox);
     }
 }
 

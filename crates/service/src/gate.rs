@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::{AccountId, ApiKey, ApiKeyId, Clock, DevboxId, GatewayConfig, GatewayConfigId, Grant, Refusal, SecretId, TokenHash};
+use model::{
+    AccountId, ApiKey, ApiKeyId, Clock, DevboxId, GatewayConfig, GatewayConfigId, Grant, HostPattern, Refusal, SecretId, TokenHash,
+};
 use store::{Ledger, Store, StoreError};
 use vault::OpenKeys;
 
@@ -42,6 +44,8 @@ pub struct Gate {
     /// Counted up whenever an explicit binding changes, a devbox gets a secret more, or a grant ends.
     pub(crate) changes: AtomicU64,
     pub(crate) policy: Policy,
+    /// Hosts of pinned clients, whose connections pass unseen.
+    pub(crate) pass_through: Vec<HostPattern>,
     /// Devboxes of the API's, bindings and exposures are made and changed one after the other, so that what was looked at before a change still holds when it is
     /// made.
     pub(crate) turn: Mutex<()>,
@@ -92,6 +96,7 @@ impl Gate {
             uses: Uses::default(),
             changes: AtomicU64::new(0),
             policy: Policy::default(),
+            pass_through: Vec::new(),
             turn: Mutex::default(),
         }
     }
@@ -100,6 +105,12 @@ impl Gate {
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
         Self { policy, ..self }
+    }
+
+    /// The same service, passing connections to these hosts unseen for devboxes that have nothing bound there.
+    #[must_use]
+    pub fn with_pass_through(self, pass_through: Vec<HostPattern>) -> Self {
+        Self { pass_through, ..self }
     }
 
     /// Finds the caller of an API key, as the api does, and takes none but those that it saw made.

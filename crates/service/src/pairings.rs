@@ -68,6 +68,7 @@ impl Gate {
             return Err(BindingsError::Tampered);
         }
         let opened = self.bindable(row)?;
+        self.not_passed_through(&pairing.binding)?;
         let existing = self.explicit_bindings(&opened.secret)?;
         let is_bound = existing.iter().any(|old| old.binding == pairing.binding);
         if !is_bound && existing.len() >= BINDINGS_PER_SECRET_MAX {

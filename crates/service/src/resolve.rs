@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use model::binding::{HTTP_PORT, HTTPS_PORT};
 use model::{Asked, DevboxId, Form, Grant, Host, Permit, Refusal, SecretId, Token, permits};
 use vault::{ScrubError, ScrubPair, ScrubPlan, SecretValue};
 
@@ -73,6 +74,17 @@ impl Gate {
             }
         }
         Err(worst)
+    }
+
+    /// Whether a devbox may speak to a host and port without TLS: because one of its secrets is bound to the host's port of http, and for no other reason.
+    ///
+    /// # Errors
+    /// [`Refusal::HostNotAllowed`], or why it cannot be decided.
+    pub fn reachable_plainly(&self, card: &DevboxCard, host: &Host, port: u16) -> Result<(), Refusal> {
+        let known = self.each_known(card)?;
+        let mut bindings = known.iter().flat_map(|known| known.bindings.iter());
+        let is_said = bindings.any(|binding| binding.is_plain() && binding.covers_host(host, port));
+        if is_said { Ok(()) } else { Err(Refusal::HostNotAllowed) }
     }
 
     /// The headers, in lower case, that `header:` bindings of the devbox's secrets name for a host: tokens are looked for there as well.
@@ -206,7 +218,7 @@ impl Gate {
         known.is_ok_and(|known| known.bindings.iter().any(|binding| binding.covers_host(host, port))) && self.key_stands(card).is_ok()
     }
 
-    fn held_known(&self, stamp: Stamp, held: &CardGrant) -> Result<Known, Refusal> {
+    pub(crate) fn held_known(&self, stamp: Stamp, held: &CardGrant) -> Result<Known, Refusal> {
         self.known(stamp, &held.grant.account, &held.grant.secret, &held.name)
     }
 
@@ -254,9 +266,6 @@ const fn unscrubbable(error: ScrubError) -> Refusal {
     }
 }
 
-const HTTPS_PORT: u16 = model::binding::HTTPS_PORT;
-/// RFC 9110, section 4.2.1.
-const HTTP_PORT: u16 = 80;
 /// Each plan is an automaton of some hundred kilobytes.
 const PLANS_MAX: usize = 512;
 /// Users under which `auto` puts a token into Basic: GitHub, GitLab, Azure DevOps, Bitbucket, npm and Python indexes.

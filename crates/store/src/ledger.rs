@@ -4,8 +4,8 @@ use std::path::Path;
 
 use model::limits::{ANSWER_LIFE_MS, HOSTED_ENDED_KEPT_MAX};
 use model::{
-    AccountId, ApiKeyId, BindingId, ChainedEvent, DevboxId, DevboxStatus, Event, Grant, Hosted, PairingId, SecretId, StoredBinding,
-    Timestamp, TokenHash, Transition, Writer,
+    AccountId, ApiKeyId, BindingId, ChainedEvent, DevboxId, DevboxStatus, Event, Grant, HostPattern, Hosted, PairingId, SecretId,
+    StoredBinding, Timestamp, TokenHash, Transition, Writer,
 };
 
 use crate::error::{Result, StoreError};
@@ -96,6 +96,14 @@ impl Ledger {
     /// Where the ledger cannot be read.
     pub fn bindings_of(&self, secret: &SecretId) -> Result<Vec<StoredBinding>> {
         self.database.read(|conn| bindings::of_secret(conn, secret))
+    }
+
+    /// Which secrets have explicit bindings, and to which hosts.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn bound_hosts(&self) -> Result<Vec<(SecretId, HostPattern)>> {
+        self.database.read(bindings::hosts)
     }
 
     /// Adds a devbox and its grants.

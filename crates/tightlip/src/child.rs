@@ -15,6 +15,7 @@ use nix::sys::signal::SigSet;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Resolve;
+use crate::config::ways::Ways;
 
 /// Which child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +83,8 @@ pub enum Task {
         resolve: Vec<Resolve>,
         /// Certificates for upstreams, beside the system's.
         upstream_ca: Option<PathBuf>,
+        /// The ways out beside the direct one.
+        ways: Ways,
         /// End when unused for so many milliseconds.
         idle_exit_ms: Option<u64>,
         /// No file holds the root key: the supervisor hands it over once it is asked.

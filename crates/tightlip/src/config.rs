@@ -3,10 +3,16 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use model::Host;
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+pub mod ways;
+
+use ways::{Ways, WaysPart};
 
 /// The configuration.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,6 +31,8 @@ pub struct Config {
     pub resolve: Vec<Resolve>,
     /// A file of certificates that upstreams may be certified by, beside the system's.
     pub upstream_ca: Option<PathBuf>,
+    /// The ways out beside the direct one.
+    pub ways: Ways,
     /// Whether gateway configs and unbound secrets are paired as callers ask, without a person.
     pub accept_pairings: bool,
     /// Whether devboxes are made over the API, if the file says.
@@ -100,6 +108,10 @@ struct ApiPart {
 struct GatewayPart {
     resolve: BTreeMap<String, SocketAddr>,
     upstream_ca: Option<PathBuf>,
+    upstream_proxy: Option<Spanned<String>>,
+    upstream_proxy_credentials: Option<Spanned<PathBuf>>,
+    no_proxy: Option<Spanned<Vec<String>>>,
+    pass_through: Option<Spanned<Vec<String>>>,
     accept_pairings: bool,
 }
 
@@ -124,8 +136,9 @@ impl Config {
 
     fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let wrong = |line, why| ConfigError::Wrong { path: path.to_owned(), line, why };
+        let line_of = |span: Range<usize>| text.get(..span.start).map(|before| before.matches('\n').count() + 1);
         let file: File = toml::from_str(text).map_err(|error| {
-            let line = error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
+            let line = error.span().and_then(line_of);
             let twice = line.filter(|_| error.message().contains(TWICE)).and_then(|line| second_table(text, line));
             wrong(line, twice.unwrap_or_else(|| error.message().to_owned()))
         })?;
@@ -135,10 +148,14 @@ impl Config {
             resolve.push(Resolve { host, port: port.unwrap_or(model::binding::HTTPS_PORT), address });
         }
         let beside = path.parent().unwrap_or(path);
-        let upstream_ca = file.gateway.upstream_ca.map(|relative| beside.join(relative));
+        let GatewayPart { upstream_ca, upstream_proxy, upstream_proxy_credentials, no_proxy, pass_through, accept_pairings, .. } =
+            file.gateway;
+        let upstream_ca = upstream_ca.map(|relative| beside.join(relative));
+        let ways = WaysPart { upstream_proxy, upstream_proxy_credentials, no_proxy, pass_through };
+        let ways = ways.parse(beside).map_err(|(span, why)| wrong(line_of(span), why))?;
         let tls = file.api.tls(beside).map_err(|why| wrong(None, why))?;
         let ApiPart { listen, hosts, key_requests_per_second, address_requests_per_second, .. } = file.api;
-        let (accept_pairings, devboxes) = (file.gateway.accept_pairings, file.devbox.local);
+        let devboxes = file.devbox.local;
         Ok(Self {
             listen,
             hosts,
@@ -147,6 +164,7 @@ impl Config {
             address_requests_per_second,
             resolve,
             upstream_ca,
+            ways,
             accept_pairings,
             devboxes,
         })
@@ -227,6 +245,16 @@ pub const TEMPLATE: &str = r#"# tightlip's settings. Read at start: restart `tig
 # resolve = { "api.example.test:443" = "127.0.0.1:8443" }
 # Certificates (PEM) that such hosts may be certified by, beside the system's. Relative to this file.
 # upstream_ca = "ca.pem"
+# A proxy of your own through which hosts are reached (CONNECT). It resolves their names, so private addresses are its to refuse; TLS is still
+# checked end to end. HTTPS_PROXY and its kin are not followed.
+# upstream_proxy = "http://proxy.example.test:3128"
+# A file with USER:PASSWORD for it, which others cannot read. Relative to this file.
+# upstream_proxy_credentials = "proxy-credentials"
+# Hosts that are dialled without it, exact or *.example.com; those of `resolve` always are.
+# no_proxy = ["*.corp.example.test"]
+# Hosts of clients that take no certificate but the host's own. Connections pass unseen: nothing is swapped and nothing scrubbed. Only for devboxes
+# that `--allow` lets go there and that have no secret bound there; no secret can be bound to them.
+# pass_through = ["pinned.example.test"]
 # A gateway config and a secret that is bound to no host are paired as whoever makes a devbox asks. Without this a person approves each
 # pairing (`tightlip requests`). With it, whoever holds an API key, and an API process that was broken into, decide where such secrets go.
 # accept_pairings = false
@@ -282,8 +310,33 @@ mod tests {
         assert_eq!((config.key_requests_per_second, config.address_requests_per_second), (Some(rates.key), Some(rates.address)));
         assert_eq!(config.upstream_ca, Some(PathBuf::from("/data/ca.pem")));
         assert_eq!((config.accept_pairings, config.devboxes), (false, Some(true)));
+        let pattern = |text: &str| text.parse().expect("a pattern");
+        let proxy = ways::ProxyConfig {
+            name: "proxy.example.test".into(),
+            port: 3128,
+            credentials: Some("/data/proxy-credentials".into()),
+            no_proxy: vec![pattern("*.corp.example.test")],
+        };
+        assert_eq!(config.ways, Ways { proxy: Some(proxy), pass_through: vec![pattern("pinned.example.test")] });
         let host = "api.example.test".parse().expect("a host");
         assert_eq!(config.resolve, [Resolve { host, port: 443, address: "127.0.0.1:8443".parse().expect("an address") }]);
+    }
+
+    #[test]
+    fn a_way_out_that_cannot_be_is_an_error_that_names_its_line_and_shows_nothing() {
+        for (line, words) in [
+            ("upstream_proxy = \"http://bob:a-secret@proxy.example.test:3128\"", "upstream_proxy_credentials"),
+            ("upstream_proxy = \"https://proxy.example.test:3128\"", "http://NAME:PORT"),
+            ("upstream_proxy_credentials = \"file\"", "upstream_proxy, which is not set"),
+            ("no_proxy = [\"a.example.test\"]", "upstream_proxy, which is not set"),
+            ("pass_through = [\"127.0.0.1\"]", "pass_through: an address is not a host name"),
+            ("pass_through = [\"*.com\"]", "public suffix"),
+            ("pass_through = \"pinned.example.test\"", "sequence"),
+            ("upstream_proxy = [\"http://bob:a-secret@proxy.example.test:3128\"]", "string"),
+        ] {
+            let error = parse(&format!("[gateway]\n\n{line}\n")).expect_err(line).to_string();
+            assert!(error.contains("line 3") && error.contains(words) && !error.contains("a-secret"), "{error}");
+        }
     }
 
     #[test]

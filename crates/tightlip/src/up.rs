@@ -12,6 +12,7 @@ use model::binding::HTTPS_PORT;
 use serde::Serialize;
 
 use crate::child::Policy;
+use crate::config::ways::{self, CredentialsError, Ways};
 use crate::config::{Config, ConfigError, LISTEN_DEFAULT, TlsConfig};
 use crate::detached;
 use crate::folder::{DataFolder, FolderError, Lock, Presence};
@@ -59,6 +60,12 @@ pub struct Ready {
     /// What the gateway was told to allow.
     #[serde(skip)]
     pub policy: Policy,
+    /// The ways out beside the direct one.
+    #[serde(skip)]
+    pub ways: Ways,
+    /// The variable that names a proxy which is not followed.
+    #[serde(skip)]
+    pub ignored_proxy: Option<&'static str>,
     /// This program, for the commands to try next.
     #[serde(skip)]
     pub program: PathBuf,
@@ -104,6 +111,9 @@ pub enum UpError {
     /// The certificates of `[gateway] upstream_ca`.
     #[error("failed to use [gateway] upstream_ca")]
     UpstreamCa(#[source] gateway::process::CertificatesError),
+    /// The user and password for `[gateway] upstream_proxy`.
+    #[error("failed to use [gateway] upstream_proxy_credentials")]
+    ProxyCredentials(#[source] CredentialsError),
     /// A child did not start or did not stay, or the system refused.
     #[error(transparent)]
     Supervisor(#[from] SupervisorError),
@@ -161,6 +171,7 @@ impl UpError {
             | Self::Listen { .. }
             | Self::Tls(_)
             | Self::UpstreamCa(_)
+            | Self::ProxyCredentials(_)
             | Self::Supervisor(_)
             | Self::Announce(_) => 1,
         }
@@ -186,6 +197,9 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
     if let Some(path) = &config.upstream_ca {
         gateway::process::read_certificates(path).map_err(UpError::UpstreamCa)?;
     }
+    if let Some(proxy) = config.ways.proxy.clone() {
+        proxy.open().map_err(UpError::ProxyCredentials)?;
+    }
     let (socket, address) = bind(options.listen.or(config.listen).unwrap_or(LISTEN_DEFAULT), Port::Clear)?;
     let tls = config.tls.as_ref().map(|port| open_tls(port, &folder)).transpose()?;
     let is_open = |address: SocketAddr| !address.ip().is_loopback();
@@ -210,6 +224,8 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
         first_run: first_run == FirstRun::Yes,
         has_passphrase: root_key.is_some(),
         policy: Policy { plain_env_for_unbound: options.plain_env_for_unbound, accept_pairings: config.accept_pairings },
+        ignored_proxy: ways::proxy_variable().filter(|_| config.ways.proxy.is_none()),
+        ways: config.ways.clone(),
         program: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("tightlip")),
     };
     // What a server that was killed left behind.

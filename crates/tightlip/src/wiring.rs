@@ -17,6 +17,7 @@ use vault::{OpenKeys, RootKey, Sealer, SigningKey};
 use zeroize::Zeroizing;
 
 use crate::child::{BEGIN_WAIT, Given, Hand, Report, Start, Task};
+use crate::config::ways::ProxyConfig;
 use crate::folder::DataFolder;
 use crate::parts;
 use crate::setup::read;
@@ -27,7 +28,7 @@ use crate::setup::read;
 /// When it cannot serve.
 pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
     let Start { task, mut handed, leash } = start;
-    let Task::Gateway { data, resolve, upstream_ca, idle_exit_ms, awaits_root_key, policy } = task else {
+    let Task::Gateway { data, resolve, upstream_ca, ways, idle_exit_ms, awaits_root_key, policy } = task else {
         bail!("this is another child's task")
     };
     let allowed = service::Policy { plain_env_for_unbound: policy.plain_env_for_unbound, accept_pairings: policy.accept_pairings };
@@ -45,12 +46,17 @@ pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
     let store = Store::open(&folder.store_db(), Mode::Reader).context("failed to open the store")?;
     let ledger = Ledger::open(&folder.ledger()).context("failed to open the gateway's database")?;
     let clock = Arc::new(SystemClock);
-    let gate = Gate::new(Arc::new(store), Arc::new(ledger), Arc::new(keys), admin_key, clock.clone()).with_policy(allowed);
+    let gate = Gate::new(Arc::new(store), Arc::new(ledger), Arc::new(keys), admin_key, clock.clone())
+        .with_policy(allowed)
+        .with_pass_through(ways.pass_through);
+    gate.check_pass_through()?;
     let upstream_ca = upstream_ca.as_deref().map(gateway::process::read_certificates).transpose()?.unwrap_or_default();
     let resolve = resolve.into_iter().map(|named| ((named.host, named.port), named.address)).collect();
+    let mut net = gateway::NetConfig::new(resolve, upstream_ca);
+    net.proxy = ways.proxy.map(ProxyConfig::open).transpose()?;
     let setup = gateway::process::Setup {
         gate: Arc::new(gate),
-        net: gateway::NetConfig::new(resolve, upstream_ca),
+        net,
         socket: link::Listener::from_fd(handed.take(Given::Socket)?),
         link: Packets::from_fd(handed.take(Given::Link)?),
         keeper: handed.take_if_any(Given::Keeper).map(Packets::from_fd),

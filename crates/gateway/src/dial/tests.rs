@@ -83,28 +83,59 @@ fn addresses_of_the_internet_are_public() {
 
 fn dialer(resolve: &[(&str, SocketAddr)]) -> Dialer {
     let resolve = resolve.iter().map(|(host, address)| ((host.parse().unwrap(), 443), *address)).collect();
-    Dialer::new(resolve, &[], Duration::from_secs(5)).unwrap()
+    Dialer::new(resolve, &[], None, Duration::from_secs(5)).unwrap()
 }
 
 #[tokio::test]
 async fn a_name_that_means_this_machine_is_not_dialled() {
-    let refused = dialer(&[]).addresses(&"localhost".parse().unwrap(), 443).await;
-    assert_eq!(refused, Err(Refusal::AddressForbidden));
+    for to in [localhost(443), Destination { scheme: Scheme::Http, ..localhost(80) }] {
+        assert_eq!(dialer(&[]).dial(&to, Spoken::Http1).await.err(), Some(Refusal::AddressForbidden));
+    }
+    assert_eq!(dialer(&[]).dial_unseen(&"localhost".parse().unwrap(), 443).await.err(), Some(Refusal::AddressForbidden));
 }
 
 #[tokio::test]
 async fn silent_name_servers_take_only_their_share_of_the_threads() {
     let dialer = Dialer { connect: Duration::from_millis(50), ..dialer(&[]) };
     let places = dialer.lookups.acquire_many(64).await.unwrap();
-    assert_eq!(dialer.dial(&"localhost".parse().unwrap(), 443, Spoken::Http1).await.err(), Some(Refusal::UpstreamTimeout));
+    assert_eq!(dialer.dial(&localhost(443), Spoken::Http1).await.err(), Some(Refusal::UpstreamTimeout));
     drop(places);
-    assert_eq!(dialer.dial(&"localhost".parse().unwrap(), 443, Spoken::Http1).await.err(), Some(Refusal::AddressForbidden));
+    assert_eq!(dialer.dial(&localhost(443), Spoken::Http1).await.err(), Some(Refusal::AddressForbidden));
+}
+
+fn localhost(port: u16) -> Destination {
+    Destination { host: "localhost".parse().unwrap(), port, scheme: Scheme::Https }
+}
+
+/// The addresses at which a host is dialled; none where it is the proxy's to know.
+async fn addresses(dialer: &Dialer, host: &str, port: u16) -> Result<Option<Vec<SocketAddr>>, Refusal> {
+    match dialer.route(&host.parse().unwrap(), port).await? {
+        Route::Direct(addresses) => Ok(Some(addresses)),
+        Route::Proxy => Ok(None),
+    }
 }
 
 #[tokio::test]
 async fn only_the_operators_own_exception_leads_inside_and_only_its_port() {
     let inside: SocketAddr = "127.0.0.1:8443".parse().unwrap();
     let dialer = dialer(&[("localhost", inside)]);
-    assert_eq!(dialer.addresses(&"localhost".parse().unwrap(), 443).await, Ok(vec![inside]));
-    assert_eq!(dialer.addresses(&"localhost".parse().unwrap(), 444).await, Err(Refusal::AddressForbidden));
+    assert_eq!(addresses(&dialer, "localhost", 443).await, Ok(Some(vec![inside])));
+    assert_eq!(addresses(&dialer, "localhost", 444).await, Err(Refusal::AddressForbidden));
+}
+
+#[tokio::test]
+async fn what_is_not_the_proxys_is_checked_as_ever() {
+    let inside: SocketAddr = "127.0.0.1:8443".parse().unwrap();
+    let proxy = UpstreamProxy::new("proxy.example.test".into(), 3128, None, vec!["localhost".parse().unwrap()]);
+    let dialer = Dialer { proxy: Some(proxy), ..dialer(&[("intranet.example.com", inside)]) };
+    assert_eq!(addresses(&dialer, "localhost", 443).await, Err(Refusal::AddressForbidden), "a host of no_proxy");
+    for inner in ["intranet", "metadata.google.internal", "printer.local", "a.localhost"] {
+        assert_eq!(addresses(&dialer, inner, 443).await, Err(Refusal::AddressForbidden), "{inner}");
+    }
+    assert_eq!(
+        addresses(&dialer, "intranet.example.com", 443).await,
+        Ok(Some(vec![inside])),
+        "what the operator named is dialled directly"
+    );
+    assert_eq!(addresses(&dialer, "api.example.com", 443).await, Ok(None));
 }

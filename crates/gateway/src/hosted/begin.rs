@@ -11,9 +11,10 @@ use model::{DevboxId, DevboxStatus, Hosted};
 use service::{Caller, CreatedHosted, DevboxDenial, NewCa};
 
 use super::trouble::Trouble;
-use super::{End, Hosting, LOST, Place, lock};
+use super::{End, Hosting, LOST, Place};
 use crate::ca::Authority;
 use crate::local::Sockets;
+use crate::unpoisoned::lock;
 
 /// What a devbox is begun from.
 struct Beginning {

@@ -8,13 +8,13 @@ use hickory_proto::op::{Message, Query};
 use hickory_proto::rr::{Name, RData, RecordType};
 use rustls::time_provider::TimeProvider;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 use crate::installation::START;
-use crate::upstream::find;
+use crate::upstream::{AnyStream, find};
 use crate::world::World;
 
 /// A reply as it was received.
@@ -29,12 +29,9 @@ pub struct Reply {
 
 /// A connection to the gateway, TLS or plain.
 pub struct Connection {
-    stream: Box<dyn Stream>,
+    stream: AnyStream,
     unread: Vec<u8>,
 }
-
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 #[derive(Debug)]
 struct FixedTime;
@@ -98,8 +95,28 @@ impl World {
 
     /// Connects to an address with TLS for this protocol alone.
     pub async fn connect_tls(&self, address: IpAddr, port: u16, name: &str, protocol: &str) -> TlsStream<TcpStream> {
+        let authority = CertificateDer::from_pem_slice(self.ca_pem.as_bytes()).unwrap();
+        let stream = self.connect_trusting(authority, address, port, name, protocol).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol.as_bytes()));
+        stream
+    }
+
+    /// Looks a name up and connects as a pinned client does: to a host with a certificate of the upstreams' own authority, or not at all.
+    pub async fn connect_pinned(&self, host: &str, name: &str) -> std::io::Result<Connection> {
+        let stream = self.connect_trusting(self.upstream_ca.clone(), self.look_up(host).await, 443, name, "http/1.1").await?;
+        Ok(Connection { stream: Box::new(stream), unread: Vec::new() })
+    }
+
+    async fn connect_trusting(
+        &self,
+        authority: CertificateDer<'static>,
+        address: IpAddr,
+        port: u16,
+        name: &str,
+        protocol: &str,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.ca_pem.as_bytes()).unwrap()).unwrap();
+        roots.add(authority).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = rustls::ClientConfig::builder_with_details(provider, Arc::new(FixedTime))
             .with_safe_default_protocol_versions()
@@ -109,9 +126,7 @@ impl World {
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         let tcp = self.dial(address, port).await;
         let name = ServerName::try_from(name.to_owned()).unwrap();
-        let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
-        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol.as_bytes()));
-        stream
+        timeout(WAIT, tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp)).await.expect("a greeting in time")
     }
 
     /// Connects without TLS.
@@ -220,6 +235,11 @@ impl Connection {
         })
         .await
         .expect("the bytes in time");
+    }
+
+    /// Says nothing more.
+    pub async fn end(&mut self) {
+        let _ = self.stream.shutdown().await;
     }
 
     /// Everything until the connection ends.

@@ -5,12 +5,15 @@ mod addresses;
 mod bytes;
 mod client;
 mod http2;
-mod modern;
+mod over_http2;
+mod plain;
+mod proxied;
 mod refused;
 mod replies;
 mod revoked;
 mod road;
 mod sockets;
+mod unseen;
 mod upstream;
 mod world;
 

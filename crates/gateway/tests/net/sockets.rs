@@ -83,11 +83,7 @@ async fn a_socket_ends_with_its_value_and_with_its_devbox() {
         }
         connection.rest().await;
         assert!(begun.elapsed() < Duration::from_secs(1), "{change}: {:?}", begun.elapsed());
-        let limit = Instant::now() + Duration::from_secs(5);
-        while world.upstreams[API].closed() == 0 {
-            assert!(Instant::now() < limit, "{change}: the host's end is still open");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        world.upstreams[API].until_closed(change).await;
     }
 }
 

@@ -1,15 +1,16 @@
 //! Upstreams that say exactly the bytes they are told to, and remember every byte they were sent.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 /// An authority of upstreams.
 pub struct Trust {
@@ -33,8 +34,26 @@ pub enum Step {
 /// What an upstream answers to a request, given as it was received.
 pub type Script = Arc<dyn Fn(&str) -> Vec<Step> + Send + Sync>;
 
+/// An end of a connection, with TLS or without.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+pub type AnyStream = Box<dyn Stream>;
+
+/// What an upstream does with each connection, where it is more than to answer.
+pub type Hand = Arc<dyn Fn(AnyStream, Arc<Mutex<Seen>>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// A hand out of an asynchronous function.
+pub fn hand<F: Future<Output = ()> + Send + 'static>(serve: impl Fn(AnyStream, Arc<Mutex<Seen>>) -> F + Send + Sync + 'static) -> Hand {
+    Arc::new(move |stream, seen| Box::pin(serve(stream, seen)))
+}
+
+/// A hand that answers by a script.
+pub fn scripted(script: Script) -> Hand {
+    hand(move |stream, seen| converse(stream, Arc::clone(&script), seen))
+}
+
 /// What an upstream has seen.
-#[derive(Default)]
+#[derive(Default, Debug)]
 pub struct Seen {
     pub connections: usize,
     /// Connections that were closed here and then by the gateway as well.
@@ -46,6 +65,7 @@ pub struct Seen {
     pub end: Arc<Notify>,
 }
 
+#[derive(Clone)]
 pub struct Upstream {
     pub address: SocketAddr,
     pub seen: Arc<Mutex<Seen>>,
@@ -61,12 +81,9 @@ impl Trust {
     }
 
     /// An upstream with a certificate for `host`, that negotiates `protocol` where it is asked to.
-    pub async fn upstream(&self, host: &str, protocol: &str, script: Script) -> Upstream {
+    pub async fn upstream(&self, host: &str, protocol: &str, hand: Hand) -> Upstream {
         let (listener, acceptor) = self.listen(host, &[protocol]).await;
-        let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        tokio::spawn(accept(listener, acceptor, script, Arc::clone(&seen)));
-        Upstream { address, seen }
+        serve(listener, Some(acceptor), hand)
     }
 
     /// A listener on loopback, and TLS with a certificate for `host`.
@@ -95,6 +112,23 @@ impl Upstream {
         self.seen.lock().unwrap().closed
     }
 
+    /// Waits until the gateway has closed a connection that was closed here.
+    pub async fn until_closed(&self, said: &str) {
+        self.until(said, |seen| seen.closed > 0).await;
+    }
+
+    /// Waits for something to be seen.
+    pub async fn until(&self, said: &str, happened: impl Fn(&Seen) -> bool) {
+        let waiting = async {
+            while !happened(&self.seen.lock().unwrap()) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if tokio::time::timeout(WAIT, waiting).await.is_err() {
+            panic!("{said}: {:?}", self.seen.lock().unwrap());
+        }
+    }
+
     pub fn broken(&self) -> usize {
         self.seen.lock().unwrap().broken
     }
@@ -109,19 +143,36 @@ impl Upstream {
     }
 }
 
-async fn accept(listener: TcpListener, acceptor: TlsAcceptor, script: Script, seen: Arc<Mutex<Seen>>) {
+/// An upstream without TLS.
+pub async fn plain_upstream(hand: Hand) -> Upstream {
+    serve(TcpListener::bind("127.0.0.1:0").await.unwrap(), None, hand)
+}
+
+fn serve(listener: TcpListener, acceptor: Option<TlsAcceptor>, hand: Hand) -> Upstream {
+    let address = listener.local_addr().unwrap();
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    tokio::spawn(accept(listener, acceptor, hand, Arc::clone(&seen)));
+    Upstream { address, seen }
+}
+
+async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, hand: Hand, seen: Arc<Mutex<Seen>>) {
     while let Ok((stream, _)) = listener.accept().await {
         seen.lock().unwrap().connections += 1;
-        let (acceptor, script, seen) = (acceptor.clone(), Arc::clone(&script), Arc::clone(&seen));
+        let (acceptor, hand, seen) = (acceptor.clone(), Arc::clone(&hand), Arc::clone(&seen));
         tokio::spawn(async move {
-            if let Ok(stream) = acceptor.accept(stream).await {
-                converse(stream, script, seen).await;
+            match acceptor {
+                None => hand(Box::new(stream), seen).await,
+                Some(acceptor) => {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        hand(Box::new(stream), seen).await;
+                    }
+                }
             }
         });
     }
 }
 
-async fn converse(mut stream: TlsStream<TcpStream>, script: Script, seen: Arc<Mutex<Seen>>) {
+async fn converse(mut stream: AnyStream, script: Script, seen: Arc<Mutex<Seen>>) {
     let mut unread = Vec::new();
     while let Some(request) = read_request(&mut stream, &mut unread).await {
         seen.lock().unwrap().requests.push(request.clone());
@@ -156,7 +207,7 @@ async fn converse(mut stream: TlsStream<TcpStream>, script: Script, seen: Arc<Mu
 }
 
 /// One request with its body as framed. Strict on purpose: what it would read in two ways fails the test.
-async fn read_request(stream: &mut TlsStream<TcpStream>, unread: &mut Vec<u8>) -> Option<String> {
+pub async fn read_request(stream: &mut AnyStream, unread: &mut Vec<u8>) -> Option<String> {
     let head_end = loop {
         if let Some(at) = find(unread, b"\r\n\r\n") {
             break at + 4;
@@ -200,7 +251,7 @@ async fn read_request(stream: &mut TlsStream<TcpStream>, unread: &mut Vec<u8>) -
 }
 
 /// A frame of a client: its first byte, and its payload without the mask. Short ones only.
-async fn read_frame(stream: &mut TlsStream<TcpStream>, unread: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
+async fn read_frame(stream: &mut AnyStream, unread: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
     while unread.len() < 6 || unread.len() < 6 + usize::from(unread[1] & 0x7f) {
         more(stream, unread).await?;
     }
@@ -226,7 +277,7 @@ pub fn masked_frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-async fn more(stream: &mut TlsStream<TcpStream>, unread: &mut Vec<u8>) -> Option<()> {
+pub async fn more(stream: &mut AnyStream, unread: &mut Vec<u8>) -> Option<()> {
     let mut buffer = vec![0; 64 * 1024];
     let length = stream.read(&mut buffer).await.ok().filter(|length| *length > 0)?;
     unread.extend_from_slice(&buffer[..length]);
@@ -255,3 +306,6 @@ pub fn echo() -> Script {
 pub fn say(bytes: impl AsRef<[u8]>) -> Step {
     Step::Say(bytes.as_ref().to_vec())
 }
+
+/// For what must happen at once, on a machine that is busy.
+const WAIT: Duration = Duration::from_secs(20);

@@ -1,6 +1,6 @@
 //! The table of explicit bindings, in the ledger.
 
-use model::{BindingId, SecretId, StoredBinding};
+use model::{BindingId, HostPattern, SecretId, StoredBinding};
 use rusqlite::{Connection, Row, params};
 
 use crate::error::{Result, StoreError};
@@ -33,6 +33,13 @@ pub(crate) fn of_secret(conn: &Connection, secret: &SecretId) -> Result<Vec<Stor
     let mut statement =
         conn.prepare_cached("SELECT id, account, secret, binding, created, mac FROM bindings WHERE secret = ?1 ORDER BY id")?;
     let found = statement.query_map([secret.as_str()], from_row)?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Each secret with explicit bindings beside each host that they name.
+pub(crate) fn hosts(conn: &Connection) -> Result<Vec<(SecretId, HostPattern)>> {
+    let mut statement = conn.prepare_cached("SELECT DISTINCT secret, json_extract(binding, '$.host') FROM bindings")?;
+    let found = statement.query_map([], |row| Ok((parsed(row, 0)?, parsed(row, 1)?)))?;
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 

@@ -1,7 +1,7 @@
 //! `tightlip bind`, `unbind`, `bindings`: where a secret's value may go. They change at the gateway, with the admin key, and nowhere else.
 
 use link::cli::{BindingView, Request};
-use model::binding::HTTPS_PORT;
+use model::binding::{HTTP_PORT, HTTPS_PORT};
 use model::kind::{Brokering, Kind};
 use model::{Binding, BindingSource, Form, HostPattern, KindId, Methods, PathPrefix, SecretName};
 use serde::Serialize;
@@ -21,9 +21,12 @@ pub(super) struct BindArgs {
     /// A host that the value may go to, exact or *.example.com; repeat for more
     #[arg(long = "host", value_name = "HOST", required = true)]
     hosts: Vec<HostPattern>,
-    /// The port
+    /// The port: requests are TLS, but to 80, which needs --plain-http too
     #[arg(long, value_name = "PORT", default_value_t = HTTPS_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
+    /// With --port 80: let the value travel unencrypted, for whoever is on the way to read
+    #[arg(long)]
+    plain_http: bool,
     /// Methods, separated by commas [default: any]
     #[arg(long, value_name = "METHODS")]
     methods: Option<Methods>,
@@ -82,6 +85,7 @@ struct Shown<'a> {
 
 /// Makes explicit bindings.
 pub(super) fn bind(args: BindArgs, target: &Target, out: &Output) -> Result<(), Fault> {
+    args.check_plain()?;
     let gate = target.gate()?;
     let (admin_key, api_key) = (target.admin_key()?, target.api_key()?);
     let mut views = Vec::new();
@@ -98,6 +102,20 @@ pub(super) fn bind(args: BindArgs, target: &Target, out: &Output) -> Result<(), 
     }
     show_changed(&args.name, &views, out);
     Ok(())
+}
+
+impl BindArgs {
+    /// Nobody binds a value to plain HTTP without saying so.
+    fn check_plain(&self) -> Result<(), Fault> {
+        match (self.port == HTTP_PORT, self.plain_http) {
+            (true, false) => Err(Fault::usage(
+                "port 80 is plain HTTP: the value would travel unencrypted, and whoever is on the way could read it. Where that is meant, add --plain-http; \
+                 otherwise leave --port out, and requests are TLS",
+            )),
+            (false, true) => Err(Fault::usage("--plain-http goes with --port 80: requests to any other port are TLS")),
+            (true, true) | (false, false) => Ok(()),
+        }
+    }
 }
 
 /// Takes explicit bindings back.
@@ -131,7 +149,9 @@ pub(super) fn bindings(args: &BindingsArgs, target: &Target, out: &Output) -> Re
         shown.dedup_by(|one, before| one.secret_id == before.secret_id && one.cannot_be_sent.is_some());
         let header = ["SECRET", "KIND", "MAY GO TO", "AS", "METHODS", "PATH", "BY"];
         let lines = table(header, &shown.into_iter().map(row).collect::<Vec<_>>());
-        if plain.is_empty() { lines } else { format!("{lines}\n\n{}", red(&exposed_words(&plain))) }
+        let exposed = (!plain.is_empty()).then(|| exposed_words(&plain));
+        let warnings = exposed.into_iter().chain(unencrypted_words(&views));
+        warnings.fold(lines, |lines, warning| format!("{lines}\n\n{}", red(&warning)))
     });
     Ok(())
 }
@@ -143,6 +163,20 @@ fn exposed_words(plain: &[&SecretName]) -> String {
          server without --plain-env-for-unbound.",
         names.join(", ")
     )
+}
+
+/// Which values travel unencrypted; none where all go over TLS.
+fn unencrypted_words(views: &[BindingView]) -> Option<String> {
+    let plainly = views.iter().filter(|view| view.binding.as_ref().is_some_and(Binding::is_plain));
+    let mut names: Vec<&str> = plainly.map(|view| view.secret_name.as_str()).collect();
+    names.dedup();
+    (!names.is_empty()).then(|| {
+        format!(
+            "UNENCRYPTED: the values of {} travel over plain HTTP to port 80, and whoever is on the way can read them. Take it back with `tightlip unbind \
+             NAME --host HOST`.",
+            names.join(", ")
+        )
+    })
 }
 
 /// Where a secret may go, asked of the gateway.
@@ -221,7 +255,11 @@ pub(super) fn show_changed(name: &SecretName, views: &[BindingView], out: &Outpu
     out.result(&Listed { bindings: views }, || {
         let destinations = Where::of_views(views);
         if destinations.is_bound() {
-            format!("{name}: {}", destinations.sentence())
+            let sentence = format!("{name}: {}", destinations.sentence());
+            match unencrypted_words(views) {
+                Some(warning) => format!("{sentence}\n{}", red(&out.hinted(&warning))),
+                None => sentence,
+            }
         } else {
             out.hinted(&format!("{name} may go {}", destinations.words(name)))
         }
@@ -276,12 +314,14 @@ fn row(view: &BindingView) -> [String; 7] {
 }
 
 const BIND_EXAMPLES: &str = "\
-The first explicit binding of a secret takes the place of its kind's own hosts. Requests are always TLS.
+The first explicit binding of a secret takes the place of its kind's own hosts. Requests are TLS, whatever the
+port; only --port 80 with --plain-http is plain HTTP, for hosts that have no TLS.
 
 Examples:
   tightlip bind ACME_KEY --host api.acme.example
   tightlip bind ACME_KEY --host api.acme.example --as header:x-api-key --methods GET,POST --path /v1
-  tightlip bind NPM_TOKEN --host npm.example.com";
+  tightlip bind NPM_TOKEN --host npm.example.com
+  tightlip bind PRINTER_KEY --host printer.example.com --port 80 --plain-http";
 
 const UNBIND_EXAMPLES: &str = "\
 Without an explicit binding, a value of a known kind goes to its kind's hosts again, and any other nowhere.
@@ -298,6 +338,20 @@ Examples:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn wanted(port: u16, plain_http: bool) -> Result<(), Fault> {
+        let (name, path) = ("NAME".parse().expect("a name"), PathPrefix::default());
+        BindArgs { name, hosts: Vec::new(), port, plain_http, methods: None, path, form: Form::Auto }.check_plain()
+    }
+
+    #[test]
+    fn nobody_binds_to_plain_http_without_saying_so() {
+        let fault = wanted(80, false).expect_err("unsaid");
+        assert!(fault.exit == Exit::Usage && fault.message.contains("unencrypted") && fault.message.contains("--plain-http"), "{fault:?}");
+        let fault = wanted(443, true).expect_err("no plain HTTP");
+        assert!(fault.exit == Exit::Usage && fault.message.contains("--port 80"), "{fault:?}");
+        assert!(wanted(80, true).is_ok() && wanted(443, false).is_ok() && wanted(8080, false).is_ok());
+    }
 
     fn words(kind: &str) -> String {
         let kind = KindId::find(kind);

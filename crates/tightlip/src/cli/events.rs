@@ -140,6 +140,7 @@ const fn what(kind: EventKind) -> &'static str {
         EventKind::SecretExposed => "exposed",
         EventKind::SecretBrokered => "brokered",
         EventKind::SecretGivenPlain => "given plain",
+        EventKind::PassedThrough => "passed through unseen",
         EventKind::BackedUp => "backed up",
     }
 }

@@ -110,6 +110,7 @@ fn note(lives: &mut BTreeMap<SecretId, Life>, chained: &ChainedEvent) {
         | EventKind::SecretExposed
         | EventKind::SecretBrokered
         | EventKind::SecretGivenPlain
+        | EventKind::PassedThrough
         | EventKind::BackedUp => {}
     }
 }

@@ -134,6 +134,7 @@ fn greeting(ready: &Ready, data: Option<&Path>) -> String {
     if ready.policy.accept_pairings {
         lines.push("Gateway configs and unbound secrets are paired without a person's approval ([gateway] accept_pairings).".to_owned());
     }
+    lines.extend(ways_out(ready));
     if ready.first_run && ready.has_passphrase {
         lines.push("The root key comes from your passphrase and is in no file: keep the passphrase, apart from the folder.".to_owned());
         lines.push("Without it, and without gateway/root.passphrase.json beside it, no stored value opens again.".to_owned());
@@ -146,6 +147,24 @@ fn greeting(ready: &Ready, data: Option<&Path>) -> String {
     lines.push(format!("  {program}{option} run -- git clone https://github.com/me/private.git"));
     lines.push("Ctrl-C stops it.".to_owned());
     lines.join("\n")
+}
+
+/// How hosts are reached, where it is not directly; and what of it gives something up.
+fn ways_out(ready: &Ready) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(proxy) = &ready.ways.proxy {
+        lines.push(format!("Hosts are reached through the proxy at {}, port {} ([gateway] upstream_proxy).", proxy.name, proxy.port));
+    }
+    if let Some(variable) = ready.ignored_proxy {
+        lines.push(format!(
+            "{variable} is set and not followed: hosts are reached directly. To go through a proxy, set `[gateway] upstream_proxy` in tightlip.toml."
+        ));
+    }
+    if !ready.ways.pass_through.is_empty() {
+        let hosts: Vec<String> = ready.ways.pass_through.iter().map(ToString::to_string).collect();
+        lines.push(format!("Connections to {} pass unseen, neither swapped nor scrubbed ([gateway] pass_through).", hosts.join(", ")));
+    }
+    lines
 }
 
 const EXAMPLES: &str = "\

@@ -30,7 +30,7 @@ fn telling() -> Service {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_value_stands_where_the_token_stood_and_no_part_of_the_reply_holds_it() {
-    let world = Plan::default().bound("KEY", VALUE, API).modern(API, telling()).start().await;
+    let world = Plan::default().bound("KEY", VALUE, API).http2(API, telling()).start().await;
     let token = world.token("KEY");
     let reply = world.connect_http2(API).await.get(API, "/v1/things?a=b", Some(&token)).await;
     assert_eq!((reply.status, reply.refusal(), reply.is_whole), (200, None, true));
@@ -47,7 +47,7 @@ async fn the_value_stands_where_the_token_stood_and_no_part_of_the_reply_holds_i
 async fn either_leg_may_be_the_older_one() {
     let world = Plan::default()
         .secret("KEY", VALUE, vec![binding(API), binding(OTHER)])
-        .modern(API, telling())
+        .http2(API, telling())
         .upstream(OTHER, echo())
         .start()
         .await;
@@ -74,7 +74,7 @@ async fn either_leg_may_be_the_older_one() {
 async fn many_requests_share_a_connection_where_the_host_can() {
     let world = Plan::default()
         .secret("KEY", VALUE, vec![binding(API), binding(OTHER)])
-        .modern(API, service(|request| async move { Response::new(body(request.uri().path().to_owned(), None)) }))
+        .http2(API, service(|request| async move { Response::new(body(request.uri().path().to_owned(), None)) }))
         .upstream(OTHER, echo())
         .start()
         .await;
@@ -104,7 +104,7 @@ async fn many_requests_share_a_connection_where_the_host_can() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_is_told_as_over_http1() {
-    let world = Plan::default().bound("KEY", VALUE, API).modern(API, telling()).modern(OTHER, telling()).allow(OTHER).start().await;
+    let world = Plan::default().bound("KEY", VALUE, API).http2(API, telling()).http2(OTHER, telling()).allow(OTHER).start().await;
     let connection = world.connect_http2(OTHER).await;
     assert_eq!(connection.get(OTHER, "/", Some(&world.token("KEY"))).await.refusal(), Some("host_not_bound"));
     assert_eq!(connection.get(API, "/", None).await.refusal(), Some("name_mismatch"));
@@ -137,7 +137,7 @@ async fn messages_of_grpc_keep_their_lengths() {
             .body(body(bytes, Some(trailers)))
             .unwrap()
     });
-    let world = Plan::default().bound("KEY", VALUE, API).modern(API, answer).start().await;
+    let world = Plan::default().bound("KEY", VALUE, API).http2(API, answer).start().await;
     let connection = world.connect_http2(API).await;
     let ask = |path: &str| {
         Request::post(format!("https://{API}{path}"))
@@ -175,7 +175,7 @@ fn saying(said: &Said) -> Service {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_is_given_before_the_next_is_said() {
     let said = Said::default();
-    let world = Plan::default().bound("KEY", VALUE, API).modern(API, saying(&said)).start().await;
+    let world = Plan::default().bound("KEY", VALUE, API).http2(API, saying(&said)).start().await;
     let connection = world.connect_http2(API).await;
     let mut reply = connection.begin(get(API, "/events", Some(&world.token("KEY")))).await.unwrap();
     for event in ["data: one\n\n", "data: two\n\n", "data: three\n\n"] {
@@ -197,7 +197,7 @@ async fn a_value_that_ends_cuts_its_own_exchange_and_no_other() {
         let world = Plan::default()
             .bound("KEY", VALUE, API)
             .bound("OTHER_KEY", "another-value-for-the-same-host", API)
-            .modern(API, saying(&said))
+            .http2(API, saying(&said))
             .allow(API)
             .start()
             .await;
@@ -236,7 +236,7 @@ async fn a_request_that_is_still_coming_is_cut_too() {
             Response::new(crate::http2::body("", None))
         }
     });
-    let world = Plan::default().bound("KEY", VALUE, API).modern(API, swallow).start().await;
+    let world = Plan::default().bound("KEY", VALUE, API).http2(API, swallow).start().await;
     let connection = world.connect_http2(API).await;
     let (say, said) = unbounded_channel();
     let request = get(API, "/", Some(&world.token("KEY"))).map(|_| -> AnyBody { pieces(said) });
@@ -259,7 +259,7 @@ async fn a_request_that_is_still_coming_is_cut_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_ends_with_the_devbox() {
     let said = Said::default();
-    let mut world = Plan::default().bound("KEY", VALUE, API).modern(API, saying(&said)).start().await;
+    let mut world = Plan::default().bound("KEY", VALUE, API).http2(API, saying(&said)).start().await;
     let connection = world.connect_http2(API).await;
     let token = world.token("KEY");
     let first = connection.begin(get(API, "/first", Some(&token))).await.unwrap();
@@ -267,16 +267,12 @@ async fn everything_ends_with_the_devbox() {
     drop(world.attached.take());
     assert!(!read(first).await.is_whole && !read(second).await.is_whole);
     assert!(connection.begin(get(API, "/third", Some(&token))).await.is_err());
-    let limit = Instant::now() + Duration::from_secs(5);
-    while world.upstreams[API].closed() == 0 {
-        assert!(Instant::now() < limit, "the upstream's connection is still open");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    world.upstreams[API].until_closed("the devbox ended").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_the_host_closed_is_replaced() {
-    let world = Plan::default().bound("KEY", VALUE, API).modern(API, telling()).upstream(OTHER, always(vec![plain("x")])).start().await;
+    let world = Plan::default().bound("KEY", VALUE, API).http2(API, telling()).upstream(OTHER, always(vec![plain("x")])).start().await;
     let connection = world.connect_http2(API).await;
     let token = world.token("KEY");
     assert_eq!(connection.get(API, "/", Some(&token)).await.status, 200);
