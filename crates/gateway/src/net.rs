@@ -12,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use model::Host;
 
+use crate::body::BODIES_MAX;
 use crate::ca::{Authority, AuthorityError};
 use crate::dial::{Dialer, DialerError};
 use crate::listen::{self, DECISIONS_MAX, Devbox};
@@ -134,6 +135,7 @@ impl Net {
             names,
             watch: Watch::default(),
             turns: Arc::new(Semaphore::new(DECISIONS_MAX)),
+            bodies: Arc::new(Semaphore::new(BODIES_MAX)),
         });
         let root = listen::serve(devbox, tcp, dns).map_err(NetError::Listener)?;
         Ok(Attached { _root: AbortOnDropHandle::new(tokio::spawn(root)) })

@@ -43,7 +43,7 @@ pub use hosted::{CreatedHosted, NewHosted};
 pub use house::{House, HouseError};
 pub use ids::{Ids, IdsError};
 pub use keys::{KeyDraft, KeyPlan, KeysError, MadeKey};
-pub use resolve::{Armed, Candidate};
+pub use resolve::{Armed, Candidate, Places};
 pub use secrets::{Page, Secrets, SecretsError, Which};
 pub use via::{CardGateway, Piece, Via};
 
