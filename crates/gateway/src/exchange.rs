@@ -5,18 +5,21 @@ use std::sync::{Arc, Mutex};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, Uri};
 use hyper::body::Incoming;
+use service::{Armed, Candidate};
 use tokio::time::timeout;
 use vault::{ArmError, Found, arm};
 
 use model::kind::CREDENTIAL_HEADERS;
-use model::{Asked, Form, Host, Refusal};
+use model::{Asked, Form, Host, Refusal, Spot, Token};
 
 use crate::base_url::{self, Door};
+use crate::body::write_body;
 use crate::find::find;
 use crate::greet::{Destination, Scheme, greet};
 use crate::headers::prepare_request;
 use crate::listen::Devbox;
 use crate::path::Path;
+use crate::query::{find_in, write_query};
 use crate::refuse::refuse;
 use crate::reply::{ReplyBody, agreement, reply};
 use crate::unpoisoned::lock;
@@ -42,12 +45,24 @@ pub(crate) struct Ask {
     /// Where the request goes.
     pub(crate) to: Destination,
     pub(crate) method: Method,
-    /// The path there.
+    /// The target there.
+    pub(crate) uri: Uri,
+    /// Its path.
     pub(crate) path: Path,
     pub(crate) headers: HeaderMap,
     pub(crate) live: Arc<Live>,
     /// The gateway through which it goes, where it came by a base URL.
     pub(crate) door: Option<Door>,
+    /// The tokens that were found in the body.
+    in_body: Mutex<Vec<Token>>,
+}
+
+/// A request's head as it may leave.
+struct Head {
+    uri: Uri,
+    headers: HeaderMap,
+    /// The tokens that its body is searched for.
+    for_body: Vec<Token>,
 }
 
 impl Conversation {
@@ -83,12 +98,17 @@ impl Conversation {
         let path = greet(&parts, &said)?;
         let is_socket = websocket::is_wanted(&parts)?;
         let method = parts.method.clone();
-        let Decided { ask, ticket, uri, mut headers } = self.decide_on(said, parts, path).await?;
+        let Decided { ask, ticket, head: Head { uri, mut headers, for_body } } = self.decide_on(said, parts, path).await?;
         if is_socket {
             websocket::dress(&mut headers);
         }
         let cut = ticket.cut();
-        let request = assemble(method.clone(), &uri, headers, RequestBody::new(body, cut.clone()))?;
+        let body = tokio::select! {
+            biased;
+            () = cut.cancelled() => return Err(why_cut(&ask).await),
+            body = write_body(&ask, &mut headers, body, for_body, cut.clone()) => body?,
+        };
+        let request = assemble(method.clone(), &uri, headers, body)?;
         let answered = async {
             if is_socket {
                 self.send_alone(&ask, request).await.map(|(response, alone)| (response, Some(alone)))
@@ -179,8 +199,7 @@ impl Conversation {
 struct Decided {
     ask: Arc<Ask>,
     ticket: Ticket,
-    uri: Uri,
-    headers: HeaderMap,
+    head: Head,
 }
 
 /// Where a request goes, and whether it may; watched from then on.
@@ -196,16 +215,21 @@ fn decide_on(devbox: &Arc<Devbox>, said: &Destination, parts: &Parts, path: &Pat
         ticket.live().goes_through(door.clone());
     }
     let live = Arc::clone(ticket.live());
-    let (method, headers) = (parts.method.clone(), parts.headers.clone());
-    let ask = Arc::new(Ask { devbox: Arc::clone(devbox), to, method, path, headers, live, door });
-    let headers = decide(&ask)?;
-    Ok(Decided { ask, ticket, uri, headers })
+    let (method, headers, in_body) = (parts.method.clone(), parts.headers.clone(), Mutex::default());
+    let ask = Arc::new(Ask { devbox: Arc::clone(devbox), to, method, uri, path, headers, live, door, in_body });
+    let head = decide(&ask)?;
+    Ok(Decided { ask, ticket, head })
 }
 
-/// Decides on a thread that may wait for the databases. A decision that panics is a refusal.
-async fn decide_elsewhere(ask: &Arc<Ask>) -> Result<HeaderMap, Refusal> {
+/// Decides again on a thread that may wait for the databases. A decision that panics is a refusal.
+async fn decide_elsewhere(ask: &Arc<Ask>) -> Result<(), Refusal> {
     let asked = Arc::clone(ask);
-    ask.devbox.blocking(move || decide(&asked)).await.unwrap_or(Err(Refusal::Undecided))
+    let decide_again = move || {
+        decide(&asked)?;
+        let in_body = lock(&asked.in_body).clone();
+        in_body.iter().try_for_each(|token| resolve(&asked, token, Spot::Body).map(drop))
+    };
+    ask.devbox.blocking(decide_again).await.unwrap_or(Err(Refusal::Undecided))
 }
 
 async fn stands_elsewhere(ask: &Arc<Ask>) -> bool {
@@ -213,32 +237,45 @@ async fn stands_elsewhere(ask: &Arc<Ask>) -> bool {
     ask.devbox.blocking(move || asked.live.stands(&asked.devbox.net.gate, &asked.devbox.card)).await.unwrap_or(false)
 }
 
-/// Whether the request may leave; if so, its headers with every token's value in its place. By then the exchange is watched for each value's end, and every
+/// Whether the request may leave; if so, its head with every token's value in its place. By then the exchange is watched for each value's end, and every
 /// reply of the host is scrubbed of it.
-fn decide(ask: &Ask) -> Result<HeaderMap, Refusal> {
-    let Ask { devbox, to, live, .. } = ask;
+fn decide(ask: &Ask) -> Result<Head, Refusal> {
+    let Ask { devbox, to, .. } = ask;
     let (gate, card) = (&devbox.net.gate, &devbox.card);
-    let mut headers = ask.headers.clone();
-    prepare_request(&mut headers, to).map_err(|_| Refusal::RequestMalformed)?;
+    let mut head = Head { uri: ask.uri.clone(), headers: ask.headers.clone(), for_body: Vec::new() };
+    prepare_request(&mut head.headers, to).map_err(|_| Refusal::RequestMalformed)?;
     match &ask.door {
-        Some(door) => base_url::write_credentials(ask, door, &mut headers)?,
+        Some(door) => base_url::write_credentials(ask, door, &mut head.headers)?,
         None => {
             // Nothing travels unencrypted but where a binding says so, whichever way the request came.
             if to.scheme == Scheme::Http {
-                gate.reachable_plainly(card, &to.host, to.port).map_err(|refusal| ended_or(refusal, ask, &headers))?;
+                gate.reachable_plainly(card, &to.host, to.port).map_err(|refusal| ended_or(refusal, ask, &head.headers))?;
             }
-            gate.reachable(card, &to.host, to.port).map_err(|refusal| ended_or(refusal, ask, &headers))?;
-            let extra = gate.extra_headers(card, &to.host, to.port)?;
-            for found in find(&headers, &extra, |candidate| gate.lookup(card, candidate))? {
-                write_value(ask, &found, &mut headers)?;
+            gate.reachable(card, &to.host, to.port).map_err(|refusal| ended_or(refusal, ask, &head.headers))?;
+            let places = gate.places(card, &to.host, to.port)?;
+            for found in find(&head.headers, &places.headers, |candidate| ask.lookup(candidate))? {
+                write_value(ask, &found, &mut head.headers)?;
+            }
+            if let Some(uri) = write_query(ask, &places.parameters)? {
+                head.uri = uri;
+            }
+            // What climbs is covered by no binding's path.
+            if places.bodies && ask.path != Path::Devious {
+                head.for_body = gate.tokens_for_body(card, ask.asked()?)?;
             }
         }
     }
-    let plan = gate.scrub_plan(card, &to.host)?;
+    settle(ask).map(|()| head)
+}
+
+/// Has every reply of the host scrubbed of all that was written for it by now, and looks whether it still stands.
+pub(crate) fn settle(ask: &Ask) -> Result<(), Refusal> {
+    let Ask { devbox, to, live, .. } = ask;
+    let plan = devbox.net.gate.scrub_plan(&devbox.card, &to.host)?;
     live.set_plan(&plan);
     devbox.watch.share_plan(to, &plan);
     // What stands now also stood when the plan was made: the plan knows every value that was written.
-    if live.stands(gate, card) { Ok(headers) } else { Err(Refusal::Undecided) }
+    if live.stands(&devbox.net.gate, &devbox.card) { Ok(()) } else { Err(Refusal::Undecided) }
 }
 
 /// Why a host that the devbox may not reach is refused: where the request holds a token whose secret or devbox has ended, its bindings ended with it, and
@@ -246,40 +283,76 @@ fn decide(ask: &Ask) -> Result<HeaderMap, Refusal> {
 fn ended_or(refusal: Refusal, ask: &Ask, headers: &HeaderMap) -> Refusal {
     let gate = &ask.devbox.net.gate;
     let mut ended = refusal;
-    let tokens = find(headers, &[], |candidate| gate.lookup(&ask.devbox.card, candidate));
-    for found in tokens.unwrap_or_default() {
+    let in_headers = find(headers, &[], |candidate| ask.lookup(candidate)).unwrap_or_default();
+    let in_query = find_in(ask.uri.query().unwrap_or_default(), |_| true, |candidate| ask.lookup(candidate)).unwrap_or_default();
+    let tokens = in_headers.into_iter().map(|found| found.token).chain(in_query.into_iter().map(|found| found.token));
+    for token in tokens.chain(lock(&ask.in_body).clone()) {
         let asked =
             Asked { devbox: &ask.devbox.card.devbox, host: &ask.to.host, port: ask.to.port, method: ask.method.as_str(), path: "/" };
-        if let Err(why @ (Refusal::SecretGone | Refusal::TokenEnded)) = gate.resolve(&ask.devbox.card, &found.token, asked) {
+        if let Err(why @ (Refusal::SecretGone | Refusal::TokenEnded)) = gate.resolve(&ask.devbox.card, &token, asked, Spot::Header) {
             ended = why;
         }
     }
     ended
 }
 
-/// Resolves one token and writes its value in the binding's form.
+/// Resolves one token in a header and writes its value in the binding's form.
 fn write_value(ask: &Ask, found: &Found, headers: &mut HeaderMap) -> Result<(), Refusal> {
-    let devbox = &ask.devbox;
-    // Of a loose path only its first slash is certain: a binding covers it when it covers the whole host.
-    let path = match &ask.path {
-        Path::Plain(path) => path.as_str(),
-        Path::Loose => "/",
-        Path::Devious => return Err(Refusal::PathAmbiguous),
+    let is_credential_header = CREDENTIAL_HEADERS.contains(&found.header.as_str());
+    let armed = match resolve_at(ask, &found.token, Spot::Header) {
+        // A header that only another secret's binding names: this value's own form does not write there, so the token is as inert as anywhere else.
+        Err(Refusal::FormNotBound) if !is_credential_header => return Ok(()),
+        other => other?,
     };
-    let asked = Asked { devbox: &devbox.card.devbox, host: &ask.to.host, port: ask.to.port, method: ask.method.as_str(), path };
-    let armed = devbox.net.gate.resolve(&devbox.card, &found.token, asked).map_err(|refusal| match (refusal, &ask.path) {
-        (Refusal::RequestNotBound, Path::Loose) => Refusal::PathAmbiguous,
-        (other, _) => other,
-    })?;
-    // A header that only another secret's binding names: this value's own form does not write there, so the token is as inert as anywhere else.
-    if *armed.permit.form() == Form::Auto && !CREDENTIAL_HEADERS.contains(&found.header.as_str()) {
+    if *armed.permit.form() == Form::Auto && !is_credential_header {
         return Ok(());
     }
     ask.live.carries(armed.secret, armed.version);
     arm(armed.value, armed.permit.form(), found, headers).map_err(|error| match error {
         ArmError::Unfit => Refusal::ValueUnfit,
-        ArmError::TokenAbsent => Refusal::RequestMalformed,
+        ArmError::TokenAbsent | ArmError::TooLarge => Refusal::RequestMalformed,
     })
+}
+
+/// The value that may be written in place of a token in the query or the body. The exchange is watched for its end from then on.
+pub(crate) fn resolve(ask: &Ask, token: &Token, spot: Spot<'_>) -> Result<Armed, Refusal> {
+    let armed = resolve_at(ask, token, spot)?;
+    ask.live.carries(armed.secret.clone(), armed.version);
+    Ok(armed)
+}
+
+fn resolve_at(ask: &Ask, token: &Token, spot: Spot<'_>) -> Result<Armed, Refusal> {
+    let devbox = &ask.devbox;
+    devbox.net.gate.resolve(&devbox.card, token, ask.asked()?, spot).map_err(|refusal| match (refusal, &ask.path) {
+        (Refusal::RequestNotBound, Path::Loose) => Refusal::PathAmbiguous,
+        (other, _) => other,
+    })
+}
+
+impl Ask {
+    /// What is asked for, as bindings are about it. Of a loose path only its first slash is certain: a binding covers it when it covers the whole host.
+    ///
+    /// # Errors
+    /// [`Refusal::PathAmbiguous`] where the path could leave the place that it names.
+    fn asked(&self) -> Result<Asked<'_>, Refusal> {
+        let path = match &self.path {
+            Path::Plain(path) => path.as_str(),
+            Path::Loose => "/",
+            Path::Devious => return Err(Refusal::PathAmbiguous),
+        };
+        let (devbox, host) = (&self.devbox.card.devbox, &self.to.host);
+        Ok(Asked { devbox, host, port: self.to.port, method: self.method.as_str(), path })
+    }
+
+    /// Whether a text is a token of the devbox.
+    pub(crate) fn lookup(&self, candidate: &str) -> Result<Candidate, Refusal> {
+        self.devbox.net.gate.lookup(&self.devbox.card, candidate)
+    }
+
+    /// The token was found in the body, which is gone when it is asked again why the request may not leave.
+    pub(crate) fn note_in_body(&self, token: &Token) {
+        lock(&self.in_body).push(token.clone());
+    }
 }
 
 /// The request as the upstream gets it, without what the gateway's own machinery attached. Its form follows the connection that it is sent over.

@@ -78,9 +78,9 @@ const CONFIG: GeneralPurposeConfig =
 const LENIENT: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, CONFIG);
 const LENIENT_URL: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, CONFIG);
 /// A token is never shorter.
-const TOKEN_BYTES_MIN: usize = 16;
+pub(crate) const TOKEN_BYTES_MIN: usize = 16;
 /// Pieces that are looked up for one request: far more than any client's credentials have.
-const CANDIDATES_MAX: usize = 200;
+pub(crate) const CANDIDATES_MAX: usize = 200;
 
 #[cfg(test)]
 #[path = "find/tests.rs"]

@@ -7,6 +7,7 @@
 
 mod activity;
 mod base_url;
+mod body;
 pub mod ca;
 pub mod dial;
 mod exchange;
@@ -24,6 +25,7 @@ pub mod names;
 pub mod net;
 mod path;
 pub mod process;
+mod query;
 mod refuse;
 mod reply;
 mod seats;

@@ -34,6 +34,8 @@ pub(crate) struct Devbox {
     pub(crate) watch: Watch,
     /// Decisions that wait for the databases at a time.
     pub(crate) turns: Arc<Semaphore>,
+    /// Request bodies that are held whole at a time.
+    pub(crate) bodies: Arc<Semaphore>,
 }
 
 impl Devbox {

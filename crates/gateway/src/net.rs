@@ -12,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use model::Host;
 
+use crate::body::BODIES_MAX;
 use crate::ca::{Authority, AuthorityError};
 use crate::dial::proxy::UpstreamProxy;
 use crate::dial::{Dialer, DialerError};
@@ -137,6 +138,7 @@ impl Net {
             names,
             watch: Watch::default(),
             turns: Arc::new(Semaphore::new(DECISIONS_MAX)),
+            bodies: Arc::new(Semaphore::new(BODIES_MAX)),
         });
         warn_of_contradictions(&devbox);
         let root = listen::serve(devbox, tcp, dns).map_err(NetError::Listener)?;

@@ -17,6 +17,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
@@ -45,13 +46,30 @@ pub(crate) struct Shared {
     _driver: Arc<(AbortOnDropHandle<()>, DropGuard)>,
 }
 
-/// A devbox's request body. None: no body at all. It breaks off when the exchange is cut.
+/// A devbox's request body. It breaks off when the exchange is cut.
 pub(crate) struct RequestBody {
-    body: Option<Incoming>,
+    body: Source,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     token: CancellationToken,
     /// Whether trailers pass: over HTTP/1.1 nothing says that they are none of the next request.
     with_trailers: bool,
+}
+
+enum Source {
+    /// No body at all.
+    Nothing,
+    /// As it comes.
+    Passing(Incoming),
+    /// It was held, perhaps to write values into it.
+    Whole(Whole),
+}
+
+/// A body that is held.
+pub(crate) struct Whole {
+    pub(crate) data: Bytes,
+    pub(crate) trailers: Option<HeaderMap>,
+    /// Given back when the body is gone.
+    pub(crate) _room: OwnedSemaphorePermit,
 }
 
 /// Why a request's body breaks off.
@@ -206,20 +224,25 @@ fn as_http2(request: &mut Request<RequestBody>, to: &Destination) -> Result<(), 
 impl RequestBody {
     /// The body as it comes from the devbox, until `cut`.
     pub(crate) fn new(body: Incoming, cut: CancellationToken) -> Self {
-        Self::of(Some(body).filter(|body| !body.is_end_stream()), cut)
+        Self::of(if body.is_end_stream() { Source::Nothing } else { Source::Passing(body) }, cut)
     }
 
-    fn of(body: Option<Incoming>, token: CancellationToken) -> Self {
+    /// A body that is held, until `cut`.
+    pub(crate) fn whole(body: Whole, cut: CancellationToken) -> Self {
+        Self::of(Source::Whole(body), cut)
+    }
+
+    fn of(body: Source, token: CancellationToken) -> Self {
         Self { body, cut: Box::pin(token.clone().cancelled_owned()), token, with_trailers: false }
     }
 }
 
 /// The same request, where sending it twice does what sending it once does and nothing of it is used up by sending (RFC 9110, section 9.2).
 pub(crate) fn copy_of(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    if !request.method().is_safe() || request.body().body.is_some() {
+    if !request.method().is_safe() || !matches!(request.body().body, Source::Nothing) {
         return None;
     }
-    let mut copy = Request::new(RequestBody::of(None, request.body().token.clone()));
+    let mut copy = Request::new(RequestBody::of(Source::Nothing, request.body().token.clone()));
     copy.method_mut().clone_from(request.method());
     copy.uri_mut().clone_from(request.uri());
     copy.headers_mut().clone_from(request.headers());
@@ -231,11 +254,19 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Self { body: Some(body), cut, with_trailers, .. } = &mut *self else { return Poll::Ready(None) };
+        let Self { body, cut, with_trailers, .. } = &mut *self;
+        if matches!(body, Source::Nothing) {
+            return Poll::Ready(None);
+        }
         if cut.as_mut().poll(context).is_ready() {
             return Poll::Ready(Some(Err(BodyError::Cut)));
         }
-        match ready!(Pin::new(body).poll_frame(context)) {
+        let frame = match body {
+            Source::Nothing => None,
+            Source::Passing(body) => ready!(Pin::new(body).poll_frame(context)),
+            Source::Whole(whole) => whole.next().map(Ok),
+        };
+        match frame {
             Some(Ok(frame)) if frame.is_trailers() && !*with_trailers => Poll::Ready(None),
             Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
             Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),
@@ -244,11 +275,30 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        match &self.body {
+            Source::Nothing => true,
+            Source::Passing(body) => body.is_end_stream(),
+            Source::Whole(whole) => whole.data.is_empty() && whole.trailers.is_none(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        match &self.body {
+            Source::Nothing => SizeHint::with_exact(0),
+            Source::Passing(body) => body.size_hint(),
+            Source::Whole(whole) => SizeHint::with_exact(whole.data.len() as u64),
+        }
+    }
+}
+
+impl Whole {
+    /// The next piece, small enough that a body which is cut ends soon.
+    fn next(&mut self) -> Option<Frame<Bytes>> {
+        if self.data.is_empty() {
+            return self.trailers.take().map(Frame::trailers);
+        }
+        let piece = self.data.split_to(self.data.len().min(PIECE_BYTES));
+        Some(Frame::data(piece))
     }
 }
 
@@ -259,5 +309,7 @@ pub(crate) const HTTP_1_1: &[u8] = b"http/1.1";
 pub(crate) const HEADERS_MAX: usize = 200;
 /// What one connection buffers: a whole head, and pieces of bodies beside it.
 pub(crate) const BUFFER_BYTES_MAX: usize = 2 * HEADER_LIST_BYTES_MAX;
+/// Of a body that is held, what is handed on at a time: one frame of HTTP/2 by default (RFC 9113, section 4.2).
+const PIECE_BYTES: usize = 16 * 1024;
 /// The end of the last reply has been read, so a connection that is not ready soon never will be.
 const READY_WAIT: Duration = Duration::from_secs(1);

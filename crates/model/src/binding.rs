@@ -73,6 +73,24 @@ pub enum Form {
         /// The header's name, in lower case.
         name: String,
     },
+    /// In place of its token where that is the whole value of a parameter of the request's query, percent-encoded (RFC 3986, section 2.1).
+    Query {
+        /// The parameter's name, as it reads when it is decoded.
+        name: String,
+    },
+    /// In place of its token in the request's body, escaped for the body's media type.
+    Body,
+}
+
+/// Where in a request a token stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spot<'a> {
+    /// In a header.
+    Header,
+    /// In a parameter of the query, with the parameter's name.
+    Query(&'a str),
+    /// In the body.
+    Body,
 }
 
 /// The methods that a binding covers; none named means all.
@@ -89,11 +107,8 @@ pub struct PathPrefix(String);
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BindingError {
     /// Not a form.
-    #[error("a form is auto, bearer, basic, basic:USER or header:NAME")]
+    #[error("a form is auto, bearer, basic, basic:USER, header:NAME, query:NAME or body")]
     Form,
-    /// `query:` or `body`.
-    #[error("this version writes values into headers only: use auto, bearer, basic, basic:USER or header:NAME")]
-    FormNotYet,
     /// A header that routes or frames the request.
     #[error("a value cannot be written into a header that frames or routes the request")]
     HeaderReserved,
@@ -122,6 +137,18 @@ impl Binding {
     #[must_use]
     pub const fn is_plain(&self) -> bool {
         self.port == HTTP_PORT
+    }
+}
+
+impl Form {
+    /// Where the token stands that this form writes in place of. A form opens its own spot and no other.
+    #[must_use]
+    pub fn spot(&self) -> Spot<'_> {
+        match self {
+            Self::Auto | Self::Bearer | Self::Basic { .. } | Self::UserPass | Self::Header { .. } => Spot::Header,
+            Self::Query { name } => Spot::Query(name),
+            Self::Body => Spot::Body,
+        }
     }
 }
 
@@ -188,12 +215,12 @@ impl FromStr for Form {
             None if text == "auto" => Ok(Self::Auto),
             None if text == "bearer" => Ok(Self::Bearer),
             None if text == "basic" => Ok(Self::UserPass),
-            None if text == "body" => Err(BindingError::FormNotYet),
-            Some(("query", _)) => Err(BindingError::FormNotYet),
+            None if text == "body" => Ok(Self::Body),
             Some(("basic", user)) if user.len() <= USER_BYTES_MAX && !user.bytes().any(|b| b.is_ascii_control() || b == b':') => {
                 Ok(Self::Basic { user: user.to_owned() })
             }
             Some(("header", name)) => header_form(name),
+            Some(("query", name)) if is_parameter_name(name) => Ok(Self::Query { name: name.to_owned() }),
             None | Some(_) => Err(BindingError::Form),
         }
     }
@@ -206,6 +233,12 @@ fn header_form(name: &str) -> Result<Form, BindingError> {
         return Err(BindingError::Form);
     }
     if is_reserved_header(&name) { Err(BindingError::HeaderReserved) } else { Ok(Form::Header { name }) }
+}
+
+/// Letters, digits, what URLs never encode, and what names of lists and of OData have: `access_token`, `auth[key]`, `$key`.
+fn is_parameter_name(name: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._~[]$".contains(&b);
+    (1..=PARAMETER_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(legal)
 }
 
 /// Whether a header (in lower case) frames or routes a message, cuts replies into pieces, or is the gateway's own: nothing that anybody asks for is written there.
@@ -222,6 +255,8 @@ impl fmt::Display for Form {
             Self::Basic { user } => write!(f, "basic:{user}"),
             Self::UserPass => f.write_str("basic"),
             Self::Header { name } => write!(f, "header:{name}"),
+            Self::Query { name } => write!(f, "query:{name}"),
+            Self::Body => f.write_str("body"),
         }
     }
 }
@@ -306,6 +341,7 @@ pub const HTTPS_PORT: u16 = 443;
 pub const HTTP_PORT: u16 = 80;
 const USER_BYTES_MAX: usize = 255;
 const HEADER_NAME_BYTES_MAX: usize = 128;
+const PARAMETER_NAME_BYTES_MAX: usize = 128;
 const METHOD_BYTES_MAX: usize = 32;
 const PATH_BYTES_MAX: usize = 2048;
 /// The gateway's own.
@@ -370,12 +406,48 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Form>(), Err(BindingError::HeaderReserved), "{text:?}");
         }
-        for text in ["", "Auto", "basic:a:b", "basic:a\nb", "header:", "header:a b", "cookie:x"] {
+        for text in [
+            "",
+            "Auto",
+            "basic:a:b",
+            "basic:a\nb",
+            "header:",
+            "header:a b",
+            "cookie:x",
+            "query",
+            "query:",
+            "query:a b",
+            "query:a=b",
+            "query:a&b",
+            "query:%61",
+            "body:x",
+            "Body",
+        ] {
             assert_eq!(text.parse::<Form>(), Err(BindingError::Form), "{text:?}");
         }
-        for text in ["auto", "bearer", "basic", "basic:", "basic:x-access-token", "header:x-api-key"] {
+        for text in [
+            "auto",
+            "bearer",
+            "basic",
+            "basic:",
+            "basic:x-access-token",
+            "header:x-api-key",
+            "query:access_token",
+            "query:Auth[key]",
+            "body",
+        ] {
             assert_eq!(text.parse::<Form>().map(|form| form.to_string()), Ok(text.to_owned()));
         }
+    }
+
+    #[test]
+    fn a_form_opens_its_own_spot_and_no_other() {
+        let form = |text: &str| text.parse::<Form>().expect("a form");
+        for header in ["auto", "bearer", "basic", "basic:u", "header:x-a"] {
+            assert_eq!(form(header).spot(), Spot::Header, "{header}");
+        }
+        assert_eq!((form("query:Key").spot(), form("body").spot()), (Spot::Query("Key"), Spot::Body));
+        assert_ne!(form("query:Key").spot(), Spot::Query("key"));
     }
 
     #[test]

@@ -222,13 +222,17 @@ pub fn builtin() -> [GatewayConfig; 2] {
 }
 
 /// Whether a binding lets a value be written at its host in this form. `auto` stands for every header that carries credentials by custom, and for no other: a
-/// header that an upstream shows back, such as one for metadata, is chosen by a person or not at all.
+/// header that an upstream shows back, such as one for metadata, is chosen by a person or not at all. A config writes headers, so what is bound for a query or
+/// a body covers nothing here.
 #[must_use]
 pub fn form_is_covered(bound: &Form, wanted: &Form) -> bool {
     match (bound, wanted) {
         (Form::Auto, Form::Bearer | Form::Basic { .. } | Form::UserPass | Form::Auto) => true,
         (Form::Auto, Form::Header { name }) => CREDENTIAL_HEADERS.contains(&name.as_str()),
-        (Form::Bearer | Form::Basic { .. } | Form::UserPass | Form::Header { .. }, wanted) => bound == wanted,
+        (Form::Auto, Form::Query { .. } | Form::Body) => false,
+        (Form::Bearer | Form::Basic { .. } | Form::UserPass | Form::Header { .. } | Form::Query { .. } | Form::Body, wanted) => {
+            bound == wanted
+        }
     }
 }
 
@@ -263,7 +267,9 @@ impl FromStr for HeaderKey {
     fn from_str(text: &str) -> Result<Self, GatewayError> {
         match format!("header:{text}").parse::<Form>() {
             Ok(Form::Header { name }) => Ok(Self(name)),
-            Ok(Form::Auto | Form::Bearer | Form::Basic { .. } | Form::UserPass) | Err(_) => Err(GatewayError::Header),
+            Ok(Form::Auto | Form::Bearer | Form::Basic { .. } | Form::UserPass | Form::Query { .. } | Form::Body) | Err(_) => {
+                Err(GatewayError::Header)
+            }
         }
     }
 }
@@ -386,6 +392,9 @@ mod tests {
         let header = |name: &str| Form::Header { name: name.to_owned() };
         assert!(!form_is_covered(&Form::Auto, &header("x-amz-meta-a")) && !form_is_covered(&Form::Bearer, &header("x-api-key")));
         assert!(!form_is_covered(&header("x-api-key"), &Form::Bearer) && !form_is_covered(&header("x-api-key"), &Form::Auto));
+        let query = Form::Query { name: "x-api-key".to_owned() };
+        assert!(!form_is_covered(&query, &header("x-api-key")) && !form_is_covered(&Form::Body, &Form::Bearer));
+        assert!(!form_is_covered(&Form::Auto, &query) && !form_is_covered(&Form::Auto, &Form::Body));
         assert!(form_is_covered(&Form::Auto, &header("x-api-key")) && form_is_covered(&header("x-a"), &header("x-a")));
         assert!(form_is_covered(&Form::Auto, &Form::UserPass) && form_is_covered(&Form::Auto, &Form::Bearer));
     }

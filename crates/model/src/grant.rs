@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::binding::{Binding, Form};
+use crate::binding::{Binding, Form, Spot};
 use crate::gateway::form_is_covered;
 use crate::host::Host;
 use crate::id::{AccountId, DevboxId, SecretId};
@@ -56,12 +56,17 @@ impl Permit {
     }
 }
 
-/// Decides whether the grant's secret, with these bindings, may be written into the request that asks.
+/// Decides whether the grant's secret, with these bindings, may be written into the request that asks, in place of a token that stands at `spot`.
 ///
 /// # Errors
-/// The refusal, where it may not.
-pub fn permits(grant: &Grant, bindings: &[Binding], asked: Asked<'_>) -> Result<Permit, Refusal> {
-    let mut covering = covering(grant, bindings, asked)?;
+/// The refusal, where it may not; [`Refusal::FormNotBound`] where its bindings for the host open other spots only.
+pub fn permits(grant: &Grant, bindings: &[Binding], asked: Asked<'_>, spot: Spot<'_>) -> Result<Permit, Refusal> {
+    let at_host = at_host(grant, bindings, asked)?;
+    let mut at_spot = at_host.filter(|binding| binding.form.spot() == spot).peekable();
+    if at_spot.peek().is_none() {
+        return Err(Refusal::FormNotBound);
+    }
+    let mut covering = at_spot.filter(|binding| covers(binding, asked));
     covering.next().map(|binding| Permit { form: binding.form.clone() }).ok_or(Refusal::RequestNotBound)
 }
 
@@ -70,7 +75,7 @@ pub fn permits(grant: &Grant, bindings: &[Binding], asked: Asked<'_>) -> Result<
 /// # Errors
 /// The refusal, where it may not; [`Refusal::FormNotBound`] where it may, but in another form only.
 pub fn permits_at(grant: &Grant, bindings: &[Binding], asked: Asked<'_>, wanted: &Form) -> Result<Permit, Refusal> {
-    let mut covering = covering(grant, bindings, asked)?.peekable();
+    let mut covering = at_host(grant, bindings, asked)?.filter(|binding| covers(binding, asked)).peekable();
     if covering.peek().is_none() {
         return Err(Refusal::RequestNotBound);
     }
@@ -78,8 +83,8 @@ pub fn permits_at(grant: &Grant, bindings: &[Binding], asked: Asked<'_>, wanted:
     if covered { Ok(Permit { form: wanted.clone() }) } else { Err(Refusal::FormNotBound) }
 }
 
-/// The bindings that cover the whole request; an error where none covers even its host.
-fn covering<'a>(grant: &Grant, bindings: &'a [Binding], asked: Asked<'a>) -> Result<impl Iterator<Item = &'a Binding>, Refusal> {
+/// The bindings that name the request's host and port; an error where none does.
+fn at_host<'a>(grant: &Grant, bindings: &'a [Binding], asked: Asked<'a>) -> Result<impl Iterator<Item = &'a Binding>, Refusal> {
     if grant.devbox != *asked.devbox {
         return Err(Refusal::TokenForeign);
     }
@@ -90,10 +95,12 @@ fn covering<'a>(grant: &Grant, bindings: &'a [Binding], asked: Asked<'a>) -> Res
         return Err(Refusal::SecretUnbound);
     }
     let mut at_host = bindings.iter().filter(move |binding| binding.covers_host(asked.host, asked.port)).peekable();
-    if at_host.peek().is_none() {
-        return Err(Refusal::HostNotBound);
-    }
-    Ok(at_host.filter(move |binding| binding.methods.cover(asked.method) && binding.path.covers(asked.path)))
+    if at_host.peek().is_some() { Ok(at_host) } else { Err(Refusal::HostNotBound) }
+}
+
+/// Whether a binding at the request's host covers its method and path as well.
+fn covers(binding: &Binding, asked: Asked<'_>) -> bool {
+    binding.methods.cover(asked.method) && binding.path.covers(asked.path)
 }
 
 #[cfg(test)]
@@ -121,7 +128,7 @@ mod tests {
     fn decide(grant: &Grant, bindings: &[Binding], host: &str, port: u16, method: &str, path: &str) -> Result<(), Refusal> {
         let devbox = DevboxId::from_parts(ZERO, 1);
         let host = host.parse().expect("a host");
-        permits(grant, bindings, Asked { devbox: &devbox, host: &host, port, method, path }).map(|_| ())
+        permits(grant, bindings, Asked { devbox: &devbox, host: &host, port, method, path }, Spot::Header).map(|_| ())
     }
 
     #[test]
@@ -142,6 +149,29 @@ mod tests {
     fn what_a_binding_names_is_permitted() {
         let bindings = [binding("other.example.com", "GET", "/"), binding("api.example.com", "GET,POST", "/v1")];
         assert_eq!(decide(&grant(), &bindings, "api.example.com", 443, "POST", "/v1/x"), Ok(()));
+    }
+
+    #[test]
+    fn each_spot_of_a_request_is_opened_by_its_own_forms_only() {
+        let at = |path: &str, form: &str| Binding { form: form.parse().expect("a form"), ..binding("api.example.com", "POST", path) };
+        let decide = |bindings: &[Binding], path: &str, spot: Spot<'_>| {
+            let (devbox, host) = (DevboxId::from_parts(ZERO, 1), "api.example.com".parse().expect("a host"));
+            let asked = Asked { devbox: &devbox, host: &host, port: 443, method: "POST", path };
+            permits(&grant(), bindings, asked, spot).map(|permit| permit.form.to_string())
+        };
+        let bindings = [at("/a", "query:key"), at("/b", "body"), at("/c", "bearer")];
+        assert_eq!(decide(&bindings[..2], "/a", Spot::Header), Err(Refusal::FormNotBound));
+        assert_eq!(decide(&bindings[1..], "/a", Spot::Query("key")), Err(Refusal::FormNotBound));
+        assert_eq!(decide(&bindings[..1], "/a", Spot::Body), Err(Refusal::FormNotBound));
+        for other in ["Key", "keys", ""] {
+            assert_eq!(decide(&bindings, "/a", Spot::Query(other)), Err(Refusal::FormNotBound), "{other}");
+        }
+        for (path, spot) in [("/b", Spot::Query("key")), ("/a", Spot::Body), ("/a", Spot::Header)] {
+            assert_eq!(decide(&bindings, path, spot), Err(Refusal::RequestNotBound), "{path}");
+        }
+        for (path, spot, form) in [("/a", Spot::Query("key"), "query:key"), ("/b", Spot::Body, "body"), ("/c", Spot::Header, "bearer")] {
+            assert_eq!(decide(&bindings, path, spot), Ok(form.to_owned()));
+        }
     }
 
     #[test]

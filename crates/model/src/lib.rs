@@ -24,7 +24,7 @@ pub mod time;
 pub mod token;
 
 pub use access::{Account, ApiKey, Label, Scope, Scopes};
-pub use binding::{Binding, BindingSource, Form, Methods, PathPrefix, StoredBinding};
+pub use binding::{Binding, BindingSource, Form, Methods, PathPrefix, Spot, StoredBinding};
 pub use devbox::{DevboxStatus, Hosted, ShutdownReason, Stream, Transition};
 pub use event::{ChainedEvent, Event, EventKind, Writer};
 pub use execution::ExecutionId;

@@ -16,6 +16,8 @@ pub const PAGE_ITEMS_DEFAULT: usize = 20;
 pub const DEVBOX_TOKENS_MAX: usize = 100;
 /// A request's or reply's head: what common servers accept.
 pub const HEADER_LIST_BYTES_MAX: usize = 64 * 1024;
+/// A request's body that values may be written into: credentials stand in small ones, and it is held whole.
+pub const ARMED_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// How long a data key is used and kept, until its rows are committed. Milliseconds.
 pub const DATA_KEY_LIFE_MS: u64 = 100;
 /// How long a numbered request gets the same answer again: by the contract. Milliseconds.

@@ -32,7 +32,7 @@ pub enum Refusal {
     HostNotBound,
     /// The secret is bound to this host, but not for this method or path.
     RequestNotBound,
-    /// The secret is bound for this request, but not in the form in which the gateway config writes it.
+    /// The secret is bound to this host, but not where its token stands, or not in the form in which the gateway config writes it.
     FormNotBound,
     /// A request to a gateway without the gateway's token.
     GatewayTokenMissing,
@@ -62,6 +62,10 @@ pub enum Refusal {
     UpstreamProxyRefused,
     /// The answer was encoded although it was asked not to be, so it cannot be scrubbed.
     ReplyUnreadable,
+    /// A body into which a value may have to be written is larger than what is looked through.
+    BodyTooLarge,
+    /// A body into which a value may have to be written is compressed.
+    BodyUnreadable,
     /// A limit was reached.
     LimitReached,
     /// The decision could not be made (store or events unavailable).
@@ -70,7 +74,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal there is.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::HostNotAllowed,
         Self::AddressUnmapped,
         Self::NameMismatch,
@@ -99,6 +103,8 @@ impl Refusal {
         Self::UpstreamTimeout,
         Self::UpstreamProxyRefused,
         Self::ReplyUnreadable,
+        Self::BodyTooLarge,
+        Self::BodyUnreadable,
         Self::LimitReached,
         Self::Undecided,
     ];
@@ -135,6 +141,8 @@ impl Refusal {
             Self::UpstreamTimeout => "upstream_timeout",
             Self::UpstreamProxyRefused => "upstream_proxy_refused",
             Self::ReplyUnreadable => "reply_unreadable",
+            Self::BodyTooLarge => "body_too_large",
+            Self::BodyUnreadable => "body_unreadable",
             Self::LimitReached => "limit_reached",
             Self::Undecided => "undecided",
         }
@@ -170,7 +178,7 @@ impl Refusal {
             }
             Self::RequestNotBound => "this secret's bindings for this host do not cover this method or path; see `tightlip bindings`",
             Self::FormNotBound => {
-                "this secret's bindings for this host do not cover the form in which the gateway config writes it; bind it with `tightlip bind NAME --host HOST --as FORM`"
+                "this secret's bindings for this host do not cover the place where its placeholder stands, or the form in which the gateway config writes it; see `tightlip bindings`, and bind it with `tightlip bind NAME --host HOST --as FORM`"
             }
             Self::GatewayTokenMissing => {
                 "the request to this gateway does not carry its token (whatever else it carries); send the gws_ text of this devbox's environment as a Bearer or in the upstream's own header"
@@ -206,6 +214,12 @@ impl Refusal {
             Self::ReplyUnreadable => {
                 "the host sent an encoded answer although it was asked not to; it cannot be checked for values and was withheld"
             }
+            Self::BodyTooLarge => {
+                "a secret is bound to the bodies of such requests, and this one is larger than the 1 MiB that is looked through; narrow the binding to the requests that need it: `tightlip bind NAME --host HOST --as body --methods M --path /P`"
+            }
+            Self::BodyUnreadable => {
+                "a secret is bound to the bodies of such requests, and this one is compressed; send it as it is, or narrow the binding to the requests that need it: `tightlip bind NAME --host HOST --as body --methods M --path /P`"
+            }
             Self::LimitReached => "a limit of the gateway was reached; see the limits in the README",
             Self::Undecided => {
                 "the gateway could not decide (its store or its event log is unavailable), so the request was not sent; see `tightlip up`'s output"
@@ -231,6 +245,8 @@ impl Refusal {
             | Self::PairingRefused
             | Self::AddressForbidden => 403,
             Self::MethodForbidden => 405,
+            Self::BodyTooLarge => 413,
+            Self::BodyUnreadable => 415,
             Self::NameMismatch => 421,
             Self::LimitReached => 429,
             Self::UpgradeUnsupported => 501,

@@ -70,7 +70,7 @@ pub enum BindingsError {
 }
 
 impl Gate {
-    /// Makes an explicit binding; one of the same host, port, methods and path is replaced. Gives the secret's bindings as they are now.
+    /// Makes an explicit binding; one of the same host, port, methods and path for the same spot of requests is replaced. Gives the secret's bindings as they are now.
     ///
     /// # Errors
     /// Without the admin key, or where the value cannot be swapped.
@@ -84,7 +84,9 @@ impl Gate {
         }
         let same_scope = |old: &&StoredBinding| {
             let old = &old.binding;
-            old.host == binding.host && old.port == binding.port && old.methods == binding.methods && old.path == binding.path
+            let same_requests =
+                old.host == binding.host && old.port == binding.port && old.methods == binding.methods && old.path == binding.path;
+            same_requests && old.form.spot() == binding.form.spot()
         };
         let replaced: Vec<BindingId> = existing.iter().filter(same_scope).map(|old| old.id.clone()).collect();
         let unchanged = existing.iter().any(|old| old.binding == binding);

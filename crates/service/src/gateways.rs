@@ -281,7 +281,8 @@ fn check(config: &GatewayConfig) -> Result<(), GatewaysError> {
     config.check()?;
     let mut written = BTreeSet::from([match config.mechanism.form() {
         Form::Header { name } => name,
-        Form::Auto | Form::Bearer | Form::Basic { .. } | Form::UserPass => "authorization".to_owned(),
+        // No mechanism of a config has the last two.
+        Form::Auto | Form::Bearer | Form::Basic { .. } | Form::UserPass | Form::Query { .. } | Form::Body => "authorization".to_owned(),
     }]);
     let once = config.headers.iter().all(|header| written.insert(header.name.as_str().to_owned()));
     if once { Ok(()) } else { Err(GatewaysError::HeaderTwice) }

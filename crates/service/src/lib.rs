@@ -46,7 +46,7 @@ pub use house::{House, HouseError};
 pub use ids::{Ids, IdsError};
 pub use keys::{KeyDraft, KeyPlan, KeysError, MadeKey};
 pub use pass_through::PassThroughError;
-pub use resolve::{Armed, Candidate};
+pub use resolve::{Armed, Candidate, Places};
 pub use secrets::{Page, Secrets, SecretsError, Which};
 pub use via::{CardGateway, Piece, Via};
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::binding::{HTTP_PORT, HTTPS_PORT};
-use model::{Asked, DevboxId, Form, Grant, Host, Permit, Refusal, SecretId, Token, permits};
-use vault::{ScrubError, ScrubPair, ScrubPlan, SecretValue};
+use model::{Asked, DevboxId, Form, Grant, Host, Permit, Refusal, SecretId, Spot, Token, permits};
+use vault::{Rendering, ScrubError, ScrubPair, ScrubPlan, SecretValue};
 
 use crate::devboxes::{CardGrant, DevboxCard};
 use crate::gate::{Gate, lock, undecided};
@@ -32,6 +32,17 @@ pub struct Armed {
     pub version: u32,
 }
 
+/// Where in requests to a host tokens are looked for, beside the headers that carry credentials by custom: what the bindings of a devbox's secrets name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// Headers, in lower case.
+    pub headers: Vec<String>,
+    /// Parameters of the query.
+    pub parameters: Vec<String>,
+    /// Whether bodies, of some requests at least.
+    pub bodies: bool,
+}
+
 /// Scrub plans by devbox and host, each for as long as its stamp holds.
 #[derive(Default)]
 pub(crate) struct Plans(HashMap<(DevboxId, Host), Made>);
@@ -51,6 +62,8 @@ struct Part {
     users: Vec<String>,
     /// Whether it is looked for as user and password too.
     halves: bool,
+    /// How it stands in queries and bodies.
+    renderings: Vec<Rendering>,
 }
 
 impl Gate {
@@ -87,21 +100,40 @@ impl Gate {
         if is_said { Ok(()) } else { Err(Refusal::HostNotAllowed) }
     }
 
-    /// The headers, in lower case, that `header:` bindings of the devbox's secrets name for a host: tokens are looked for there as well.
+    /// Where tokens are looked for in requests of the devbox to a host.
     ///
     /// # Errors
     /// Where a binding cannot be decided.
-    pub fn extra_headers(&self, card: &DevboxCard, host: &Host, port: u16) -> Result<Vec<String>, Refusal> {
-        let mut names = Vec::new();
+    pub fn places(&self, card: &DevboxCard, host: &Host, port: u16) -> Result<Places, Refusal> {
+        let mut places = Places::default();
         for known in self.each_known(card)? {
             for binding in known.bindings.iter().filter(|binding| binding.covers_host(host, port)) {
                 match &binding.form {
-                    Form::Header { name } if !names.contains(name) => names.push(name.clone()),
-                    Form::Header { .. } | Form::Auto | Form::Bearer | Form::Basic { .. } | Form::UserPass => {}
+                    Form::Header { name } if !places.headers.contains(name) => places.headers.push(name.clone()),
+                    Form::Query { name } if !places.parameters.contains(name) => places.parameters.push(name.clone()),
+                    Form::Body => places.bodies = true,
+                    Form::Header { .. } | Form::Query { .. } | Form::Auto | Form::Bearer | Form::Basic { .. } | Form::UserPass => {}
                 }
             }
         }
-        Ok(names)
+        Ok(places)
+    }
+
+    /// The devbox's tokens that are looked for in the body of the request that asks: those of secrets with a binding for bodies that covers all of it.
+    ///
+    /// # Errors
+    /// Where a binding cannot be decided.
+    pub fn tokens_for_body(&self, card: &DevboxCard, asked: Asked<'_>) -> Result<Vec<Token>, Refusal> {
+        let stamp = self.stamp()?;
+        let mut tokens = Vec::new();
+        for held in &card.grants {
+            match self.held_known(stamp, held) {
+                Ok(known) if permits(&held.grant, &known.bindings, asked, Spot::Body).is_ok() => tokens.push(held.token.clone()),
+                Ok(_) | Err(Refusal::SecretGone) => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        Ok(tokens)
     }
 
     /// Whether a text in a credential header is a token of this devbox.
@@ -121,12 +153,12 @@ impl Gate {
         }
     }
 
-    /// Decides whether the value behind a token may be written into the request that asks, and gives it. The first use of a secret by a devbox towards a host
+    /// Decides whether the value behind a token that stands at `spot` may be written into the request that asks, and gives it. The first use of a secret by a devbox towards a host
     /// is on disk before this returns.
     ///
     /// # Errors
     /// The refusal. Anything that cannot be decided or recorded is one.
-    pub fn resolve(&self, card: &DevboxCard, token: &Token, asked: Asked<'_>) -> Result<Armed, Refusal> {
+    pub fn resolve(&self, card: &DevboxCard, token: &Token, asked: Asked<'_>, spot: Spot<'_>) -> Result<Armed, Refusal> {
         let hash = vault::hash_token(token.as_str());
         let Some(held) = card.grant(&hash) else {
             // A gateway's token leads to its gateway and nowhere else.
@@ -135,7 +167,7 @@ impl Gate {
         let grant = self.fresh_grant(card, held)?;
         self.key_stands(card)?;
         let row = self.open_secret(&grant.account, &grant.secret, &held.name)?;
-        let permit = permits(&grant, &row.known.bindings, asked)?;
+        let permit = permits(&grant, &row.known.bindings, asked, spot)?;
         if row.known.fitness != Fitness::Fit {
             return Err(Refusal::ValueUnfit);
         }
@@ -174,8 +206,11 @@ impl Gate {
                 let basic_users = at_host().filter_map(|binding| basic_user(&binding.form));
                 let basic_users: Vec<String> = basic_users.chain(BASIC_USERS).map(str::to_owned).collect();
                 let halves = is_of_gateway || at_host().any(|binding| binding.form == Form::UserPass);
-                of.push(Part { secret: row.secret.id.clone(), version: row.secret.version, users: basic_users.clone(), halves });
-                pairs.push(ScrubPair { value: row.value, placeholder: held.token.clone(), basic_users, halves });
+                let written = |rendering: &Rendering| at_host().any(|binding| renderings(&binding.form).contains(rendering));
+                let renderings: Vec<Rendering> = [Rendering::Percent, Rendering::Json].into_iter().filter(written).collect();
+                let (secret, version, users) = (row.secret.id.clone(), row.secret.version, basic_users.clone());
+                of.push(Part { secret, version, users, halves, renderings: renderings.clone() });
+                pairs.push(ScrubPair { value: row.value, placeholder: held.token.clone(), basic_users, halves, renderings });
             }
         }
         // Hosts under one wildcard share one plan: an agent that tries many of them must not fill the memory.
@@ -254,7 +289,16 @@ impl Plans {
 fn basic_user(form: &Form) -> Option<&str> {
     match form {
         Form::Basic { user } => Some(user),
-        Form::Auto | Form::Bearer | Form::UserPass | Form::Header { .. } => None,
+        Form::Auto | Form::Bearer | Form::UserPass | Form::Header { .. } | Form::Query { .. } | Form::Body => None,
+    }
+}
+
+/// How a form writes a value where it does not write it as it is.
+const fn renderings(form: &Form) -> &'static [Rendering] {
+    match form {
+        Form::Query { .. } => &[Rendering::Percent],
+        Form::Body => &[Rendering::Percent, Rendering::Json],
+        Form::Auto | Form::Bearer | Form::Basic { .. } | Form::UserPass | Form::Header { .. } => &[],
     }
 }
 

@@ -254,14 +254,14 @@ fn a_devbox_ends_with_the_key_that_opened_it() {
         let asked = Asked { devbox: &card.devbox, host: &host, port: 443, method: "GET", path: "/user" };
         let token = &card.grants[0].token;
         let secret = &card.grants[0].grant.secret;
-        house.gate.resolve(&card, token, asked).unwrap();
+        house.gate.resolve(&card, token, asked, model::Spot::Header).unwrap();
         assert!(house.gate.is_bound(&card, secret, &host, 443));
         if end {
             house.house.revoke_key(&house.caller(), &made.key.id).unwrap();
         } else {
             house.clock.advance(3_600_000);
         }
-        assert_eq!(house.gate.resolve(&card, token, asked).err(), Some(Refusal::TokenEnded));
+        assert_eq!(house.gate.resolve(&card, token, asked, model::Spot::Header).err(), Some(Refusal::TokenEnded));
         assert!(!house.gate.is_bound(&card, secret, &host, 443), "an exchange under way stands no longer");
     }
 }

@@ -158,8 +158,8 @@ fn a_devbox_ends_with_its_key_whatever_was_written_into_the_keys_row() {
     let card = house.gate.open(&by, None, vec![], house.new_ca()).unwrap().card;
     let host: model::Host = "api.github.com".parse().unwrap();
     let asked = model::Asked { devbox: &card.devbox, host: &host, port: 443, method: "GET", path: "/user" };
-    house.gate.resolve(&card, &card.grants[0].token, asked).unwrap();
+    house.gate.resolve(&card, &card.grants[0].token, asked, model::Spot::Header).unwrap();
     tamper(&house, &format!("UPDATE api_keys SET expires = NULL WHERE id = '{}'", made.key.id));
     house.clock.advance(60_000);
-    assert_eq!(house.gate.resolve(&card, &card.grants[0].token, asked).err(), Some(model::Refusal::TokenEnded));
+    assert_eq!(house.gate.resolve(&card, &card.grants[0].token, asked, model::Spot::Header).err(), Some(model::Refusal::TokenEnded));
 }

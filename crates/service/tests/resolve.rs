@@ -18,7 +18,7 @@ fn host(text: &str) -> Host {
 fn resolve(house: &Installation, card: &DevboxCard, to: &str) -> Result<Armed, Refusal> {
     let to = host(to);
     let asked = Asked { devbox: &card.devbox, host: &to, port: 443, method: "GET", path: "/user" };
-    house.gate.resolve(card, &card.grants[0].token, asked)
+    house.gate.resolve(card, &card.grants[0].token, asked, model::Spot::Header)
 }
 
 /// What an upstream would receive.
@@ -53,9 +53,9 @@ fn a_token_is_worth_nothing_in_another_devbox() {
     let (card, other) = (house.card(&["TOKEN"]), house.card(&["TOKEN"]));
     let to = host("api.github.com");
     let asked = Asked { devbox: &other.devbox.clone(), host: &to, port: 443, method: "GET", path: "/" };
-    assert_eq!(house.gate.resolve(&other, &card.grants[0].token, asked).err(), Some(Refusal::TokenForeign));
+    assert_eq!(house.gate.resolve(&other, &card.grants[0].token, asked, model::Spot::Header).err(), Some(Refusal::TokenForeign));
     let planted = DevboxCard { grants: card.grants.clone(), ..other };
-    assert_eq!(house.gate.resolve(&planted, &card.grants[0].token, asked).err(), Some(Refusal::TokenForeign));
+    assert_eq!(house.gate.resolve(&planted, &card.grants[0].token, asked, model::Spot::Header).err(), Some(Refusal::TokenForeign));
     assert_eq!(house.gate.lookup(&card, card.grants[0].token.as_str()), Ok(Candidate::Ours(card.grants[0].token.clone())));
 }
 
@@ -159,8 +159,8 @@ fn headers_that_bindings_name_are_looked_into() {
     let binding = Binding { form: "header:x-special".parse().unwrap(), ..Binding::to_host("a.example.com".parse().unwrap()) };
     house.gate.bind(&house.admin_key, &house.caller(), &secret_name("KEY"), binding).unwrap();
     let card = house.card(&["KEY"]);
-    assert_eq!(house.gate.extra_headers(&card, &host("a.example.com"), 443), Ok(vec!["x-special".to_owned()]));
-    assert_eq!(house.gate.extra_headers(&card, &host("b.example.com"), 443), Ok(vec![]));
+    assert_eq!(house.gate.places(&card, &host("a.example.com"), 443).map(|places| places.headers), Ok(vec!["x-special".to_owned()]));
+    assert_eq!(house.gate.places(&card, &host("b.example.com"), 443), Ok(service::Places::default()));
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn a_gateways_token_is_good_at_its_gateway_and_nowhere_else() {
     assert_eq!(house.gate.lookup(&other.card, token.as_str()), Err(Refusal::TokenForeign));
     let host: Host = "api.example.com".parse().unwrap();
     let asked = Asked { devbox: &made.card.devbox, host: &host, port: 443, method: "GET", path: "/" };
-    assert_eq!(house.gate.resolve(&made.card, &token, asked).err(), Some(Refusal::HostNotBound));
+    assert_eq!(house.gate.resolve(&made.card, &token, asked, model::Spot::Header).err(), Some(Refusal::HostNotBound));
     assert_eq!(house.gate.gateway_at(&made.card, "other").err(), Some(Refusal::HostNotAllowed));
     house.gate.transition(&made.card.devbox, model::DevboxStatus::Shutdown, None, None, installation::START).unwrap();
     assert_eq!(house.gate.lookup(&other.card, token.as_str()), Err(Refusal::TokenEnded));

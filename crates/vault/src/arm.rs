@@ -1,4 +1,4 @@
-//! Writing a value into a request's head: strip what carried the token, then set what the binding's form names.
+//! Writing a value into a request's headers: strip what carried the token, then set what the binding's form names. Below: [`query`] and [`body`].
 //!
 //! The value is consumed. What is written is a [`HeaderValue`] marked sensitive; its memory belongs to the `http` crate and is freed without being wiped,
 //! while every buffer made here is wiped.
@@ -17,6 +17,9 @@ use model::token::Token;
 use crate::recognise::fits_header;
 use crate::value::SecretValue;
 
+pub mod body;
+pub mod query;
+
 /// Where the gateway found a token in a request's head.
 pub struct Found {
     /// The header in which it stands.
@@ -33,8 +36,11 @@ pub enum ArmError {
     #[error("the value cannot be written in this form")]
     Unfit,
     /// The header does not hold the token.
-    #[error("the token does not stand in this header")]
+    #[error("the token does not stand where it was found")]
     TokenAbsent,
+    /// Too much would be written.
+    #[error("the body would be too large with the value in it")]
+    TooLarge,
 }
 
 /// Writes `value` into `headers` in place of `found`'s token.
@@ -44,7 +50,7 @@ pub enum ArmError {
 /// of the header that is set, survives. Headers that did not carry the token are not touched.
 ///
 /// # Errors
-/// [`ArmError`]; the headers are then untouched.
+/// [`ArmError`], also for a form that writes no header; the headers are then untouched.
 pub fn arm(value: SecretValue, form: &Form, found: &Found, headers: &mut HeaderMap) -> Result<(), ArmError> {
     let token = found.token.as_str().as_bytes();
     if !headers.get_all(&found.header).iter().any(|line| carries(line.as_bytes(), token)) {
@@ -56,6 +62,7 @@ pub fn arm(value: SecretValue, form: &Form, found: &Found, headers: &mut HeaderM
         Form::Basic { user } => (AUTHORIZATION, vec![basic_line(user, &value)?]),
         Form::UserPass => (AUTHORIZATION, vec![user_pass_line(&value)?]),
         Form::Header { name } => (HeaderName::from_bytes(name.as_bytes()).map_err(|_| ArmError::Unfit)?, vec![plain_line(b"", &value)?]),
+        Form::Query { .. } | Form::Body => return Err(ArmError::Unfit),
     };
     headers.remove(&found.header);
     headers.remove(&name);
@@ -69,10 +76,10 @@ pub fn arm(value: SecretValue, form: &Form, found: &Found, headers: &mut HeaderM
 /// touched.
 ///
 /// # Errors
-/// [`ArmError::Unfit`], also for `Auto`, which names no place; the headers are then untouched.
+/// [`ArmError::Unfit`], also for a form that names no header; the headers are then untouched.
 pub fn write(value: SecretValue, form: &Form, headers: &mut HeaderMap) -> Result<(), ArmError> {
     let (name, line) = match form {
-        Form::Auto => return Err(ArmError::Unfit),
+        Form::Auto | Form::Query { .. } | Form::Body => return Err(ArmError::Unfit),
         Form::Bearer => (AUTHORIZATION, plain_line(b"Bearer ", &value)?),
         Form::Basic { user } => (AUTHORIZATION, basic_line(user, &value)?),
         Form::UserPass => (AUTHORIZATION, user_pass_line(&value)?),
@@ -174,11 +181,19 @@ fn replaced(text: &[u8], token: &[u8], value: &[u8]) -> Zeroizing<Vec<u8>> {
     out
 }
 
+/// The byte that two hexadecimal digits stand for.
+fn hex_pair(digits: &[u8]) -> Option<u8> {
+    let digit = |at: usize| digits.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    u8::try_from(digit(0)? << 4 | digit(1)?).ok()
+}
+
 const LENIENCE: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true);
 const LENIENT: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENCE);
 const LENIENT_URL: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENCE);
 const SCHEME_BYTES: usize = b"basic".len();
 
+#[cfg(test)]
+mod spots;
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@ pub use locked::{LockError, Locked, seclude};
 pub use open::OpenError;
 pub use pour::{PourError, make_vessel, pour_env};
 pub use recognise::{fits_header, recognise, too_short};
-pub use scrub::{ScrubError, ScrubPair, ScrubPlan, Scrubber};
+pub use scrub::{Rendering, ScrubError, ScrubPair, ScrubPlan, Scrubber};
 pub use seal::{SealError, Sealer};
 pub use token::{RandomError, hash_token, make_gateway_token, make_key, make_token, random_u128, same};
 pub use value::{SecretValue, ValueError};

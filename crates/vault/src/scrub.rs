@@ -24,6 +24,7 @@ use model::token::Token;
 
 use crate::value::SecretValue;
 use automaton::{Automaton, Cursor, Region};
+pub(crate) use forms::{json_escaped, percent_encoded};
 
 /// A value and what stands for it.
 pub struct ScrubPair {
@@ -35,6 +36,17 @@ pub struct ScrubPair {
     pub basic_users: Vec<String>,
     /// Whether the value is used as `USER:PASSWORD`: then its halves are looked for as well, whatever they look like.
     pub halves: bool,
+    /// How its bindings write it into queries and bodies, where that is not as it is.
+    pub renderings: Vec<Rendering>,
+}
+
+/// How a value stands in a query or a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rendering {
+    /// Percent-encoded, in a query or a form.
+    Percent,
+    /// Escaped, in a string of JSON.
+    Json,
 }
 
 /// What to look for, made once for all replies of one host to one devbox.
@@ -90,7 +102,7 @@ impl ScrubPlan {
             if pair.value.bytes().len() < BROKERED_VALUE_BYTES_MIN {
                 return Err(ScrubError::TooShort);
             }
-            forms::add_forms(&mut forms, pair.value.bytes(), pair.placeholder.as_str(), &pair.basic_users, pair.halves);
+            forms::add_forms(&mut forms, &pair);
             if forms.iter().map(|form| form.bytes.len()).sum::<usize>() > FORMS_BYTES_MAX {
                 return Err(ScrubError::TooLarge);
             }

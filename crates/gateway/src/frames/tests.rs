@@ -8,7 +8,9 @@ const VALUE: &str = "a-value-of-some-length-0123456789";
 fn plan() -> Arc<ScrubPlan> {
     let value = SecretValue::from_input(VALUE.as_bytes().to_vec()).expect("a value");
     let placeholder = format!("tlp_{}", "x".repeat(40)).parse().expect("a token");
-    Arc::new(ScrubPlan::new(vec![ScrubPair { value, placeholder, basic_users: vec![], halves: false }]).expect("a plan"))
+    Arc::new(
+        ScrubPlan::new(vec![ScrubPair { value, placeholder, basic_users: vec![], halves: false, renderings: vec![] }]).expect("a plan"),
+    )
 }
 
 /// A frame of a host: its first byte, and its payload.

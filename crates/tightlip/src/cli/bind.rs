@@ -33,7 +33,7 @@ pub(super) struct BindArgs {
     /// Only paths that begin with this
     #[arg(long, value_name = "PATH", default_value_t)]
     path: PathPrefix,
-    /// How the value is written there: auto, bearer, basic:USER or header:NAME
+    /// How the value is written there: auto, bearer, basic:USER, header:NAME, query:NAME or body
     #[arg(long = "as", value_name = "FORM", default_value_t = Form::Auto)]
     form: Form,
 }

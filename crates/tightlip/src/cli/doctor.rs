@@ -230,7 +230,7 @@ fn secret(name: &SecretName, target: &Target, looks: &mut Looks) {
     if doors.len() < bindings.len() {
         looks.note(
             "hosts",
-            "wildcards, other ports and bindings without GET are not knocked at",
+            "wildcards, other ports, bindings without GET and those for a query or a body are not knocked at",
             "try one of their hosts by hand: tightlip run -- curl -i https://HOST/",
         );
     }
@@ -239,12 +239,13 @@ fn secret(name: &SecretName, target: &Target, looks: &mut Looks) {
     }
 }
 
-/// Where one may knock at: a GET to an exact host.
+/// Where one may knock at: a GET to an exact host, with the placeholder in a header.
 fn door(binding: &Binding) -> Option<Door> {
     let host = binding.host.exact().filter(|_| binding.port == HTTPS_PORT && binding.methods.cover("GET"))?;
     let (header, before) = match &binding.form {
         Form::Header { name } => (name.as_str(), ""),
         Form::Auto | Form::Bearer | Form::Basic { .. } | Form::UserPass => ("authorization", "Bearer "),
+        Form::Query { .. } | Form::Body => return None,
     };
     Some(Door { host: host.to_string(), path: binding.path.as_str().to_owned(), header: header.to_owned(), before: before.to_owned() })
 }

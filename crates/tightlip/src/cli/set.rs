@@ -27,7 +27,7 @@ pub(super) struct WriteArgs {
     /// A host that the value may go to, exact or *.example.com; repeat for more [default: the hosts of the value's kind]
     #[arg(long = "host", value_name = "HOST")]
     hosts: Vec<HostPattern>,
-    /// How it is written there: auto, bearer, basic:USER or header:NAME
+    /// How it is written there: auto, bearer, basic:USER, header:NAME, query:NAME or body
     #[arg(long = "as", value_name = "FORM", requires = "hosts")]
     form: Option<Form>,
     /// Other tools take a value here; this one says why not.

@@ -143,7 +143,7 @@ fn everything_after_the_command_belongs_to_it() {
 #[test]
 fn a_form_without_a_host_is_refused() {
     assert!(argv::parse(&line(&["secret", "set", "A", "--as", "bearer"])).is_err());
-    assert!(argv::parse(&line(&["secret", "set", "A", "--as", "query:x", "--host", "a.example.com"])).is_err());
+    assert!(argv::parse(&line(&["secret", "set", "A", "--as", "cookie:x", "--host", "a.example.com"])).is_err());
     assert!(argv::parse(&line(&["bind", "A", "--host", "127.0.0.1"])).is_err());
     assert!(argv::parse(&line(&["bind", "A"])).is_err());
 }

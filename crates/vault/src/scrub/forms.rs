@@ -3,7 +3,8 @@
 //! Raw; base64 (RFC 4648, both alphabets) whole, with and without padding, and inside a longer text at each of three offsets, without the characters at the
 //! edges that neighbours share; hex in both cases; percent-encoded (RFC 3986) in full and as the common encoders do, in both cases, with `+` for a space
 //! where they write that; JSON- and HTML-escaped as the common encoders do; whole Basic credentials (RFC 7617). A value that is itself `user:password` is
-//! looked for in halves as well.
+//! looked for in halves as well. A value that is written into a query or a body is looked for as it stands there, too: an upstream may show the whole request
+//! in base64.
 //!
 //! A form is replaced by the placeholder in the same encoding, except base64 inside a longer text, where the placeholder's own text stands: the bytes around
 //! it would have to shift.
@@ -14,6 +15,8 @@ use zeroize::Zeroizing;
 
 use model::limits::BROKERED_VALUE_BYTES_MIN;
 
+use super::{Rendering, ScrubPair};
+
 /// One form and what replaces it.
 pub(super) struct ScrubForm {
     pub(super) bytes: Zeroizing<Vec<u8>>,
@@ -21,17 +24,35 @@ pub(super) struct ScrubForm {
 }
 
 /// Adds all forms of one value, each once.
-pub(super) fn add_forms(forms: &mut Vec<ScrubForm>, value: &[u8], placeholder: &str, basic_users: &[String], by_use: bool) {
+pub(super) fn add_forms(forms: &mut Vec<ScrubForm>, pair: &ScrubPair) {
+    let ScrubPair { value, placeholder, basic_users, halves: by_use, renderings } = pair;
+    let (value, placeholder) = (value.bytes(), placeholder.as_str());
     let mut of_value = Forms { list: forms, first: 0, placeholder: placeholder.as_bytes() };
     of_value.first = of_value.list.len();
     of_value.add_encodings(value);
+    for rendering in renderings {
+        of_value.add_encodings(&match rendering {
+            Rendering::Percent => percent_encoded(value),
+            Rendering::Json => json_escaped(value),
+        });
+    }
     for user in basic_users {
         of_value.add_basic(user, value);
     }
-    let halves = credential_halves(value, by_use).into_iter().flatten();
+    let halves = credential_halves(value, *by_use).into_iter().flatten();
     for half in halves.filter(|half| half.len() >= BROKERED_VALUE_BYTES_MIN) {
         of_value.add_encodings(half);
     }
+}
+
+/// As it is written into queries and forms: RFC 3986's unreserved characters as they are, all else with capital digits.
+pub(crate) fn percent_encoded(value: &[u8]) -> Zeroizing<Vec<u8>> {
+    to_percent(value, Some(&PERCENT_KEPT[0]), UPPER)
+}
+
+/// As it is written into a string of JSON: no more is escaped than has to be.
+pub(crate) fn json_escaped(value: &[u8]) -> Zeroizing<Vec<u8>> {
+    to_json(value, &JSON_STYLES[0])
 }
 
 /// A form as it would stand in a header's name, in lower case; none where it holds what no name does (RFC 9110, section 5.6.2).

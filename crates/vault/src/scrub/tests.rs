@@ -19,6 +19,7 @@ fn pair(value: &str, placeholder: &str, basic_users: &[&str]) -> ScrubPair {
         placeholder: placeholder.parse().unwrap(),
         basic_users: basic_users.iter().map(|user| (*user).to_owned()).collect(),
         halves: false,
+        renderings: vec![],
     }
 }
 
@@ -282,4 +283,36 @@ fn halves_of_a_value_used_as_user_and_password_are_found_whatever_they_look_like
     }
     let short = Arc::new(ScrubPlan::new(vec![ScrubPair { halves: true, ..pair("user:a password", TOKEN, &[]) }]).unwrap());
     assert_eq!(scrubbed(&short, "user and a password"), format!("user and {TOKEN}"));
+}
+
+#[test]
+fn what_was_written_into_a_query_or_a_body_is_found_in_an_encoding_of_the_whole() {
+    use base64::Engine;
+    let value = "pa/ss+wo\"rd & more=of it";
+    let percent = String::from_utf8(percent_encoded(value.as_bytes()).to_vec()).unwrap();
+    let json = String::from_utf8(json_escaped(value.as_bytes()).to_vec()).unwrap();
+    for (rendering, written) in
+        [(Rendering::Percent, format!("GET /x?key={percent} HTTP/1.1")), (Rendering::Json, format!("{{\"k\":\"{json}\"}}"))]
+    {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(&written);
+        let plain = Arc::new(ScrubPlan::new(vec![pair(value, TOKEN, &[])]).unwrap());
+        let rendered = Arc::new(ScrubPlan::new(vec![ScrubPair { renderings: vec![rendering], ..pair(value, TOKEN, &[]) }]).unwrap());
+        assert_eq!(scrubbed(&plain, &encoded), encoded, "an encoding of an encoding");
+        assert!(scrubbed(&rendered, &encoded).contains(TOKEN));
+        for plan in [plain, rendered] {
+            assert!(scrubbed(&plan, &written).contains(TOKEN) && !scrubbed(&plan, &written).contains("ss"), "{written}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_into_a_query_or_a_body_is_always_found(value in "\\PC{8,40}|[\\x00-\\x7f]{8,40}", before in "[a-z=&\" ]{0,8}") {
+        let plan = Arc::new(ScrubPlan::new(vec![pair(&value, TOKEN, &[])]).unwrap());
+        for written in [percent_encoded(value.as_bytes()), json_escaped(value.as_bytes())] {
+            let text = [before.as_bytes(), &written, b"~end"].concat();
+            let scrubbed = plan.scrub_all(&text).expect("it holds the value");
+            prop_assert_eq!(scrubbed, [before.as_bytes(), TOKEN.as_bytes(), b"~end"].concat());
+        }
+    }
 }

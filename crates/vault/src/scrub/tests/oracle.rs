@@ -11,7 +11,7 @@ impl Oracle {
     pub fn new(values: &[&str]) -> Self {
         let mut forms = Vec::new();
         for value in values {
-            add_forms(&mut forms, value.as_bytes(), TOKEN, &["x-access-token".to_owned()], false);
+            add_forms(&mut forms, &super::pair(value, TOKEN, &["x-access-token"]));
         }
         forms.sort_by(|a, b| a.bytes.cmp(&b.bytes));
         forms.dedup_by(|later, first| later.bytes == first.bytes);

@@ -1,0 +1,146 @@
+//! Values in a request's body. Only a request that a binding for bodies covers is held until it is whole, up to a limit; every other body streams and is not
+//! looked at.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use vault::ArmError;
+use vault::arm::body::{Media, arm_body, tokens_in};
+
+use model::limits::ARMED_BODY_BYTES_MAX;
+use model::{Refusal, Spot, Token};
+
+use crate::exchange::{Ask, resolve, settle};
+use crate::upstream::{RequestBody, Whole};
+
+/// The body as it goes to the upstream: with values in the places of those of `tokens` that stand in it, and framed anew; or streaming as it comes, where
+/// there are none or nothing says how a value would be written.
+///
+/// # Errors
+/// [`Refusal::BodyTooLarge`] and [`Refusal::BodyUnreadable`] where a token may stand in what is not looked through; the refusal of a token that does stand
+/// there; [`Refusal::RequestMalformed`] where the body breaks off.
+pub(crate) async fn write_body(
+    ask: &Arc<Ask>,
+    headers: &mut HeaderMap,
+    body: Incoming,
+    tokens: Vec<Token>,
+    cut: CancellationToken,
+) -> Result<RequestBody, Refusal> {
+    let media = media(headers);
+    let (Some(media), false) = (media, tokens.is_empty() || body.is_end_stream()) else { return Ok(RequestBody::new(body, cut)) };
+    if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Refusal::BodyUnreadable);
+    }
+    if body.size_hint().lower() > ARMED_BODY_BYTES_MAX as u64 {
+        return Err(Refusal::BodyTooLarge);
+    }
+    let room = Arc::clone(&ask.devbox.bodies).acquire_owned().await.map_err(|_| Refusal::Undecided)?;
+    let mut whole = read(ask, body, room).await?;
+    let asked = Arc::clone(ask);
+    let decide = move || {
+        if let Some(armed) = armed(&asked, media, &whole.data, &tokens)? {
+            whole.data = armed;
+            return Ok((whole, true));
+        }
+        Ok((whole, false))
+    };
+    let (whole, is_armed) = ask.devbox.blocking(decide).await.unwrap_or(Err(Refusal::Undecided))?;
+    headers.remove(TRANSFER_ENCODING);
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.data.len()));
+    if is_armed {
+        // They are of the body as it was.
+        for name in DIGESTS {
+            headers.remove(name);
+        }
+    }
+    Ok(RequestBody::whole(whole, cut))
+}
+
+/// How values are written into a body of this type; none where nothing says how, and in bodies of more than one type.
+fn media(headers: &HeaderMap) -> Option<Media> {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(one), None) = (types.next(), types.next()) else { return None };
+    let name = one.to_str().ok()?.split(';').next()?.trim().to_ascii_lowercase();
+    match name.as_str() {
+        "application/json" => Some(Media::Json),
+        "application/x-www-form-urlencoded" => Some(Media::Form),
+        other => other.ends_with("+json").then_some(Media::Json),
+    }
+}
+
+/// All of a body.
+async fn read(ask: &Ask, mut body: Incoming, room: OwnedSemaphorePermit) -> Result<Whole, Refusal> {
+    let (mut data, mut trailers) = (Vec::new(), None);
+    loop {
+        let next = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+        let frame = timeout(ask.devbox.net.timeouts.body_idle, next).await.map_err(|_| Refusal::LimitReached)?;
+        let Some(frame) = frame else { return Ok(Whole { data: Bytes::from(data), trailers, _room: room }) };
+        match frame.map_err(|_| Refusal::RequestMalformed)?.into_data() {
+            Ok(piece) if data.len() + piece.len() > ARMED_BODY_BYTES_MAX => return Err(Refusal::BodyTooLarge),
+            Ok(piece) => data.extend_from_slice(&piece),
+            Err(frame) => trailers = frame.into_trailers().ok(),
+        }
+    }
+}
+
+/// The body with its values; none where no token stands in it. Waits for the databases.
+fn armed(ask: &Ask, media: Media, data: &[u8], tokens: &[Token]) -> Result<Option<Bytes>, Refusal> {
+    let mut values = Vec::new();
+    for token in tokens_in(media, data, tokens) {
+        ask.note_in_body(&token);
+        let armed = resolve(ask, &token, Spot::Body)?;
+        values.push((token, armed.value));
+    }
+    if values.is_empty() {
+        return Ok(None);
+    }
+    settle(ask)?;
+    let armed = arm_body(media, data, &values).map_err(|error| match error {
+        ArmError::TooLarge => Refusal::BodyTooLarge,
+        ArmError::Unfit | ArmError::TokenAbsent => Refusal::Undecided,
+    })?;
+    Ok(Some(Bytes::from_owner(armed)))
+}
+
+/// Of one devbox at a time: each may be as large as the limit.
+pub(crate) const BODIES_MAX: usize = 16;
+/// What says how the body's bytes add up (RFC 9530 and what was before it).
+const DIGESTS: [HeaderName; 4] = [
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-md5"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_to_be_json_or_a_form_is_not_looked_at() {
+        let of = |types: &[&'static str]| media(&types.iter().map(|text| (CONTENT_TYPE, HeaderValue::from_static(text))).collect());
+        for types in [
+            &[][..],
+            &["text/plain"],
+            &["multipart/form-data; boundary=x"],
+            &["application/jsonp"],
+            &["text/xml; application/json"],
+            &["application/json", "application/json"],
+            &["application/grpc"],
+        ] {
+            assert_eq!(of(types), None, "{types:?}");
+        }
+        for text in ["application/json", "Application/JSON ; charset=utf-8", "application/vnd.api+json"] {
+            assert_eq!(of(&[text]), Some(Media::Json), "{text}");
+        }
+        assert_eq!(of(&["application/x-www-form-urlencoded; charset=UTF-8"]), Some(Media::Form));
+    }
+}

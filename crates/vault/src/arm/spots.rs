@@ -1,0 +1,167 @@
+//! Queries and bodies: what is not a token's place stays as it is, and no value breaks out of its own.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use proptest::prelude::*;
+
+use super::body::{Media, arm_body, tokens_in};
+use super::query::{FoundInQuery, arm_query, parameters};
+use super::*;
+
+const TOKEN: &str = "sk-ant-0123456789.abcdef_ABCDEF~0123456789";
+const OTHER: &str = "ghp_0123456789abcdefghijABCDEFGHIJklmnop";
+const HOSTILE: &str = "a\"b\\c&d=e+f%41 g\r\nh\0i#j?é€\u{2028}'<";
+
+fn value(text: &str) -> SecretValue {
+    SecretValue::from_input(text.as_bytes().to_vec()).unwrap()
+}
+
+fn token(text: &str) -> Token {
+    text.parse().unwrap()
+}
+
+fn in_query(query: &str, name: &str, text: &str) -> Result<String, ArmError> {
+    let armed = arm_query(query, &[(FoundInQuery { name: name.to_owned(), token: token(TOKEN) }, value(text))])?;
+    Ok(String::from_utf8(armed.as_ref().to_vec()).unwrap())
+}
+
+fn in_body(media: Media, body: &str, text: &str) -> Result<String, ArmError> {
+    let armed = arm_body(media, body.as_bytes(), &[(token(TOKEN), value(text))])?;
+    Ok(String::from_utf8(armed.as_ref().to_vec()).unwrap())
+}
+
+/// Every character percent-encoded.
+fn percent(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
+#[test]
+fn in_a_query_nothing_but_the_whole_value_of_the_named_parameter_is_a_tokens_place() {
+    for query in [
+        String::new(),
+        format!("other={TOKEN}"),
+        format!("KEY={TOKEN}"),
+        format!("keys={TOKEN}"),
+        format!("key={TOKEN}x"),
+        format!("key=Bearer {TOKEN}"),
+        format!("key=x;key={TOKEN}"),
+        format!("key={}", &TOKEN[1..]),
+        format!("key=={TOKEN}"),
+        format!("{TOKEN}=key"),
+        TOKEN.to_owned(),
+        format!("a[key]={TOKEN}"),
+        format!("key%00={TOKEN}"),
+        format!("key=%ff{TOKEN}"),
+        format!("key={}", percent(&percent(TOKEN))),
+    ] {
+        assert_eq!(in_query(&query, "key", "a-value-of-some-length"), Err(ArmError::TokenAbsent), "{query}");
+    }
+}
+
+#[test]
+fn in_a_query_the_token_is_found_however_clients_write_it() {
+    for (query, wanted) in [
+        (format!("key={TOKEN}"), "key=VALUE"),
+        (format!("a=%2e+&key={TOKEN}&b"), "a=%2e+&key=VALUE&b"),
+        (format!("key={}", percent(TOKEN)), "key=VALUE"),
+        (format!("key={}", TOKEN.replace('_', "%5F").replace('~', "%7e")), "key=VALUE"),
+        (format!("%6Bey={TOKEN}"), "%6Bey=VALUE"),
+        (format!("key={TOKEN}&key=mine&key={TOKEN}"), "key=VALUE&key=mine&key=VALUE"),
+        (format!("&&key={TOKEN}&other={TOKEN}&%&%zz"), "&&key=VALUE&other=TOKEN&%&%zz"),
+    ] {
+        assert_eq!(
+            in_query(&query, "key", "VALUE-of-some-length"),
+            Ok(wanted.replace("VALUE", "VALUE-of-some-length").replace("TOKEN", TOKEN))
+        );
+    }
+}
+
+#[test]
+fn a_value_that_holds_tokens_is_written_once() {
+    let tricky = format!("key={TOKEN}&{OTHER}");
+    let both = [(token(TOKEN), value(&tricky)), (token(OTHER), value("the-other-value"))];
+    let armed = arm_body(Media::Json, format!("[\"{TOKEN}\",\"{OTHER}\"]").as_bytes(), &both).unwrap();
+    assert_eq!(armed.as_ref(), format!("[\"{tricky}\",\"the-other-value\"]").as_bytes());
+    let found = |name: &str, token_text: &str| FoundInQuery { name: name.to_owned(), token: token(token_text) };
+    let both = [(found("key", TOKEN), value(&format!("{OTHER}{TOKEN}"))), (found("o", OTHER), value("the-other-value"))];
+    let armed = arm_query(&format!("key={TOKEN}&o={OTHER}&key={OTHER}"), &both).unwrap();
+    assert_eq!(armed.as_ref(), format!("key={OTHER}{TOKEN}&o=the-other-value&key={OTHER}").as_bytes());
+}
+
+#[test]
+fn a_body_without_the_token_is_refused_and_one_that_would_grow_without_end_too() {
+    for body in [String::new(), TOKEN[1..].to_owned(), TOKEN[..41].to_owned(), percent(&percent(TOKEN)), TOKEN.to_uppercase()] {
+        for media in [Media::Json, Media::Form] {
+            assert_eq!(in_body(media, &body, "a-value-of-some-length"), Err(ArmError::TokenAbsent), "{body}");
+        }
+    }
+    assert_eq!(in_body(Media::Form, &TOKEN.repeat(1000), &"%".repeat(60_000)), Err(ArmError::TooLarge));
+    assert!(in_body(Media::Form, &TOKEN.repeat(10), &"%".repeat(60_000)).is_ok());
+}
+
+#[test]
+fn in_a_body_the_token_is_found_however_clients_write_it() {
+    let coded: String = TOKEN.bytes().map(|byte| format!("\\u00{byte:02X}")).collect();
+    for (media, text) in [
+        (Media::Json, TOKEN.to_owned()),
+        (Media::Json, coded),
+        (Media::Json, TOKEN.replace('_', "\\u005f")),
+        (Media::Form, TOKEN.to_owned()),
+        (Media::Form, percent(TOKEN)),
+        (Media::Form, TOKEN.replace('_', "%5F")),
+    ] {
+        assert_eq!(in_body(media, &format!("x{text}{text}y"), "the-value"), Ok("xthe-valuethe-valuey".to_owned()), "{text}");
+        assert_eq!(tokens_in(media, text.as_bytes(), &[token(OTHER), token(TOKEN)]), [token(TOKEN)]);
+    }
+    assert_eq!(in_body(Media::Json, &percent(TOKEN), "the-value"), Err(ArmError::TokenAbsent));
+}
+
+#[test]
+fn forms_of_queries_and_bodies_write_no_header() {
+    for form in ["query:key", "body"] {
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", HeaderValue::from_str(&format!("Bearer {TOKEN}")).unwrap());
+        let (before, form) = (headers.clone(), form.parse().unwrap());
+        let found = Found { header: AUTHORIZATION, token: token(TOKEN) };
+        assert_eq!(arm(value("a-value-of-some-length"), &form, &found, &mut headers), Err(ArmError::Unfit));
+        assert_eq!(write(value("a-value-of-some-length"), &form, &mut headers), Err(ArmError::Unfit));
+        assert_eq!(headers, before);
+    }
+}
+
+#[test]
+fn a_hostile_value_reads_back_as_itself() {
+    let query = in_query(&format!("a=1&key={TOKEN}&b=2"), "key", HOSTILE).unwrap();
+    assert!(query.bytes().all(|byte| byte.is_ascii_graphic()) && query.matches('&').count() == 2, "{query}");
+    let json = in_body(Media::Json, &format!("{{\"a\":\"<{TOKEN}>\"}}"), HOSTILE).unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), serde_json::json!({ "a": format!("<{HOSTILE}>") }));
+}
+
+proptest! {
+    #[test]
+    fn what_a_server_reads_in_a_query_is_the_value_and_all_else_is_as_it_was(
+        text in "\\PC{1,40}|[\\x01-\\x7f]{1,40}", others in proptest::collection::vec("[a-z%=+;.0-9]{0,12}", 0..4), at in 0usize..5,
+    ) {
+        let mut pieces: Vec<String> = others;
+        let at = at.min(pieces.len());
+        pieces.insert(at, format!("the-key={TOKEN}"));
+        let armed = in_query(&pieces.join("&"), "the-key", &text).unwrap();
+        let written: Vec<&str> = armed.split('&').collect();
+        prop_assert_eq!(written.len(), pieces.len());
+        for (number, piece) in pieces.iter().enumerate().filter(|(number, _)| *number != at) {
+            prop_assert_eq!(written[number], piece);
+        }
+        let read: Vec<_> = parameters(&armed).filter(|parameter| parameter.name == "the-key").map(|parameter| parameter.value).collect();
+        prop_assert_eq!(read, vec![text]);
+    }
+
+    #[test]
+    fn what_a_server_reads_in_a_body_is_the_value(text in "\\PC{1,40}|[\\x01-\\x7f]{1,40}", before in "[a-z0-9 ]{0,12}", after in "[a-z0-9 ]{0,12}") {
+        let json = in_body(Media::Json, &serde_json::json!({ "k": format!("{before}{TOKEN}{after}"), "z": TOKEN }).to_string(), &text).unwrap();
+        let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        prop_assert_eq!(read, serde_json::json!({ "k": format!("{before}{text}{after}"), "z": text.clone() }));
+        let form = in_body(Media::Form, &format!("a={}&k={TOKEN}&z=1", before.replace(' ', "+")), &text).unwrap();
+        let read: Vec<_> = parameters(&form).map(|parameter| (parameter.name, parameter.value)).collect();
+        let pair = |name: &str, value: String| (name.to_owned(), value);
+        prop_assert_eq!(read, vec![pair("a", before), pair("k", text), pair("z", "1".to_owned())]);
+    }
+}
