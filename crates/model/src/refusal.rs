@@ -60,6 +60,14 @@ pub enum Refusal {
     UpstreamTimeout,
     /// The answer was encoded although it was asked not to be, so it cannot be scrubbed.
     ReplyUnreadable,
+    /// A request to the forward proxy without its credential.
+    ProxyCredentialMissing,
+    /// A request to the forward proxy with a credential that is none, or no more.
+    ProxyCredentialWrong,
+    /// The forward proxy's credential came from another network than its devbox's.
+    ProxySourceForbidden,
+    /// A request that the forward proxy does not take: it takes CONNECT, and plain http only to answer it.
+    ProxyFormUnknown,
     /// A limit was reached.
     LimitReached,
     /// The decision could not be made (store or events unavailable).
@@ -68,7 +76,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal there is.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 33] = [
         Self::HostNotAllowed,
         Self::AddressUnmapped,
         Self::NameMismatch,
@@ -96,6 +104,10 @@ impl Refusal {
         Self::UpstreamBroken,
         Self::UpstreamTimeout,
         Self::ReplyUnreadable,
+        Self::ProxyCredentialMissing,
+        Self::ProxyCredentialWrong,
+        Self::ProxySourceForbidden,
+        Self::ProxyFormUnknown,
         Self::LimitReached,
         Self::Undecided,
     ];
@@ -131,6 +143,10 @@ impl Refusal {
             Self::UpstreamBroken => "upstream_broken",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::ReplyUnreadable => "reply_unreadable",
+            Self::ProxyCredentialMissing => "proxy_credential_missing",
+            Self::ProxyCredentialWrong => "proxy_credential_wrong",
+            Self::ProxySourceForbidden => "proxy_source_forbidden",
+            Self::ProxyFormUnknown => "proxy_form_unknown",
             Self::LimitReached => "limit_reached",
             Self::Undecided => "undecided",
         }
@@ -199,6 +215,18 @@ impl Refusal {
             Self::ReplyUnreadable => {
                 "the host sent an encoded answer although it was asked not to; it cannot be checked for values and was withheld"
             }
+            Self::ProxyCredentialMissing => {
+                "the forward proxy wants its credential; use the whole HTTPS_PROXY of `tightlip devbox env`, user and password included"
+            }
+            Self::ProxyCredentialWrong => {
+                "this credential is none of the forward proxy's, or its devbox has ended; make a new environment with `tightlip devbox env`"
+            }
+            Self::ProxySourceForbidden => {
+                "this credential is not taken from this network; make a new environment with `tightlip devbox env --source CIDR`"
+            }
+            Self::ProxyFormUnknown => {
+                "the forward proxy takes CONNECT, and plain http:// requests only to send them to https; let the client tunnel https, as HTTPS_PROXY asks"
+            }
             Self::LimitReached => "a limit of the gateway was reached; see the limits in the README",
             Self::Undecided => {
                 "the gateway could not decide (its store or its event log is unavailable), so the request was not sent; see `tightlip up`'s output"
@@ -210,7 +238,7 @@ impl Refusal {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::RequestMalformed | Self::PathAmbiguous => 400,
+            Self::RequestMalformed | Self::PathAmbiguous | Self::ProxyFormUnknown => 400,
             Self::TokenForeign | Self::TokenEnded | Self::GatewayTokenMissing => 401,
             Self::HostNotAllowed
             | Self::AddressUnmapped
@@ -222,8 +250,10 @@ impl Refusal {
             | Self::GatewayGone
             | Self::PairingPending
             | Self::PairingRefused
-            | Self::AddressForbidden => 403,
+            | Self::AddressForbidden
+            | Self::ProxySourceForbidden => 403,
             Self::MethodForbidden => 405,
+            Self::ProxyCredentialMissing | Self::ProxyCredentialWrong => 407,
             Self::NameMismatch => 421,
             Self::LimitReached => 429,
             Self::UpgradeUnsupported => 501,

@@ -177,6 +177,7 @@ pub(crate) fn create(bytes: &[u8], request: Option<[u8; 32]>) -> Result<NewDevbo
         launch,
         keep_alive_ms,
         gateways: BTreeMap::new(),
+        remote: None,
     };
     let entrypoint = wire.entrypoint.filter(|text| !text.is_empty()).map(|text| command(text, "entrypoint")).transpose()?;
     Ok(NewDevbox { about, env, secrets, gateways, entrypoint, request })
