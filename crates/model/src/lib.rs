@@ -18,6 +18,7 @@ pub mod kind;
 pub mod limits;
 pub mod name;
 pub mod network;
+pub mod proxy_url;
 pub mod refusal;
 pub mod sealed;
 pub mod secret;
@@ -36,6 +37,7 @@ pub use id::{AccountId, ApiKeyId, BindingId, DataKeyId, DevboxId, GatewayConfigI
 pub use kind::{Kind, KindId};
 pub use name::{EnvName, SecretName};
 pub use network::Network;
+pub use proxy_url::ProxyUrl;
 pub use refusal::Refusal;
 pub use sealed::{DataKeyRecord, Place, Sealed, Suite};
 pub use secret::Secret;

@@ -102,7 +102,19 @@ mod tests {
 
     #[test]
     fn what_is_no_network_is_refused() {
-        for text in ["", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/08.", "10.0.0/8", "fd00::/129", "a/8", "10.0.0.0/8/8"] {
+        for text in [
+            "",
+            "/8",
+            "10.0.0.0/",
+            "10.0.0.0/33",
+            "10.0.0.0/-1",
+            "10.0.0.0/+8",
+            "10.0.0.0/08.",
+            "10.0.0/8",
+            "fd00::/129",
+            "a/8",
+            "10.0.0.0/8/8",
+        ] {
             assert_eq!(text.parse::<Network>(), Err(NetworkError::Malformed), "{text}");
         }
         for text in ["10.0.0.1/8", "fd00::1/64", "0.0.0.1/0"] {
@@ -113,9 +125,8 @@ mod tests {
 
     #[test]
     fn a_network_holds_its_own_addresses_and_no_others() {
-        let holds = |network: &str, address: &str| {
-            network.parse::<Network>().expect("a network").contains(address.parse().expect("an address"))
-        };
+        let holds =
+            |network: &str, address: &str| network.parse::<Network>().expect("a network").contains(address.parse().expect("an address"));
         for (network, inside, outside) in [
             ("10.0.0.0/8", "10.255.0.1", "11.0.0.0"),
             ("172.17.0.0/30", "172.17.0.3", "172.17.0.4"),

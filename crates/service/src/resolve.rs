@@ -185,7 +185,7 @@ impl Gate {
     ///
     /// # Errors
     /// [`Refusal::TokenEnded`] where it is not, [`Refusal::Undecided`] where the store does not answer.
-    pub(crate) fn key_stands(&self, card: &DevboxCard) -> Result<(), Refusal> {
+    pub fn key_stands(&self, card: &DevboxCard) -> Result<(), Refusal> {
         let key = self.store.api_key_of(&card.account, &card.key).map_err(undecided)?;
         if key.is_some_and(|key| key.is_good(self.clock.now()) && self.require_mark(&key).is_ok()) {
             Ok(())

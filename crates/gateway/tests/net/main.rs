@@ -6,6 +6,7 @@ mod bytes;
 mod client;
 mod http2;
 mod modern;
+mod proxy;
 mod refused;
 mod replies;
 mod revoked;
