@@ -215,22 +215,12 @@ impl Refusal {
             Self::ReplyUnreadable => {
                 "the host sent an encoded answer although it was asked not to; it cannot be checked for values and was withheld"
             }
-            Self::ProxyCredentialMissing => {
-                "the forward proxy wants its credential; use the whole HTTPS_PROXY of `tightlip devbox env`, user and password included"
-            }
-            Self::ProxyCredentialWrong => {
-                "this credential is none of the forward proxy's, or its devbox has ended; make a new environment with `tightlip devbox env`"
-            }
-            Self::ProxySourceForbidden => {
-                "this credential is not taken from this network; make a new environment with `tightlip devbox env --source CIDR`"
-            }
-            Self::ProxyFormUnknown => {
-                "the forward proxy takes CONNECT, and plain http:// requests only to send them to https; let the client tunnel https, as HTTPS_PROXY asks"
-            }
+            Self::ProxyCredentialMissing => PROXY_CREDENTIAL_MISSING,
+            Self::ProxyCredentialWrong => PROXY_CREDENTIAL_WRONG,
+            Self::ProxySourceForbidden => PROXY_SOURCE_FORBIDDEN,
+            Self::ProxyFormUnknown => PROXY_FORM_UNKNOWN,
             Self::LimitReached => "a limit of the gateway was reached; see the limits in the README",
-            Self::Undecided => {
-                "the gateway could not decide (its store or its event log is unavailable), so the request was not sent; see `tightlip up`'s output"
-            }
+            Self::Undecided => UNDECIDED,
         }
     }
 
@@ -267,6 +257,17 @@ impl Refusal {
         }
     }
 }
+
+const UNDECIDED: &str =
+    "the gateway could not decide (its store or its event log is unavailable), so the request was not sent; see `tightlip up`'s output";
+// What the forward proxy says.
+const PROXY_CREDENTIAL_MISSING: &str =
+    "the forward proxy wants its credential; use the whole HTTPS_PROXY of `tightlip devbox env`, user and password included";
+const PROXY_CREDENTIAL_WRONG: &str =
+    "this credential is none of the forward proxy's, or its devbox has ended; make a new environment with `tightlip devbox env`";
+const PROXY_SOURCE_FORBIDDEN: &str =
+    "this credential is not taken from this network; make a new environment with `tightlip devbox env --source CIDR`";
+const PROXY_FORM_UNKNOWN: &str = "the forward proxy takes CONNECT, and plain http:// requests only to send them to https; let the client tunnel https, as HTTPS_PROXY asks";
 
 #[cfg(test)]
 mod tests {
