@@ -24,6 +24,7 @@ use crate::problem::ApiError;
 use crate::shares::{Shares, Taken};
 
 pub(crate) mod devboxes;
+pub(crate) mod environments;
 pub(crate) mod gateways;
 
 /// The body of a create.
@@ -88,6 +89,11 @@ pub enum BodyError {
     /// JSON of another shape, where a gateway and a secret are named.
     #[error("the body must be a JSON object such as {{\"gateway\": \"anthropic\", \"secret\": \"ANTHROPIC_API_KEY\"}}")]
     GatewayTokenShape,
+    /// Not an environment.
+    #[error(
+        "the environment of somebody else's sandbox is an object of name, secrets, allow, source_networks, keep_alive_time_seconds, gateway_url and bundle_path: see /openapi.yaml"
+    )]
+    EnvironmentShape,
     /// Too large to be handed on.
     #[error("the request is larger than the gateway takes: send shorter variables, metadata or commands")]
     DevboxTooLarge,
@@ -152,6 +158,7 @@ impl BodyError {
             | Self::CommandShape
             | Self::WaitShape
             | Self::GatewayTokenShape
+            | Self::EnvironmentShape
             | Self::NoObject => "body_shape",
             Self::KeyNameIllegal => "key_name_illegal",
             Self::ScopesMissing => "scopes_missing",

@@ -241,6 +241,7 @@ const fn body_status(error: BodyError) -> StatusCode {
         | BodyError::CommandShape
         | BodyError::WaitShape
         | BodyError::GatewayTokenShape
+        | BodyError::EnvironmentShape
         | BodyError::DevboxTooLarge
         | BodyError::NoObject
         | BodyError::KeyNameIllegal

@@ -10,6 +10,7 @@ use service::{KeyPage, MadeKey, SecretPage};
 use zeroize::Zeroizing;
 
 pub(crate) mod devboxes;
+pub(crate) mod environments;
 pub(crate) mod gateways;
 
 /// A secret: exactly these four fields, by the contract.

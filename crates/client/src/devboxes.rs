@@ -1,5 +1,6 @@
 //! Calls about devboxes and their commands.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +33,21 @@ pub struct DevboxView {
     /// All else that the server shows.
     #[serde(flatten)]
     pub more: Map<String, Value>,
+}
+
+/// The environment of somebody else's sandbox, shown once.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct EnvironmentView {
+    /// The devbox.
+    pub devbox: DevboxView,
+    /// All that the sandbox is to be given.
+    pub environment_variables: BTreeMap<String, String>,
+    /// Those of them that logs are not to show.
+    pub confidential: Vec<String>,
+    /// Those of them whose placeholder leads nowhere yet.
+    pub unbound: Vec<String>,
+    /// The certificate of the devbox's own authority, PEM.
+    pub ca_certificate: String,
 }
 
 /// A change of a devbox's state.
@@ -80,6 +96,14 @@ impl Client {
     /// [`ClientError::Status`] when the server refuses, and when it cannot be reached.
     pub fn create_devbox(&self, wanted: &Value) -> Result<DevboxView, ClientError> {
         self.call(Method::POST, "/v1/devboxes", body(wanted))
+    }
+
+    /// Makes an environment for somebody else's sandbox.
+    ///
+    /// # Errors
+    /// [`ClientError::Status`] when the server refuses, and when it cannot be reached.
+    pub fn make_environment(&self, wanted: &Value) -> Result<EnvironmentView, ClientError> {
+        self.call(Method::POST, "/v1/devboxes/env", body(wanted))
     }
 
     /// Waits until a devbox runs or has ended.

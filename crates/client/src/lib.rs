@@ -14,7 +14,7 @@ mod sse;
 mod transport;
 mod trust;
 
-pub use devboxes::{DevboxView, ExecutionView, StateView};
+pub use devboxes::{DevboxView, EnvironmentView, ExecutionView, StateView};
 pub use error::{ClientError, Distrust};
 pub use events::{EventPage, EventsWanted, Follow};
 pub use gateways::GatewayConfigView;

@@ -46,4 +46,4 @@ pub use init::init_main;
 pub use prepared::{Listening, Prepared, prepare};
 pub use running::{Exit, Killer, Running};
 pub use spec::{HomeFile, PROGRAMS_PATH, Program, Spec, Terminal};
-pub use trust::{BUNDLE_PATH, system_bundle, trust_env};
+pub use trust::{BUNDLE_PATH, system_bundle, trust_env, trust_env_at};

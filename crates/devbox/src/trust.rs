@@ -10,7 +10,13 @@ pub const BUNDLE_PATH: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// The variables by which tools find their certificates, all pointing at the whole bundle inside: several tools trust *only* what they are given here.
 #[must_use]
 pub fn trust_env() -> Vec<(&'static str, String)> {
-    let mut env: Vec<_> = BUNDLE_VARIABLES.iter().map(|name| (*name, BUNDLE_PATH.to_owned())).collect();
+    trust_env_at(BUNDLE_PATH)
+}
+
+/// The same variables, for a bundle at another path: a sandbox that is not ours.
+#[must_use]
+pub fn trust_env_at(path: &str) -> Vec<(&'static str, String)> {
+    let mut env: Vec<_> = BUNDLE_VARIABLES.iter().map(|name| (*name, path.to_owned())).collect();
     env.push(("UV_NATIVE_TLS", "true".to_owned()));
     env
 }

@@ -21,8 +21,7 @@ use crate::shares::Shares;
 pub(crate) struct Desk {
     pub(crate) gate: Arc<Gate>,
     pub(crate) activity: Arc<Activity>,
-    /// None where devboxes over the API are off.
-    pub(crate) hosting: Option<Arc<Hosting>>,
+    pub(crate) hosting: Arc<Hosting>,
     pub(crate) runtime: Handle,
     /// Looks into the databases: one after the other for each account.
     pub(crate) looks: Shares,
@@ -73,10 +72,7 @@ pub(crate) fn serve(link: &Packets, answers: &Answers, desk: &Arc<Desk>) {
         };
         match question.message {
             Ask::Devbox { api_key, verb } => {
-                let Some(hosting) = desk.hosting.clone() else {
-                    answers.give(question.number, Tell::Devbox(Box::new(Hosting::off())));
-                    continue;
-                };
+                let hosting = Arc::clone(&desk.hosting);
                 // One more than may be asked at a time is told so at once, and costs nothing else.
                 let Some(place) = hosting.place_to_ask() else {
                     answers.give(question.number, Tell::Devbox(Box::new(Hosting::busy())));

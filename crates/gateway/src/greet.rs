@@ -94,7 +94,7 @@ fn check_framing(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
 }
 
 /// One `Host` at most, for the same authority. Gives whether there is one.
-fn check_host(headers: &HeaderMap, to: &Destination) -> Result<bool, Refusal> {
+pub(crate) fn check_host(headers: &HeaderMap, to: &Destination) -> Result<bool, Refusal> {
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (None, _) => Ok(false),

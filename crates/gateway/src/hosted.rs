@@ -3,6 +3,7 @@
 //! A devbox lives on while this process starts again: the keeper has it, the ledger tells of it, and `adopt` brings the two together.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,11 +23,12 @@ use crate::unpoisoned::lock;
 mod begin;
 mod keeping;
 mod orders;
+mod remote;
 mod trouble;
 mod verbs;
 
 use keeping::Keeping;
-use trouble::Trouble;
+pub(crate) use trouble::Trouble;
 
 /// What all of them share.
 pub(crate) struct Hosting {
@@ -34,7 +36,10 @@ pub(crate) struct Hosting {
     net: Arc<Net>,
     clock: Arc<dyn Clock>,
     activity: Arc<Activity>,
-    keeper: Keeping,
+    /// None where devboxes on this machine are off.
+    keeper: Option<Keeping>,
+    /// Where the forward proxy listens, if it does.
+    proxy: Option<SocketAddr>,
     open: Mutex<HashMap<DevboxId, Arc<Place>>>,
     /// Held while ledger and keeper are compared.
     adopting: tokio::sync::Mutex<()>,
@@ -57,11 +62,19 @@ struct Place {
     /// How long it lives after it was last kept alive, and until when that is.
     keep_alive: Duration,
     deadline: Mutex<Instant>,
-    /// The user that its processes are.
-    uid: Option<u32>,
+    kind: Kind,
     /// Its end, until that is written.
     ending: Mutex<Option<Ending>>,
     _visit: Option<Visit>,
+}
+
+/// Where a devbox is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// On this machine, with the keeper; its processes are this user's, where that is not the server's.
+    Local { uid: Option<u32> },
+    /// Somebody else's sandbox.
+    Remote,
 }
 
 /// How a devbox ended.
@@ -92,26 +105,33 @@ impl End {
 }
 
 impl Hosting {
-    /// The API's devboxes, once there is a line to the keeper. Nothing is served before [`Hosting::adopt`].
+    /// The API's devboxes: on this machine where there is a line to the keeper, others' where the forward proxy listens. Nothing is served before
+    /// [`Hosting::adopt`] and [`Hosting::adopt_remotes`].
     pub(crate) fn new(
         gate: Arc<Gate>,
         net: Arc<Net>,
         clock: Arc<dyn Clock>,
         activity: Arc<Activity>,
-    ) -> impl FnOnce(Arc<Calls<Kept>>) -> Arc<Self> {
-        |keeper| {
-            Arc::new(Self {
-                gate,
-                net,
-                clock,
-                activity,
-                keeper: Keeping::new(keeper),
-                open: Mutex::default(),
-                adopting: tokio::sync::Mutex::default(),
-                asking: Arc::new(Semaphore::new(QUESTIONS_MAX)),
-                shares: Shares::for_devboxes(),
-            })
-        }
+        keeper: Option<Arc<Calls<Kept>>>,
+        proxy: Option<SocketAddr>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            gate,
+            net,
+            clock,
+            activity,
+            keeper: keeper.map(Keeping::new),
+            proxy,
+            open: Mutex::default(),
+            adopting: tokio::sync::Mutex::default(),
+            asking: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+            shares: Shares::for_devboxes(),
+        })
+    }
+
+    /// The keeper of the devboxes on this machine, where there are any.
+    fn keeper(&self) -> Result<&Keeping, Trouble> {
+        self.keeper.as_ref().ok_or(Trouble::Off)
     }
 
     /// A place among those whose questions are answered, where there is one.
@@ -127,7 +147,7 @@ impl Hosting {
         loop {
             let now = tick.tick().await;
             ticks += 1;
-            if ticks.is_multiple_of(TICKS_BETWEEN_LOOKS) {
+            if ticks.is_multiple_of(TICKS_BETWEEN_LOOKS) && self.keeper.is_some() {
                 strays = self.end_strays(&strays).await;
             }
             let is_due = |place: &&Arc<Place>| {
@@ -154,7 +174,7 @@ impl Hosting {
             }
             // A keeper that begins has none of those that another had.
             Kept::Roster(_) => {
-                let lost = lock(&self.open).len();
+                let lost = lock(&self.open).values().filter(|place| place.kind != Kind::Remote).count();
                 if lost > 0 {
                     tracing::warn!(devboxes = lost, "the keeper began anew, and its devboxes are lost");
                 }
@@ -177,7 +197,7 @@ impl Hosting {
         let Ending { end, at, is_gone } =
             lock(&place.ending).get_or_insert_with(|| Ending { end, at: self.clock.now(), is_gone: false }).clone();
         if !is_gone {
-            if let Err(trouble) = self.keeper.ask(&Order::End { devbox: place.id.clone() }, &[], END_WAIT).await {
+            if let Err(trouble) = self.end_processes(place).await {
                 tracing::warn!(devbox = %place.id, "failed to end a devbox, which is tried again: {trouble}");
                 return Err(trouble);
             }
@@ -197,6 +217,14 @@ impl Hosting {
             }
         }
         Ok(())
+    }
+
+    /// Has the keeper end a devbox's processes. Others' sandboxes have none here.
+    async fn end_processes(&self, place: &Place) -> Result<(), Trouble> {
+        match place.kind {
+            Kind::Local { .. } => self.keeper()?.ask(&Order::End { devbox: place.id.clone() }, &[], END_WAIT).await.map(drop),
+            Kind::Remote => Ok(()),
+        }
     }
 
     /// A devbox as people are to see it: also with an end that is not written yet.
@@ -233,14 +261,20 @@ impl Hosting {
         lock(&self.open).get(id).cloned()
     }
 
-    /// Room for one more devbox, and a user of its own where this server is the machine's root.
-    fn admit(&self, hosted: &Hosted, card: service::DevboxCard) -> Result<Arc<Place>, Trouble> {
+    /// Room for one more devbox on this machine, and a user of its own where this server is the machine's root.
+    fn admit_local(&self, hosted: &Hosted, card: service::DevboxCard) -> Result<Arc<Place>, Trouble> {
+        let taken = lock(&self.open).values().filter_map(|place| place.uid()).collect::<Vec<_>>();
+        let uid = rustix::process::geteuid().is_root().then(|| free_uid(taken.into_iter())).transpose()?;
+        self.admit(hosted, card, Kind::Local { uid })
+    }
+
+    /// Room for one more devbox.
+    fn admit(&self, hosted: &Hosted, card: service::DevboxCard, kind: Kind) -> Result<Arc<Place>, Trouble> {
         let (id, keep_alive) = (hosted.id.clone(), Duration::from_millis(hosted.about.keep_alive_ms));
         let mut open = lock(&self.open);
         if open.len() >= HOSTED_DEVBOXES_MAX {
             return Err(Trouble::TooManyDevboxes);
         }
-        let uid = rustix::process::geteuid().is_root().then(|| free_uid(open.values().filter_map(|place| place.uid))).transpose()?;
         let place = Arc::new(Place {
             id: id.clone(),
             card,
@@ -249,7 +283,7 @@ impl Hosting {
             begun: hosted.created(),
             keep_alive,
             deadline: Mutex::new(Instant::now() + keep_alive),
-            uid,
+            kind,
             ending: Mutex::default(),
             _visit: self.activity.visit(usize::MAX),
         });
@@ -262,6 +296,13 @@ impl Place {
     /// Counts its time from now on again.
     fn keep_alive(&self) {
         *lock(&self.deadline) = Instant::now() + self.keep_alive;
+    }
+
+    const fn uid(&self) -> Option<u32> {
+        match self.kind {
+            Kind::Local { uid } => uid,
+            Kind::Remote => None,
+        }
     }
 
     fn is_running(&self) -> bool {

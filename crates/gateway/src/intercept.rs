@@ -1,6 +1,6 @@
-//! A devbox's connection: TLS ended with the devbox's own certificate for the name it is for, then HTTP/2 or HTTP/1.1, as the client likes. Plain HTTP is
-//! answered, and forwarded only where a binding names the host's port 80; a gateway's base URL leads no further than here. Connections to hosts of the
-//! pass-through list are not looked into.
+//! A devbox's connection, dialled or taken by the forward proxy: TLS ended with the devbox's own certificate for the name it is for, then HTTP/2 or HTTP/1.1,
+//! as the client likes. Plain HTTP is answered, and forwarded only where a binding names the host's port 80; a gateway's base URL leads no further than here.
+//! Connections to hosts of the pass-through list are not looked into.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -67,7 +67,7 @@ pub(crate) async fn connection(devbox: Arc<Devbox>, stream: TcpStream, port: u16
         splice::pass(devbox, stream, host).await;
         Ok(())
     } else {
-        serve_tls(devbox, stream, dialled, looked_up, port).await
+        serve_tls(devbox, stream, looked_up.ok_or(dialled), port).await
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a devbox's connection ended");
@@ -80,16 +80,33 @@ async fn unseen(devbox: &Arc<Devbox>, looked_up: Option<&Host>, port: u16) -> Op
     splice::is_for(devbox, host).await.then(|| host.clone())
 }
 
-async fn serve_tls(
-    devbox: Arc<Devbox>,
-    stream: TcpStream,
-    dialled: IpAddr,
-    looked_up: Option<Host>,
-    port: u16,
-) -> Result<(), ConnectionError> {
-    let greeting = timeout(devbox.net.timeouts.greeting, end_tls(&devbox, stream, dialled, looked_up.as_ref()));
+/// Serves one connection that the forward proxy took for `host`, as if the devbox had dialled it.
+pub(crate) async fn tunnelled<S>(devbox: Arc<Devbox>, stream: S, host: Host, port: u16)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let served = if port == HTTP_PORT {
+        let to = Destination { host, port, scheme: Scheme::Http };
+        serve_http(Arc::new(Conversation::new(devbox, Ok(to), Spoken::Http1)), stream, answer_plain).await
+    } else if unseen(&devbox, Some(&host), port).await.is_some() {
+        splice::pass(devbox, stream, host).await;
+        Ok(())
+    } else {
+        serve_tls(devbox, stream, Ok(host), port).await
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a tunnel ended");
+    }
+}
+
+/// Ends TLS and serves what is in it, for the host that was meant, or for the address where no name stands for it.
+async fn serve_tls<S>(devbox: Arc<Devbox>, stream: S, meant: Result<Host, IpAddr>, port: u16) -> Result<(), ConnectionError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let greeting = timeout(devbox.net.timeouts.greeting, end_tls(&devbox, stream, &meant));
     let (stream, said) = greeting.await.map_err(|_| ConnectionError::Slow)?.map_err(ConnectionError::Tls)?;
-    let to = one_name(looked_up, &said).map(|host| Destination { host, port, scheme: Scheme::Https });
+    let to = one_name(meant.ok(), &said).map(|host| Destination { host, port, scheme: Scheme::Https });
     if stream.get_ref().1.alpn_protocol() == Some(H2) {
         let conversation = Arc::new(Conversation::new(devbox, to, Spoken::Http2));
         return http2::serve(conversation, stream).await.map_err(ConnectionError::Http);
@@ -98,19 +115,17 @@ async fn serve_tls(
     serve_http(conversation, stream, async |conversation, request| conversation.exchange(request).await).await
 }
 
-/// Ends TLS with a certificate for the name that the client hello says, else the one looked up, else the dialled address: a refusal must be readable.
-async fn end_tls(
-    devbox: &Devbox,
-    stream: TcpStream,
-    dialled: IpAddr,
-    looked_up: Option<&Host>,
-) -> io::Result<(TlsStream<TcpStream>, ServerName)> {
+/// Ends TLS with a certificate for the name that the client hello says, else the one meant, else the dialled address: a refusal must be readable.
+async fn end_tls<S>(devbox: &Devbox, stream: S, meant: &Result<Host, IpAddr>) -> io::Result<(TlsStream<S>, ServerName)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let said = ServerName::read(start.client_hello().server_name());
-    let subject = match (&said, looked_up) {
+    let subject = match (&said, meant) {
         (ServerName::Named(host), _) => Subject::Name(host.clone()),
-        (ServerName::Absent | ServerName::Illegible, Some(host)) => Subject::Name(host.clone()),
-        (ServerName::Absent | ServerName::Illegible, None) => Subject::Address(dialled),
+        (ServerName::Absent | ServerName::Illegible, Ok(host)) => Subject::Name(host.clone()),
+        (ServerName::Absent | ServerName::Illegible, Err(dialled)) => Subject::Address(*dialled),
     };
     let config = devbox.authority.config_for(&subject).map_err(io::Error::other)?;
     Ok((start.into_stream(config).await?, said))
@@ -140,7 +155,7 @@ where
 }
 
 /// Plain HTTP: as any exchange where a binding says so; otherwise to the same place over TLS, where the devbox may go there, and nothing leaves.
-async fn answer_plain(conversation: Arc<Conversation>, request: Request<Incoming>) -> Response<ReplyBody> {
+pub(crate) async fn answer_plain(conversation: Arc<Conversation>, request: Request<Incoming>) -> Response<ReplyBody> {
     if is_bound_plainly(&conversation).await {
         return conversation.exchange(request).await;
     }

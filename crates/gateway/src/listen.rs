@@ -170,7 +170,7 @@ sockopt_impl!(
 );
 
 /// Connections of one devbox at a time; more wait in the listener's queue.
-const CONNECTIONS_MAX: usize = 512;
+pub(crate) const CONNECTIONS_MAX: usize = 512;
 /// After a failed accept, mostly for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// After many: the log says it less often.

@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 
 use crate::activity::{Activity, Visit};
 use crate::ca::Authority;
+use crate::hosted::Hosting;
 use crate::listen::check_listener;
 use crate::net::{Attached, Net};
 use crate::unpoisoned::lock;
@@ -35,6 +36,7 @@ pub(crate) struct Local {
     runtime: Handle,
     clock: Arc<dyn Clock>,
     activity: Arc<Activity>,
+    hosting: Arc<Hosting>,
     backup: Sources,
     /// Devboxes that an earlier gateway left open and nobody has taken up yet.
     lost: Mutex<HashSet<DevboxId>>,
@@ -73,10 +75,11 @@ impl Local {
         runtime: Handle,
         clock: Arc<dyn Clock>,
         activity: Arc<Activity>,
+        hosting: Arc<Hosting>,
         backup: Sources,
     ) -> Result<Arc<Self>, DevboxDenial> {
         let lost = Mutex::new(gate.open_devboxes()?.into_iter().collect());
-        Ok(Arc::new(Self { gate, net, runtime, clock, activity, backup, lost, stopping: AtomicBool::new(false) }))
+        Ok(Arc::new(Self { gate, net, runtime, clock, activity, hosting, backup, lost, stopping: AtomicBool::new(false) }))
     }
 
     /// Takes connections, each on a thread of its own, for as long as the process lives.
@@ -160,6 +163,11 @@ impl Session {
         match request {
             Request::Status => Ok(gate.check().map(|()| Reply::Ready)?),
             Request::OpenDevbox { api_key, secrets, allow } => self.open(&api_key, secrets, allow).map(Reply::DevboxOpened),
+            Request::OpenRemote { api_key, wanted } => {
+                let caller = gate.authenticate(Some(&api_key))?;
+                let made = local.runtime.block_on(local.hosting.create_remote(caller, wanted));
+                Ok(Reply::Remote(Box::new(made?)))
+            }
             Request::HandListeners { devbox, roles } => self.attach(&devbox, &roles, fds),
             Request::ResumeDevbox { devbox, resume, roles } => self.resume(&devbox, &resume, &roles, fds),
             Request::CloseDevbox { devbox } => {

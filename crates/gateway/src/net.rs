@@ -1,6 +1,8 @@
 //! The network part as a whole: what it is made from, and the devboxes attached to it.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use service::{DevboxCard, Gate};
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
-use model::Host;
+use model::{Host, Network, TokenHash};
 
 use crate::body::BODIES_MAX;
 use crate::ca::{Authority, AuthorityError};
@@ -18,8 +20,10 @@ use crate::dial::proxy::UpstreamProxy;
 use crate::dial::{Dialer, DialerError};
 use crate::listen::{self, DECISIONS_MAX, Devbox};
 use crate::names::{Names, Synthetic};
+use crate::proxy;
+use crate::remotes::{Enrolled, Remotes};
 use crate::seats::Seats;
-use crate::watch::Watch;
+use crate::watch::{self, Watch};
 
 /// What the operator says about the network.
 #[derive(Clone, Debug)]
@@ -57,12 +61,16 @@ pub struct Net {
     pub(crate) dialer: Dialer,
     pub(crate) timeouts: Timeouts,
     pub(crate) seats: Arc<Seats>,
+    /// Others' sandboxes, which come in by the forward proxy.
+    pub(crate) remotes: Arc<Remotes>,
     synthetic: Synthetic,
 }
 
 /// A devbox's connection to the world. When it is dropped, every task and connection of the devbox ends.
 #[must_use = "the devbox's network ends when this is dropped"]
 pub struct Attached {
+    // First: nobody is let in for a devbox whose connections are being ended.
+    _enrolled: Option<Enrolled>,
     _root: AbortOnDropHandle<()>,
 }
 
@@ -112,6 +120,7 @@ impl Net {
             dialer: Dialer::new(resolve, &upstream_ca, proxy, timeouts.connect)?,
             timeouts,
             seats: Seats::of_this_process(),
+            remotes: Arc::default(),
             synthetic,
         }))
     }
@@ -130,19 +139,49 @@ impl Net {
         tcp: Vec<(u16, TcpListener)>,
         dns: Vec<UdpSocket>,
     ) -> Result<Attached, NetError> {
-        let names = Names::new(self.synthetic);
-        let devbox = Arc::new(Devbox {
+        let devbox = self.devbox(card, authority);
+        warn_of_contradictions(&devbox);
+        let root = listen::serve(devbox, tcp, dns).map_err(NetError::Listener)?;
+        Ok(Attached { _enrolled: None, _root: AbortOnDropHandle::new(tokio::spawn(root)) })
+    }
+
+    /// Serves somebody else's sandbox at the forward proxy: whoever shows the credential of this hash from one of these networks, or from anywhere where there is
+    /// none. Runs on the current tokio runtime.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn attach_remote(
+        self: &Arc<Self>,
+        card: DevboxCard,
+        authority: Authority,
+        credential: TokenHash,
+        sources: Vec<Network>,
+    ) -> Attached {
+        let devbox = self.devbox(card, authority);
+        warn_of_contradictions(&devbox);
+        let root = watch::run(Arc::clone(&devbox));
+        let enrolled = self.remotes.enrol(devbox, credential, sources);
+        Attached { _enrolled: Some(enrolled), _root: AbortOnDropHandle::new(tokio::spawn(root)) }
+    }
+
+    /// Serves the forward proxy on this listener until the process ends.
+    ///
+    /// # Errors
+    /// When the listener cannot be used.
+    pub async fn serve_proxy(self: Arc<Self>, listener: TcpListener) -> io::Result<Infallible> {
+        proxy::serve(self, listener).await
+    }
+
+    fn devbox(self: &Arc<Self>, card: DevboxCard, authority: Authority) -> Arc<Devbox> {
+        Arc::new(Devbox {
             net: Arc::clone(self),
             card,
             authority,
-            names,
+            names: Names::new(self.synthetic),
             watch: Watch::default(),
             turns: Arc::new(Semaphore::new(DECISIONS_MAX)),
             bodies: Arc::new(Semaphore::new(BODIES_MAX)),
-        });
-        warn_of_contradictions(&devbox);
-        let root = listen::serve(devbox, tcp, dns).map_err(NetError::Listener)?;
-        Ok(Attached { _root: AbortOnDropHandle::new(tokio::spawn(root)) })
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 //! them for each account.
 
 use std::io;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -39,6 +40,8 @@ pub struct Setup {
     pub link: Packets,
     /// To the keeper of the API's devboxes; none where those are off.
     pub keeper: Option<Packets>,
+    /// The forward proxy's listener, where it is on.
+    pub proxy: Option<TcpListener>,
     /// The present time.
     pub clock: Arc<dyn Clock>,
     /// What a backup is made of.
@@ -95,7 +98,7 @@ pub enum CertificatesError {
 /// # Errors
 /// When it cannot serve.
 pub fn run(setup: Setup, ready: impl FnOnce() -> Result<(), PacketError>) -> Result<Ended, ProcessError> {
-    let Setup { gate, net, socket, link, keeper, clock, backup, idle_exit } = setup;
+    let Setup { gate, net, socket, link, keeper, proxy, clock, backup, idle_exit } = setup;
     backup.sweep()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("net").build()?;
     let mut asked = {
@@ -104,12 +107,15 @@ pub fn run(setup: Setup, ready: impl FnOnce() -> Result<(), PacketError>) -> Res
     };
     let net = Net::new(net, Arc::clone(&gate))?;
     let activity = Activity::new();
-    let local =
-        Local::new(Arc::clone(&gate), Arc::clone(&net), runtime.handle().clone(), Arc::clone(&clock), Arc::clone(&activity), backup)?;
-    let hosting = match keeper {
-        Some(line) => Some(host(line, &runtime, Hosting::new(Arc::clone(&gate), net, clock, Arc::clone(&activity)))?),
-        None => None,
-    };
+    let proxy_address = proxy.as_ref().map(TcpListener::local_addr).transpose()?;
+    let keeper = keeper.map(calls).transpose()?;
+    let hosting =
+        Hosting::new(Arc::clone(&gate), Arc::clone(&net), Arc::clone(&clock), Arc::clone(&activity), keeper.clone(), proxy_address);
+    host(keeper, &runtime, &hosting)?;
+    if let Some(listener) = proxy {
+        runtime.spawn(serve_proxy(Arc::clone(&net), listener));
+    }
+    let local = Local::new(Arc::clone(&gate), net, runtime.handle().clone(), clock, Arc::clone(&activity), Arc::clone(&hosting), backup)?;
     let link = Arc::new(link);
     let answers = crate::front::Answers::start(Arc::clone(&link))?;
     on_thread("front", {
@@ -152,23 +158,38 @@ pub fn run(setup: Setup, ready: impl FnOnce() -> Result<(), PacketError>) -> Res
     Ok(ended)
 }
 
-/// Takes up the API's devboxes that an earlier gateway left, then minds them all.
-fn host(line: Packets, runtime: &Runtime, make: impl FnOnce(Arc<Calls<Kept>>) -> Arc<Hosting>) -> io::Result<Arc<Hosting>> {
+/// The line to the keeper, to be asked over.
+fn calls(line: Packets) -> io::Result<Arc<Calls<Kept>>> {
     // A keeper that does not take what it is told is not waited for.
     line.limit_wait(Some(KEEPER_WAIT)).map_err(io::Error::other)?;
     // The line outlives a gateway that died: what was answered that one must not be taken for an answer to this one.
-    let calls = Calls::new(line, (u64::from(std::process::id()) << u32::BITS) + 1);
-    let hosting = make(Arc::clone(&calls));
-    on_thread("keeper", {
-        let (hosting, runtime) = (Arc::clone(&hosting), runtime.handle().clone());
-        move || {
+    Ok(Calls::new(line, (u64::from(std::process::id()) << u32::BITS) + 1))
+}
+
+/// Takes up the API's devboxes that an earlier gateway left, then minds them all.
+fn host(keeper: Option<Arc<Calls<Kept>>>, runtime: &Runtime, hosting: &Arc<Hosting>) -> io::Result<()> {
+    if let Some(calls) = keeper {
+        let (hosting, runtime) = (Arc::clone(hosting), runtime.handle().clone());
+        on_thread("keeper", move || {
             let _within = runtime.enter();
             calls.listen(|said, _| hosting.hear(said));
-        }
-    })?;
-    runtime.block_on(hosting.adopt());
-    runtime.spawn(Arc::clone(&hosting).mind_the_time());
-    Ok(hosting)
+        })?;
+    }
+    runtime.block_on(async {
+        hosting.adopt().await;
+        hosting.adopt_remotes().await;
+    });
+    runtime.spawn(Arc::clone(hosting).mind_the_time());
+    runtime.spawn(Arc::clone(hosting).mind_the_keys());
+    Ok(())
+}
+
+/// Serves the forward proxy. It does not end by itself, and a gateway that was to have one is none without it.
+async fn serve_proxy(net: Arc<Net>, listener: TcpListener) {
+    let _vital = Vital;
+    let Err(error) = net.serve_proxy(listener).await;
+    tracing::error!("failed to serve the forward proxy: {error}");
+    std::process::exit(EXIT_PANIC);
 }
 
 /// Returns once nobody has used the gateway for `limit`; never without one.

@@ -1,7 +1,7 @@
 //! Refusals as replies. The only place from which the gateway speaks to a devbox in its own name.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, PROXY_AUTHENTICATE};
 use http::{Response, StatusCode};
 
 use model::Refusal;
@@ -17,7 +17,16 @@ pub(crate) fn refuse(refusal: Refusal) -> Response<ReplyBody> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(REFUSAL_HEADER, HeaderValue::from_static(refusal.code()));
+    // RFC 9110, section 11.7.1. Clients that know several schemes take Basic from it.
+    if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        response.headers_mut().insert(PROXY_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"tightlip\""));
+    }
     response
+}
+
+/// The forward proxy's consent to a tunnel.
+pub(crate) fn tunnel() -> Response<ReplyBody> {
+    Response::new(ReplyBody::whole(Bytes::new()))
 }
 
 /// The answer to plain HTTP for a host that the devbox may reach: the same over TLS.

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::server::Acceptor;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -35,7 +35,7 @@ pub(crate) async fn is_for(devbox: &Arc<Devbox>, host: &Host) -> bool {
 }
 
 /// Passes a connection to a host, or ends it.
-pub(crate) async fn pass(devbox: Arc<Devbox>, mut stream: TcpStream, host: Host) {
+pub(crate) async fn pass<S: AsyncRead + AsyncWrite + Unpin>(devbox: Arc<Devbox>, mut stream: S, host: Host) {
     let ticket = devbox.watch.enter(Destination { host: host.clone(), port: HTTPS_PORT, scheme: Scheme::Https });
     ticket.live().pass_unseen();
     match open(&devbox, &mut stream, &host, &ticket).await {
@@ -55,7 +55,7 @@ pub(crate) async fn pass(devbox: Arc<Devbox>, mut stream: TcpStream, host: Host)
 }
 
 /// The connection to the host, with the devbox's hello said on it.
-async fn open(devbox: &Arc<Devbox>, stream: &mut TcpStream, host: &Host, ticket: &Ticket) -> Result<TcpStream, Unpassed> {
+async fn open<S: AsyncRead + Unpin>(devbox: &Arc<Devbox>, stream: &mut S, host: &Host, ticket: &Ticket) -> Result<TcpStream, Unpassed> {
     let greeting = timeout(devbox.net.timeouts.greeting, read_hello(stream)).await;
     let (hello, said) = greeting.map_err(|_| Unpassed::NoHello)?.map_err(|_| Unpassed::NoHello)?;
     if said != ServerName::Named(host.clone()) {
@@ -78,7 +78,7 @@ async fn open(devbox: &Arc<Devbox>, stream: &mut TcpStream, host: &Host, ticket:
 }
 
 /// The bytes of a TLS client hello, with what came after it, and the name that it says.
-async fn read_hello(stream: &mut TcpStream) -> io::Result<(Vec<u8>, ServerName)> {
+async fn read_hello<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<(Vec<u8>, ServerName)> {
     let mut acceptor = Acceptor::default();
     let mut hello = Vec::new();
     while hello.len() < HELLO_BYTES_MAX {

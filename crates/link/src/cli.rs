@@ -2,9 +2,11 @@
 //!
 //! Whoever changes bindings or exposure, decides a pairing or makes a backup shows the admin key. Whoever opens a devbox shows an API key with the scope `devbox`.
 
+use std::collections::BTreeMap;
+
 use model::{
-    AccountId, Binding, BindingSource, DevboxId, EnvName, Host, HostPattern, KindId, Label, PairingId, Refusal, SecretId, SecretName,
-    Timestamp, Token,
+    AccountId, Binding, BindingSource, DevboxId, EnvName, Host, HostPattern, Hosted, KindId, Label, Network, PairingId, ProxyUrl, Refusal,
+    SecretId, SecretName, Timestamp, Token,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,13 @@ pub enum Request {
         secrets: Option<Vec<Wanted>>,
         /// Hosts that the devbox may reach beside those that its secrets are bound to.
         allow: Vec<HostPattern>,
+    },
+    /// Make an environment for somebody else's sandbox. Answered by [`Reply::Remote`]. It does not end with this connection.
+    OpenRemote {
+        /// An API key with the scope `devbox`.
+        api_key: String,
+        /// What is wanted.
+        wanted: NewRemote,
     },
     /// The devbox's listeners, as descriptors beside this message in the order of `roles`. Answered by [`Reply::Done`].
     HandListeners {
@@ -130,6 +139,8 @@ pub enum Reply {
     Ready,
     /// A devbox was opened.
     DevboxOpened(Opened),
+    /// The environment of somebody else's sandbox.
+    Remote(Box<MadeRemote>),
     /// A page of bindings.
     Bindings {
         /// The page.
@@ -193,6 +204,51 @@ pub struct Wanted {
     pub name: SecretName,
 }
 
+/// An environment that is wanted for somebody else's sandbox.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewRemote {
+    /// What people call it.
+    pub name: Option<String>,
+    /// Variables that hold a placeholder for a secret.
+    pub secrets: BTreeMap<EnvName, SecretName>,
+    /// Hosts that it may reach beside those that its secrets are bound to.
+    pub allow: Vec<HostPattern>,
+    /// Where its connections may come from; empty: from anywhere.
+    pub sources: Vec<Network>,
+    /// How long it lives. Milliseconds.
+    pub keep_alive_ms: u64,
+    /// How it reaches the forward proxy; none: at the address where that listens.
+    pub gateway_url: Option<ProxyUrl>,
+    /// Where it will find the file of certificates.
+    pub bundle: String,
+    /// The caller's number for this request.
+    pub request: Option<[u8; 32]>,
+}
+
+/// The environment of somebody else's sandbox, as made. Told once.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MadeRemote {
+    /// What is shown of it.
+    pub devbox: Hosted,
+    /// What it shows to the forward proxy: whoever holds it is this devbox.
+    pub credential: Token,
+    /// Its placeholders.
+    pub placeholders: Vec<Given>,
+    /// All its variables but the placeholders; those that lead through the proxy hold the credential.
+    pub env: Vec<Variable>,
+    /// The certificate of its own authority, PEM.
+    pub ca_pem: String,
+}
+
+/// A variable that may hold the credential.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub value: String,
+}
+
 /// A devbox, as opened.
 #[derive(Serialize, Deserialize)]
 pub struct Opened {
@@ -211,7 +267,7 @@ pub struct Opened {
 }
 
 /// A variable and its placeholder.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Given {
     /// The variable.
     pub env: EnvName,
@@ -323,4 +379,10 @@ pub enum Exposure {
     Plain,
     /// A token in its place.
     Brokered,
+}
+
+impl std::fmt::Debug for Variable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}=(..)", self.name)
+    }
 }

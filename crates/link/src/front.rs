@@ -12,7 +12,7 @@ use model::{
 use serde::{Deserialize, Serialize};
 
 use crate::calls::Numbered;
-use crate::cli::{BindingView, Denial};
+use crate::cli::{BindingView, Denial, MadeRemote, NewRemote};
 use crate::keeper::{Execution, Output};
 
 /// A question.
@@ -142,6 +142,9 @@ pub enum DevboxVerb {
         /// Which.
         execution: ExecutionId,
     },
+    /// Make an environment for somebody else's sandbox. Answered by [`DevboxTell::Remote`]. The same request again ends what it made before and makes another: the
+    /// answer carries a credential, and is kept nowhere.
+    Env(Box<NewRemote>),
     /// One more gateway for a devbox that runs. Answered by [`DevboxTell::GatewayToken`].
     GatewayToken {
         /// Which.
@@ -283,6 +286,8 @@ pub enum DevboxTell {
     Output(Output),
     /// A token for a gateway.
     GatewayToken(MadeToken),
+    /// The environment of somebody else's sandbox.
+    Remote(Box<MadeRemote>),
     /// It was not done.
     Denied(Denied),
 }

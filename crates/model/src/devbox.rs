@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{AccountId, DevboxId, GatewayConfigId, SecretId};
 use crate::name::EnvName;
+use crate::network::Network;
 use crate::time::Timestamp;
 
 /// A devbox of the API's.
@@ -36,6 +37,16 @@ pub struct About {
     pub keep_alive_ms: u64,
     /// Its gateways, by the prefix of their variables.
     pub gateways: BTreeMap<EnvName, GatewaySpec>,
+    /// Somebody else's sandbox: only an environment was handed out for it, and it comes in by the forward proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<Remote>,
+}
+
+/// What is known of somebody else's sandbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remote {
+    /// Where its connections may come from; empty: from anywhere.
+    pub sources: Vec<Network>,
 }
 
 /// A gateway of a devbox.
@@ -93,6 +104,8 @@ pub enum ShutdownReason {
     KeepAliveTimeout,
     /// Its entrypoint ended.
     EntrypointExit,
+    /// The API key that asked for it was revoked, or its time was over.
+    ApiKeyEnded,
 }
 
 /// Which of a command's two streams.

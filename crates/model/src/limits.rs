@@ -100,3 +100,7 @@ pub const DEVBOX_ENTRY_BYTES_MAX: usize = 32 * 1024;
 pub const PAIRINGS_WAITING_MAX: usize = 50;
 /// Secrets of one account whose values are given as they are: an exception, listed in one message.
 pub const EXPOSURES_MAX: usize = 200;
+/// Networks from which one devbox's connections may come to the forward proxy: a cluster's nodes are one or two.
+pub const REMOTE_SOURCES_MAX: usize = 20;
+/// A credential at the forward proxy, as shown: ours has 47 characters.
+pub const PROXY_CREDENTIAL_BYTES_MAX: usize = 256;

@@ -66,6 +66,14 @@ pub enum Refusal {
     BodyTooLarge,
     /// A body into which a value may have to be written is compressed.
     BodyUnreadable,
+    /// A request to the forward proxy without its credential.
+    ProxyCredentialMissing,
+    /// A request to the forward proxy with a credential that is none, or no more.
+    ProxyCredentialWrong,
+    /// The forward proxy's credential came from another network than its devbox's.
+    ProxySourceForbidden,
+    /// A request that the forward proxy does not take: it takes CONNECT, and plain http only to answer it.
+    ProxyFormUnknown,
     /// A limit was reached.
     LimitReached,
     /// The decision could not be made (store or events unavailable).
@@ -74,7 +82,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal there is.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 36] = [
         Self::HostNotAllowed,
         Self::AddressUnmapped,
         Self::NameMismatch,
@@ -105,6 +113,10 @@ impl Refusal {
         Self::ReplyUnreadable,
         Self::BodyTooLarge,
         Self::BodyUnreadable,
+        Self::ProxyCredentialMissing,
+        Self::ProxyCredentialWrong,
+        Self::ProxySourceForbidden,
+        Self::ProxyFormUnknown,
         Self::LimitReached,
         Self::Undecided,
     ];
@@ -143,6 +155,10 @@ impl Refusal {
             Self::ReplyUnreadable => "reply_unreadable",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyUnreadable => "body_unreadable",
+            Self::ProxyCredentialMissing => "proxy_credential_missing",
+            Self::ProxyCredentialWrong => "proxy_credential_wrong",
+            Self::ProxySourceForbidden => "proxy_source_forbidden",
+            Self::ProxyFormUnknown => "proxy_form_unknown",
             Self::LimitReached => "limit_reached",
             Self::Undecided => "undecided",
         }
@@ -220,10 +236,12 @@ impl Refusal {
             Self::BodyUnreadable => {
                 "a secret is bound to the bodies of such requests, and this one is compressed; send it as it is, or narrow the binding to the requests that need it: `tightlip bind NAME --host HOST --as body --methods M --path /P`"
             }
+            Self::ProxyCredentialMissing => PROXY_CREDENTIAL_MISSING,
+            Self::ProxyCredentialWrong => PROXY_CREDENTIAL_WRONG,
+            Self::ProxySourceForbidden => PROXY_SOURCE_FORBIDDEN,
+            Self::ProxyFormUnknown => PROXY_FORM_UNKNOWN,
             Self::LimitReached => "a limit of the gateway was reached; see the limits in the README",
-            Self::Undecided => {
-                "the gateway could not decide (its store or its event log is unavailable), so the request was not sent; see `tightlip up`'s output"
-            }
+            Self::Undecided => UNDECIDED,
         }
     }
 
@@ -231,7 +249,7 @@ impl Refusal {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::RequestMalformed | Self::PathAmbiguous => 400,
+            Self::RequestMalformed | Self::PathAmbiguous | Self::ProxyFormUnknown => 400,
             Self::TokenForeign | Self::TokenEnded | Self::GatewayTokenMissing => 401,
             Self::HostNotAllowed
             | Self::AddressUnmapped
@@ -243,10 +261,12 @@ impl Refusal {
             | Self::GatewayGone
             | Self::PairingPending
             | Self::PairingRefused
-            | Self::AddressForbidden => 403,
+            | Self::AddressForbidden
+            | Self::ProxySourceForbidden => 403,
             Self::MethodForbidden => 405,
             Self::BodyTooLarge => 413,
             Self::BodyUnreadable => 415,
+            Self::ProxyCredentialMissing | Self::ProxyCredentialWrong => 407,
             Self::NameMismatch => 421,
             Self::LimitReached => 429,
             Self::UpgradeUnsupported => 501,
@@ -261,6 +281,17 @@ impl Refusal {
         }
     }
 }
+
+const UNDECIDED: &str =
+    "the gateway could not decide (its store or its event log is unavailable), so the request was not sent; see `tightlip up`'s output";
+// What the forward proxy says.
+const PROXY_CREDENTIAL_MISSING: &str =
+    "the forward proxy wants its credential; use the whole HTTPS_PROXY of `tightlip devbox env`, user and password included";
+const PROXY_CREDENTIAL_WRONG: &str =
+    "this credential is none of the forward proxy's, or its devbox has ended; make a new environment with `tightlip devbox env`";
+const PROXY_SOURCE_FORBIDDEN: &str =
+    "this credential is not taken from this network; make a new environment with `tightlip devbox env --source CIDR`";
+const PROXY_FORM_UNKNOWN: &str = "the forward proxy takes CONNECT, and plain http:// requests only to send them to https; let the client tunnel https, as HTTPS_PROXY asks";
 
 #[cfg(test)]
 mod tests {

@@ -15,5 +15,5 @@ pub mod upstream;
 
 pub use canary::Canary;
 pub use harness::run;
-pub use server::{Launch, Server};
+pub use server::{Launch, Named, Server};
 pub use upstream::{Upstream, UpstreamSpec};

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -31,12 +32,25 @@ pub struct Server {
 pub struct Launch<'a> {
     /// Hosts and what stands for them on loopback.
     pub upstreams: &'a [(&'a str, &'a Upstream)],
+    /// More hosts, each with where it is and who certifies it.
+    pub named: &'a [Named<'a>],
     /// More arguments of `up`.
     pub arguments: &'a [&'a str],
     /// More settings: whole sections of tightlip.toml.
     pub settings: &'a str,
     /// Run everything as this user and group id; root only.
     pub user: Option<u32>,
+}
+
+/// A host that a stand-in of the caller's own stands for.
+#[derive(Clone, Copy)]
+pub struct Named<'a> {
+    /// The host.
+    pub host: &'a str,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// The certificate of the authority that signed its certificate, PEM.
+    pub ca_pem: &'a str,
 }
 
 /// What a server says when it is ready, as far as it matters here.
@@ -210,14 +224,15 @@ fn spawn(binary: &Path, folder: &Path, launch: Launch<'_>) -> anyhow::Result<(Ch
 }
 
 fn config(data: &Path, launch: Launch<'_>) -> anyhow::Result<String> {
-    let upstreams = launch.upstreams;
+    let ours = launch.upstreams.iter().map(|(host, upstream)| Named { host, address: upstream.address(), ca_pem: upstream.ca_pem() });
+    let all: Vec<Named<'_>> = ours.chain(launch.named.iter().copied()).collect();
     let mut text = format!("{}\n[gateway]\n", launch.settings);
-    if !upstreams.is_empty() {
-        let bundle: String = upstreams.iter().map(|(_, upstream)| upstream.ca_pem()).collect();
+    if !all.is_empty() {
+        let bundle: String = all.iter().map(|named| named.ca_pem).collect();
         fs::write(data.join("upstream-ca.pem"), bundle)?;
         text.push_str("upstream_ca = \"upstream-ca.pem\"\n");
     }
-    let entries: Vec<String> = upstreams.iter().map(|(host, upstream)| format!("\"{host}:443\" = \"{}\"", upstream.address())).collect();
+    let entries: Vec<String> = all.iter().map(|named| format!("\"{}:443\" = \"{}\"", named.host, named.address)).collect();
     text.push_str(&format!("resolve = {{ {} }}\n", entries.join(", ")));
     Ok(text)
 }

@@ -3,7 +3,7 @@
 use link::cli::Denial;
 use model::limits::{
     ALLOW_PATTERNS_MAX, DEVBOX_ENTRIES_MAX, DEVBOX_ENTRY_BYTES_MAX, DEVBOX_TOKENS_MAX, HOSTED_DEVBOXES_MAX,
-    HOSTED_DEVBOXES_PER_ACCOUNT_MAX, LINK_FDS_MAX, PAIRINGS_WAITING_MAX,
+    HOSTED_DEVBOXES_PER_ACCOUNT_MAX, LINK_FDS_MAX, PAIRINGS_WAITING_MAX, REMOTE_SOURCES_MAX,
 };
 use store::StoreError;
 use vault::{KeyringError, RandomError};
@@ -89,6 +89,9 @@ pub enum DevboxDenial {
     /// More patterns than a devbox may have.
     #[error("a devbox has at most {ALLOW_PATTERNS_MAX} --allow patterns: use wildcards such as *.example.com")]
     TooManyPatterns,
+    /// More networks than one devbox may come from.
+    #[error("a devbox comes from at most {REMOTE_SOURCES_MAX} networks: name larger ones, or ask for no --source")]
+    TooManySources,
     /// More ports than can be handed over.
     #[error("the bindings of the secrets name more than {PORTS_MAX} ports: ask for fewer secrets")]
     TooManyPorts,
@@ -119,7 +122,12 @@ impl DevboxDenial {
             Self::GatewayUnknown(_) => "gateway_unknown",
             Self::Excluded(_) => "pairing_excluded",
             Self::TooManyPairings => "too_many_pairings",
-            Self::EndpointTooLong(_) | Self::TooLarge | Self::TooManySecrets | Self::TooManyPatterns | Self::TooManyPorts => "too_large",
+            Self::EndpointTooLong(_)
+            | Self::TooLarge
+            | Self::TooManySecrets
+            | Self::TooManyPatterns
+            | Self::TooManySources
+            | Self::TooManyPorts => "too_large",
             Self::TooManyDevboxes => "too_many_devboxes",
             Self::NotFound => "devbox_unknown",
             Self::WrongResume => "resume_wrong",
@@ -144,6 +152,7 @@ impl DevboxDenial {
             | Self::TooLarge
             | Self::TooManySecrets
             | Self::TooManyPatterns
+            | Self::TooManySources
             | Self::TooManyPorts => Denial::Invalid,
             Self::TooManyPairings | Self::TooManyDevboxes | Self::Unavailable(_) | Self::Internal => Denial::Unavailable,
         }

@@ -121,6 +121,11 @@ impl Gate {
         }
     }
 
+    /// Counts a refusal to somebody who is no devbox: it is nobody's event, and shows in the figures.
+    pub fn refused_stranger(&self, refusal: Refusal) {
+        *lock(&self.tally.refusals_in_all).entry(refusal).or_default() += 1;
+    }
+
     /// What was refused to a devbox since it was opened or since this was asked last; the first of each, and no more than a person reads.
     #[must_use]
     pub fn take_refused(&self, devbox: &DevboxId) -> Vec<RefusedHere> {

@@ -18,7 +18,7 @@ use crate::gate::{Gate, lock};
 
 mod draft;
 
-use draft::Draft;
+pub(crate) use draft::Draft;
 
 /// What asking for a devbox gave.
 pub enum CreatedHosted {
@@ -133,12 +133,15 @@ impl Gate {
         Ok(hosted)
     }
 
-    /// The devboxes of the API's that have not ended, oldest first.
+    /// The devboxes of the API's on this machine that have not ended, oldest first.
     ///
     /// # Errors
     /// When the ledger does not answer.
     pub fn open_hosted(&self) -> Result<Vec<DevboxId>, DevboxDenial> {
-        Ok(self.ledger.open_hosted_devboxes()?)
+        let remotes = self.open_remotes()?;
+        let mut open = self.ledger.open_hosted_devboxes()?;
+        open.retain(|id| !remotes.contains(id));
+        Ok(open)
     }
 
     /// Takes up a devbox of the API's that was open when the gateway ended.

@@ -235,7 +235,7 @@ impl Gate {
     ///
     /// # Errors
     /// [`Refusal::TokenEnded`] where it is not, [`Refusal::Undecided`] where the store does not answer.
-    pub(crate) fn key_stands(&self, card: &DevboxCard) -> Result<(), Refusal> {
+    pub fn key_stands(&self, card: &DevboxCard) -> Result<(), Refusal> {
         let read = || {
             let key = self.store.api_key_of(&card.account, &card.key).map_err(undecided)?;
             Ok(key.filter(|key| self.require_mark(key).is_ok()))

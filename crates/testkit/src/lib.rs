@@ -1,4 +1,4 @@
 //! What the project's tests share: the harness of `tightlip prove`, under the names that tests use.
 #![forbid(unsafe_code)]
 
-pub use prove::{Canary, Launch, Server, Upstream, UpstreamSpec};
+pub use prove::{Canary, Launch, Named, Server, Upstream, UpstreamSpec};

@@ -56,6 +56,8 @@ pub enum Given {
     Control,
     /// The api's socket for TLS.
     Tls,
+    /// The gateway's listening socket for others' sandboxes.
+    Proxy,
 }
 
 /// What a child is to do.
@@ -72,7 +74,7 @@ pub enum Task {
         rates: api::RateLimits,
         /// The certificate and key of the socket for TLS, where there is one.
         tls: Option<api::TlsFiles>,
-        /// Whether devboxes are made over the API.
+        /// Whether devboxes are made over the API, or environments for others' sandboxes.
         devboxes: bool,
     },
     /// Decide for devboxes.

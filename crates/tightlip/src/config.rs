@@ -27,6 +27,8 @@ pub struct Config {
     pub key_requests_per_second: Option<u32>,
     /// Requests a second from one address, if the file says.
     pub address_requests_per_second: Option<u32>,
+    /// Where the forward proxy for others' sandboxes listens, if it does.
+    pub gateway: Option<SocketAddr>,
     /// Hosts whose address the operator names.
     pub resolve: Vec<Resolve>,
     /// A file of certificates that upstreams may be certified by, beside the system's.
@@ -106,6 +108,7 @@ struct ApiPart {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct GatewayPart {
+    listen: Option<SocketAddr>,
     resolve: BTreeMap<String, SocketAddr>,
     upstream_ca: Option<PathBuf>,
     upstream_proxy: Option<Spanned<String>>,
@@ -142,6 +145,7 @@ impl Config {
             let twice = line.filter(|_| error.message().contains(TWICE)).and_then(|line| second_table(text, line));
             wrong(line, twice.unwrap_or_else(|| error.message().to_owned()))
         })?;
+        let gateway = file.gateway.listen;
         let mut resolve = Vec::new();
         for (authority, address) in file.gateway.resolve {
             let (host, port) = Host::from_authority(&authority).map_err(|error| wrong(None, format!("[gateway] resolve: {error}")))?;
@@ -162,6 +166,7 @@ impl Config {
             tls,
             key_requests_per_second,
             address_requests_per_second,
+            gateway,
             resolve,
             upstream_ca,
             ways,
@@ -241,6 +246,9 @@ pub const TEMPLATE: &str = r#"# tightlip's settings. Read at start: restart `tig
 # address_requests_per_second = 2000
 
 [gateway]
+# The forward proxy for others' sandboxes (containers, CI jobs): see docs/sandboxes.md. `--gateway` goes before it; off without either.
+# The way to it is plain HTTP, so a bridge's or loopback's address belongs here, never one of an open network.
+# listen = "172.17.0.1:7081"
 # Hosts whose address you name yourself; anything private or local is refused otherwise.
 # resolve = { "api.example.test:443" = "127.0.0.1:8443" }
 # Certificates (PEM) that such hosts may be certified by, beside the system's. Relative to this file.
@@ -318,6 +326,7 @@ mod tests {
             no_proxy: vec![pattern("*.corp.example.test")],
         };
         assert_eq!(config.ways, Ways { proxy: Some(proxy), pass_through: vec![pattern("pinned.example.test")] });
+        assert_eq!(config.gateway, Some("172.17.0.1:7081".parse().expect("an address")));
         let host = "api.example.test".parse().expect("a host");
         assert_eq!(config.resolve, [Resolve { host, port: 443, address: "127.0.0.1:8443".parse().expect("an address") }]);
     }

@@ -32,6 +32,8 @@ pub struct Plan<'a> {
     pub api_socket: OwnedFd,
     /// The api's bound socket for TLS, where the settings name one.
     pub tls_socket: Option<OwnedFd>,
+    /// The gateway's listening socket for others' sandboxes, where the forward proxy is on.
+    pub proxy_socket: Option<OwnedFd>,
     /// How often a caller of the api may ask.
     pub rates: api::RateLimits,
     /// How it is reached from this machine.
@@ -267,6 +269,7 @@ impl<'a> Supervisor<'a> {
             Role::Gateway => {
                 given.extend([(Given::Link, self.ends.1.as_fd()), (Given::Socket, plan.gateway_socket.as_fd())]);
                 given.extend(self.keeper_ends.as_ref().map(|(end, _)| (Given::Keeper, end.as_fd())));
+                given.extend(plan.proxy_socket.as_ref().map(|socket| (Given::Proxy, socket.as_fd())));
             }
             Role::Keeper => given.extend(self.keeper_ends.as_ref().map(|(_, end)| (Given::Link, end.as_fd()))),
         }
@@ -292,7 +295,13 @@ impl<'a> Supervisor<'a> {
         match role {
             Role::Api => {
                 let tls = config.tls.as_ref().map(|port| port.files.clone());
-                Task::Api { data, hosts: config.hosts.clone(), rates: self.plan.rates, tls, devboxes: self.plan.devboxes }
+                Task::Api {
+                    data,
+                    hosts: config.hosts.clone(),
+                    rates: self.plan.rates,
+                    tls,
+                    devboxes: self.plan.devboxes || self.plan.proxy_socket.is_some(),
+                }
             }
             Role::Keeper => Task::Keeper,
             Role::Gateway => Task::Gateway {

@@ -1,7 +1,7 @@
 //! `tightlip up`: everything is looked at before anything is changed or started, then the supervisor takes over.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,6 +28,8 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// Where the api is to listen, where that was named.
     pub listen: Option<SocketAddr>,
+    /// Where the forward proxy is to listen, where that was named.
+    pub gateway: Option<SocketAddr>,
     /// Stop when nobody has used the server for so long.
     pub idle_exit: Option<Duration>,
     /// Where a passphrase comes from.
@@ -44,6 +46,9 @@ pub struct Ready {
     /// The same with TLS, where there is a port for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub https_url: Option<String>,
+    /// Where the forward proxy for others' sandboxes listens, where it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<SocketAddr>,
     /// Whether other machines reach it without TLS too.
     #[serde(skip)]
     pub is_open: bool,
@@ -122,13 +127,15 @@ pub enum UpError {
     Announce(#[source] io::Error),
 }
 
-/// A port of the api.
+/// A port of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Port {
     /// Without TLS.
     Clear,
     /// With TLS.
     Tls,
+    /// The gateway's, for others' sandboxes.
+    Proxy,
 }
 
 impl Port {
@@ -137,6 +144,7 @@ impl Port {
         match self {
             Self::Clear => "with --listen",
             Self::Tls => "with `tls_listen` in tightlip.toml",
+            Self::Proxy => "with --gateway",
         }
     }
 
@@ -145,6 +153,7 @@ impl Port {
         match self {
             Self::Clear => format!("--listen {other}"),
             Self::Tls => format!("\"{other}\""),
+            Self::Proxy => format!("--gateway {other}"),
         }
     }
 }
@@ -202,6 +211,8 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
     }
     let (socket, address) = bind(options.listen.or(config.listen).unwrap_or(LISTEN_DEFAULT), Port::Clear)?;
     let tls = config.tls.as_ref().map(|port| open_tls(port, &folder)).transpose()?;
+    // A server that a command started for itself goes by itself, and nobody's sandbox may depend on it.
+    let proxy = options.gateway.or(config.gateway).filter(|_| options.idle_exit.is_none()).map(listen_proxy).transpose()?;
     let is_open = |address: SocketAddr| !address.ip().is_loopback();
     let is_reached = is_open(address) || tls.as_ref().is_some_and(|(_, address, _)| is_open(*address));
     let defaults = api::RateLimits::defaults(is_reached);
@@ -218,6 +229,7 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
     let ready = Ready {
         url: base_url(address),
         https_url: tls.as_ref().map(|(_, address, name)| https_url(*address, name.as_deref())),
+        gateway: proxy.as_ref().map(|(_, address)| *address),
         is_open: is_open(address),
         data: folder.path().to_owned(),
         pid: std::process::id(),
@@ -236,6 +248,7 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
         root_key,
         api_socket: socket,
         tls_socket: tls.map(|(socket, _, _)| socket),
+        proxy_socket: proxy.map(|(socket, _)| socket),
         rates: api::RateLimits {
             key: config.key_requests_per_second.unwrap_or(defaults.key),
             address: config.address_requests_per_second.unwrap_or(defaults.address),
@@ -261,13 +274,21 @@ fn lock_unless_detached(folder: &DataFolder, options: &Options) -> Result<Option
 
 /// A bound socket that does not listen yet, and its address. The api listens on it once it has confined itself.
 fn bind(address: SocketAddr, port: Port) -> Result<(OwnedFd, SocketAddr), UpError> {
-    let refused = |source: io::Error| {
-        let is_taken = source.kind() == io::ErrorKind::AddrInUse;
-        if is_taken { UpError::PortInUse { address, port } } else { UpError::Listen { address, port, source } }
-    };
-    let bound = api::Bound::to(address).map_err(refused)?;
-    let address = bound.addr().map_err(refused)?;
+    let bound = api::Bound::to(address).map_err(|source| unbound(address, port, source))?;
+    let address = bound.addr().map_err(|source| unbound(address, port, source))?;
     Ok((bound.into(), address))
+}
+
+/// The forward proxy's socket, which listens from now on: what connects while the gateway is started again waits.
+fn listen_proxy(address: SocketAddr) -> Result<(OwnedFd, SocketAddr), UpError> {
+    let listener = TcpListener::bind(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (address, listener) = listener.map_err(|source| unbound(address, Port::Proxy, source))?;
+    Ok((listener.into(), address))
+}
+
+fn unbound(address: SocketAddr, port: Port, source: io::Error) -> UpError {
+    let is_taken = source.kind() == io::ErrorKind::AddrInUse;
+    if is_taken { UpError::PortInUse { address, port } } else { UpError::Listen { address, port, source } }
 }
 
 /// The bound socket of the TLS port, its address, and the name under which clients may reach it, once its certificate and key were found good.

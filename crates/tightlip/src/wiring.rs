@@ -60,6 +60,7 @@ pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
         socket: link::Listener::from_fd(handed.take(Given::Socket)?),
         link: Packets::from_fd(handed.take(Given::Link)?),
         keeper: handed.take_if_any(Given::Keeper).map(Packets::from_fd),
+        proxy: handed.take_if_any(Given::Proxy).map(std::net::TcpListener::from),
         clock,
         backup: parts::sources(&folder, keyring, recipe),
         idle_exit: idle_exit_ms.map(Duration::from_millis),

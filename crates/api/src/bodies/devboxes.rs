@@ -49,6 +49,21 @@ pub enum DevboxBodyError {
     /// No such length of life.
     #[error("`launch_parameters.keep_alive_time_seconds` is a whole number from 1 to {}", KEEP_ALIVE_MAX_MS / 1000)]
     KeepAlive,
+    /// No such length of life, of an environment.
+    #[error("`keep_alive_time_seconds` is a whole number from 1 to {}", KEEP_ALIVE_MAX_MS / 1000)]
+    EnvironmentLife,
+    /// More than may be named.
+    #[error("`{0}` has more entries than a devbox may have: name fewer, or larger ones")]
+    TooMany(&'static str),
+    /// Not a host.
+    #[error("`allow` is a list of hosts, such as pypi.example.com or *.example.com")]
+    Pattern,
+    /// Not a network.
+    #[error("`source_networks` is a list of networks, each by its first address, such as 172.17.0.0/16")]
+    Source,
+    /// Not a way to the proxy.
+    #[error("`gateway_url` is how the sandbox reaches the forward proxy: http://HOST:PORT, without user, path or TLS")]
+    GatewayUrl,
     /// No command, or too long a one.
     #[error("`{0}` is the text for a shell: 1 to {COMMAND_BYTES_MAX} bytes without a zero byte")]
     Command(&'static str),
@@ -148,7 +163,11 @@ impl DevboxBodyError {
             Self::VariableTwice => "variable_twice",
             Self::SecretName => "secret_invalid",
             Self::Gateway => "gateway_invalid",
-            Self::KeepAlive => "keep_alive_invalid",
+            Self::KeepAlive | Self::EnvironmentLife => "keep_alive_invalid",
+            Self::TooMany(_) => "entries_too_many",
+            Self::Pattern => "allow_invalid",
+            Self::Source => "source_networks_invalid",
+            Self::GatewayUrl => "gateway_url_invalid",
             Self::Command(_) => "command_invalid",
             Self::CommandId => "command_id_invalid",
             Self::Statuses => "statuses_invalid",
@@ -177,6 +196,7 @@ pub(crate) fn create(bytes: &[u8], request: Option<[u8; 32]>) -> Result<NewDevbo
         launch,
         keep_alive_ms,
         gateways: BTreeMap::new(),
+        remote: None,
     };
     let entrypoint = wire.entrypoint.filter(|text| !text.is_empty()).map(|text| command(text, "entrypoint")).transpose()?;
     Ok(NewDevbox { about, env, secrets, gateways, entrypoint, request })

@@ -9,12 +9,14 @@ use model::{DevboxId, DevboxStatus, Hosted, Scope};
 
 use crate::asking::{Asking, check_size};
 use crate::bodies::devboxes as bodies;
+use crate::bodies::environments;
 use crate::call::{Call, shown};
 use crate::front::FrontError;
 use crate::limits::{COMMAND_HOLD, DEVBOX_END_TIME, DEVBOX_TIME};
 use crate::problem::ApiError;
 use crate::queries::{self, DevboxPage};
 use crate::views::devboxes::{DevboxListView, DevboxView, GatewayTokenView};
+use crate::views::environments::EnvironmentView;
 
 /// `POST /v1/devboxes`
 pub(crate) async fn create(call: Call) -> Response {
@@ -91,6 +93,17 @@ pub(crate) async fn create_gateway_token(call: Call) -> Response {
         let verb = check_size(DevboxVerb::GatewayToken { devbox: devbox?, gateway, secret })?;
         let DevboxTell::GatewayToken(made) = asking.ask(verb, DEVBOX_TIME).await? else { return Err(FrontError::Failed.into()) };
         Ok(GatewayTokenView::from(made))
+    })
+    .await
+}
+
+/// `POST /v1/devboxes/env`: the answer carries a credential and is kept nowhere, so a retry ends what was made before and makes anew.
+pub(crate) async fn env(call: Call) -> Response {
+    shown(async {
+        let parse = |call: &Call| check_size(DevboxVerb::Env(Box::new(environments::env(call.body()?, call.digest())?)));
+        let (asking, verb) = call.asking(Scope::Devbox, parse).await?;
+        let DevboxTell::Remote(made) = asking.ask(verb, DEVBOX_TIME).await? else { return Err(FrontError::Failed.into()) };
+        Ok(EnvironmentView::from(*made))
     })
     .await
 }

@@ -33,6 +33,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/v1/gateway-configs/{id}/delete", post(gateways::delete))
         .route("/v1/devboxes", get(devboxes::list).post(devboxes::create))
         .route("/v1/devboxes/create_and_await_running", post(devboxes::create_and_await_running))
+        .route("/v1/devboxes/env", post(devboxes::env))
         .route("/v1/devboxes/{id}", get(devboxes::get))
         .route("/v1/devboxes/{id}/wait_for_status", post(devboxes::wait_for_status))
         .route("/v1/devboxes/{id}/shutdown", post(devboxes::shutdown))

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use link::front::MadeToken;
 use link::keeper::Execution;
 use model::{
-    DevboxId, DevboxStatus, Endpoint, EnvName, ExecutionId, GatewayConfigId, Hosted, SecretId, ShutdownReason, Timestamp, Token, Transition,
+    DevboxId, DevboxStatus, Endpoint, EnvName, ExecutionId, GatewayConfigId, Hosted, Network, SecretId, ShutdownReason, Timestamp, Token,
+    Transition,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -31,9 +32,17 @@ pub(crate) struct DevboxView {
     initiator_type: &'static str,
     gateway_specs: BTreeMap<EnvName, GatewaySpecView>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    remote: Option<RemoteView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     shutdown_reason: Option<ShutdownReason>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure_reason: Option<&'static str>,
+}
+
+/// Somebody else's sandbox, to which an environment was handed out.
+#[derive(Serialize)]
+struct RemoteView {
+    source_networks: Vec<Network>,
 }
 
 /// A change of a devbox's state.
@@ -144,6 +153,7 @@ impl From<Hosted> for DevboxView {
             gateway_specs: specs
                 .map(|(prefix, spec)| (prefix, GatewaySpecView { gateway_config_id: spec.config, secret_id: spec.secret }))
                 .collect(),
+            remote: about.remote.map(|remote| RemoteView { source_networks: remote.sources }),
             shutdown_reason: reason,
             failure_reason: (status == DevboxStatus::Failure).then_some("execution_failed"),
         }

@@ -49,6 +49,7 @@ impl Hosting {
     }
 
     fn make(&self, caller: &Caller, wanted: NewDevbox) -> Result<Wanted, Trouble> {
+        self.keeper()?;
         if lock(&self.open).len() >= model::limits::HOSTED_DEVBOXES_MAX {
             return Err(Trouble::TooManyDevboxes);
         }
@@ -60,7 +61,7 @@ impl Hosting {
             CreatedHosted::New(new) => (new.hosted, new.card, new.env, new.plain, new.ports, new.entrypoint),
         };
         env.extend(devbox::trust_env().into_iter().map(|(name, value)| (name.to_owned(), value)));
-        let place = match self.admit(&hosted, card) {
+        let place = match self.admit_local(&hosted, card) {
             Ok(place) => place,
             Err(trouble) => {
                 self.gate.transition(&hosted.id, DevboxStatus::Failure, Some(trouble.to_string()), None, self.clock.now())?;
@@ -105,9 +106,9 @@ impl Hosting {
         bundle.extend_from_slice(authority.pem().as_bytes());
         let bundle = memory(&bundle)?;
         let plain: OwnedFd = plain.map_or_else(|| memory(&[]), |file| Ok(file.into()))?;
-        let hosted = Made { env, ports, uid: place.uid, entrypoint };
+        let hosted = Made { env, ports, uid: place.uid(), entrypoint };
         let order = Order::Build { devbox: place.id.clone(), hosted };
-        let answer = self.keeper.ask(&order, &[bundle.as_fd(), plain.as_fd()], BUILD_WAIT).await?;
+        let answer = self.keeper()?.ask(&order, &[bundle.as_fd(), plain.as_fd()], BUILD_WAIT).await?;
         self.attach(place, authority, answer)
     }
 
@@ -121,7 +122,7 @@ impl Hosting {
     /// Its walls and its entrypoint.
     async fn open(&self, place: &Arc<Place>) -> Result<(), Trouble> {
         self.record(place, DevboxStatus::Initializing, None, None, self.clock.now()).await?;
-        self.keeper.ask(&Order::Open { devbox: place.id.clone() }, &[], BUILD_WAIT).await?;
+        self.keeper()?.ask(&Order::Open { devbox: place.id.clone() }, &[], BUILD_WAIT).await?;
         let turn = place.turn.lock().await;
         // Shut down, or ended, meanwhile.
         if turn.is_some() && !place.status.borrow().is_final() {
@@ -135,7 +136,8 @@ impl Hosting {
     /// there is to be looked at again.
     pub(super) async fn end_strays(self: &Arc<Self>, before: &[DevboxId]) -> Vec<DevboxId> {
         let _turn = self.adopting.lock().await;
-        let Ok((Kept::Roster(kept), _)) = self.keeper.ask(&Order::Roster, &[], BUILD_WAIT).await else { return Vec::new() };
+        let Ok(keeper) = self.keeper() else { return Vec::new() };
+        let Ok((Kept::Roster(kept), _)) = keeper.ask(&Order::Roster, &[], BUILD_WAIT).await else { return Vec::new() };
         let gate = Arc::clone(&self.gate);
         let Ok(Ok(told)) = tokio::task::spawn_blocking(move || gate.open_hosted()).await else { return Vec::new() };
         let nobodys: Vec<DevboxId> = kept.into_iter().chain(told).filter(|id| self.place(id).is_none()).collect();
@@ -147,8 +149,9 @@ impl Hosting {
 
     /// Brings together what the ledger tells of and what the keeper has: what only one of the two knows is ended.
     pub(crate) async fn adopt(self: &Arc<Self>) {
+        let Ok(keeper) = self.keeper() else { return };
         let _turn = self.adopting.lock().await;
-        let kept = match self.keeper.ask(&Order::Roster, &[], BUILD_WAIT).await {
+        let kept = match keeper.ask(&Order::Roster, &[], BUILD_WAIT).await {
             Ok((Kept::Roster(kept), _)) => kept,
             Ok(_) | Err(_) => {
                 tracing::error!("the keeper does not say which devboxes it has: those of an earlier gateway are given up");
@@ -174,7 +177,7 @@ impl Hosting {
             }
         }
         for stranger in kept.into_iter().filter(|id| !told.contains(id)) {
-            let ended = self.keeper.ask(&Order::End { devbox: stranger }, &[], super::END_WAIT).await;
+            let ended = keeper.ask(&Order::End { devbox: stranger }, &[], super::END_WAIT).await;
             if let Err(trouble) = ended {
                 tracing::warn!("failed to end a devbox that nobody asked for: {trouble}");
             }
@@ -190,9 +193,9 @@ impl Hosting {
             return Err(Trouble::Refused(LOST.to_owned()));
         }
         let authority = Authority::restore(&resumed.ca_pem, &resumed.ca_key).map_err(|_| DevboxDenial::Internal)?;
-        let place = self.admit(&hosted, resumed.card)?;
+        let place = self.admit_local(&hosted, resumed.card)?;
         let mut turn = place.turn.lock().await;
-        let answer = self.keeper.ask(&Order::Listeners { devbox: id.clone() }, &[], BUILD_WAIT).await?;
+        let answer = self.keeper()?.ask(&Order::Listeners { devbox: id.clone() }, &[], BUILD_WAIT).await?;
         *turn = Some(self.attach(&place, authority, answer)?);
         tracing::info!(devbox = %id, "devbox taken up");
         Ok(())
@@ -206,7 +209,11 @@ impl Hosting {
             return drop(self.finish(&place, End::failure(LOST)).await);
         }
         // Not there already is ended. What fails is found again by the next look for strays.
-        if let Err(trouble) = self.keeper.ask(&Order::End { devbox: id.clone() }, &[], super::END_WAIT).await {
+        let ended = match self.keeper() {
+            Ok(keeper) => keeper.ask(&Order::End { devbox: id.clone() }, &[], super::END_WAIT).await.map(drop),
+            Err(off) => Err(off),
+        };
+        if let Err(trouble) = ended {
             tracing::warn!(devbox = %id, "failed to end a devbox, which is tried again: {trouble}");
             return;
         }

@@ -10,7 +10,7 @@ use model::{ApiKeyId, DevboxId, ExecutionId, Stream};
 use service::DevboxDenial;
 
 use super::trouble::Trouble;
-use super::{Hosting, Place};
+use super::{Hosting, Kind, Place};
 
 impl Hosting {
     /// Runs a command, once for each id and each number.
@@ -38,13 +38,13 @@ impl Hosting {
             }
         };
         let order = Order::Execute { devbox: place.id.clone(), execution, command };
-        Ok(DevboxTell::Execution(self.keeper.execution(&order, START_WAIT).await?))
+        Ok(DevboxTell::Execution(self.keeper()?.execution(&order, START_WAIT).await?))
     }
 
     pub(super) async fn execution(&self, devbox: DevboxId, execution: ExecutionId, wait_ms: u64) -> Result<DevboxTell, Trouble> {
         let wait_ms = wait_ms.min(HOLD_MS_MAX);
         let order = Order::Execution { devbox, execution, wait_ms };
-        Ok(DevboxTell::Execution(self.keeper.execution(&order, Duration::from_millis(wait_ms) + ANSWER_WAIT).await?))
+        Ok(DevboxTell::Execution(self.keeper()?.execution(&order, Duration::from_millis(wait_ms) + ANSWER_WAIT).await?))
     }
 
     pub(super) async fn output(
@@ -57,17 +57,18 @@ impl Hosting {
     ) -> Result<DevboxTell, Trouble> {
         let wait_ms = wait_ms.min(HOLD_MS_MAX);
         let order = Order::Output { devbox, execution, stream, from, wait_ms };
-        Ok(DevboxTell::Output(self.keeper.output(&order, Duration::from_millis(wait_ms) + ANSWER_WAIT).await?))
+        Ok(DevboxTell::Output(self.keeper()?.output(&order, Duration::from_millis(wait_ms) + ANSWER_WAIT).await?))
     }
 
     pub(super) async fn kill(&self, devbox: DevboxId, execution: ExecutionId) -> Result<DevboxTell, Trouble> {
         let order = Order::Kill { devbox, execution };
-        Ok(DevboxTell::Execution(self.keeper.execution(&order, ANSWER_WAIT).await?))
+        Ok(DevboxTell::Execution(self.keeper()?.execution(&order, ANSWER_WAIT).await?))
     }
 
-    /// The devbox, where it is this account's and runs.
+    /// The devbox, where it is this account's, on this machine, and runs.
     pub(super) fn running(&self, account: &model::AccountId, devbox: &DevboxId) -> Result<Arc<Place>, Trouble> {
         match self.place(devbox).filter(|place| place.card.account == *account) {
+            Some(place) if place.kind == Kind::Remote => Err(Trouble::Remote),
             Some(place) if place.is_running() => Ok(place),
             Some(_) => Err(Trouble::NotRunning),
             // Ended, foreign or never there: told apart for its owner only.

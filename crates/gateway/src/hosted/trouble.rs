@@ -7,7 +7,7 @@ use service::{AuthError, DevboxDenial};
 
 /// Why something was not done. Never contains what the caller sent.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// The service refused.
     #[error(transparent)]
     Denied(#[from] DevboxDenial),
@@ -32,20 +32,31 @@ pub(super) enum Trouble {
     Refused(String),
     #[error("what keeps the devboxes does not answer: it starts again by itself within seconds, without them; make a new one")]
     KeeperAway,
+    #[error("this devbox is somebody else's sandbox, of which only the network is here: run commands where it runs")]
+    Remote,
+    #[error("the forward proxy is off, so another's sandbox could not get out: start the server with `tightlip up --gateway ADDR:PORT`")]
+    ProxyOff,
+    #[error(
+        "the forward proxy listens on every address, so nothing says how the sandbox reaches it: add --gateway-url http://HOST:PORT (`gateway_url`)"
+    )]
+    NoProxyUrl,
+    #[error("the bundle's path is absolute and has letters, digits and /._-+@ only, such as /etc/tightlip/bundle.pem")]
+    BundleUnfit,
     #[error("devboxes over the API are off on this server: set `[devbox] local = true` in tightlip.toml, or listen on loopback only")]
     Off,
 }
 
 impl Trouble {
-    const fn why(&self) -> Denial {
+    /// Which kind of denial this is to the command line.
+    pub(crate) const fn why(&self) -> Denial {
         match self {
             Self::Denied(error) => error.denial(),
             Self::Auth(error) => service::bindings::auth_denial(error),
             Self::NoExecution => Denial::NotFound,
-            Self::NotRunning | Self::Ended | Self::CommandUnfit => Denial::Invalid,
+            Self::NotRunning | Self::Ended | Self::CommandUnfit | Self::Remote | Self::NoProxyUrl | Self::BundleUnfit => Denial::Invalid,
             Self::TooManyDevboxes | Self::TooManyCommands | Self::TooManyQuestions | Self::KeeperAway => Denial::Unavailable,
             Self::Refused(_) => Denial::Failed,
-            Self::Off => Denial::Forbidden,
+            Self::Off | Self::ProxyOff => Denial::Forbidden,
         }
     }
 
@@ -61,6 +72,10 @@ impl Trouble {
             Self::NoExecution => "execution_unknown",
             Self::Refused(_) => "devbox_failed",
             Self::KeeperAway => "devboxes_unavailable",
+            Self::Remote => "devbox_remote",
+            Self::ProxyOff => "forward_proxy_off",
+            Self::NoProxyUrl => "gateway_url_missing",
+            Self::BundleUnfit => "bundle_path_invalid",
             Self::Off => "devboxes_off",
         }
     }

@@ -9,7 +9,7 @@ use service::{Caller, DevboxDenial};
 use zeroize::Zeroizing;
 
 use super::trouble::Trouble;
-use super::{End, Hosting};
+use super::{End, Hosting, Kind, Place};
 
 impl Hosting {
     /// Does what is asked, or says why not.
@@ -21,11 +21,6 @@ impl Hosting {
     /// What is answered where too many ask.
     pub(crate) fn busy() -> DevboxTell {
         Trouble::TooManyQuestions.into()
-    }
-
-    /// What is answered where devboxes are off.
-    pub(crate) fn off() -> DevboxTell {
-        Trouble::Off.into()
     }
 
     async fn attempt(self: &Arc<Self>, api_key: String, verb: DevboxVerb) -> Result<DevboxTell, Trouble> {
@@ -59,11 +54,12 @@ impl Hosting {
 
     async fn answer(self: &Arc<Self>, caller: Caller, account: AccountId, verb: DevboxVerb) -> Result<DevboxTell, Trouble> {
         match verb {
+            DevboxVerb::Env(wanted) => Ok(DevboxTell::Remote(Box::new(self.create_remote(caller, *wanted).await?))),
             DevboxVerb::Create(wanted) => Ok(DevboxTell::Devbox(self.create(caller, *wanted).await?)),
             DevboxVerb::List { after, limit, status } => self.list(account, after, limit, status).await,
             DevboxVerb::Get { devbox, until, wait_ms } => self.get(account, devbox, &until, wait_ms).await,
             DevboxVerb::KeepAlive { devbox } => {
-                self.running(&account, &devbox)?.keep_alive();
+                self.alive(&account, &devbox)?.keep_alive();
                 self.shown(account, devbox).await
             }
             DevboxVerb::Shutdown { devbox } => self.shut_down(account, devbox).await,
@@ -122,6 +118,12 @@ impl Hosting {
         self.shown(account, devbox).await
     }
 
+    /// The devbox, where it is this account's and runs, wherever it is.
+    fn alive(&self, account: &AccountId, devbox: &DevboxId) -> Result<Arc<Place>, Trouble> {
+        let remote = self.place(devbox).filter(|place| place.card.account == *account && place.kind == Kind::Remote);
+        remote.filter(|place| place.is_running()).map_or_else(|| self.running(account, devbox), Ok)
+    }
+
     async fn shut_down(self: &Arc<Self>, account: AccountId, devbox: DevboxId) -> Result<DevboxTell, Trouble> {
         if let Some(place) = self.place(&devbox).filter(|place| place.card.account == account) {
             self.finish(&place, End::shutdown(ShutdownReason::ApiShutdown)).await?;
@@ -153,6 +155,7 @@ const fn scopes_of(verb: &DevboxVerb) -> &'static [Scope] {
         DevboxVerb::List { .. } => &[Scope::Read],
         DevboxVerb::Get { .. } | DevboxVerb::Execution { .. } | DevboxVerb::Output { .. } => &[Scope::Read, Scope::Devbox],
         DevboxVerb::Create(_)
+        | DevboxVerb::Env(_)
         | DevboxVerb::KeepAlive { .. }
         | DevboxVerb::Shutdown { .. }
         | DevboxVerb::Execute { .. }

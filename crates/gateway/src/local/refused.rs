@@ -4,6 +4,7 @@ use link::cli::{Denial, Reply};
 use service::{AuthError, BackupError, BindingsError, DevboxDenial, GateError};
 
 use crate::ca::AuthorityError;
+use crate::hosted::Trouble;
 use crate::listen::ListenerError;
 use crate::net::NetError;
 
@@ -73,6 +74,12 @@ impl From<AuthError> for Refused {
 impl From<BindingsError> for Refused {
     fn from(error: BindingsError) -> Self {
         Self { why: error.denial(), message: error.to_string().into() }
+    }
+}
+
+impl From<Trouble> for Refused {
+    fn from(trouble: Trouble) -> Self {
+        Self { why: trouble.why(), message: trouble.to_string().into() }
     }
 }
 

@@ -144,7 +144,33 @@ impl World {
     }
 }
 
+/// TLS that trusts a devbox's authority alone.
+fn tls(ca_pem: &str, protocol: &str) -> tokio_rustls::TlsConnector {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_details(provider, Arc::new(FixedTime))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    tokio_rustls::TlsConnector::from(Arc::new(config))
+}
+
 impl Connection {
+    /// A connection to anywhere, without TLS.
+    pub async fn to(address: std::net::SocketAddr) -> Self {
+        Self { stream: Box::new(TcpStream::connect(address).await.unwrap()), unread: Vec::new() }
+    }
+
+    /// What follows on this connection goes through TLS under this name, with this devbox's authority.
+    pub async fn begin_tls(self, ca_pem: &str, name: &str) -> Self {
+        assert!(self.unread.is_empty());
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        Self { stream: Box::new(tls(ca_pem, "http/1.1").connect(name, self.stream).await.unwrap()), unread: Vec::new() }
+    }
+
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
         self.stream.flush().await.unwrap();

@@ -8,6 +8,7 @@ mod http2;
 mod over_http2;
 mod plain;
 mod proxied;
+mod proxy;
 mod refused;
 mod replies;
 mod revoked;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Seek;
 use std::sync::{Arc, RwLock};
 
+use link::cli::Given;
 use link::front::{GatewayWanted, MadeToken, Named};
 use model::devbox::{About, GatewaySpec};
 use model::gateway::form_is_covered;
@@ -26,7 +27,7 @@ use crate::rows::OpenedRow;
 use crate::via::{CardGateway, gateway_url, is_for};
 
 /// What is gathered.
-pub(super) struct Draft<'a> {
+pub(crate) struct Draft<'a> {
     gate: &'a Gate,
     caller: &'a Caller,
     devbox: DevboxId,
@@ -54,7 +55,7 @@ struct Chosen {
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(gate: &'a Gate, caller: &'a Caller, devbox: &DevboxId) -> Self {
+    pub(crate) fn new(gate: &'a Gate, caller: &'a Caller, devbox: &DevboxId) -> Self {
         Self {
             gate,
             caller,
@@ -94,10 +95,7 @@ impl<'a> Draft<'a> {
                 return Err(DevboxDenial::EnvTwice(which));
             }
             let secret = self.gate.store.secret(&self.caller.account.id, &name)?.ok_or(DevboxDenial::SecretUnknown(which))?;
-            let row = self.gate.opened(&secret)?.map_err(|why| match why {
-                SECRET_GONE => DevboxDenial::SecretUnknown(which),
-                why => DevboxDenial::Unusable { which, why },
-            })?;
+            let row = self.gate.opened(&secret)?.map_err(|why| gone_or(which, why))?;
             if self.gives_plain(&row)? {
                 self.pour(which, env, row)?;
                 continue;
@@ -113,6 +111,36 @@ impl<'a> Draft<'a> {
             self.grants.push(made);
         }
         Ok(())
+    }
+
+    /// Variables that are taken already.
+    pub(crate) fn reserve(&mut self, names: &[EnvName]) {
+        self.taken.extend(names.iter().cloned());
+    }
+
+    /// Hosts that it may reach, whatever its secrets are bound to.
+    pub(crate) fn allow(&mut self, patterns: Vec<HostPattern>) {
+        self.allow.extend(patterns);
+    }
+
+    /// A placeholder for each secret, also for one whose value devboxes on this machine are given. Ports do not matter: nothing listens for it.
+    pub(crate) fn add_placeholders(&mut self, secrets: BTreeMap<EnvName, SecretName>) -> Result<Vec<Given>, DevboxDenial> {
+        if secrets.len() > DEVBOX_TOKENS_MAX {
+            return Err(DevboxDenial::TooManySecrets);
+        }
+        let mut given = Vec::with_capacity(secrets.len());
+        for (which, (env, name)) in (1..).zip(secrets) {
+            if !self.taken.insert(env.clone()) {
+                return Err(DevboxDenial::EnvTwice(which));
+            }
+            let secret = self.gate.store.secret(&self.caller.account.id, &name)?.ok_or(DevboxDenial::SecretUnknown(which))?;
+            let row = self.gate.usable(&secret)?.map_err(|why| gone_or(which, why))?;
+            let made = self.gate.make_grant(&self.devbox, env, &row, self.now)?;
+            let unbound = row.known.bindings.is_empty();
+            given.push(Given { env: made.env.clone(), name: made.name.clone(), token: made.token.clone(), unbound });
+            self.grants.push(made);
+        }
+        Ok(given)
     }
 
     /// Two variables for each gateway: its token, and where it is.
@@ -174,7 +202,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The rows of the whole devbox, their events, and what is told of it. The entrypoint is left to the caller.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         mut self,
         about: About,
         ca: NewCa,
@@ -333,6 +361,11 @@ impl<'a> Draft<'a> {
     fn count(&self) -> usize {
         self.grants.len() + self.gateways.iter().map(|gateway| 1 + gateway.headers.len()).sum::<usize>()
     }
+}
+
+/// Why a wanted secret is not given.
+fn gone_or(which: usize, why: &'static str) -> DevboxDenial {
+    if why == SECRET_GONE { DevboxDenial::SecretUnknown(which) } else { DevboxDenial::Unusable { which, why } }
 }
 
 /// Whether there are not too many entries, and none too long or with a zero byte.

@@ -26,11 +26,14 @@ pub(crate) fn insert(conn: &Connection, row: &HostedRow) -> Result<()> {
     Ok(())
 }
 
-/// Writes how one fares, where it has not come to a final state before.
+/// Writes how one fares, where it has not come to a final state before. The request of somebody else's sandbox that has ended makes another: what it was told
+/// is kept nowhere.
 pub(crate) fn update(conn: &Connection, id: &DevboxId, transitions: &[Transition], reason: Option<ShutdownReason>) -> Result<()> {
     let status = transitions.last().map(|last| last.status.as_str()).ok_or(StoreError::Conflict)?;
     let mut statement = conn.prepare_cached(
-        "UPDATE hosted SET states = ?2, status = ?3, reason = ?4 WHERE devbox = ?1 AND status NOT IN ('failure', 'shutdown')",
+        "UPDATE hosted SET states = ?2, status = ?3, reason = ?4,
+            request = iif(?3 IN ('failure', 'shutdown') AND json_extract(about, '$.remote') IS NOT NULL, NULL, request)
+         WHERE devbox = ?1 AND status NOT IN ('failure', 'shutdown')",
     )?;
     let changed = statement.execute(params![id.as_str(), to_json(&transitions)?, status, reason_text(reason)?])?;
     if changed == 1 { Ok(()) } else { Err(StoreError::Conflict) }

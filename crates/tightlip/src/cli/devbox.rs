@@ -17,6 +17,9 @@ use super::fault::{Exit, Fault};
 use super::output::{Output, table};
 use super::target::Target;
 
+mod env;
+mod formats;
+
 /// The verbs.
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -35,6 +38,9 @@ pub(super) enum Command {
     /// End a devbox and everything in it
     #[command(visible_alias = "rm")]
     Shutdown(IdArgs),
+    /// Make an environment for a sandbox that you start yourself: a container, a pod, a job
+    #[command(after_help = ENV_EXAMPLES)]
+    Env(env::EnvArgs),
 }
 
 /// What the devbox is to be.
@@ -108,6 +114,7 @@ pub(super) fn obey(command: Command, target: &Target, out: &Output) -> Result<i3
             Ok(0)
         }
         Command::Exec(args) => exec(&args, target, out),
+        Command::Env(args) => env::env(args, target, out).map(|()| 0),
         Command::Shutdown(args) => {
             let view = target.client()?.shut_down(&args.id).map_err(unknown)?;
             out.result(&view, || format!("{} is shut down", view.id));
@@ -182,7 +189,7 @@ fn list(args: &ListArgs, target: &Target, out: &Output) -> Result<(), Fault> {
         let row = |view: &DevboxView| {
             let end = view.end_time_ms.map_or_else(|| "-".to_owned(), |end| ago(end, now));
             let name = view.name.clone().unwrap_or_else(|| "-".to_owned());
-            [view.id.to_string(), name, view.status.as_str().to_owned(), ago(view.create_time_ms, now), end]
+            [view.id.to_string(), name, status_in_words(view), ago(view.create_time_ms, now), end]
         };
         table(["ID", "NAME", "STATUS", "CREATED", "ENDED"], &devboxes.iter().map(row).collect::<Vec<_>>())
     });
@@ -193,12 +200,25 @@ fn described(view: &DevboxView) -> String {
     let now = SystemClock.now();
     let mut lines = vec![format!("id       {}", view.id)];
     lines.extend(view.name.as_ref().map(|name| format!("name     {name}")));
-    lines.push(format!("status   {}", view.status.as_str()));
+    lines.push(format!("status   {}", status_in_words(view)));
+    lines.extend(sources_of(view).map(|sources| format!("from     {sources}")));
     lines.push(format!("created  {}", ago(view.create_time_ms, now)));
     lines.extend(view.end_time_ms.map(|end| format!("ended    {}", ago(end, now))));
     lines.extend(view.more.get("shutdown_reason").and_then(Value::as_str).map(|reason| format!("why      {reason}")));
     lines.extend(view.state_transitions.iter().filter_map(|state| state.failure_reason.as_ref()).map(|why| format!("why      {why}")));
     lines.join("\n")
+}
+
+/// Its state, and whether it is somebody else's sandbox.
+fn status_in_words(view: &DevboxView) -> String {
+    let remote = if view.more.contains_key("remote") { " (remote)" } else { "" };
+    format!("{}{remote}", view.status.as_str())
+}
+
+/// Where a sandbox's connections may come from, where that is said.
+fn sources_of(view: &DevboxView) -> Option<String> {
+    let sources = view.more.get("remote")?.get("source_networks")?.as_array()?.iter().filter_map(Value::as_str).collect::<Vec<_>>();
+    (!sources.is_empty()).then(|| sources.join(", "))
 }
 
 fn exec(args: &ExecArgs, target: &Target, out: &Output) -> Result<i32, Fault> {
@@ -316,6 +336,14 @@ Examples:
   tightlip devbox create --secret GITHUB_TOKEN
   tightlip devbox create --gateway MY_API=anthropic:ANTHROPIC_API_KEY --keep-alive 10m
   id=$(tightlip devbox create --name ci) && tightlip devbox exec $id -- 'make test'";
+
+const ENV_EXAMPLES: &str = "\
+The server runs with `tightlip up --gateway ADDR:PORT`. The files hold a credential: whoever has it is this sandbox, from the networks that --source names.
+
+Examples:
+  docker run $(tightlip devbox env --secret GITHUB_TOKEN --source 172.17.0.0/16 --format docker --out ./box) IMAGE
+  tightlip devbox env --secret GITHUB_TOKEN --allow pypi.org --format k8s --gateway-url http://10.0.0.5:7081 --out ./box
+  tightlip devbox env --secret GITHUB_TOKEN --bundle ./bundle.pem > .env";
 
 const EXEC_EXAMPLES: &str = "\
 Each command is a fresh login shell in the devbox's home, without standard input. Ctrl-C ends it. With --json its last 100 lines are shown once it has ended.

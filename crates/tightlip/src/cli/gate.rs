@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use link::cli::{BackedUp, BindingView, Opened, PairingView, RefusedHere, Reply, Request};
+use link::cli::{BackedUp, BindingView, MadeRemote, Opened, PairingView, RefusedHere, Reply, Request};
 use link::control::Begun;
 use link::{PacketError, Packets, Peer};
 use model::{DevboxId, SecretName};
@@ -38,6 +38,7 @@ impl Gate {
             Reply::Refused { why, message } => Err(Fault::denied(why, message)),
             reply @ (Reply::Ready
             | Reply::DevboxOpened(_)
+            | Reply::Remote(_)
             | Reply::Bindings { .. }
             | Reply::BackedUp(_)
             | Reply::AccountBegun { .. }
@@ -66,6 +67,13 @@ impl Gate {
         self.send(request, &[])?;
         let Reply::DevboxOpened(opened) = self.reply()? else { return Err(unexpected()) };
         Ok(opened)
+    }
+
+    /// Makes the environment of somebody else's sandbox.
+    pub(super) fn open_remote(&self, request: &Request) -> Result<MadeRemote, Fault> {
+        self.send(request, &[])?;
+        let Reply::Remote(made) = self.reply()? else { return Err(unexpected()) };
+        Ok(*made)
     }
 
     /// Ends a devbox, and gives what was refused to it.

@@ -23,6 +23,9 @@ pub(super) struct Args {
     /// Where the API listens [default: the settings file's, then 127.0.0.1:7080]
     #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
+    /// Let others' sandboxes out through a forward proxy at this address; see `devbox env` [default: the settings file's, then off]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
+    gateway: Option<SocketAddr>,
     /// Derive the root key of a new data folder from a passphrase, which every later start needs; no file holds the key then
     #[arg(long)]
     passphrase: bool,
@@ -40,6 +43,7 @@ pub(super) fn up(args: &Args, data: Option<&Path>, out: &Output) -> Result<i32, 
     let options = Options {
         data: data.map(PathBuf::from),
         listen: args.listen,
+        gateway: args.gateway,
         idle_exit: None,
         passphrase,
         plain_env_for_unbound: args.plain_env_for_unbound,
@@ -119,6 +123,12 @@ fn greeting(ready: &Ready, data: Option<&Path>) -> String {
     if let Some(url) = &ready.https_url {
         lines.insert(1, format!("  with TLS     {url}"));
     }
+    if let Some(address) = ready.gateway {
+        lines.push(format!("  proxy        {address}   (for others' sandboxes: tightlip devbox env)"));
+        if !address.ip().is_loopback() {
+            lines.push("The way to the proxy is plain HTTP: whoever can read that network can read its credentials.".to_owned());
+        }
+    }
     if ready.is_open {
         lines.push(
             "Other machines reach it too, over plain HTTP: set `[api] tls_listen` in tightlip.toml, or put a proxy with TLS in front."
@@ -173,6 +183,7 @@ Other commands start a server by themselves where none runs, and that one goes w
 Examples:
   tightlip up
   tightlip up --data ~/work/tightlip --listen 127.0.0.1:7081
+  tightlip up --gateway 172.17.0.1:7081
   tightlip up --passphrase
   tightlip up --passphrase-file <(pass show tightlip)";
 

