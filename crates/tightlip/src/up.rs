@@ -202,13 +202,7 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
     if early.is_some() {
         restore::finish(&folder)?;
     }
-    let config = Config::load(&folder.config())?;
-    if let Some(path) = &config.upstream_ca {
-        gateway::process::read_certificates(path).map_err(UpError::UpstreamCa)?;
-    }
-    if let Some(proxy) = config.ways.proxy.clone() {
-        proxy.open().map_err(UpError::ProxyCredentials)?;
-    }
+    let config = load(&folder)?;
     let (socket, address) = bind(options.listen.or(config.listen).unwrap_or(LISTEN_DEFAULT), Port::Clear)?;
     let tls = config.tls.as_ref().map(|port| open_tls(port, &folder)).transpose()?;
     // A server that a command started for itself goes by itself, and nobody's sandbox may depend on it.
@@ -262,6 +256,18 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
         folder: &folder,
     };
     supervisor::supervise(plan, || announce(&ready))
+}
+
+/// The configuration, with the files that it names looked at: what is wrong with them is said before anything is made.
+fn load(folder: &DataFolder) -> Result<Config, UpError> {
+    let config = Config::load(&folder.config())?;
+    if let Some(path) = &config.upstream_ca {
+        gateway::process::read_certificates(path).map_err(UpError::UpstreamCa)?;
+    }
+    if let Some(proxy) = config.ways.proxy.clone() {
+        proxy.open().map_err(UpError::ProxyCredentials)?;
+    }
+    Ok(config)
 }
 
 /// The folder's lock; none where a server that a command started for itself holds it and this one, which a person started, is to take its place.

@@ -54,7 +54,7 @@ pub const OTHER: &str = "other.example.com";
 impl Plan {
     /// A host whose upstream speaks by this script.
     pub fn upstream(self, host: &str, script: Script) -> Self {
-        self.upstream_on(host, 443, "http/1.1", script)
+        self.by_hand(host, scripted(script))
     }
 
     pub fn upstream_on(mut self, host: &str, port: u16, protocol: &str, script: Script) -> Self {

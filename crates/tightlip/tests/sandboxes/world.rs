@@ -145,11 +145,6 @@ impl Drop for World {
 }
 
 impl Environment {
-    /// The proxy's URL with its credential.
-    pub fn proxy(&self) -> &str {
-        &self.variables["https_proxy"]
-    }
-
     pub fn token(&self) -> &str {
         &self.variables["KEY"]
     }
