@@ -168,74 +168,36 @@ impl Refusal {
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
-            Self::HostNotAllowed => {
-                "this devbox may not reach this host: none of its secrets is bound there; bind one, or start the devbox with `tightlip run --allow HOST`"
-            }
+            Self::HostNotAllowed => HOST_NOT_ALLOWED,
             Self::AddressUnmapped => "this devbox reaches hosts by name only; use the host's name instead of an address",
             Self::NameMismatch => "the TLS name, the Host header and the looked-up name differ; one connection serves one name",
-            Self::RequestMalformed => {
-                "the request could be read in more than one way; send one Host, one Content-Length, and a plain header list"
-            }
+            Self::RequestMalformed => REQUEST_MALFORMED,
             Self::PathAmbiguous => "the path could be read in two ways; send it without '..', '//', encoded slashes or encoded dots",
             Self::MethodForbidden => "TRACE, TRACK and CONNECT do not pass the gateway",
-            Self::UpgradeUnsupported => {
-                "this change of protocol does not pass the gateway: only WebSocket does, over HTTP/1.1, and over TLS unless a secret is bound to the host's port 80; use plain requests"
-            }
+            Self::UpgradeUnsupported => UPGRADE_UNSUPPORTED,
             Self::TokenForeign => "this placeholder belongs to another devbox and was not sent; use the one in this devbox's environment",
-            Self::TokenEnded => {
-                "this placeholder's devbox has ended, or the API key that opened it has; start a new devbox, with a key that is good"
-            }
-            Self::SecretGone => {
-                "the secret behind this placeholder was deleted; store it again with `tightlip secret set NAME` and start a new devbox"
-            }
+            Self::TokenEnded => TOKEN_ENDED,
+            Self::SecretGone => SECRET_GONE,
             Self::SecretUnbound => "this secret is bound to no host, so it cannot leave; bind it with `tightlip bind NAME --host HOST`",
-            Self::HostNotBound => {
-                "this secret is not bound to this host, so the request was not sent; bind it with `tightlip bind NAME --host HOST`"
-            }
+            Self::HostNotBound => HOST_NOT_BOUND,
             Self::RequestNotBound => "this secret's bindings for this host do not cover this method or path; see `tightlip bindings`",
-            Self::FormNotBound => {
-                "this secret's bindings for this host do not cover the place where its placeholder stands, or the form in which the gateway config writes it; see `tightlip bindings`, and bind it with `tightlip bind NAME --host HOST --as FORM`"
-            }
-            Self::GatewayTokenMissing => {
-                "the request to this gateway does not carry its token (whatever else it carries); send the gws_ text of this devbox's environment as a Bearer or in the upstream's own header"
-            }
-            Self::GatewayGone => {
-                "the gateway config was deleted, or it names a secret now that this devbox was not given; start a new devbox with another config"
-            }
-            Self::PairingPending => {
-                "nobody has approved yet that this secret goes to this gateway's endpoint; see `tightlip requests`, and approve it with `tightlip approve ID`"
-            }
-            Self::PairingRefused => {
-                "it was refused that this secret goes to this gateway's endpoint; if that was a mistake, bind it with `tightlip bind NAME --host HOST`"
-            }
-            Self::ValueUnfit => {
-                "the stored value cannot be written into a header; store it again without line breaks: `tightlip secret set NAME`"
-            }
-            Self::SecretTampered => {
-                "the stored secret does not open: its row was changed or moved; store it again and look at `tightlip events`"
-            }
-            Self::AddressForbidden => {
-                "the host resolves to a private or local address; if that is right, name it under `[gateway] resolve` in tightlip.toml"
-            }
+            Self::FormNotBound => FORM_NOT_BOUND,
+            Self::GatewayTokenMissing => GATEWAY_TOKEN_MISSING,
+            Self::GatewayGone => GATEWAY_GONE,
+            Self::PairingPending => PAIRING_PENDING,
+            Self::PairingRefused => PAIRING_REFUSED,
+            Self::ValueUnfit => VALUE_UNFIT,
+            Self::SecretTampered => SECRET_TAMPERED,
+            Self::AddressForbidden => ADDRESS_FORBIDDEN,
             Self::UpstreamUnresolved => "the host's name does not resolve on the gateway's machine",
             Self::UpstreamUnreachable => "the host does not accept connections from the gateway's machine",
-            Self::UpstreamUntrusted => {
-                "the host's certificate did not verify; for a private authority set `[gateway] upstream_ca` in tightlip.toml"
-            }
+            Self::UpstreamUntrusted => UPSTREAM_UNTRUSTED,
             Self::UpstreamBroken => "the host's answer broke off or was malformed; try again, or look at the host's own status",
             Self::UpstreamTimeout => "the host did not answer in time; try again, or look at the host's own status",
-            Self::UpstreamProxyRefused => {
-                "the proxy of `[gateway] upstream_proxy` cannot be reached, or opened no connection to this host (it may want another password, or keep this host back); look at its log, and at `upstream_proxy_credentials` and `no_proxy` in tightlip.toml"
-            }
-            Self::ReplyUnreadable => {
-                "the host sent an encoded answer although it was asked not to; it cannot be checked for values and was withheld"
-            }
-            Self::BodyTooLarge => {
-                "a secret is bound to the bodies of such requests, and this one is larger than the 1 MiB that is looked through; narrow the binding to the requests that need it: `tightlip bind NAME --host HOST --as body --methods M --path /P`"
-            }
-            Self::BodyUnreadable => {
-                "a secret is bound to the bodies of such requests, and this one is compressed; send it as it is, or narrow the binding to the requests that need it: `tightlip bind NAME --host HOST --as body --methods M --path /P`"
-            }
+            Self::UpstreamProxyRefused => UPSTREAM_PROXY_REFUSED,
+            Self::ReplyUnreadable => REPLY_UNREADABLE,
+            Self::BodyTooLarge => BODY_TOO_LARGE,
+            Self::BodyUnreadable => BODY_UNREADABLE,
             Self::ProxyCredentialMissing => PROXY_CREDENTIAL_MISSING,
             Self::ProxyCredentialWrong => PROXY_CREDENTIAL_WRONG,
             Self::ProxySourceForbidden => PROXY_SOURCE_FORBIDDEN,
@@ -282,6 +244,36 @@ impl Refusal {
     }
 }
 
+// What takes more than a line.
+const HOST_NOT_ALLOWED: &str = "this devbox may not reach this host: none of its secrets is bound there; bind one, or start the devbox with `tightlip run --allow HOST`";
+const REQUEST_MALFORMED: &str =
+    "the request could be read in more than one way; send one Host, one Content-Length, and a plain header list";
+const UPGRADE_UNSUPPORTED: &str = "this change of protocol does not pass the gateway: only WebSocket does, over HTTP/1.1, and over TLS unless a secret is bound to the host's port 80; use plain requests";
+const TOKEN_ENDED: &str =
+    "this placeholder's devbox has ended, or the API key that opened it has; start a new devbox, with a key that is good";
+const SECRET_GONE: &str =
+    "the secret behind this placeholder was deleted; store it again with `tightlip secret set NAME` and start a new devbox";
+const HOST_NOT_BOUND: &str =
+    "this secret is not bound to this host, so the request was not sent; bind it with `tightlip bind NAME --host HOST`";
+const FORM_NOT_BOUND: &str = "this secret's bindings for this host do not cover the place where its placeholder stands, or the form in which the gateway config writes it; see `tightlip bindings`, and bind it with `tightlip bind NAME --host HOST --as FORM`";
+const GATEWAY_TOKEN_MISSING: &str = "the request to this gateway does not carry its token (whatever else it carries); send the gws_ text of this devbox's environment as a Bearer or in the upstream's own header";
+const GATEWAY_GONE: &str =
+    "the gateway config was deleted, or it names a secret now that this devbox was not given; start a new devbox with another config";
+const PAIRING_PENDING: &str = "nobody has approved yet that this secret goes to this gateway's endpoint; see `tightlip requests`, and approve it with `tightlip approve ID`";
+const PAIRING_REFUSED: &str =
+    "it was refused that this secret goes to this gateway's endpoint; if that was a mistake, bind it with `tightlip bind NAME --host HOST`";
+const VALUE_UNFIT: &str =
+    "the stored value cannot be written into a header; store it again without line breaks: `tightlip secret set NAME`";
+const SECRET_TAMPERED: &str = "the stored secret does not open: its row was changed or moved; store it again and look at `tightlip events`";
+const ADDRESS_FORBIDDEN: &str =
+    "the host resolves to a private or local address; if that is right, name it under `[gateway] resolve` in tightlip.toml";
+const UPSTREAM_UNTRUSTED: &str =
+    "the host's certificate did not verify; for a private authority set `[gateway] upstream_ca` in tightlip.toml";
+const UPSTREAM_PROXY_REFUSED: &str = "the proxy of `[gateway] upstream_proxy` cannot be reached, or opened no connection to this host (it may want another password, or keep this host back); look at its log, and at `upstream_proxy_credentials` and `no_proxy` in tightlip.toml";
+const REPLY_UNREADABLE: &str =
+    "the host sent an encoded answer although it was asked not to; it cannot be checked for values and was withheld";
+const BODY_TOO_LARGE: &str = "a secret is bound to the bodies of such requests, and this one is larger than the 1 MiB that is looked through; narrow the binding to the requests that need it: `tightlip bind NAME --host HOST --as body --methods M --path /P`";
+const BODY_UNREADABLE: &str = "a secret is bound to the bodies of such requests, and this one is compressed; send it as it is, or narrow the binding to the requests that need it: `tightlip bind NAME --host HOST --as body --methods M --path /P`";
 const UNDECIDED: &str =
     "the gateway could not decide (its store or its event log is unavailable), so the request was not sent; see `tightlip up`'s output";
 // What the forward proxy says.
