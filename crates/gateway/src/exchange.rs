@@ -13,7 +13,7 @@ use model::kind::CREDENTIAL_HEADERS;
 use model::{Asked, Form, Host, Refusal, Spot, Token};
 
 use crate::base_url::{self, Door};
-use crate::body::write_body;
+use crate::body::{discard, write_body};
 use crate::find::find;
 use crate::greet::{Destination, Scheme, greet};
 use crate::headers::prepare_request;
@@ -73,9 +73,13 @@ impl Conversation {
 
     /// Answers one request: the upstream's reply, or the refusal.
     pub(crate) async fn exchange(&self, request: Request<Incoming>) -> Response<ReplyBody> {
-        match self.attempt(request).await {
+        let (version, mut body) = (request.version(), None);
+        match self.attempt(request, &mut body).await {
             Ok(response) => response,
-            Err(refusal) => self.refuse(refusal),
+            Err(refusal) => {
+                discard(version, body);
+                self.refuse(refusal)
+            }
         }
     }
 
@@ -91,10 +95,12 @@ impl Conversation {
         refuse(refusal)
     }
 
-    async fn attempt(&self, mut request: Request<Incoming>) -> Result<Response<ReplyBody>, Refusal> {
-        let said = self.to.clone()?;
+    /// What was not taken of the request's body stays in `body`.
+    async fn attempt(&self, mut request: Request<Incoming>, body: &mut Option<Incoming>) -> Result<Response<ReplyBody>, Refusal> {
         let devbox_end = websocket::devbox_end(&mut request);
-        let (parts, body) = request.into_parts();
+        let (parts, whole) = request.into_parts();
+        *body = Some(whole);
+        let said = self.to.clone()?;
         let path = greet(&parts, &said)?;
         let is_socket = websocket::is_wanted(&parts)?;
         let method = parts.method.clone();
