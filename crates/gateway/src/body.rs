@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Version;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::request::Parts;
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
@@ -23,6 +24,21 @@ use model::{Refusal, Spot, Token};
 use crate::exchange::{Ask, resolve, settle};
 use crate::upstream::{RequestBody, Whole};
 
+/// A request's body of which nothing, or not all, was read.
+pub(crate) struct Unread {
+    body: Incoming,
+    version: Version,
+    /// Whether the client has yet to be asked for it (RFC 9110, section 10.1.1).
+    sender_waits: bool,
+}
+
+impl Unread {
+    /// The body of the request with this head.
+    pub(crate) fn new(body: Incoming, head: &Parts) -> Self {
+        Self { body, version: head.version, sender_waits: head.headers.contains_key(EXPECT) }
+    }
+}
+
 /// The body as it goes to the upstream: with values in the places of those of `tokens` that stand in it, and framed anew; or streaming as it comes, where
 /// there are none or nothing says how a value would be written.
 ///
@@ -32,22 +48,23 @@ use crate::upstream::{RequestBody, Whole};
 pub(crate) async fn write_body(
     ask: &Arc<Ask>,
     headers: &mut HeaderMap,
-    left: &mut Option<Incoming>,
+    left: &mut Option<Unread>,
     tokens: Vec<Token>,
     cut: CancellationToken,
 ) -> Result<RequestBody, Refusal> {
-    let Some(body) = left else { return Err(Refusal::Undecided) };
-    let (Some(media), false) = (media(headers), tokens.is_empty() || body.is_end_stream()) else {
-        return left.take().map(|body| RequestBody::new(body, cut)).ok_or(Refusal::Undecided);
+    let Some(unread) = left else { return Err(Refusal::Undecided) };
+    let (Some(media), false) = (media(headers), tokens.is_empty() || unread.body.is_end_stream()) else {
+        return left.take().map(|unread| RequestBody::new(unread.body, cut)).ok_or(Refusal::Undecided);
     };
     if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(Refusal::BodyUnreadable);
     }
-    if body.size_hint().lower() > ARMED_BODY_BYTES_MAX as u64 {
+    if unread.body.size_hint().lower() > ARMED_BODY_BYTES_MAX as u64 {
         return Err(Refusal::BodyTooLarge);
     }
     let room = Arc::clone(&ask.devbox.bodies).acquire_owned().await.map_err(|_| Refusal::Undecided)?;
-    let mut whole = read(ask, body, room).await?;
+    unread.sender_waits = false;
+    let mut whole = read(ask, &mut unread.body, room).await?;
     let asked = Arc::clone(ask);
     let decide = move || {
         if let Some(armed) = armed(&asked, media, &whole.data, &tokens)? {
@@ -96,9 +113,10 @@ async fn read(ask: &Ask, body: &mut Incoming, room: OwnedSemaphorePermit) -> Res
 }
 
 /// Reads what a refused client of HTTP/1.1 goes on sending, up to a limit, and keeps none of it: otherwise the connection would be cut under it before it has
-/// read why. Over HTTP/2 its stream is told to stop.
-pub(crate) fn discard(version: Version, left: Option<Incoming>) {
-    let Some(mut body) = left.filter(|body| version <= Version::HTTP_11 && !body.is_end_stream()) else { return };
+/// read why. Over HTTP/2 its stream is told to stop; and who waits to be asked sends nothing, so that connection ends.
+pub(crate) fn discard(left: Option<Unread>) {
+    let comes = |left: &Unread| left.version <= Version::HTTP_11 && !left.sender_waits && !left.body.is_end_stream();
+    let Some(Unread { mut body, .. }) = left.filter(comes) else { return };
     let all = async move {
         let mut bytes_left = DISCARDED_BYTES_MAX;
         while let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {

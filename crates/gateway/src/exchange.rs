@@ -13,7 +13,7 @@ use model::kind::CREDENTIAL_HEADERS;
 use model::{Asked, Form, Host, Refusal, Spot, Token};
 
 use crate::base_url::{self, Door};
-use crate::body::{discard, write_body};
+use crate::body::{Unread, discard, write_body};
 use crate::find::find;
 use crate::greet::{Destination, Scheme, greet};
 use crate::headers::prepare_request;
@@ -73,11 +73,11 @@ impl Conversation {
 
     /// Answers one request: the upstream's reply, or the refusal.
     pub(crate) async fn exchange(&self, request: Request<Incoming>) -> Response<ReplyBody> {
-        let (version, mut body) = (request.version(), None);
+        let mut body = None;
         match self.attempt(request, &mut body).await {
             Ok(response) => response,
             Err(refusal) => {
-                discard(version, body);
+                discard(body);
                 self.refuse(refusal)
             }
         }
@@ -96,10 +96,10 @@ impl Conversation {
     }
 
     /// What was not taken of the request's body stays in `body`.
-    async fn attempt(&self, mut request: Request<Incoming>, body: &mut Option<Incoming>) -> Result<Response<ReplyBody>, Refusal> {
+    async fn attempt(&self, mut request: Request<Incoming>, body: &mut Option<Unread>) -> Result<Response<ReplyBody>, Refusal> {
         let devbox_end = websocket::devbox_end(&mut request);
         let (parts, whole) = request.into_parts();
-        *body = Some(whole);
+        *body = Some(Unread::new(whole, &parts));
         let said = self.to.clone()?;
         let path = greet(&parts, &said)?;
         let is_socket = websocket::is_wanted(&parts)?;

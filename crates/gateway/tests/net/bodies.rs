@@ -168,8 +168,11 @@ async fn a_client_that_waits_is_told_to_go_on_before_its_body_is_read() {
 async fn a_client_that_waits_with_too_large_a_body_is_refused_without_sending_it() {
     let world = world("body", VALUE).await;
     let head = format!("POST /x HTTP/1.1\r\nhost: {API}\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n");
-    let reply = world.connect(API).await.ask(&format!("{head}content-length: {}\r\n\r\n", 2 * MIB)).await;
+    let mut connection = world.connect(API).await;
+    let reply = connection.ask(&format!("{head}content-length: {}\r\n\r\n", 2 * MIB)).await;
     assert_eq!(reply.refusal().as_deref(), Some("body_too_large"));
+    // Whether the body follows all the same is not known: another request on this connection could be taken for it.
+    assert_eq!(connection.rest().await, b"");
 }
 
 #[tokio::test(flavor = "multi_thread")]
