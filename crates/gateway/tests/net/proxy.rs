@@ -18,7 +18,7 @@ use crate::upstream::{Step, always, echo, say};
 use crate::world::{API, OTHER, Plan, VALUE, World};
 
 /// Somebody else's sandbox, and where the proxy listens.
-struct Sandbox {
+pub struct Sandbox {
     proxy: SocketAddr,
     id: DevboxId,
     credential: String,
@@ -27,7 +27,7 @@ struct Sandbox {
     attached: Option<Attached>,
 }
 
-fn sandbox(world: &World, sources: &[&str]) -> Sandbox {
+pub fn sandbox(world: &World, sources: &[&str]) -> Sandbox {
     sandbox_of(world, &world.house.owner_key, sources)
 }
 
@@ -81,18 +81,31 @@ impl Sandbox {
     }
 
     /// A tunnel to a host, with TLS for a name.
-    async fn tunnel(&self, authority: &str, name: &str) -> Connection {
+    pub async fn tunnel(&self, authority: &str, name: &str) -> Connection {
         let mut connection = self.connection().await;
         connection.send(self.connect(authority)).await;
         assert_eq!(connection.reply(true).await.unwrap().status, 200);
         connection.begin_tls(&self.ca_pem, name).await
     }
 
+    /// A tunnel to a host's port 80.
+    pub async fn plain_tunnel(&self, host: &str) -> Connection {
+        let mut connection = self.connection().await;
+        connection.send(self.connect(&format!("{host}:80"))).await;
+        assert_eq!(connection.reply(true).await.unwrap().status, 200);
+        connection
+    }
+
+    /// Its devbox is there no more.
+    pub fn end(&mut self) {
+        drop(self.attached.take());
+    }
+
     async fn get(&self, host: &str, headers: &str) -> Reply {
         self.tunnel(&format!("{host}:443"), host).await.ask(&format!("GET / HTTP/1.1\r\nhost: {host}\r\n{headers}\r\n")).await
     }
 
-    fn bearer(&self) -> String {
+    pub fn bearer(&self) -> String {
         format!("authorization: Bearer {}\r\n", self.token)
     }
 }
