@@ -21,6 +21,31 @@ fn curl_sends_the_value_and_sees_the_placeholder() {
 }
 
 #[test]
+fn a_gateway_is_asked_at_its_base_url() {
+    if !alone("clients::a_gateway_is_asked_at_its_base_url") {
+        return;
+    }
+    let world = World::start();
+    world.tool(&["gateway-config", "create", "mine", "--endpoint", &format!("https://{API}")]);
+    let sandbox = world.environment(&["--gateway", "MY_API=mine:KEY", "--source", HERE]);
+    assert_eq!(sandbox.variables["MY_API_URL"], "https://my-api.gateway.internal");
+    let said = world.sh(&sandbox, "curl -sS $MY_API_URL/x -H \"Authorization: Bearer $MY_API\"");
+    assert!(said.starts_with("authorized; you said Bearer ") && world.heard().contains("/x"), "{said}");
+    // The same over the API.
+    let bundle = world.folder.path().join("bundle.pem");
+    let key = std::fs::read_to_string(world.server.data().join("api-key")).unwrap();
+    let arguments = ["devbox", "env", "--gateway", "MY_API=mine:KEY", "--bundle", bundle.to_str().unwrap()];
+    let made =
+        world.server.command(&arguments).env("TIGHTLIP_URL", world.server.url()).env("TIGHTLIP_API_KEY", key.trim()).output().unwrap();
+    assert!(made.status.success(), "{}", crate::world::text(&made));
+    let lines = String::from_utf8(made.stdout).unwrap();
+    let variables = lines.lines().map(|line| line.split_once('=').unwrap()).map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let sandbox = crate::world::Environment { id: String::new(), variables: variables.collect() };
+    let said = world.sh(&sandbox, "curl -sS $MY_API_URL/y -H \"Authorization: Bearer $MY_API\"");
+    assert!(said.starts_with("authorized; you said Bearer ") && world.heard().contains("/y"), "{said}");
+}
+
+#[test]
 fn git_clones_and_pushes() {
     if !alone("clients::git_clones_and_pushes") {
         return;
