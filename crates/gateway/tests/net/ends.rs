@@ -24,9 +24,12 @@ enum Kind {
     TunnelEvents,
     TunnelSocket,
     TunnelPlainEvents,
+    /// Asked for by the proxy's absolute form, without a tunnel.
+    ProxiedEvents,
+    ProxiedSocket,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 10] = [
     Kind::Events,
     Kind::Upload,
     Kind::Socket,
@@ -35,6 +38,8 @@ const KINDS: [Kind; 8] = [
     Kind::TunnelEvents,
     Kind::TunnelSocket,
     Kind::TunnelPlainEvents,
+    Kind::ProxiedEvents,
+    Kind::ProxiedSocket,
 ];
 
 /// What ends it.
@@ -49,15 +54,19 @@ struct Open {
 
 impl Kind {
     fn is_plain(self) -> bool {
-        matches!(self, Self::PlainEvents | Self::PlainSocket | Self::TunnelPlainEvents)
+        matches!(self, Self::PlainEvents | Self::PlainSocket | Self::TunnelPlainEvents) || self.is_absolute()
     }
 
-    fn is_tunnel(self) -> bool {
-        matches!(self, Self::TunnelEvents | Self::TunnelSocket | Self::TunnelPlainEvents)
+    fn is_absolute(self) -> bool {
+        matches!(self, Self::ProxiedEvents | Self::ProxiedSocket)
+    }
+
+    fn is_proxied(self) -> bool {
+        matches!(self, Self::TunnelEvents | Self::TunnelSocket | Self::TunnelPlainEvents) || self.is_absolute()
     }
 
     fn is_socket(self) -> bool {
-        matches!(self, Self::Socket | Self::PlainSocket | Self::TunnelSocket)
+        matches!(self, Self::Socket | Self::PlainSocket | Self::TunnelSocket | Self::ProxiedSocket)
     }
 
     /// Under way, with the value sent and something said by either side.
@@ -67,23 +76,29 @@ impl Kind {
         let plan = Plan::default().secret("KEY", VALUE, vec![bound]);
         let plan = if self.is_plain() { plan.plain_by_hand(API, hand) } else { plan.by_hand(API, hand) };
         let world = plan.start().await;
-        let sandbox = self.is_tunnel().then(|| sandbox(&world, &[]));
+        let sandbox = self.is_proxied().then(|| sandbox(&world, &[]));
         let mut connection = match &sandbox {
+            Some(sandbox) if self.is_absolute() => sandbox.connection().await,
             Some(sandbox) if self.is_plain() => sandbox.plain_tunnel(API).await,
             Some(sandbox) => sandbox.tunnel(&format!("{API}:443"), API).await,
             None if self.is_plain() => world.connect_plain(world.look_up(API).await, 80).await,
             None => world.connect(API).await,
         };
-        let bearer = sandbox.as_ref().map_or_else(|| world.bearer("KEY"), Sandbox::bearer);
-        let head = match self {
-            Self::Upload => "transfer-encoding: chunked\r\n",
-            _ if self.is_socket() => {
-                "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-            }
-            _ => "",
+        let mut bearer = sandbox.as_ref().map_or_else(|| world.bearer("KEY"), Sandbox::bearer);
+        let mut target = "/".to_owned();
+        if let (Some(sandbox), true) = (&sandbox, self.is_absolute()) {
+            bearer.push_str(&sandbox.basic());
+            target = format!("http://{API}/");
+        }
+        let head = if self == Self::Upload {
+            "transfer-encoding: chunked\r\n"
+        } else if self.is_socket() {
+            "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        } else {
+            ""
         };
         let method = if self == Self::Upload { "POST" } else { "GET" };
-        connection.send(format!("{method} / HTTP/1.1\r\nhost: {API}\r\n{head}{bearer}\r\n")).await;
+        connection.send(format!("{method} {target} HTTP/1.1\r\nhost: {API}\r\n{head}{bearer}\r\n")).await;
         assert!(host.hears("\r\n\r\n").await.contains(VALUE), "{self:?}");
         if self == Self::Upload {
             connection.send("5\r\nbegun\r\n").await;

@@ -73,11 +73,11 @@ fn listen(world: &World) -> SocketAddr {
 }
 
 impl Sandbox {
-    async fn connection(&self) -> Connection {
+    pub async fn connection(&self) -> Connection {
         Connection::to(self.proxy).await
     }
 
-    fn basic(&self) -> String {
+    pub fn basic(&self) -> String {
         basic(&self.credential)
     }
 
@@ -281,6 +281,24 @@ async fn plain_http_is_answered_and_never_leaves() {
     let reply = port_80.ask(&format!("GET /x HTTP/1.1\r\nhost: {API}\r\n{}\r\n", sandbox.bearer())).await;
     assert_eq!((reply.status, reply.header("location")), (308, Some("https://api.example.com/x")));
     assert_eq!(world.upstreams[API].connections() + world.upstreams[OTHER].connections(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_http_leaves_for_a_bound_port_80_and_its_reply_is_whole() {
+    let on_80 = |host| model::Binding { port: 80, ..crate::world::binding(host) };
+    let plan = Plan::default().secret("KEY", VALUE, vec![on_80(API), on_80(OTHER)]);
+    let world = plan.plain(API, echo()).plain(OTHER, echo()).start().await;
+    let sandbox = sandbox(&world, &[]);
+    let mut connection = sandbox.connection().await;
+    for host in [API, API, OTHER, API] {
+        let request = format!("GET http://{host}/x HTTP/1.1\r\nhost: {host}\r\n{}{}\r\n", sandbox.basic(), sandbox.bearer());
+        let reply = connection.ask(&request).await;
+        assert_eq!((reply.status, reply.is_whole), (200, true), "{reply:?}");
+        assert!(reply.text().contains(&sandbox.token) && !reply.text().contains(VALUE));
+    }
+    let (seen, other) = (world.received("api.example.com:80"), world.received("other.example.com:80"));
+    assert!(seen.iter().chain(&other).all(|seen| seen.contains(VALUE) && !seen.to_lowercase().contains("proxy-")), "{seen:?}");
+    assert_eq!((seen.len(), other.len(), world.upstreams["api.example.com:80"].connections()), (3, 1, 2), "one after the other");
 }
 
 #[tokio::test(flavor = "multi_thread")]
