@@ -105,6 +105,66 @@ fn node_fetches_through_the_proxy_that_its_environment_names() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("authorized; you said Bearer"), "{}", crate::world::text(&output));
 }
 
+/// A client, how it is known to be there, and a line of it that asks the stand-in with the placeholder and shows the answer.
+const OTHERS: [(&str, &str, &str); 4] = [
+    // Debian's is built with GnuTLS, which reads no variable.
+    (
+        "wget",
+        "wget --version",
+        "wget -nv -O- --ca-certificate=\"$SSL_CERT_FILE\" --header=\"Authorization: Bearer $KEY\" https://api.example.test/",
+    ),
+    ("Go", "go version", "./asker"),
+    ("requests", "python3 -c 'import requests'", "python3 asker.py"),
+    // A machine's own npmrc may name certificates, and goes before any variable that says "further ones".
+    ("npm", "npm --version", "npm ping --globalconfig none --fetch-retries 0 --registry https://api.example.test/ 2>&1 && echo authorized"),
+];
+
+const GO: &str = r#"package main
+import ("fmt"; "io"; "net/http"; "os")
+func main() {
+	request, _ := http.NewRequest("GET", "https://api.example.test/", nil)
+	request.Header.Set("Authorization", "Bearer " + os.Getenv("KEY"))
+	reply, err := http.DefaultClient.Do(request)
+	if err != nil { fmt.Println(err); os.Exit(1) }
+	io.Copy(os.Stdout, reply.Body)
+}
+"#;
+const REQUESTS: &str = "import os, requests
+print(requests.get('https://api.example.test/', headers={'Authorization': 'Bearer ' + os.environ['KEY']}).text)
+";
+
+#[test]
+fn other_clients_get_out_with_the_environment_alone() {
+    if !alone("clients::other_clients_get_out_with_the_environment_alone") {
+        return;
+    }
+    let world = World::start();
+    let sandbox = world.environment(&["--secret", "KEY"]);
+    let home = world.folder.path().join("home");
+    std::fs::create_dir_all(&home).unwrap();
+    for (name, text) in [("asker.go", GO), ("asker.py", REQUESTS), (".npmrc", "//api.example.test/:_authToken=${KEY}\n")] {
+        std::fs::write(home.join(name), text).unwrap();
+    }
+    let mut failed = Vec::new();
+    for (client, there, line) in OTHERS {
+        let sh = |line: &str| std::process::Command::new("sh").args(["-c", line]).current_dir(&home).output().unwrap();
+        if !sh(there).status.success() {
+            println!("skipped: {client} is not there");
+            continue;
+        }
+        if client == "Go" {
+            let built = sh("GOFLAGS=-mod=mod GOPROXY=off CGO_ENABLED=0 go build -o asker asker.go");
+            assert!(built.status.success(), "{}", crate::world::text(&built));
+        }
+        let before = world.heard().len();
+        let said = crate::world::text(&world.run(&sandbox, &["sh", "-c", line]));
+        if !said.contains("authorized") || world.heard().len() == before {
+            failed.push(format!("{client}: {said}"));
+        }
+    }
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
 /// A Python that has pip: Debian's own has it in environments only.
 fn with_pip(world: &World) -> String {
     let has_pip = std::process::Command::new("python3").args(["-m", "pip", "--version"]).output().is_ok_and(|said| said.status.success());
