@@ -19,6 +19,7 @@ mod headers;
 mod hosted;
 mod http2;
 mod intercept;
+mod leave;
 pub mod listen;
 pub mod local;
 pub mod names;
