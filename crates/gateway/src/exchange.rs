@@ -13,6 +13,7 @@ use model::{Asked, Form, Host, Refusal, Spot, Token};
 
 use crate::base_url::{self, Door};
 use crate::body::write_body;
+use crate::coming::Coming;
 use crate::find::find;
 use crate::greet::{Destination, Scheme, greet};
 use crate::headers::prepare_request;
@@ -92,9 +93,10 @@ impl Conversation {
     }
 
     async fn attempt(&self, mut request: Request<Incoming>) -> Result<Response<ReplyBody>, Refusal> {
-        let said = self.to.clone()?;
         let devbox_end = websocket::devbox_end(&mut request);
         let (parts, body) = request.into_parts();
+        let body = Coming::new(body, parts.version);
+        let said = self.to.clone()?;
         let path = greet(&parts, &said)?;
         let is_socket = websocket::is_wanted(&parts)?;
         let wants_leave = Leave::is_wanted(&parts);
