@@ -13,6 +13,7 @@ use model::{Asked, Form, Host, Refusal, Spot, Token};
 
 use crate::base_url::{self, Door};
 use crate::body::write_body;
+use crate::causes::chain;
 use crate::coming::Coming;
 use crate::find::find;
 use crate::greet::{Destination, Scheme, greet};
@@ -88,6 +89,9 @@ impl Conversation {
     /// Records a refusal and says it.
     pub(crate) fn refuse(&self, refusal: Refusal) -> Response<ReplyBody> {
         let host: Option<&Host> = self.to.as_ref().ok().map(|to| &to.host);
+        if let Some(trouble) = (refusal == Refusal::Undecided).then(|| self.devbox.net.gate.take_trouble()).flatten() {
+            tracing::error!("a request could not be decided: {}", chain(&trouble));
+        }
         self.devbox.net.gate.refused(&self.devbox.card, refusal, host);
         refuse(refusal)
     }
