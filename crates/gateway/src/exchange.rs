@@ -13,6 +13,8 @@ use model::{Asked, Form, Host, Refusal, Spot, Token};
 
 use crate::base_url::{self, Door};
 use crate::body::write_body;
+use crate::causes::chain;
+use crate::coming::Coming;
 use crate::find::find;
 use crate::greet::{Destination, Scheme, greet};
 use crate::headers::prepare_request;
@@ -87,14 +89,18 @@ impl Conversation {
     /// Records a refusal and says it.
     pub(crate) fn refuse(&self, refusal: Refusal) -> Response<ReplyBody> {
         let host: Option<&Host> = self.to.as_ref().ok().map(|to| &to.host);
+        if let Some(trouble) = (refusal == Refusal::Undecided).then(|| self.devbox.net.gate.take_trouble()).flatten() {
+            tracing::error!("a request could not be decided: {}", chain(&trouble));
+        }
         self.devbox.net.gate.refused(&self.devbox.card, refusal, host);
         refuse(refusal)
     }
 
     async fn attempt(&self, mut request: Request<Incoming>) -> Result<Response<ReplyBody>, Refusal> {
-        let said = self.to.clone()?;
         let devbox_end = websocket::devbox_end(&mut request);
         let (parts, body) = request.into_parts();
+        let body = Coming::new(body, parts.version);
+        let said = self.to.clone()?;
         let path = greet(&parts, &said)?;
         let is_socket = websocket::is_wanted(&parts)?;
         let wants_leave = Leave::is_wanted(&parts);

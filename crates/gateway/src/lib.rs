@@ -9,6 +9,8 @@ mod activity;
 mod base_url;
 mod body;
 pub mod ca;
+mod causes;
+mod coming;
 pub mod dial;
 mod exchange;
 mod find;

@@ -28,6 +28,7 @@ use tokio_util::task::AbortOnDropHandle;
 use model::Refusal;
 use model::limits::HEADER_LIST_BYTES_MAX;
 
+use crate::coming::Coming;
 use crate::dial::Wire;
 use crate::greet::Destination;
 use crate::http2::{CONNECTION_WINDOW_BYTES, HEADER_LIST_SIZE_MAX, Nest, PING_EVERY, PING_WAIT, SEND_BYTES_MAX, STREAM_WINDOW_BYTES};
@@ -70,7 +71,7 @@ enum Source {
     /// No body at all.
     Nothing,
     /// As it comes.
-    Passing(Incoming),
+    Passing(Coming),
     /// It was announced, and never comes.
     Withheld,
     /// It was held, perhaps to write values into it.
@@ -275,7 +276,7 @@ fn as_http2(request: &mut Request<RequestBody>, to: &Destination) -> Result<(), 
 
 impl RequestBody {
     /// The body as it comes from the devbox, until `cut`.
-    pub(crate) fn new(body: Incoming, cut: CancellationToken) -> Self {
+    pub(crate) fn new(body: Coming, cut: CancellationToken) -> Self {
         Self::of(if body.is_end_stream() { Source::Nothing } else { Source::Passing(body) }, cut)
     }
 

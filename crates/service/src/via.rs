@@ -11,7 +11,7 @@ use store::{GatewayGrant, GatewayRole};
 
 use crate::denial::DevboxDenial;
 use crate::devboxes::{CardGrant, DevboxCard};
-use crate::gate::{Gate, undecided};
+use crate::gate::Gate;
 use crate::resolve::Armed;
 use crate::rows::Fitness;
 
@@ -64,7 +64,7 @@ impl Gate {
     /// [`Refusal::HostNotAllowed`] where the devbox has none, [`Refusal::GatewayGone`] where the config was deleted, [`Refusal::Undecided`].
     pub fn gateway_at(&self, card: &DevboxCard, label: &str) -> Result<Via, Refusal> {
         let gateway = card.gateway(label).ok_or(Refusal::HostNotAllowed)?;
-        let read = || self.store.gateway_config(&card.account, &gateway.config).map_err(undecided);
+        let read = || self.store.gateway_config(&card.account, &gateway.config).map_err(|error| self.undecided(error));
         let config = self.configs.get_or(self.stamp()?, &(card.account.clone(), gateway.config.clone()), read)?;
         let is_it = |config: &GatewayConfig| config.id == gateway.config && is_for(config, &card.account);
         let config = config.filter(is_it).ok_or(Refusal::GatewayGone)?;
