@@ -29,17 +29,21 @@ pub(crate) fn trust_store(bundle_pem: &[u8]) -> Vec<u8> {
     store
 }
 
-/// Those between the usual lines, each as DER.
+/// Those between the usual lines, each as DER. Nothing is looked for within a line, so a certificate that was cut off takes the next one with it and no more.
 fn certificates(pem: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let text = String::from_utf8_lossy(pem).into_owned();
-    let mut rest = 0;
+    let mut lines = pem.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut packed = Vec::new();
     std::iter::from_fn(move || {
         loop {
-            let begin = rest + text[rest..].find(BEGIN)? + BEGIN.len();
-            let end = begin + text[begin..].find(END)?;
-            rest = end + END.len();
-            let packed: Vec<u8> = text[begin..end].bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-            if let Some(certificate) = STANDARD.decode(packed).ok().filter(|der| is_one_sequence(der)) {
+            lines.find(|line| *line == BEGIN)?;
+            packed.clear();
+            loop {
+                match lines.next()? {
+                    END => break,
+                    line => packed.extend_from_slice(line),
+                }
+            }
+            if let Some(certificate) = STANDARD.decode(&packed).ok().filter(|der| is_one_sequence(der)) {
                 return Some(certificate);
             }
         }
@@ -70,8 +74,8 @@ fn text(store: &mut Vec<u8>, text: &str) {
 /// What Java's own stores have, and what tools try unasked. It keeps nothing secret: the digest says that the file is whole.
 pub(crate) const PASSWORD: &str = "changeit";
 
-const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-const END: &str = "-----END CERTIFICATE-----";
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+const END: &[u8] = b"-----END CERTIFICATE-----";
 /// `sun.security.provider.JavaKeyStore`.
 const MAGIC: u32 = 0xfeed_feed;
 const VERSION: u32 = 2;
@@ -85,7 +89,11 @@ mod tests {
     use super::*;
 
     fn pem(der: &[u8]) -> String {
-        format!("# A name\n{BEGIN}\n{}\n{END}\n", STANDARD.encode(der))
+        packed(&STANDARD.encode(der))
+    }
+
+    fn packed(text: &str) -> String {
+        format!("# A name\r\n-----BEGIN CERTIFICATE-----\r\n{text}\n-----END CERTIFICATE-----\n")
     }
 
     #[test]
@@ -93,9 +101,9 @@ mod tests {
         let own = [0x30, 0x03, 0x02, 0x01, 0x05];
         let mut long = vec![0x30, 0x82, 0x01, 0x00];
         long.resize(4 + 256, 7);
-        let cut = format!("{BEGIN}\nMIIB");
-        let others = [pem(&own[..4]), pem(b"text"), format!("{BEGIN}\n!!!\n{END}\n"), pem(&[own, own].concat())].concat();
-        let bundle = [pem(&own), others, pem(&long), cut].concat();
+        let cut = "-----BEGIN CERTIFICATE-----\nMIIB";
+        let others = [pem(&own[..4]), pem(b"text"), packed("!!!"), pem(&[own, own].concat())].concat();
+        let bundle = [pem(&own), others, pem(&long), cut.to_owned()].concat();
         assert_eq!(certificates(bundle.as_bytes()).collect::<Vec<_>>(), [own.to_vec(), long]);
         assert_eq!(certificates(b"a bundle\n").count(), 0);
     }

@@ -102,15 +102,15 @@ def gateways_peak(served):
 
 def transfer(served, folder):
     """One GiB each way, over HTTP/1.1 and HTTP/2: by how much the gateway's peak memory grew, in MiB, and why that is wrong, where it is."""
-    head = "-sS --fail -o /dev/null -w '%{size_download} %{size_upload} ' -H \"Authorization: Bearer $TOKEN\" https://api.example.test/large"
+    head = "-sS --fail -o /dev/null -w '%{http_version} %{size_download} %{size_upload} ' -H \"Authorization: Bearer $TOKEN\" https://api.example.test/large"
     row = lambda command: Row("", "", "api.example.test", command, "")
     served.run(row("curl " + head.replace("/large", "/x")), folder)
     before, begun, said = gateways_peak(served), time.monotonic(), ""
-    for protocol in ("--http1.1", "--http2"):
+    for protocol, spoken in (("--http1.1", "1.1 "), ("--http2", "2 ")):
         for way in ("", "-T - -X POST -H 'Transfer-Encoding:' -H 'Content-Length: %d' " % LARGE_BYTES):
             ran = served.run(row("head -c %d /dev/zero | curl %s %s%s" % (LARGE_BYTES if way else 0, protocol, way, head)), folder)
             said += ran.stdout
-            if ran.returncode != 0 or str(LARGE_BYTES) not in ran.stdout:
+            if ran.returncode != 0 or str(LARGE_BYTES) not in ran.stdout or not ran.stdout.startswith(spoken):
                 return None, "%s %s: code %d: %s" % (protocol, way, ran.returncode, ran.stdout + ran.stderr)
     grown, took = gateways_peak(served) - before, time.monotonic() - begun
     print("pass  4 transfers of 1 GiB in %.0f s: the gateway's peak grew by %.1f MiB" % (took, grown / 1024), flush=True)

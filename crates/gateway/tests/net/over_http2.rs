@@ -156,6 +156,7 @@ async fn messages_of_grpc_keep_their_lengths() {
     assert_eq!(String::from_utf8_lossy(&reply.body), String::from_utf8_lossy(&expected));
     assert_eq!(reply.trailers["grpc-status"], "0");
     let seen = &world.received(API)[0];
+    assert!(seen.starts_with("POST https://api.example.com/service/Method HTTP/2.0\n"), "{seen}");
     assert!(seen.contains("te: trailers") && seen.contains("grpc-accept-encoding: identity") && seen.contains(VALUE), "{seen}");
     assert_eq!(connection.ask(ask("/packed")).await.refusal(), Some("reply_unreadable"));
 }
