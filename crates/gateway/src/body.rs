@@ -4,8 +4,10 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use http::Version;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http_body::Body;
 use tokio::sync::OwnedSemaphorePermit;
@@ -26,16 +28,18 @@ use crate::upstream::{RequestBody, Whole};
 ///
 /// # Errors
 /// [`Refusal::BodyTooLarge`] and [`Refusal::BodyUnreadable`] where a token may stand in what is not looked through; the refusal of a token that does stand
-/// there; [`Refusal::RequestMalformed`] where the body breaks off.
+/// there; [`Refusal::RequestMalformed`] where the body breaks off. What was not read stays in `left`.
 pub(crate) async fn write_body(
     ask: &Arc<Ask>,
     headers: &mut HeaderMap,
-    body: Coming,
+    left: &mut Option<Coming>,
     tokens: Vec<Token>,
     cut: CancellationToken,
 ) -> Result<RequestBody, Refusal> {
-    let media = media(headers);
-    let (Some(media), false) = (media, tokens.is_empty() || body.is_end_stream()) else { return Ok(RequestBody::new(body, cut)) };
+    let Some(body) = left else { return Err(Refusal::Undecided) };
+    let (Some(media), false) = (media(headers), tokens.is_empty() || body.is_end_stream()) else {
+        return left.take().map(|body| RequestBody::new(body, cut)).ok_or(Refusal::Undecided);
+    };
     if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(Refusal::BodyUnreadable);
     }
@@ -77,10 +81,10 @@ fn media(headers: &HeaderMap) -> Option<Media> {
 }
 
 /// All of a body.
-async fn read(ask: &Ask, mut body: Coming, room: OwnedSemaphorePermit) -> Result<Whole, Refusal> {
+async fn read(ask: &Ask, body: &mut Coming, room: OwnedSemaphorePermit) -> Result<Whole, Refusal> {
     let (mut data, mut trailers) = (Vec::new(), None);
     loop {
-        let next = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+        let next = poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
         let frame = timeout(ask.devbox.net.timeouts.body_idle, next).await.map_err(|_| Refusal::LimitReached)?;
         let Some(frame) = frame else { return Ok(Whole { data: Bytes::from(data), trailers, _room: room }) };
         match frame.map_err(|_| Refusal::RequestMalformed)?.into_data() {
@@ -89,6 +93,20 @@ async fn read(ask: &Ask, mut body: Coming, room: OwnedSemaphorePermit) -> Result
             Err(frame) => trailers = frame.into_trailers().ok(),
         }
     }
+}
+
+/// Reads what a refused client of HTTP/1.1 goes on sending, up to a limit, and keeps none of it: otherwise the connection would be cut under it before it has
+/// read why. Over HTTP/2 its stream is told to stop.
+pub(crate) fn discard(version: Version, left: Option<Coming>) {
+    let Some(mut body) = left.filter(|body| version <= Version::HTTP_11 && !body.is_end_stream()) else { return };
+    let all = async move {
+        let mut bytes_left = DISCARDED_BYTES_MAX;
+        while let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+            let Some(fewer) = bytes_left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
+            bytes_left = fewer;
+        }
+    };
+    tokio::spawn(timeout(DISCARD_TIME, all));
 }
 
 /// The body with its values; none where no token stands in it. Waits for the databases.
@@ -112,6 +130,9 @@ fn armed(ask: &Ask, media: Media, data: &[u8], tokens: &[Token]) -> Result<Optio
 
 /// Of one devbox at a time: each may be as large as the limit.
 pub(crate) const BODIES_MAX: usize = 16;
+/// Of a body that was refused: more than that and the client sees a broken connection.
+const DISCARDED_BYTES_MAX: usize = 256 * 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(20);
 /// What says how the body's bytes add up (RFC 9530 and what was before it).
 const DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("content-digest"),

@@ -12,7 +12,7 @@ use model::kind::CREDENTIAL_HEADERS;
 use model::{Asked, Form, Host, Refusal, Spot, Token};
 
 use crate::base_url::{self, Door};
-use crate::body::write_body;
+use crate::body::{discard, write_body};
 use crate::causes::chain;
 use crate::coming::Coming;
 use crate::find::find;
@@ -75,9 +75,13 @@ impl Conversation {
 
     /// Answers one request: the upstream's reply, or the refusal.
     pub(crate) async fn exchange(&self, request: Request<Incoming>) -> Response<ReplyBody> {
-        match self.attempt(request).await {
+        let (version, mut body) = (request.version(), None);
+        match self.attempt(request, &mut body).await {
             Ok(response) => response,
-            Err(refusal) => self.refuse(refusal),
+            Err(refusal) => {
+                discard(version, body);
+                self.refuse(refusal)
+            }
         }
     }
 
@@ -96,10 +100,11 @@ impl Conversation {
         refuse(refusal)
     }
 
-    async fn attempt(&self, mut request: Request<Incoming>) -> Result<Response<ReplyBody>, Refusal> {
+    /// What was not taken of the request's body stays in `body`.
+    async fn attempt(&self, mut request: Request<Incoming>, body: &mut Option<Coming>) -> Result<Response<ReplyBody>, Refusal> {
         let devbox_end = websocket::devbox_end(&mut request);
-        let (parts, body) = request.into_parts();
-        let body = Coming::new(body, parts.version);
+        let (parts, whole) = request.into_parts();
+        *body = Some(Coming::new(whole, parts.version));
         let said = self.to.clone()?;
         let path = greet(&parts, &said)?;
         let is_socket = websocket::is_wanted(&parts)?;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::{Command};
+use std::process::Command;
 
 use rusqlite::Connection;
 
