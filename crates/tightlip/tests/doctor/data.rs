@@ -104,7 +104,8 @@ fn a_port_that_is_taken_is_named_with_its_setting() {
 #[test]
 fn a_proxy_that_the_settings_ask_for_and_nobody_opened_is_named() {
     let mut world = World::start();
-    let place = TcpListener::bind("127.0.0.1:0").unwrap();
+    // An address of loopback that no other test takes a port of.
+    let place = TcpListener::bind("127.77.0.1:0").unwrap();
     let address = place.local_addr().unwrap();
     drop(place);
     world.stop();

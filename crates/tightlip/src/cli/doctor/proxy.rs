@@ -20,8 +20,17 @@ pub(super) fn look(folder: &DataFolder, looks: &mut Looks) {
     looks.broken("proxy", found, MEND);
 }
 
+/// Whether a stranger there is asked for a credential; an error where nobody answers.
 fn asks_for_credential(address: SocketAddr) -> io::Result<bool> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    Ok(answer(stream).is_ok_and(|head| {
+        let code = format!("x-tightlip-refusal: {}\r\n", model::Refusal::ProxyCredentialMissing.code());
+        String::from_utf8_lossy(&head).to_ascii_lowercase().contains(&code)
+    }))
+}
+
+/// The head of the answer, as far as it comes.
+fn answer(mut stream: TcpStream) -> io::Result<Vec<u8>> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.write_all(STRANGER)?;
@@ -33,8 +42,7 @@ fn asks_for_credential(address: SocketAddr) -> io::Result<bool> {
             length => head.extend_from_slice(piece.get(..length).unwrap_or_default()),
         }
     }
-    let code = format!("x-tightlip-refusal: {}\r\n", model::Refusal::ProxyCredentialMissing.code());
-    Ok(String::from_utf8_lossy(&head).to_ascii_lowercase().contains(&code))
+    Ok(head)
 }
 
 const STRANGER: &[u8] = b"CONNECT doctor.tightlip.invalid:443 HTTP/1.1\r\nHost: doctor.tightlip.invalid:443\r\n\r\n";
