@@ -8,7 +8,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http_body::Body;
-use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +17,7 @@ use vault::arm::body::{Media, arm_body, tokens_in};
 use model::limits::ARMED_BODY_BYTES_MAX;
 use model::{Refusal, Spot, Token};
 
+use crate::coming::Coming;
 use crate::exchange::{Ask, resolve, settle};
 use crate::upstream::{RequestBody, Whole};
 
@@ -30,7 +30,7 @@ use crate::upstream::{RequestBody, Whole};
 pub(crate) async fn write_body(
     ask: &Arc<Ask>,
     headers: &mut HeaderMap,
-    body: Incoming,
+    body: Coming,
     tokens: Vec<Token>,
     cut: CancellationToken,
 ) -> Result<RequestBody, Refusal> {
@@ -77,7 +77,7 @@ fn media(headers: &HeaderMap) -> Option<Media> {
 }
 
 /// All of a body.
-async fn read(ask: &Ask, mut body: Incoming, room: OwnedSemaphorePermit) -> Result<Whole, Refusal> {
+async fn read(ask: &Ask, mut body: Coming, room: OwnedSemaphorePermit) -> Result<Whole, Refusal> {
     let (mut data, mut trailers) = (Vec::new(), None);
     loop {
         let next = poll_fn(|context| Pin::new(&mut body).poll_frame(context));

@@ -23,17 +23,16 @@ pub(crate) fn find(
 ) -> Result<Vec<Found>, Refusal> {
     let mut found: Vec<Found> = Vec::new();
     let mut asked = 0;
-    let extra = extra.iter().map(String::as_str).filter(|name| !CREDENTIAL_HEADERS.contains(name));
-    for name in CREDENTIAL_HEADERS.into_iter().chain(extra) {
-        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { return Err(Refusal::Undecided) };
-        for value in headers.get_all(&name) {
+    let is_place = |name: &HeaderName| CREDENTIAL_HEADERS.contains(&name.as_str()) || extra.iter().any(|extra| extra == name.as_str());
+    for name in headers.keys().filter(|name| is_place(name)) {
+        for value in headers.get_all(name) {
             for candidate in candidates(value.as_bytes()) {
                 asked += 1;
                 if asked > CANDIDATES_MAX {
                     return Err(Refusal::LimitReached);
                 }
                 match lookup(&candidate)? {
-                    Candidate::Ours(token) if found.iter().any(|known| known.header == name && known.token == token) => {}
+                    Candidate::Ours(token) if found.iter().any(|known| known.header == *name && known.token == token) => {}
                     Candidate::Ours(token) => found.push(Found { header: name.clone(), token }),
                     Candidate::NotOurs => {}
                 }

@@ -228,14 +228,14 @@ pub fn fitness(value: &SecretValue) -> Fitness {
 pub(crate) const fn not_brokered(kind: Option<&'static Kind>) -> Option<&'static str> {
     match kind {
         Some(Kind { brokering: Brokering::NotBrokered(why), .. }) => Some(why),
-        Some(Kind { brokering: Brokering::Hosts(_) | Brokering::BindFirst, .. }) | None => None,
+        Some(Kind { brokering: Brokering::Hosts(_) | Brokering::BindFirst(_), .. }) | None => None,
     }
 }
 
 fn default_bindings(kind: &Kind) -> Vec<Binding> {
     match kind.brokering {
         Brokering::Hosts(hosts) => hosts.iter().filter_map(|host| host.parse().ok()).map(Binding::to_host).collect(),
-        Brokering::BindFirst | Brokering::NotBrokered(_) => Vec::new(),
+        Brokering::BindFirst(_) | Brokering::NotBrokered(_) => Vec::new(),
     }
 }
 

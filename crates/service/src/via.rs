@@ -165,6 +165,11 @@ impl DevboxCard {
         self.read_gateways().iter().flat_map(CardGateway::grants).cloned().collect()
     }
 
+    /// The credentials of all gateways, whose tokens are the gateways' own.
+    pub(crate) fn gateway_credentials(&self) -> Vec<CardGrant> {
+        self.read_gateways().iter().map(|gateway| gateway.credential.clone()).collect()
+    }
+
     fn read_gateways(&self) -> RwLockReadGuard<'_, Vec<CardGateway>> {
         self.gateways.read().unwrap_or_else(PoisonError::into_inner)
     }

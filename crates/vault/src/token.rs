@@ -1,12 +1,11 @@
 //! Making tokens and keys from the system's randomness, hashing them, and comparing them without telling how far they agree.
 //!
-//! A token is shaped like the value it stands for (its prefix and length, taken from the catalogue and never from the value's own characters or length),
-//! so that clients' own checks pass.
+//! A token is shaped like the value it stands for (as the catalogue says, never by the value's own characters or length), so that clients' own checks pass.
 
 use aws_lc_rs::{constant_time, digest};
 use zeroize::{Zeroize, Zeroizing};
 
-use model::kind::{Kind, Shape};
+use model::kind::{Alphabet, Kind, Mark, Piece, Shape};
 use model::token::{Token, TokenHash};
 
 use crate::recognise;
@@ -17,19 +16,21 @@ use crate::value::SecretValue;
 #[error("the operating system gave no randomness")]
 pub struct RandomError(#[source] pub(crate) getrandom::Error);
 
-/// A new token: random, at least 128 bits of it, letters and digits after the prefix.
+/// A new token: random, at least 128 bits of it.
 ///
 /// `value` picks the one of the kind's shapes that it has; without it, or where it has none, the kind's first shape is taken. A shape that is too short for
-/// 128 bits is made longer; an unknown kind, or one whose prefix cannot stand in a token, gives `tlp_` and 40 characters.
+/// 128 bits is made longer; an unknown kind, or one whose shape cannot be a token, gives `tlp_` and 40 characters.
 ///
 /// # Errors
 /// [`RandomError`].
 pub fn make_token(kind: Option<&Kind>, value: Option<&SecretValue>) -> Result<Token, RandomError> {
     let shape = kind.and_then(|kind| value.and_then(|value| recognise::shape_of(kind, value)).or_else(|| kind.shapes.first().copied()));
-    let shape = shape.filter(can_shape_a_token).unwrap_or(UNKNOWN_SHAPE);
-    let random_chars = shape.length.saturating_sub(shape.prefix.len()).max(RANDOM_CHARS_MIN);
-    let text = random_text(shape.prefix, random_chars)?;
-    Ok(text.parse().expect("a prefix that fits and letters and digits are a token"))
+    if let Some(shape) = shape
+        && let Ok(token) = draw(shape)?.parse()
+    {
+        return Ok(token);
+    }
+    Ok(draw(UNKNOWN_SHAPE)?.parse().expect("letters, digits and an underscore are a token"))
 }
 
 /// A new token for a gateway: `gws_` and 43 letters and digits (256 random bits).
@@ -74,43 +75,64 @@ pub fn random_u128() -> Result<u128, RandomError> {
     Ok(u128::from_le_bytes(bytes))
 }
 
-fn can_shape_a_token(shape: &Shape) -> bool {
-    let mut model = shape.prefix.to_owned();
-    model.extend(std::iter::repeat_n('0', RANDOM_CHARS_MIN));
-    model.parse::<Token>().is_ok()
-}
-
-/// `prefix` and `count` random letters and digits, each equally likely.
-fn random_text(prefix: &str, count: usize) -> Result<Zeroizing<String>, RandomError> {
-    let mut text = Zeroizing::new(String::with_capacity(prefix.len() + count));
-    text.push_str(prefix);
-    let mut bytes = [0; 64];
-    while text.len() < prefix.len() + count {
-        getrandom::fill(&mut bytes).map_err(RandomError)?;
-        let fair = bytes.iter().map(|byte| usize::from(*byte)).filter(|byte| *byte < FAIR_BELOW);
-        let missing = prefix.len() + count - text.len();
-        text.extend(fair.take(missing).map(|byte| char::from(BASE62[byte % BASE62.len()])));
+/// A text of this shape. Where its places hold fewer than 128 bits, more of the last one's characters follow.
+fn draw(shape: Shape) -> Result<Zeroizing<String>, RandomError> {
+    let mut text = Zeroizing::new(String::with_capacity(TEXT_BYTES));
+    let mut last = Alphabet::Word;
+    for piece in shape.pieces() {
+        match piece {
+            Piece::Text(fixed) => text.push_str(fixed),
+            Piece::Drawn(alphabet, count) => {
+                last = alphabet;
+                push_random(&mut text, alphabet, count)?;
+            }
+        }
     }
-    bytes.zeroize();
+    let missing_millibits = (BITS_MIN * 1000).saturating_sub(shape.random_millibits());
+    push_random(&mut text, last, missing_millibits.div_ceil(last.millibits()) as usize)?;
     Ok(text)
 }
 
-const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// The largest multiple of 62 that a byte can hold: bytes from here on would favour some characters.
-const FAIR_BELOW: usize = 248;
-/// 22 characters of 62 are 131 bits, the least above 128.
-const RANDOM_CHARS_MIN: usize = 22;
+/// `prefix` and `count` random letters and digits.
+fn random_text(prefix: &str, count: usize) -> Result<Zeroizing<String>, RandomError> {
+    let mut text = Zeroizing::new(String::with_capacity(prefix.len() + count));
+    text.push_str(prefix);
+    push_random(&mut text, Alphabet::Word, count)?;
+    Ok(text)
+}
+
+/// Appends random characters, each equally likely.
+fn push_random(text: &mut String, alphabet: Alphabet, count: usize) -> Result<(), RandomError> {
+    let characters = alphabet.plain_characters();
+    // The largest multiple of their number that a byte can hold: bytes from there on would favour some characters.
+    let fair_below = 256 - 256 % characters.len();
+    let end = text.len() + count;
+    let mut bytes = [0; 64];
+    while text.len() < end {
+        getrandom::fill(&mut bytes).map_err(RandomError)?;
+        let fair = bytes.iter().map(|byte| usize::from(*byte)).filter(|byte| *byte < fair_below);
+        let missing = end - text.len();
+        text.extend(fair.take(missing).map(|byte| char::from(characters[byte % characters.len()])));
+    }
+    bytes.zeroize();
+    Ok(())
+}
+
+/// What no one guesses.
+const BITS_MIN: u32 = 128;
+/// Room for the longest shape, so that no copy stays behind.
+const TEXT_BYTES: usize = 512;
 /// 43 characters of 62 are 256 bits.
 const KEY_CHARS: usize = 43;
 const GATEWAY_PREFIX: &str = "gws_";
-const UNKNOWN_SHAPE: Shape = Shape { prefix: "tlp_", length: 44 };
+const UNKNOWN_SHAPE: Shape = Shape { text: "tlp_{w40}", mark: Mark::Nothing };
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use std::collections::HashSet;
 
-    use model::kind::CATALOGUE;
+    use model::kind::{Brokering, catalogue};
 
     use super::*;
 
@@ -119,22 +141,33 @@ mod tests {
     }
 
     fn kind(id: &str) -> &'static Kind {
-        CATALOGUE.iter().find(|kind| kind.id == id).unwrap()
+        catalogue().find(|kind| kind.id == id).unwrap()
     }
 
     #[test]
-    fn every_kind_gives_a_legal_token_with_128_random_bits() {
-        for kind in CATALOGUE {
-            let shapes = kind.shapes.iter().filter(|shape| can_shape_a_token(shape));
-            for shape in shapes.chain([&Shape { prefix: "", length: 0 }]) {
-                let value = value(&format!("{}0123456789012345678901234567890", shape.prefix));
-                let token = make_token(Some(kind), Some(&value)).unwrap();
-                assert!(token.as_str().starts_with(shape.prefix), "{}", kind.id);
-                assert!(token.as_str().len() >= shape.length.max(shape.prefix.len() + RANDOM_CHARS_MIN));
-                let random = &token.as_str().as_bytes()[shape.prefix.len().max(1)..];
-                assert!(random.iter().rev().take(RANDOM_CHARS_MIN).all(u8::is_ascii_alphanumeric));
+    fn every_shape_gives_a_legal_token_of_its_kind_with_128_random_bits() {
+        for kind in catalogue().filter(|kind| !matches!(kind.brokering, Brokering::NotBrokered(_))) {
+            for shape in kind.shapes {
+                let token = make_token(Some(kind), Some(&value(&draw(*shape).unwrap()))).unwrap();
+                assert!(token.as_str().starts_with(shape.prefix()) && !token.as_str().starts_with("tlp_"), "{}", shape.text);
+                let own = value(token.as_str());
+                if shape.random_bits() >= BITS_MIN {
+                    assert!(shape.is_whole(own.bytes()), "{}", shape.text);
+                }
+                assert!(recognise::shape_of(kind, &own).is_some() || shape.random_bits() < BITS_MIN, "{}", shape.text);
+                let others = (0..8).map(|_| make_token(Some(kind), Some(&own)).unwrap()).collect::<HashSet<_>>();
+                assert!(others.len() == 8 && !others.contains(&token), "{}", shape.text);
             }
         }
+    }
+
+    #[test]
+    fn bits_that_a_shape_lacks_are_added_in_its_own_characters() {
+        for (text, chars) in [("a-{h32}", 34), ("a-{h31}", 34), ("a-{d4}", 41), ("a-{w22}", 24), ("a-{w21}", 24), ("a-", 24)] {
+            let shape = Shape { text, mark: Mark::Whole };
+            assert_eq!(draw(shape).unwrap().len(), chars, "{text}");
+        }
+        assert!(draw(Shape { text: "{d3}", mark: Mark::Whole }).unwrap().bytes().all(|byte| byte.is_ascii_digit()));
     }
 
     #[test]
@@ -153,12 +186,12 @@ mod tests {
     #[test]
     fn a_shape_too_short_for_128_bits_is_made_longer() {
         let token = make_token(Some(kind("aws_access_key")), None).unwrap();
-        assert!(token.as_str().starts_with("AKIA") && token.as_str().len() == 26);
+        assert!(token.as_str().starts_with("AKIA") && token.as_str().len() == 29);
     }
 
     #[test]
     fn what_no_prefix_fits_gets_our_own_shape() {
-        for kind in [None, Some(kind("database_password")), Some(kind("ssh_private_key")), Some(kind("datadog_api_key"))] {
+        for kind in [None, Some(kind("database_password")), Some(kind("ssh_private_key")), Some(kind("pagerduty_token"))] {
             let token = make_token(kind, None).unwrap();
             assert!(token.as_str().starts_with("tlp_") && token.as_str().len() == 44);
         }
@@ -167,7 +200,7 @@ mod tests {
     #[test]
     fn a_gateways_token_says_what_it_is_and_is_random() {
         let (one, other) = (make_gateway_token().unwrap(), make_gateway_token().unwrap());
-        assert!(one.as_str().starts_with("gws_") && one.as_str().len() >= "gws_".len() + RANDOM_CHARS_MIN);
+        assert!(one.as_str().starts_with("gws_") && one.as_str().len() == "gws_".len() + KEY_CHARS);
         assert_ne!(one, other);
     }
 
@@ -184,7 +217,7 @@ mod tests {
     #[test]
     fn every_character_is_drawn() {
         let drawn: HashSet<char> = (0..200).flat_map(|_| make_key("").chars().collect::<Vec<_>>()).collect();
-        assert_eq!(drawn.len(), BASE62.len());
+        assert_eq!(drawn.len(), Alphabet::Word.characters().len());
     }
 
     #[test]

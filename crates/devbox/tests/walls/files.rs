@@ -183,8 +183,8 @@ fn etc_holds_no_other_user() {
 
 fn the_bundle_stands_at_every_usual_path() {
     let work = folder();
-    let script = "cat /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem; ls /etc/ssl/certs";
-    assert_eq!(shell(work.path(), script).says(), "a bundle\na bundle\na bundle\na bundle\nca-certificates.crt");
+    let script = "cat /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem; ls /etc/ssl/certs; head -c 4 /etc/ssl/certs/java/cacerts | cmp - /etc/pki/java/cacerts -n 4 && echo same";
+    assert_eq!(shell(work.path(), script).says(), "a bundle\na bundle\na bundle\na bundle\nca-certificates.crt\njava\nsame");
 }
 
 fn devices_are_few() {

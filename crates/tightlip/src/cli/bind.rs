@@ -200,7 +200,7 @@ impl Where {
     pub(super) fn of_kind(kind: Option<&'static Kind>, cannot_be_sent: Option<&str>) -> Self {
         let hosts = kind.map_or(&[][..], |kind| match kind.brokering {
             Brokering::Hosts(hosts) => hosts,
-            Brokering::BindFirst | Brokering::NotBrokered(_) => &[],
+            Brokering::BindFirst(_) | Brokering::NotBrokered(_) => &[],
         });
         let bindings = hosts.iter().filter_map(|host| host.parse().ok()).map(Binding::to_host).collect();
         Self { kind: kind.map(Kind::id), bindings, cannot_be_sent: cannot_be_sent.map(str::to_owned), explicit: false }
@@ -231,7 +231,15 @@ impl Where {
         match self.why_never() {
             Some(why) => format!("nowhere; {why}"),
             None if self.is_bound() => self.hosts().join(", "),
-            None => format!("nowhere yet; bind it: tightlip bind {name} --host HOST"),
+            None => format!("nowhere yet; bind it: tightlip bind {name} {}", self.how_to_bind()),
+        }
+    }
+
+    /// What to say after `tightlip bind NAME`.
+    pub(super) fn how_to_bind(&self) -> &'static str {
+        match self.kind.and_then(KindId::kind).map(|kind| kind.brokering) {
+            Some(Brokering::BindFirst(how)) => how,
+            Some(Brokering::Hosts(_) | Brokering::NotBrokered(_)) | None => "--host HOST",
         }
     }
 
@@ -314,8 +322,8 @@ fn row(view: &BindingView) -> [String; 7] {
 }
 
 const BIND_EXAMPLES: &str = "\
-The first explicit binding of a secret takes the place of its kind's own hosts. Requests are TLS, whatever the
-port; only --port 80 with --plain-http is plain HTTP, for hosts that have no TLS.
+The first explicit binding of a secret takes the place of its kind's own hosts. Requests are TLS,
+whatever the port; only --port 80 with --plain-http is plain HTTP, for hosts that have no TLS.
 
 Examples:
   tightlip bind ACME_KEY --host api.acme.example

@@ -156,7 +156,7 @@ impl Facts {
                 let title = destinations.title().or(self.kind.map(|kind| kind.title));
                 let what =
                     title.map_or_else(|| "the value's kind is not known".to_owned(), |title| format!("{title}: has no host of its own"));
-                vec![format!("{what}, so it cannot leave yet; bind it: tightlip bind {name} --host HOST")]
+                vec![format!("{what}, so it cannot leave yet; bind it: tightlip bind {name} {}", destinations.how_to_bind())]
             }
         }
     }

@@ -13,10 +13,36 @@ fn curl_sends_the_value_and_sees_the_placeholder() {
     let sandbox = world.environment(&["--secret", "KEY", "--source", HERE]);
     let said = world.sh(&sandbox, &format!("curl -sS https://{API}/ -H \"Authorization: Bearer $KEY\""));
     assert_eq!(said, format!("authorized; you said Bearer {}", sandbox.token()));
-    // Plain http is sent to https, where curl follows.
-    let said = world.sh(&sandbox, &format!("curl -sSL http://{API}/ -H \"Authorization: Bearer $KEY\""));
-    assert!(said.contains("authorized"), "{said}");
+    // Plain http is sent to https. curl follows, and takes a credential along to another scheme only where it is told to.
+    let plain = |option: &str| world.sh(&sandbox, &format!("curl -sS {option} http://{API}/ -H \"Authorization: Bearer $KEY\""));
+    assert_eq!(plain("--location"), "who are you?");
+    assert_eq!(plain("--location-trusted"), format!("authorized; you said Bearer {}", sandbox.token()));
     assert!(!world.heard().to_lowercase().contains("proxy-") && !world.heard().contains(sandbox.token()));
+}
+
+#[test]
+fn a_gateway_is_asked_at_its_base_url() {
+    if !alone("clients::a_gateway_is_asked_at_its_base_url") {
+        return;
+    }
+    let world = World::start();
+    world.tool(&["gateway-config", "create", "mine", "--endpoint", &format!("https://{API}")]);
+    let sandbox = world.environment(&["--gateway", "MY_API=mine:KEY", "--source", HERE]);
+    assert_eq!(sandbox.variables["MY_API_URL"], "https://my-api.gateway.internal");
+    let said = world.sh(&sandbox, "curl -sS $MY_API_URL/x -H \"Authorization: Bearer $MY_API\"");
+    assert!(said.starts_with("authorized; you said Bearer ") && world.heard().contains("/x"), "{said}");
+    // The same over the API.
+    let bundle = world.folder.path().join("bundle.pem");
+    let key = std::fs::read_to_string(world.server.data().join("api-key")).unwrap();
+    let arguments = ["devbox", "env", "--gateway", "MY_API=mine:KEY", "--bundle", bundle.to_str().unwrap()];
+    let made =
+        world.server.command(&arguments).env("TIGHTLIP_URL", world.server.url()).env("TIGHTLIP_API_KEY", key.trim()).output().unwrap();
+    assert!(made.status.success(), "{}", crate::world::text(&made));
+    let lines = String::from_utf8(made.stdout).unwrap();
+    let variables = lines.lines().map(|line| line.split_once('=').unwrap()).map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let sandbox = crate::world::Environment { id: String::new(), variables: variables.collect() };
+    let said = world.sh(&sandbox, "curl -sS $MY_API_URL/y -H \"Authorization: Bearer $MY_API\"");
+    assert!(said.starts_with("authorized; you said Bearer ") && world.heard().contains("/y"), "{said}");
 }
 
 #[test]

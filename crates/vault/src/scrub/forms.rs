@@ -89,10 +89,13 @@ impl Forms<'_> {
         }
         for digits in [LOWER, UPPER] {
             self.add_encoded(value, |bytes| to_hex(bytes, digits));
-            self.add_encoded(value, |bytes| to_percent(bytes, None, digits));
         }
         if !value.iter().all(|byte| byte.is_ascii_alphanumeric()) {
             self.add_escaped(value);
+        }
+        // A value of nothing that the common encoders keep looks the same in theirs, which is the likelier one and goes before.
+        for digits in [LOWER, UPPER] {
+            self.add_encoded(value, |bytes| to_percent(bytes, None, digits));
         }
     }
 

@@ -175,6 +175,14 @@ fn the_placeholder_comes_in_the_values_own_encoding() {
 }
 
 #[test]
+fn a_value_that_every_percent_encoder_writes_alike_comes_back_as_the_common_ones_write_the_placeholder() {
+    for value in ["[ {:🌀{𖵀ቐ", "&&&&&&&&"] {
+        let written: String = value.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        assert_eq!(scrubbed(&plan(&[value]), &format!("[{written}]")), format!("[{TOKEN}]"));
+    }
+}
+
+#[test]
 fn base64_inside_a_longer_text_is_found_at_each_offset() {
     let value = "correct horse battery staple";
     let plan = plan(&[value]);
