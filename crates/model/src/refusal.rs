@@ -245,7 +245,7 @@ impl Refusal {
 }
 
 // What takes more than a line.
-const HOST_NOT_ALLOWED: &str = "this devbox may not reach this host: none of its secrets is bound there; bind one, or start the devbox with `tightlip run --allow HOST`";
+const HOST_NOT_ALLOWED: &str = "this devbox may not reach this host: none of its secrets is bound there; bind one with `tightlip bind NAME --host HOST`, or start the devbox with `tightlip run --allow HOST`";
 const NAME_MISMATCH: &str =
     "the TLS name, the Host header and the looked-up name differ; one connection serves one name, so let the client open one for each host";
 const REQUEST_MALFORMED: &str =

@@ -30,10 +30,26 @@ pub struct Door {
     pub host: String,
     /// The path.
     pub path: String,
-    /// The header in which the credential stands.
-    pub header: String,
-    /// What stands before the placeholder in it, such as `Bearer `.
-    pub before: String,
+    /// Where the placeholder stands.
+    pub spot: Spot,
+}
+
+/// Where a placeholder stands in a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spot {
+    /// In a header.
+    Header {
+        /// Its name.
+        name: String,
+        /// What stands before the placeholder in it, such as `Bearer `.
+        before: String,
+    },
+    /// It is a parameter of the query.
+    Query {
+        /// Its name.
+        name: String,
+    },
 }
 
 /// What was seen: a line of JSON each.
@@ -90,14 +106,31 @@ pub fn run() -> anyhow::Result<()> {
     for tried in clients::try_all() {
         say(&Said::Client(tried))?;
     }
-    for Door { host, path, header, before } in errand.doors {
-        let credential = format!("{header}: {before}{}", knowledge.token());
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: tightlip-doctor\r\nAccept: */*\r\n{credential}\r\nConnection: close\r\n\r\n"
-        );
-        say(&Said::Door(read(host.clone(), &knowledge.ask(&host, &request))))?;
+    for door in errand.doors {
+        let answer = knowledge.ask(&door.host, &door.request(&knowledge.token()));
+        say(&Said::Door(read(door.host, &answer)))?;
     }
     Ok(())
+}
+
+impl Door {
+    /// One GET with the placeholder in its place.
+    fn request(&self, token: &str) -> String {
+        let Self { host, path, spot } = self;
+        let (query, credential) = match spot {
+            Spot::Header { name, before } => (String::new(), format!("{name}: {before}{token}\r\n")),
+            Spot::Query { name } => (format!("?{}={token}", percent(name)), String::new()),
+        };
+        format!(
+            "GET {path}{query} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: tightlip-doctor\r\nAccept: */*\r\n{credential}Connection: close\r\n\r\n"
+        )
+    }
+}
+
+/// A parameter's name as a query has it (RFC 3986, section 2.1).
+fn percent(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 fn say(said: &Said) -> anyhow::Result<()> {
@@ -136,6 +169,15 @@ const SAID_CHARS_MAX: usize = 300;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_placeholder_stands_where_its_binding_says() {
+        let ask = |spot| Door { host: "h".into(), path: "/p".into(), spot }.request("token");
+        let header = ask(Spot::Header { name: "authorization".into(), before: "Bearer ".into() });
+        assert!(header.starts_with("GET /p HTTP/1.1\r\nHost: h\r\n") && header.contains("\r\nauthorization: Bearer token\r\n"), "{header}");
+        let query = ask(Spot::Query { name: "a key[]".into() });
+        assert!(query.starts_with("GET /p?a%20key%5B%5D=token HTTP/1.1\r\n") && query.ends_with("close\r\n\r\n"), "{query}");
+    }
 
     #[test]
     fn our_refusals_are_told_from_a_hosts() {

@@ -6,6 +6,7 @@ mod data;
 mod inside;
 mod looks;
 mod machine;
+mod proxy;
 mod secret;
 mod server;
 mod work;
@@ -65,6 +66,7 @@ fn through(args: &Args, target: &Target, makes_devboxes: bool, looks: &mut Looks
     if !server::look(target, looks) {
         return;
     }
+    proxy::look(target.folder(), looks);
     let found = match &args.name {
         Some(name) => secret::look(name, &args.hosts, target, looks),
         None => Some(Vec::new()),

@@ -97,13 +97,18 @@ impl World {
 
     /// Starts the server, and waits until it is ready.
     pub fn up(&mut self) {
-        let arguments = ["up", "--json", "--listen", "127.0.0.1:0", "--gateway", "127.0.0.1:0"];
+        self.up_with(&["--gateway", "127.0.0.1:0"]);
+    }
+
+    /// The same with other arguments.
+    pub fn up_with(&mut self, more: &[&str]) {
+        let arguments = [&["up", "--json", "--listen", "127.0.0.1:0"], more].concat();
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path().join("log")).unwrap();
         let mut server = self.command(&arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {}", self.log()));
-        self.proxy = ready["gateway"].as_str().unwrap().to_owned();
+        self.proxy = ready["gateway"].as_str().unwrap_or_default().to_owned();
         self.server = Some(server);
     }
 

@@ -102,6 +102,26 @@ fn a_port_that_is_taken_is_named_with_its_setting() {
 }
 
 #[test]
+fn a_proxy_that_the_settings_ask_for_and_nobody_opened_is_named() {
+    let mut world = World::start();
+    // An address of loopback that no other test takes a port of.
+    let place = TcpListener::bind("127.77.0.1:0").unwrap();
+    let address = place.local_addr().unwrap();
+    drop(place);
+    world.stop();
+    world.write(&format!("[gateway]\nlisten = \"{address}\"\n"));
+    // The doctor starts a server where none runs, and such a one opens no proxy.
+    Found::on(&world, &[]).broken().assert("proxy", &format!("nobody answers at {address}"), "tightlip down, then tightlip up");
+    world.tool(&["down"], "");
+    world.up_with(&[]);
+    Found::on(&world, &[]).find("proxy", "ok");
+    world.stop();
+    let _other = TcpListener::bind(address).map(|listener| std::thread::spawn(move || drop(listener.accept()))).unwrap();
+    world.up_with(&["--gateway", "127.0.0.1:0"]);
+    Found::on(&world, &[]).broken().assert("proxy", "is none of ours", "tightlip down");
+}
+
+#[test]
 fn a_gateway_that_cannot_record_is_named() {
     let world = World::start();
     let devbox = world.with_key();

@@ -38,7 +38,8 @@ fn a_host_without_an_address_is_named() {
 #[test]
 fn a_host_that_takes_no_connection_is_named() {
     let mut world = World::start();
-    let place = TcpListener::bind("127.0.0.1:0").unwrap();
+    // An address of loopback that no other test takes a port of.
+    let place = TcpListener::bind("127.77.0.2:0").unwrap();
     let settings = world.resolved(&[API]).replace(&world.standin.address.to_string(), &place.local_addr().unwrap().to_string());
     drop(place);
     world.write(&settings);

@@ -10,6 +10,7 @@ fn a_client_that_is_told_to_trust_something_else_is_named_with_the_variable() {
         ("CURL_CA_BUNDLE=/etc/hostname", "curl"),
         ("GIT_SSL_CAINFO=/nowhere", "git"),
         ("SSL_CERT_FILE=/etc/hostname", "python3"),
+        ("REQUESTS_CA_BUNDLE=/nowhere", "python3 requests"),
         ("NODE_EXTRA_CA_CERTS=", "node"),
     ] {
         let name = variable.split('=').next().unwrap();
@@ -34,6 +35,13 @@ fn a_proxy_that_clients_are_sent_to_is_named() {
 fn a_resolver_that_asks_otherwise_is_named() {
     let world = World::start();
     Found::on(&world, &["--env", "RES_OPTIONS=use-vc"]).broken().assert("names", "with --env RES_OPTIONS", "leave out --env RES_OPTIONS");
+}
+
+#[test]
+fn a_folder_from_which_no_devbox_starts_is_named() {
+    let world = World::start();
+    let found = Found::of(world.command(&["doctor", "--json"]).current_dir(world.path().join("home")));
+    found.broken().assert("devbox", "the work folder is your home folder", "tightlip run -- true");
 }
 
 #[test]

@@ -46,6 +46,19 @@ fn a_wrong_host_is_named_with_the_command_that_binds_it() {
 }
 
 #[test]
+fn a_value_that_goes_into_the_query_is_knocked_with_there() {
+    let world = World::bare();
+    world.tool(&["secret", "set", "KEY"], world.canary.value());
+    world.tool(&["bind", "KEY", "--host", API, "--as", "query:key"], "");
+    world.tool(&["bind", "KEY", "--host", API, "--as", "body"], "");
+    let found = Found::on(&world, &["KEY"]);
+    found.assert_well();
+    found.find(&format!("https://{API}"), "ok").assert(&format!("https://{API}"), "answered 200", "");
+    found.find("hosts", "note").assert("hosts", "those for a body are not knocked at", "tightlip run -- curl");
+    assert!(world.standin.heard().iter().any(|line| line.starts_with("GET /?key=") && line.contains(world.canary.value())));
+}
+
+#[test]
 fn a_known_kind_that_is_bound_to_none_of_its_hosts_is_noted() {
     let world = World::bare();
     world.tool(&["secret", "set", "GITHUB_TOKEN", "--host", API], "ghp_abcdefghijklmnopqrstuvwxyz0123456789");

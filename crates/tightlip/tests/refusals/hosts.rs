@@ -8,11 +8,12 @@ pub fn host_not_allowed() {
     let world = World::start();
     let line = format!("curl -sSi https://{OTHER}/open");
     let refused = world.run(&["--secret", "KEY"], &line);
-    let allowed = world.refused(&refused, Refusal::HostNotAllowed).filled("run --allow", &[("HOST", OTHER)]);
+    let mend = world.refused(&refused, Refusal::HostNotAllowed);
+    let allowed = mend.filled("run --allow", &[("HOST", OTHER)]);
     let allowed: Vec<&str> = allowed.iter().skip(1).map(String::as_str).collect();
     world.run(&[&["--secret", "KEY"], &allowed[..]].concat(), &line).assert_passed();
     // The other mend that it names.
-    world.tool(&["bind", "KEY", "--host", OTHER], "");
+    mend.run("bind ", &[("NAME", "KEY"), ("HOST", OTHER)], "");
     world.run(&["--secret", "KEY"], &line).assert_passed();
 }
 

@@ -23,7 +23,8 @@ pub fn upstream_unresolved() {
 /// Nobody listens where the host should be, until somebody does.
 pub fn upstream_unreachable() {
     let mut world = World::start();
-    let place = TcpListener::bind("127.0.0.1:0").unwrap();
+    // An address of loopback that no other test takes a port of.
+    let place = TcpListener::bind("127.77.0.3:0").unwrap();
     let address = place.local_addr().unwrap();
     drop(place);
     let settings = world.resolved(&[API]);

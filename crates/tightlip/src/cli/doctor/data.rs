@@ -96,13 +96,12 @@ fn settings(folder: &DataFolder, looks: &mut Looks) {
         (config.listen, "[api] listen"),
     ];
     for (address, setting) in named {
-        match address.map(|address| (address, is_taken(address))) {
-            Some((address, true)) => looks.broken(
+        if let Some(address) = address.filter(|address| is_taken(*address)) {
+            looks.broken(
                 "port",
                 format!("{address} of `{setting}` is taken by another program"),
                 format!("see whose it is: ss -ltnp 'sport = :{}'; or name another port in tightlip.toml", address.port()),
-            ),
-            Some((_, false)) | None => {}
+            );
         }
     }
     if config.listen.is_none() && is_taken(LISTEN_DEFAULT) {

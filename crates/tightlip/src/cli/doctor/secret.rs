@@ -4,7 +4,7 @@ use link::cli::BindingView;
 use model::binding::HTTPS_PORT;
 use model::kind::Brokering;
 use model::{Binding, BindingSource, Form, Host, KindId, SecretName};
-use prove::knock::Door;
+use prove::knock::{Door, Spot};
 
 use super::super::bind::Where;
 use super::super::fault::Exit;
@@ -45,7 +45,7 @@ pub(super) fn look(name: &SecretName, hosts: &[Host], target: &Target, looks: &m
     if doors.len() < bindings.len() {
         looks.note(
             "hosts",
-            "wildcards, other ports, bindings without GET and those for a query or a body are not knocked at",
+            "wildcards, other ports, bindings without GET and those for a body are not knocked at",
             "try one of their hosts by hand: tightlip run -- curl -i https://HOST/",
         );
     }
@@ -70,18 +70,23 @@ fn usual_hosts(name: &SecretName, views: &[BindingView], looks: &mut Looks) {
     );
 }
 
-/// Where one may knock at: a GET to an exact host, with the placeholder in a header.
+/// Where one may knock at: a GET to an exact host, with the placeholder in a header or in the query.
 fn door(binding: &Binding) -> Option<Door> {
     let host = binding.host.exact().filter(|_| binding.port == HTTPS_PORT && binding.methods.cover("GET"))?;
-    let (header, before) = match &binding.form {
-        Form::Header { name } => (name.as_str(), ""),
-        Form::Auto | Form::Bearer | Form::Basic { .. } | Form::UserPass => ("authorization", "Bearer "),
-        Form::Query { .. } | Form::Body => return None,
+    let spot = match &binding.form {
+        Form::Header { name } => Spot::Header { name: name.as_str().to_owned(), before: String::new() },
+        Form::Auto | Form::Bearer | Form::Basic { .. } | Form::UserPass => bearer(),
+        Form::Query { name } => Spot::Query { name: name.clone() },
+        Form::Body => return None,
     };
-    Some(Door { host: host.to_string(), path: binding.path.as_str().to_owned(), header: header.to_owned(), before: before.to_owned() })
+    Some(Door { host: host.to_string(), path: binding.path.as_str().to_owned(), spot })
 }
 
 /// A host that no binding names, as a client would first try it.
 fn plain_door(host: &Host) -> Door {
-    Door { host: host.to_string(), path: "/".to_owned(), header: "authorization".to_owned(), before: "Bearer ".to_owned() }
+    Door { host: host.to_string(), path: "/".to_owned(), spot: bearer() }
+}
+
+fn bearer() -> Spot {
+    Spot::Header { name: "authorization".to_owned(), before: "Bearer ".to_owned() }
 }
