@@ -31,13 +31,22 @@ pub(super) static KINDS: &[Kind] = &[
         .looks(&[
             begins("xoxb-{d12}-{d13}-{w24}"),
             begins("xoxp-{d12}-{d12}-{d12}-{h32}"),
-            begins("xapp-1-A{u10}-{d13}-{h64}"),
+            begins("xapp-{d1}-A{u10}-{d13}-{h64}"),
             begins("xoxa-{d12}-{d12}-{d12}-{h32}"),
             begins("xoxr-{d12}-{d12}-{d12}-{h32}"),
+            begins("xoxo-{d12}-{d12}-{d12}-{h10}"),
+            begins("xoxs-{d12}-{d12}-{d12}-{h10}"),
         ])
         .goes_to(&["slack.com", "files.slack.com"]),
     kind("discord_bot_token", "Discord bot token", &["DISCORD_TOKEN", "DISCORD_BOT_TOKEN"])
-        .looks(&[whole("M{w23}.{b6}.{b27}"), whole("N{w23}.{b6}.{b27}"), whole("O{w23}.{b6}.{b27}"), whole("M{w25}.{b6}.{b38}")])
+        .looks(&[
+            whole("M{w25}.{b6}.{b38}"),
+            whole("M{w23}.{b6}.{b27}"),
+            whole("N{w25}.{b6}.{b38}"),
+            whole("N{w23}.{b6}.{b27}"),
+            whole("O{w25}.{b6}.{b38}"),
+            whole("O{w23}.{b6}.{b27}"),
+        ])
         .goes_to(&["discord.com"]),
     kind("twilio_auth_token", "Twilio auth token", &["TWILIO_AUTH_TOKEN", "TWILIO_API_SECRET"])
         .looks(&[unmarked("{h32}")])

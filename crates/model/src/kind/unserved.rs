@@ -4,7 +4,7 @@ use super::{Kind, begins, kind, whole};
 
 pub(super) static KINDS: &[Kind] = &[
     kind("aws_access_key", "AWS access key", &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
-        .looks(&[begins("AKIA{u16}"), begins("ASIA{u16}")])
+        .looks(&[begins("AKIA{u16}"), begins("ASIA{u16}"), begins("ABIA{u16}"), begins("ACCA{u16}")])
         .stays(AWS),
     kind("alibaba_access_key", "Alibaba Cloud access key", &["ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"])
         .looks(&[whole("LTAI5t{w18}")])
