@@ -18,6 +18,9 @@ async fn a_body_that_is_no_environment_is_refused_with_what_mends_it() {
     for (body, code) in [
         (json!([]), "body_shape"),
         (json!({ "entrypoint": CANARY }), "body_shape"),
+        (json!({ "gateways": ["A"] }), "body_shape"),
+        (json!({ "gateways": { CANARY: { "gateway": "a", "secret": "b" } } }), "variable_illegal"),
+        (json!({ "gateways": { "A": { "gateway": CANARY } } }), "gateway_invalid"),
         (json!({ "allow": "api.example.com" }), "body_shape"),
         (json!({ "name": "a\u{1b}[31m" }), "name_illegal"),
         (json!({ "secrets": { CANARY: "a" } }), "variable_illegal"),
@@ -46,6 +49,7 @@ async fn an_environment_is_told_with_what_is_confidential_in_it() {
     let body = json!({
         "name": "ci", "secrets": { "GITHUB_TOKEN": "TOKEN" }, "allow": ["*.example.com"], "source_networks": ["172.17.0.0/16"],
         "keep_alive_time_seconds": 60, "gateway_url": "http://172.17.0.1:7081", "bundle_path": null,
+        "gateways": { "MY_API": { "gateway": "anthropic", "secret": "KEY" } },
     });
     let told = server.post("/v1/devboxes/env", &body.to_string()).await;
     assert_eq!(told.status, 200, "{}", told.text);
@@ -57,6 +61,8 @@ async fn an_environment_is_told_with_what_is_confidential_in_it() {
     let asked = server.take_asked();
     let [DevboxVerb::Env(asked)] = asked.as_slice() else { panic!("{asked:?}") };
     assert_eq!((asked.keep_alive_ms, asked.request), (60_000, None));
+    let gateway = &asked.gateways[&"MY_API".parse().unwrap()];
+    assert_eq!((gateway.gateway.name.as_str(), gateway.secret.name.as_str()), ("anthropic", "KEY"));
 }
 
 #[tokio::test]

@@ -7,10 +7,16 @@ use crate::error::{DevboxError, PathProblem};
 
 /// What a step's refusal means to the user.
 pub(crate) fn explain(fail: Fail) -> DevboxError {
+    explain_by(fail, |path| std::fs::read_to_string(Path::new("/proc/sys").join(path)).ok())
+}
+
+fn explain_by(fail: Fail, sysctl: impl Fn(&str) -> Option<String>) -> DevboxError {
     let forbidden = matches!(fail.errno, libc::EPERM | libc::EACCES | libc::ENOSPC | libc::EUSERS | libc::EINVAL | libc::ENOSYS);
     match fail.step {
-        Step::Namespaces | Step::Identity | Step::FirstProcess if forbidden => {
-            DevboxError::NamespacesForbidden(blame(fail.errno, |path| std::fs::read_to_string(Path::new("/proc/sys").join(path)).ok()))
+        Step::Namespaces | Step::Identity | Step::FirstProcess if forbidden => DevboxError::NamespacesForbidden(blame(fail.errno, sysctl)),
+        // AppArmor may let the namespaces be made and give them no capabilities: then the first step that needs one is refused.
+        Step::Network | Step::Root if matches!(fail.errno, libc::EPERM | libc::EACCES) && is_restricted(&sysctl) => {
+            DevboxError::NamespacesForbidden(blame(fail.errno, sysctl))
         }
         Step::Exec => match fail.errno {
             libc::ENOENT | libc::ENOTDIR => DevboxError::NotFound,
@@ -65,10 +71,10 @@ fn blame(errno: i32, sysctl: impl Fn(&str) -> Option<String>) -> String {
                 sudo sysctl -w kernel.unprivileged_userns_clone=1"
             .to_owned();
     }
-    if is("kernel/apparmor_restrict_unprivileged_userns", "1") {
+    if is_restricted(&sysctl) {
         return "kernel.apparmor_restrict_unprivileged_userns is 1 and no AppArmor profile allows tightlip to make a sandbox; an administrator \
-                mends it with a profile that has the line `userns,` for this program, or with: \
-                sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+                mends it with: tightlip doctor --apparmor-profile | sudo tee /etc/apparmor.d/tightlip && sudo apparmor_parser -r \
+                /etc/apparmor.d/tightlip   (or for every program: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0)"
             .to_owned();
     }
     if errno == libc::EINVAL || errno == libc::ENOSYS {
@@ -77,6 +83,11 @@ fn blame(errno: i32, sysctl: impl Fn(&str) -> Option<String>) -> String {
     "something around this process forbids user namespaces: a container's seccomp profile (docker run --security-opt seccomp=unconfined \
      --security-opt apparmor=unconfined), a chroot, or a security module"
         .to_owned()
+}
+
+/// Whether AppArmor lets only programs with a profile that says `userns` make user namespaces.
+fn is_restricted(sysctl: impl Fn(&str) -> Option<String>) -> bool {
+    sysctl("kernel/apparmor_restrict_unprivileged_userns").is_some_and(|text| text.trim() == "1")
 }
 
 /// The user's first: the others are never reached without it.
@@ -102,6 +113,18 @@ mod tests {
         ] {
             assert!(blame(libc::EPERM, with(path, value)).contains(mend), "{path}");
         }
+    }
+
+    #[test]
+    fn a_namespace_without_capabilities_is_apparmors_doing_where_it_restricts_them() {
+        let refused = |step| Fail { step, errno: libc::EPERM };
+        let restricted = || with("kernel/apparmor_restrict_unprivileged_userns", "1");
+        for step in [Step::Namespaces, Step::Identity, Step::Network, Step::Root] {
+            let DevboxError::NamespacesForbidden(why) = explain_by(refused(step), restricted()) else { panic!("{}", step.words()) };
+            assert!(why.contains("tightlip doctor --apparmor-profile | sudo tee /etc/apparmor.d/tightlip"), "{why}");
+            assert!(why.contains("sudo apparmor_parser -r /etc/apparmor.d/tightlip"), "{why}");
+        }
+        assert!(matches!(explain_by(refused(Step::Network), |_| None), DevboxError::Kernel { .. }));
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod spec;
 mod stdio;
 mod terminal;
 mod trust;
+mod trust_store;
 mod walls;
 
 pub use control::Role;

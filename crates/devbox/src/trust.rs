@@ -3,21 +3,30 @@
 use std::path::Path;
 
 use crate::error::DevboxError;
+use crate::trust_store::PASSWORD;
 
 /// Where the bundle stands inside.
 pub const BUNDLE_PATH: &str = "/etc/ssl/certs/ca-certificates.crt";
 
+/// Where the same certificates stand for Java: Debian's reads them there unasked.
+pub(crate) const TRUST_STORE_PATH: &str = "/etc/ssl/certs/java/cacerts";
+
 /// The variables by which tools find their certificates, all pointing at the whole bundle inside: several tools trust *only* what they are given here.
 #[must_use]
 pub fn trust_env() -> Vec<(&'static str, String)> {
-    trust_env_at(BUNDLE_PATH)
+    let mut env = trust_env_at(BUNDLE_PATH);
+    let options = [("", TRUST_STORE_PATH), ("Password", PASSWORD), ("Type", "JKS")];
+    let options = options.map(|(what, word)| format!("-Djavax.net.ssl.trustStore{what}={word}"));
+    env.push(("JAVA_TOOL_OPTIONS", options.join(" ")));
+    env
 }
 
-/// The same variables, for a bundle at another path: a sandbox that is not ours.
+/// Those that take a bundle, for one at another path: a sandbox that is not ours.
 #[must_use]
 pub fn trust_env_at(path: &str) -> Vec<(&'static str, String)> {
     let mut env: Vec<_> = BUNDLE_VARIABLES.iter().map(|name| (*name, path.to_owned())).collect();
-    env.push(("UV_NATIVE_TLS", "true".to_owned()));
+    // The same under its older and its newer name.
+    env.extend(["UV_NATIVE_TLS", "UV_SYSTEM_CERTS"].map(|name| (name, "true".to_owned())));
     env
 }
 

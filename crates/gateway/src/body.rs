@@ -21,12 +21,13 @@ use vault::arm::body::{Media, arm_body, tokens_in};
 use model::limits::ARMED_BODY_BYTES_MAX;
 use model::{Refusal, Spot, Token};
 
+use crate::coming::Coming;
 use crate::exchange::{Ask, resolve, settle};
 use crate::upstream::{RequestBody, Whole};
 
 /// A request's body of which nothing, or not all, was read.
 pub(crate) struct Unread {
-    body: Incoming,
+    body: Coming,
     version: Version,
     /// Whether the client has yet to be asked for it (RFC 9110, section 10.1.1).
     sender_waits: bool,
@@ -35,7 +36,7 @@ pub(crate) struct Unread {
 impl Unread {
     /// The body of the request with this head.
     pub(crate) fn new(body: Incoming, head: &Parts) -> Self {
-        Self { body, version: head.version, sender_waits: head.headers.contains_key(EXPECT) }
+        Self { body: Coming::new(body, head.version), version: head.version, sender_waits: head.headers.contains_key(EXPECT) }
     }
 }
 
@@ -98,7 +99,7 @@ fn media(headers: &HeaderMap) -> Option<Media> {
 }
 
 /// All of a body.
-async fn read(ask: &Ask, body: &mut Incoming, room: OwnedSemaphorePermit) -> Result<Whole, Refusal> {
+async fn read(ask: &Ask, body: &mut Coming, room: OwnedSemaphorePermit) -> Result<Whole, Refusal> {
     let (mut data, mut trailers) = (Vec::new(), None);
     loop {
         let next = poll_fn(|context| Pin::new(&mut *body).poll_frame(context));

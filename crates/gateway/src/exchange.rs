@@ -6,7 +6,6 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, Uri};
 use hyper::body::Incoming;
 use service::{Armed, Candidate};
-use tokio::time::timeout;
 use vault::{ArmError, Found, arm};
 
 use model::kind::CREDENTIAL_HEADERS;
@@ -14,9 +13,11 @@ use model::{Asked, Form, Host, Refusal, Spot, Token};
 
 use crate::base_url::{self, Door};
 use crate::body::{Unread, discard, write_body};
+use crate::causes::chain;
 use crate::find::find;
 use crate::greet::{Destination, Scheme, greet};
 use crate::headers::prepare_request;
+use crate::leave::Leave;
 use crate::listen::Devbox;
 use crate::path::Path;
 use crate::query::{find_in, write_query};
@@ -91,6 +92,9 @@ impl Conversation {
     /// Records a refusal and says it.
     pub(crate) fn refuse(&self, refusal: Refusal) -> Response<ReplyBody> {
         let host: Option<&Host> = self.to.as_ref().ok().map(|to| &to.host);
+        if let Some(trouble) = (refusal == Refusal::Undecided).then(|| self.devbox.net.gate.take_trouble()).flatten() {
+            tracing::error!("a request could not be decided: {}", chain(&trouble));
+        }
         self.devbox.net.gate.refused(&self.devbox.card, refusal, host);
         refuse(refusal)
     }
@@ -103,17 +107,21 @@ impl Conversation {
         let said = self.to.clone()?;
         let path = greet(&parts, &said)?;
         let is_socket = websocket::is_wanted(&parts)?;
+        let wants_leave = Leave::is_wanted(&parts);
         let method = parts.method.clone();
         let Decided { ask, ticket, head: Head { uri, mut headers, for_body } } = self.decide_on(said, parts, path).await?;
         if is_socket {
             websocket::dress(&mut headers);
         }
         let cut = ticket.cut();
-        let body = tokio::select! {
+        let mut body = tokio::select! {
             biased;
             () = cut.cancelled() => return Err(why_cut(&ask).await),
             body = write_body(&ask, &mut headers, body, for_body, cut.clone()) => body?,
         };
+        if wants_leave {
+            body.wait_for_leave();
+        }
         let request = assemble(method.clone(), &uri, headers, body)?;
         let answered = async {
             if is_socket {
@@ -160,10 +168,10 @@ impl Conversation {
         if !stands_elsewhere(ask).await {
             return Err(why_cut(ask).await);
         }
-        match timeout(self.devbox.net.timeouts.head, alone.send(request, &ask.to)).await {
-            Ok(Ok(response)) => Ok((response, alone)),
-            Ok(Err(Unanswered::Unsent(_) | Unanswered::Broken)) => Err(Refusal::UpstreamBroken),
-            Err(_) => Err(Refusal::UpstreamTimeout),
+        match alone.send(request, &ask.to, self.devbox.net.timeouts.head).await {
+            Ok(response) => Ok((response, alone)),
+            Err(Unanswered::Unsent(_) | Unanswered::Broken) => Err(Refusal::UpstreamBroken),
+            Err(Unanswered::Late) => Err(Refusal::UpstreamTimeout),
         }
     }
 
@@ -174,14 +182,14 @@ impl Conversation {
         if let Some(mut kept) = self.upstreams.kept(&ask.to).await {
             let copy = copy_of(&request);
             ask.live.driven_by(kept.driver());
-            match timeout(self.devbox.net.timeouts.head, kept.send(request, &ask.to)).await {
-                Ok(Ok(response)) => {
+            match kept.send(request, &ask.to, self.devbox.net.timeouts.head).await {
+                Ok(response) => {
                     self.upstreams.keep(&ask.to, kept);
                     return Ok(response);
                 }
-                Ok(Err(Unanswered::Unsent(unsent))) => request = *unsent,
-                Ok(Err(Unanswered::Broken)) => request = copy.ok_or(Refusal::UpstreamBroken)?,
-                Err(_) => return Err(Refusal::UpstreamTimeout),
+                Err(Unanswered::Unsent(unsent)) => request = *unsent,
+                Err(Unanswered::Broken) => request = copy.ok_or(Refusal::UpstreamBroken)?,
+                Err(Unanswered::Late) => return Err(Refusal::UpstreamTimeout),
             }
         }
         let mut fresh = self.upstreams.fresh(&self.devbox.net.dialer, &ask.to).await?;
@@ -190,13 +198,13 @@ impl Conversation {
         if !stands_elsewhere(ask).await {
             return Err(why_cut(ask).await);
         }
-        match timeout(self.devbox.net.timeouts.head, fresh.send(request, &ask.to)).await {
-            Ok(Ok(response)) => {
+        match fresh.send(request, &ask.to, self.devbox.net.timeouts.head).await {
+            Ok(response) => {
                 self.upstreams.keep(&ask.to, fresh);
                 Ok(response)
             }
-            Ok(Err(Unanswered::Unsent(_) | Unanswered::Broken)) => Err(Refusal::UpstreamBroken),
-            Err(_) => Err(Refusal::UpstreamTimeout),
+            Err(Unanswered::Unsent(_) | Unanswered::Broken) => Err(Refusal::UpstreamBroken),
+            Err(Unanswered::Late) => Err(Refusal::UpstreamTimeout),
         }
     }
 }

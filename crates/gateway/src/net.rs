@@ -49,7 +49,7 @@ pub struct Timeouts {
     pub idle: Duration,
     /// Resolving, connecting to and greeting an upstream, all together.
     pub connect: Duration,
-    /// From sending a request to the head of its reply. Model providers think for minutes.
+    /// From the last piece of a request to the head of its reply. Model providers think for minutes.
     pub head: Duration,
     /// Between two pieces of a reply's body.
     pub body_idle: Duration,

@@ -19,7 +19,7 @@ use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -50,6 +50,8 @@ struct Visit {
     net: Arc<Net>,
     peer: SocketAddr,
     guests: Arc<Guests>,
+    /// Told once it is a devbox's.
+    recognised: Notify,
     state: Mutex<State>,
 }
 
@@ -61,6 +63,8 @@ struct State {
     strange: u32,
     of: Option<Known>,
     tunnel: Option<Tunnel>,
+    /// What is asked for in absolute form, with the connection to its host.
+    plain: Option<Arc<Conversation>>,
 }
 
 /// A connection that is a devbox's.
@@ -97,8 +101,9 @@ pub(crate) async fn serve(net: Arc<Net>, listener: std::net::TcpListener) -> io:
             Ok((stream, peer)) => {
                 // A network that has too many strangers waiting is not listened to; its devboxes' connections are no strangers.
                 let Some(guest) = guests.admit(peer.ip()) else { continue };
-                let state = State { guest: Some(guest), strange: 0, of: None, tunnel: None };
-                let visit = Visit { net: Arc::clone(&net), peer, guests: Arc::clone(&guests), state: Mutex::new(state) };
+                let state = State { guest: Some(guest), strange: 0, of: None, tunnel: None, plain: None };
+                let (net, guests) = (Arc::clone(&net), Arc::clone(&guests));
+                let visit = Visit { net, peer, guests, recognised: Notify::new(), state: Mutex::new(state) };
                 connections.spawn(Arc::new(visit).serve(stream));
             }
             Err(error) => {
@@ -126,18 +131,33 @@ impl Visit {
                 tracing::debug!(%error, "a connection to the forward proxy ended");
             },
             () = strange_for_too_long => return,
+            () = self.ended() => return,
         }
-        let (tunnel, of) = {
+        let (tunnel, plain, of) = {
             let mut state = lock(&self.state);
-            (state.tunnel.take(), state.of.take())
+            (state.tunnel.take(), state.plain.take(), state.of.take())
         };
-        let (Some(Tunnel { stream, to: (host, port) }), Some(known)) = (tunnel, of) else { return };
+        let Some(known) = of else { return };
         let passing = async {
-            let Ok(stream) = stream.await else { return };
-            intercept::tunnelled(Arc::clone(&known.remote.devbox), TokioIo::new(stream), host, port).await;
+            if let Some(Tunnel { stream, to: (host, port) }) = tunnel {
+                let Ok(stream) = stream.await else { return };
+                intercept::tunnelled(Arc::clone(&known.remote.devbox), TokioIo::new(stream), host, port).await;
+            } else if let Some(socket) = plain.and_then(|plain| plain.take_tunnel()) {
+                socket.run().await;
+            }
         };
         // Whatever ends the devbox ends it in the middle of a word.
         known.remote.ended.run_until_cancelled(passing).await;
+    }
+
+    /// Waits for the end of the devbox whose connection this is.
+    async fn ended(&self) {
+        self.recognised.notified().await;
+        let ended = lock(&self.state).of.as_ref().map(|known| known.remote.ended.clone());
+        match ended {
+            Some(ended) => ended.cancelled().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Requests to the proxy itself, until the connection becomes a tunnel or ends.
@@ -196,8 +216,18 @@ impl Visit {
             return Err(refused(Refusal::ProxyFormUnknown, Some(&host)));
         }
         let to = Destination { host, port, scheme: Scheme::Http };
-        let conversation = Arc::new(Conversation::new(Arc::clone(&remote.devbox), Ok(to), Spoken::Http1));
-        Ok(intercept::answer_plain(conversation, request).await)
+        Ok(intercept::answer_plain(self.plain_to(&remote, to), request).await)
+    }
+
+    /// The connection's conversation with a host in absolute form: it goes on as long as that is asked for, and its reply ends with it.
+    fn plain_to(&self, remote: &Remote, to: Destination) -> Arc<Conversation> {
+        let mut state = lock(&self.state);
+        if let Some(plain) = state.plain.as_ref().filter(|plain| plain.to.as_ref() == Ok(&to)) {
+            return Arc::clone(plain);
+        }
+        let plain = Arc::new(Conversation::new(Arc::clone(&remote.devbox), Ok(to), Spoken::Http1));
+        state.plain = Some(Arc::clone(&plain));
+        plain
     }
 
     /// Whose request it is. The same connection is one devbox's only.
@@ -226,6 +256,7 @@ impl Visit {
                 let seats = seat.ok_or_else(|| refused(Refusal::LimitReached))?;
                 state.of = Some(Known { remote: Arc::clone(&remote), _seats: seats });
                 state.guest = None;
+                self.recognised.notify_one();
             }
         }
         Ok(remote)

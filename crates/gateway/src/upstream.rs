@@ -4,11 +4,12 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{COOKIE, HOST, HeaderMap, HeaderValue, TE, TRANSFER_ENCODING};
+use http::header::{COOKIE, EXPECT, HOST, HeaderMap, HeaderValue, TE, TRANSFER_ENCODING};
 use http::uri::{Authority, Parts, Scheme};
 use http::{Request, Response, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
@@ -27,14 +28,21 @@ use tokio_util::task::AbortOnDropHandle;
 use model::Refusal;
 use model::limits::HEADER_LIST_BYTES_MAX;
 
+use crate::coming::Coming;
 use crate::dial::Wire;
 use crate::greet::Destination;
 use crate::http2::{CONNECTION_WINDOW_BYTES, HEADER_LIST_SIZE_MAX, Nest, PING_EVERY, PING_WAIT, SEND_BYTES_MAX, STREAM_WINDOW_BYTES};
+use crate::leave::{Answer, Awaiting, Leave};
 
 /// A connection; closed when all who hold it have dropped it.
 pub(crate) enum Upstream {
     /// For one exchange after the other.
-    Http1 { sender: http1::SendRequest<RequestBody>, driver: AbortOnDropHandle<()> },
+    Http1 {
+        sender: http1::SendRequest<RequestBody>,
+        driver: AbortOnDropHandle<()>,
+        /// Whether a body that was announced never comes, so that nothing can follow.
+        is_spent: bool,
+    },
     /// For many at a time.
     Http2(Shared),
 }
@@ -51,6 +59,10 @@ pub(crate) struct RequestBody {
     body: Source,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     token: CancellationToken,
+    /// The host's leave, where the devbox waits for it.
+    leave: Option<Awaited>,
+    /// How many pieces were taken.
+    taken: Arc<AtomicUsize>,
     /// Whether trailers pass: over HTTP/1.1 nothing says that they are none of the next request.
     with_trailers: bool,
 }
@@ -59,9 +71,17 @@ enum Source {
     /// No body at all.
     Nothing,
     /// As it comes.
-    Passing(Incoming),
+    Passing(Coming),
+    /// It was announced, and never comes.
+    Withheld,
     /// It was held, perhaps to write values into it.
     Whole(Whole),
+}
+
+/// Leave that a body waits for.
+struct Awaited {
+    leave: Leave,
+    answer: Awaiting,
 }
 
 /// A body that is held.
@@ -89,6 +109,8 @@ pub(crate) enum Unanswered {
     Unsent(Box<Request<RequestBody>>),
     /// It may have reached the upstream.
     Broken,
+    /// No head came in time.
+    Late,
 }
 
 impl Upstream {
@@ -105,7 +127,7 @@ impl Upstream {
         let mut builder = http1::Builder::new();
         builder.max_headers(HEADERS_MAX).max_header_size(HEADER_LIST_BYTES_MAX).max_buf_size(BUFFER_BYTES_MAX);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|_| Refusal::UpstreamBroken)?;
-        Ok(Self::Http1 { sender, driver: drive(connection.with_upgrades()) })
+        Ok(Self::Http1 { sender, driver: drive(connection.with_upgrades()), is_spent: false })
     }
 
     async fn open_http2(stream: TlsStream<TcpStream>) -> Result<Self, Refusal> {
@@ -134,6 +156,7 @@ impl Upstream {
     /// Whether another request can be sent within a moment; a connection that its upstream has closed cannot be used again.
     pub(crate) async fn is_usable(&mut self) -> bool {
         match self {
+            Self::Http1 { is_spent: true, .. } => false,
             Self::Http1 { sender, .. } => matches!(timeout(READY_WAIT, sender.ready()).await, Ok(Ok(()))),
             Self::Http2(shared) => matches!(timeout(READY_WAIT, shared.sender.ready()).await, Ok(Ok(()))),
         }
@@ -155,22 +178,45 @@ impl Upstream {
         }
     }
 
-    /// Sends a request to `to` and waits for the head of its reply.
-    pub(crate) async fn send(&mut self, mut request: Request<RequestBody>, to: &Destination) -> Result<Response<Incoming>, Unanswered> {
+    /// Sends a request to `to` and waits for the head of its reply: no longer than `limit` from when the last piece of the body was taken.
+    pub(crate) async fn send(
+        &mut self,
+        mut request: Request<RequestBody>,
+        to: &Destination,
+        limit: Duration,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        let leave = request.body().leave.as_ref().map(|awaited| awaited.leave.clone());
+        let taken = Arc::clone(&request.body().taken);
         let sent = match self {
             Self::Http1 { sender, .. } => {
                 as_http1(&mut request, to).map_err(|_| Unanswered::Broken)?;
-                sender.try_send_request(request).await
+                in_time(sender.try_send_request(request), &taken, limit).await
             }
             Self::Http2(shared) => {
                 as_http2(&mut request, to).map_err(|_| Unanswered::Broken)?;
-                shared.sender.try_send_request(request).await
+                in_time(shared.sender.try_send_request(request), &taken, limit).await
             }
         };
-        sent.map_err(|mut error| match error.take_message() {
+        if let (Self::Http1 { is_spent, .. }, Some(leave)) = (self, leave) {
+            *is_spent = leave.is_denied_by_now();
+        }
+        sent.ok_or(Unanswered::Late)?.map_err(|mut error| match error.take_message() {
             Some(request) => Unanswered::Unsent(Box::new(request)),
             None => Unanswered::Broken,
         })
+    }
+}
+
+/// Waits for as long as pieces are taken, and `limit` beyond; none when that is over.
+async fn in_time<F: Future>(sending: F, taken: &AtomicUsize, limit: Duration) -> Option<F::Output> {
+    let mut sending = std::pin::pin!(sending);
+    loop {
+        let before = taken.load(Ordering::Relaxed);
+        match timeout(limit, sending.as_mut()).await {
+            Ok(sent) => return Some(sent),
+            Err(_) if taken.load(Ordering::Relaxed) == before => return None,
+            Err(_) => {}
+        }
     }
 }
 
@@ -191,7 +237,11 @@ fn as_http1(request: &mut Request<RequestBody>, to: &Destination) -> Result<(), 
     let headers = request.headers_mut();
     headers.insert(HOST, HeaderValue::try_from(to.authority())?);
     headers.remove(TE);
-    join_cookies(headers)
+    join_cookies(headers)?;
+    if let Some(leave) = request.body().leave.as_ref().map(|awaited| awaited.leave.clone()) {
+        leave.ask(request);
+    }
+    Ok(())
 }
 
 fn join_cookies(headers: &mut HeaderMap) -> Result<(), http::Error> {
@@ -215,7 +265,10 @@ fn as_http2(request: &mut Request<RequestBody>, to: &Destination) -> Result<(), 
     *request.uri_mut() = Uri::from_parts(parts)?;
     *request.version_mut() = Version::HTTP_2;
     request.body_mut().with_trailers = true;
-    for name in [HOST, TRANSFER_ENCODING] {
+    if let Some(awaited) = &request.body().leave {
+        awaited.leave.give();
+    }
+    for name in [HOST, TRANSFER_ENCODING, EXPECT] {
         request.headers_mut().remove(name);
     }
     Ok(())
@@ -223,7 +276,7 @@ fn as_http2(request: &mut Request<RequestBody>, to: &Destination) -> Result<(), 
 
 impl RequestBody {
     /// The body as it comes from the devbox, until `cut`.
-    pub(crate) fn new(body: Incoming, cut: CancellationToken) -> Self {
+    pub(crate) fn new(body: Coming, cut: CancellationToken) -> Self {
         Self::of(if body.is_end_stream() { Source::Nothing } else { Source::Passing(body) }, cut)
     }
 
@@ -233,7 +286,17 @@ impl RequestBody {
     }
 
     fn of(body: Source, token: CancellationToken) -> Self {
-        Self { body, cut: Box::pin(token.clone().cancelled_owned()), token, with_trailers: false }
+        let cut = Box::pin(token.clone().cancelled_owned());
+        Self { body, cut, token, leave: None, taken: Arc::default(), with_trailers: false }
+    }
+
+    /// The devbox sends its body when it has leave, and its host is asked. What is held is here already.
+    pub(crate) fn wait_for_leave(&mut self) {
+        if matches!(self.body, Source::Passing(_)) {
+            let leave = Leave::new();
+            let answer = leave.wait();
+            self.leave = Some(Awaited { leave, answer });
+        }
     }
 }
 
@@ -254,21 +317,32 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Self { body, cut, with_trailers, .. } = &mut *self;
+        let Self { body, cut, leave, taken, with_trailers, .. } = &mut *self;
         if matches!(body, Source::Nothing) {
             return Poll::Ready(None);
         }
         if cut.as_mut().poll(context).is_ready() {
             return Poll::Ready(Some(Err(BodyError::Cut)));
         }
+        if let Some(awaited) = leave {
+            if ready!(awaited.answer.as_mut().poll(context)) == Answer::Denied {
+                *body = Source::Withheld;
+            }
+            *leave = None;
+        }
         let frame = match body {
             Source::Nothing => None,
+            // Whoever drops the connection ends the wait.
+            Source::Withheld => return Poll::Pending,
             Source::Passing(body) => ready!(Pin::new(body).poll_frame(context)),
             Source::Whole(whole) => whole.next().map(Ok),
         };
         match frame {
             Some(Ok(frame)) if frame.is_trailers() && !*with_trailers => Poll::Ready(None),
-            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+            Some(Ok(frame)) => {
+                taken.fetch_add(1, Ordering::Relaxed);
+                Poll::Ready(Some(Ok(frame)))
+            }
             Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),
             None => Poll::Ready(None),
         }
@@ -278,6 +352,7 @@ impl Body for RequestBody {
         match &self.body {
             Source::Nothing => true,
             Source::Passing(body) => body.is_end_stream(),
+            Source::Withheld => false,
             Source::Whole(whole) => whole.data.is_empty() && whole.trailers.is_none(),
         }
     }
@@ -286,6 +361,7 @@ impl Body for RequestBody {
         match &self.body {
             Source::Nothing => SizeHint::with_exact(0),
             Source::Passing(body) => body.size_hint(),
+            Source::Withheld => SizeHint::default(),
             Source::Whole(whole) => SizeHint::with_exact(whole.data.len() as u64),
         }
     }
@@ -313,3 +389,29 @@ pub(crate) const BUFFER_BYTES_MAX: usize = 2 * HEADER_LIST_BYTES_MAX;
 const PIECE_BYTES: usize = 16 * 1024;
 /// The end of the last reply has been read, so a connection that is not ready soon never will be.
 const READY_WAIT: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A request of which a piece is taken with each of the first looks, and which is answered at one of them.
+    async fn sent(pieces: usize, answered: usize) -> Option<usize> {
+        let (taken, mut looks) = (AtomicUsize::new(0), 0);
+        let sending = std::future::poll_fn(|_| {
+            looks += 1;
+            if looks <= pieces {
+                taken.fetch_add(1, Ordering::Relaxed);
+            }
+            if looks == answered { Poll::Ready(looks) } else { Poll::Pending }
+        });
+        in_time(sending, &taken, Duration::from_millis(1)).await
+    }
+
+    #[tokio::test]
+    async fn a_request_is_waited_for_as_long_as_its_body_moves() {
+        assert_eq!(sent(0, 1).await, Some(1));
+        assert_eq!(sent(5, 4).await, Some(4), "longer than the limit, but never still");
+        assert_eq!(sent(0, 0).await, None);
+        assert_eq!(sent(2, 0).await, None, "still in the end");
+    }
+}

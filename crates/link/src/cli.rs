@@ -11,6 +11,7 @@ use model::{
 use serde::{Deserialize, Serialize};
 
 use crate::control::Begun;
+use crate::front::GatewayWanted;
 
 /// A request. One request, one [`Reply`].
 #[derive(Serialize, Deserialize)]
@@ -211,6 +212,8 @@ pub struct NewRemote {
     pub name: Option<String>,
     /// Variables that hold a placeholder for a secret.
     pub secrets: BTreeMap<EnvName, SecretName>,
+    /// Gateways by base URL, each under the prefix of its two variables.
+    pub gateways: BTreeMap<EnvName, GatewayWanted>,
     /// Hosts that it may reach beside those that its secrets are bound to.
     pub allow: Vec<HostPattern>,
     /// Where its connections may come from; empty: from anywhere.
@@ -232,7 +235,7 @@ pub struct MadeRemote {
     pub devbox: Hosted,
     /// What it shows to the forward proxy: whoever holds it is this devbox.
     pub credential: Token,
-    /// Its placeholders.
+    /// Its placeholders, and its gateways' tokens.
     pub placeholders: Vec<Given>,
     /// All its variables but the placeholders; those that lead through the proxy hold the credential.
     pub env: Vec<Variable>,

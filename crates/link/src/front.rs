@@ -187,7 +187,7 @@ pub struct NewDevbox {
 }
 
 /// A gateway that is wanted in a devbox.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GatewayWanted {
     /// The config.
     pub gateway: Named<GatewayConfigId>,

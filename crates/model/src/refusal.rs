@@ -170,17 +170,17 @@ impl Refusal {
         match self {
             Self::HostNotAllowed => HOST_NOT_ALLOWED,
             Self::AddressUnmapped => "this devbox reaches hosts by name only; use the host's name instead of an address",
-            Self::NameMismatch => "the TLS name, the Host header and the looked-up name differ; one connection serves one name",
+            Self::NameMismatch => NAME_MISMATCH,
             Self::RequestMalformed => REQUEST_MALFORMED,
             Self::PathAmbiguous => "the path could be read in two ways; send it without '..', '//', encoded slashes or encoded dots",
-            Self::MethodForbidden => "TRACE, TRACK and CONNECT do not pass the gateway",
+            Self::MethodForbidden => "TRACE, TRACK and CONNECT do not pass the gateway; use GET, POST or another method",
             Self::UpgradeUnsupported => UPGRADE_UNSUPPORTED,
             Self::TokenForeign => "this placeholder belongs to another devbox and was not sent; use the one in this devbox's environment",
             Self::TokenEnded => TOKEN_ENDED,
             Self::SecretGone => SECRET_GONE,
             Self::SecretUnbound => "this secret is bound to no host, so it cannot leave; bind it with `tightlip bind NAME --host HOST`",
             Self::HostNotBound => HOST_NOT_BOUND,
-            Self::RequestNotBound => "this secret's bindings for this host do not cover this method or path; see `tightlip bindings`",
+            Self::RequestNotBound => REQUEST_NOT_BOUND,
             Self::FormNotBound => FORM_NOT_BOUND,
             Self::GatewayTokenMissing => GATEWAY_TOKEN_MISSING,
             Self::GatewayGone => GATEWAY_GONE,
@@ -189,8 +189,8 @@ impl Refusal {
             Self::ValueUnfit => VALUE_UNFIT,
             Self::SecretTampered => SECRET_TAMPERED,
             Self::AddressForbidden => ADDRESS_FORBIDDEN,
-            Self::UpstreamUnresolved => "the host's name does not resolve on the gateway's machine",
-            Self::UpstreamUnreachable => "the host does not accept connections from the gateway's machine",
+            Self::UpstreamUnresolved => UPSTREAM_UNRESOLVED,
+            Self::UpstreamUnreachable => UPSTREAM_UNREACHABLE,
             Self::UpstreamUntrusted => UPSTREAM_UNTRUSTED,
             Self::UpstreamBroken => "the host's answer broke off or was malformed; try again, or look at the host's own status",
             Self::UpstreamTimeout => "the host did not answer in time; try again, or look at the host's own status",
@@ -202,7 +202,7 @@ impl Refusal {
             Self::ProxyCredentialWrong => PROXY_CREDENTIAL_WRONG,
             Self::ProxySourceForbidden => PROXY_SOURCE_FORBIDDEN,
             Self::ProxyFormUnknown => PROXY_FORM_UNKNOWN,
-            Self::LimitReached => "a limit of the gateway was reached; see the limits in the README",
+            Self::LimitReached => LIMIT_REACHED,
             Self::Undecided => UNDECIDED,
         }
     }
@@ -245,37 +245,35 @@ impl Refusal {
 }
 
 // What takes more than a line.
-const HOST_NOT_ALLOWED: &str = "this devbox may not reach this host: none of its secrets is bound there; bind one, or start the devbox with `tightlip run --allow HOST`";
+const HOST_NOT_ALLOWED: &str = "this devbox may not reach this host: none of its secrets is bound there; bind one with `tightlip bind NAME --host HOST`, or start the devbox with `tightlip run --allow HOST`";
+const NAME_MISMATCH: &str =
+    "the TLS name, the Host header and the looked-up name differ; one connection serves one name, so let the client open one for each host";
 const REQUEST_MALFORMED: &str =
     "the request could be read in more than one way; send one Host, one Content-Length, and a plain header list";
 const UPGRADE_UNSUPPORTED: &str = "this change of protocol does not pass the gateway: only WebSocket does, over HTTP/1.1, and over TLS unless a secret is bound to the host's port 80; use plain requests";
-const TOKEN_ENDED: &str =
-    "this placeholder's devbox has ended, or the API key that opened it has; start a new devbox, with a key that is good";
-const SECRET_GONE: &str =
-    "the secret behind this placeholder was deleted; store it again with `tightlip secret set NAME` and start a new devbox";
+const TOKEN_ENDED: &str = "this placeholder's devbox has ended, or the API key that opened it has; start a new devbox with a key that is good, by `tightlip run --secret NAME` or `tightlip devbox create --secret NAME`";
+const SECRET_GONE: &str = "the secret behind this placeholder was deleted; store it again with `tightlip secret set NAME`, and start a new devbox, by `tightlip run --secret NAME` or `tightlip devbox create --secret NAME`";
 const HOST_NOT_BOUND: &str =
     "this secret is not bound to this host, so the request was not sent; bind it with `tightlip bind NAME --host HOST`";
+const REQUEST_NOT_BOUND: &str = "this secret's bindings for this host do not cover this method or path; see `tightlip bindings NAME`, and add to them with `tightlip bind NAME --host HOST --methods METHOD`";
 const FORM_NOT_BOUND: &str = "this secret's bindings for this host do not cover the place where its placeholder stands, or the form in which the gateway config writes it; see `tightlip bindings`, and bind it with `tightlip bind NAME --host HOST --as FORM`";
 const GATEWAY_TOKEN_MISSING: &str = "the request to this gateway does not carry its token (whatever else it carries); send the gws_ text of this devbox's environment as a Bearer or in the upstream's own header";
-const GATEWAY_GONE: &str =
-    "the gateway config was deleted, or it names a secret now that this devbox was not given; start a new devbox with another config";
+const GATEWAY_GONE: &str = "the gateway config was deleted, or it names a secret now that this devbox was not given; make one with `tightlip gateway-config create CONFIG --endpoint URL`, and a new devbox with `tightlip devbox create --gateway PREFIX=CONFIG:NAME`";
 const PAIRING_PENDING: &str = "nobody has approved yet that this secret goes to this gateway's endpoint; see `tightlip requests`, and approve it with `tightlip approve ID`";
 const PAIRING_REFUSED: &str =
     "it was refused that this secret goes to this gateway's endpoint; if that was a mistake, bind it with `tightlip bind NAME --host HOST`";
-const VALUE_UNFIT: &str =
-    "the stored value cannot be written into a header; store it again without line breaks: `tightlip secret set NAME`";
-const SECRET_TAMPERED: &str = "the stored secret does not open: its row was changed or moved; store it again and look at `tightlip events`";
-const ADDRESS_FORBIDDEN: &str =
-    "the host resolves to a private or local address; if that is right, name it under `[gateway] resolve` in tightlip.toml";
-const UPSTREAM_UNTRUSTED: &str =
-    "the host's certificate did not verify; for a private authority set `[gateway] upstream_ca` in tightlip.toml";
+const VALUE_UNFIT: &str = "the stored value cannot be written into a header, or is too short to be kept out of replies; store one of at least 8 characters and no line breaks: `tightlip secret set NAME`";
+const SECRET_TAMPERED: &str = "the stored secret does not open: its row was changed or moved; store it again with `tightlip secret set NAME`, and look at `tightlip events`";
+const ADDRESS_FORBIDDEN: &str = "the host resolves to a private or local address; if that is right, name it under `[gateway] resolve` in tightlip.toml, and start the server anew: `tightlip down`, then `tightlip up`";
+const UPSTREAM_UNRESOLVED: &str = "the host's name does not resolve on the gateway's machine; see there what `getent hosts HOST` says, or name its address under `[gateway] resolve` in tightlip.toml, and start the server anew: `tightlip down`, then `tightlip up`";
+const UPSTREAM_UNREACHABLE: &str = "the host does not accept connections from the gateway's machine; see there what `curl -v https://HOST/` says; where hosts are reached through a proxy only, set `[gateway] upstream_proxy` in tightlip.toml";
+const UPSTREAM_UNTRUSTED: &str = "the host's certificate did not verify; for a private authority set `[gateway] upstream_ca` in tightlip.toml, and start the server anew: `tightlip down`, then `tightlip up`; where the host is a public one, look at this machine's clock";
 const UPSTREAM_PROXY_REFUSED: &str = "the proxy of `[gateway] upstream_proxy` cannot be reached, or opened no connection to this host (it may want another password, or keep this host back); look at its log, and at `upstream_proxy_credentials` and `no_proxy` in tightlip.toml";
-const REPLY_UNREADABLE: &str =
-    "the host sent an encoded answer although it was asked not to; it cannot be checked for values and was withheld";
-const BODY_TOO_LARGE: &str = "a secret is bound to the bodies of such requests, and this one is larger than the 1 MiB that is looked through; narrow the binding to the requests that need it: `tightlip bind NAME --host HOST --as body --methods M --path /P`";
-const BODY_UNREADABLE: &str = "a secret is bound to the bodies of such requests, and this one is compressed; send it as it is, or narrow the binding to the requests that need it: `tightlip bind NAME --host HOST --as body --methods M --path /P`";
-const UNDECIDED: &str =
-    "the gateway could not decide (its store or its event log is unavailable), so the request was not sent; see `tightlip up`'s output";
+const REPLY_UNREADABLE: &str = "the host sent an encoded answer although it was asked not to; it cannot be checked for values and was withheld; ask for what it sends as it is";
+const BODY_TOO_LARGE: &str = "a secret is bound to the bodies of such requests, and this one is larger than the 1 MiB that is looked through; narrow the binding to the requests that need it: `tightlip unbind NAME --host HOST`, then `tightlip bind NAME --host HOST --as body --methods METHOD --path PATH`";
+const BODY_UNREADABLE: &str = "a secret is bound to the bodies of such requests, and this one is compressed; send it as it is, or narrow the binding to the requests that need it: `tightlip unbind NAME --host HOST`, then `tightlip bind NAME --host HOST --as body --methods METHOD --path PATH`";
+const LIMIT_REACHED: &str = "a limit of the gateway was reached (connections at a time, credentials in one request, guesses at the forward proxy); send fewer at a time, and try again";
+const UNDECIDED: &str = "the gateway could not decide (its store or its event log is unavailable), so the request was not sent; see `tightlip doctor` and the output of `tightlip up`, and try again";
 // What the forward proxy says.
 const PROXY_CREDENTIAL_MISSING: &str =
     "the forward proxy wants its credential; use the whole HTTPS_PROXY of `tightlip devbox env`, user and password included";

@@ -14,7 +14,7 @@ use model::{AccountId, ChainedEvent, DevboxId, Event, EventKind, Host, Refusal, 
 use store::{EventQuery, StoreError};
 
 use crate::authenticate::{AuthError, Caller};
-use crate::gate::{Gate, GateError, lock, undecided};
+use crate::gate::{Gate, GateError, lock};
 use crate::house::House;
 
 /// Why events cannot be shown.
@@ -185,7 +185,7 @@ impl Gate {
             return Ok(());
         }
         // Whoever holds it waits for the disk.
-        store::may_wait().map_err(undecided)?;
+        store::may_wait().map_err(|error| self.undecided(error))?;
         let _first = lock(&self.tally.first);
         if self.tally.count_use(&key, secret.version) {
             return Ok(());

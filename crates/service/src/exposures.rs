@@ -7,7 +7,7 @@ use store::ExposureRow;
 
 use crate::authenticate::Caller;
 use crate::bindings::BindingsError;
-use crate::gate::{Gate, lock, undecided};
+use crate::gate::{Gate, lock};
 
 impl Gate {
     /// Says whether devboxes of the API that are made from now on are given a secret's value as it is. Said already is done.
@@ -61,7 +61,7 @@ impl Gate {
 
     /// What a person said of this secret, if anything. A row that is not ours says no.
     fn exposure_of(&self, id: &SecretId, account: &AccountId) -> Result<Option<bool>, Refusal> {
-        let row = self.ledger.exposure(id).map_err(undecided)?;
+        let row = self.ledger.exposure(id).map_err(|error| self.undecided(error))?;
         Ok(row.map(|row| row.plain && row.secret == *id && row.account == *account && self.exposure_holds(&row)))
     }
 

@@ -46,6 +46,8 @@ pub struct Gate {
     pub(crate) policy: Policy,
     /// Hosts of pinned clients, whose connections pass unseen.
     pub(crate) pass_through: Vec<HostPattern>,
+    /// Why the databases did not answer last.
+    trouble: Mutex<Option<StoreError>>,
     /// Devboxes of the API's, bindings and exposures are made and changed one after the other, so that what was looked at before a change still holds when it is
     /// made.
     pub(crate) turn: Mutex<()>,
@@ -97,6 +99,7 @@ impl Gate {
             changes: AtomicU64::new(0),
             policy: Policy::default(),
             pass_through: Vec::new(),
+            trouble: Mutex::default(),
             turn: Mutex::default(),
         }
     }
@@ -140,7 +143,7 @@ impl Gate {
     /// # Errors
     /// [`Refusal::Undecided`] when the store does not answer.
     pub fn data_version(&self) -> Result<u64, Refusal> {
-        self.store.data_version().map_err(undecided)
+        self.store.data_version().map_err(|error| self.undecided(error))
     }
 
     /// Numbers of which one changes whenever the api has committed something, or what the gateway itself decides by has changed.
@@ -160,15 +163,25 @@ impl Gate {
         Ok(DevboxId::from_parts(time, number))
     }
 
+    /// A store that does not answer is a decision that cannot be made. Why not is kept, for whoever tells it.
+    pub(crate) fn undecided(&self, error: StoreError) -> Refusal {
+        // Not a failure: it is decided again where it may wait.
+        if !matches!(error, StoreError::WouldWait) {
+            *lock(&self.trouble) = Some(error);
+        }
+        Refusal::Undecided
+    }
+
+    /// Why the databases did not answer last, where that was not told yet.
+    #[must_use]
+    pub fn take_trouble(&self) -> Option<GateError> {
+        lock(&self.trouble).take().map(GateError::Store)
+    }
+
     /// Whether this is the admin key; in constant time.
     pub(crate) fn is_admin(&self, shown: &str) -> bool {
         vault::same(&vault::hash_token(shown).0, &self.admin.0)
     }
-}
-
-/// A store that does not answer is a decision that cannot be made.
-pub(crate) fn undecided(_: StoreError) -> Refusal {
-    Refusal::Undecided
 }
 
 /// The lock's content also after a panic elsewhere: every change under these locks is a single insert or remove.

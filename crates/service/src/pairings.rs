@@ -127,7 +127,9 @@ impl Gate {
             let is_same = |secret: &SecretId, binding: &Binding| *secret == asking.secret.id && *binding == asking.binding;
             // What a person took away, refused or kept back, a person is asked about.
             let is_decided = self.pairing_status(&asking.secret, &asking.binding)? == Some(PairingStatus::Refused);
-            if self.policy.accept_pairings && !is_decided && !self.is_kept_back(&asking.secret).map_err(|_| DevboxDenial::Internal)? {
+            // Nothing may be bound where connections pass unseen; who approves is told so.
+            let may_be_bound = !is_decided && self.not_passed_through(&asking.binding).is_ok();
+            if self.policy.accept_pairings && may_be_bound && !self.is_kept_back(&asking.secret).map_err(|_| DevboxDenial::Internal)? {
                 if !asked.bindings.iter().any(|made| is_same(&made.secret, &made.binding)) {
                     asked.bindings.push(self.make_binding(&asking.secret, asking.binding.clone())?);
                     asked.events.extend([event(EventKind::PairingApproved), event(EventKind::BindingCreated)]);

@@ -3,6 +3,8 @@
 //! A row of `devboxes` and one of `hosted` as for any devbox of the API's. What takes such a devbox up is its credential, so its hash stands where every
 //! devbox has that of the text that takes it up again.
 
+use std::sync::atomic::Ordering;
+
 use link::cli::{Given, NewRemote};
 use model::devbox::{About, Remote};
 use model::limits::{ALLOW_PATTERNS_MAX, HOSTED_DEVBOXES_MAX, HOSTED_DEVBOXES_PER_ACCOUNT_MAX, REMOTE_SOURCES_MAX};
@@ -22,8 +24,10 @@ pub struct NewRemoteDevbox {
     pub card: DevboxCard,
     /// What it shows to the forward proxy.
     pub credential: Token,
-    /// Its placeholders.
+    /// Its placeholders, and its gateways' tokens.
     pub placeholders: Vec<Given>,
+    /// Where its gateways are, each in its variable.
+    pub urls: Vec<(EnvName, String)>,
 }
 
 /// Such a devbox, taken up by a gateway that began after it.
@@ -37,7 +41,7 @@ pub struct ResumedRemote {
 }
 
 impl Gate {
-    /// Makes a devbox with placeholders for its secrets and a credential for the forward proxy. A value is never given as it is, whatever is exposed.
+    /// Makes a devbox with placeholders for its secrets, tokens for its gateways, and a credential for the forward proxy. A value is never given as it is, whatever is exposed.
     /// `reserved` are variables that the environment sets itself.
     ///
     /// # Errors
@@ -66,7 +70,8 @@ impl Gate {
         let mut draft = Draft::new(self, caller, &ca.devbox);
         draft.reserve(reserved);
         draft.allow(wanted.allow);
-        let placeholders = draft.add_placeholders(wanted.secrets)?;
+        let mut placeholders = draft.add_placeholders(wanted.secrets)?;
+        draft.add_gateways(wanted.gateways)?;
         let about = About {
             name: wanted.name,
             launch: "{}".to_owned(),
@@ -80,7 +85,17 @@ impl Gate {
         let running = Transition { status: DevboxStatus::Running, at: rows.devbox.opened, failure: None };
         rows.hosted.hosted.transitions.push(running);
         self.ledger.open_hosted(&rows, &events)?;
-        Ok(NewRemoteDevbox { hosted: rows.hosted.hosted, card: made.card, credential, placeholders })
+        if !rows.bindings.is_empty() {
+            self.changes.fetch_add(1, Ordering::SeqCst);
+        }
+        let mut urls = Vec::new();
+        for held in made.card.gateway_credentials() {
+            let unbound = rows.pairings.iter().any(|asked| asked.secret == held.grant.secret);
+            let url = made.env.iter().find(|(name, _)| name.strip_suffix("_URL") == Some(held.env.as_str()));
+            urls.extend(url.and_then(|(name, url)| Some((name.parse().ok()?, url.clone()))));
+            placeholders.push(Given { env: held.env, name: held.name, token: held.token, unbound });
+        }
+        Ok(NewRemoteDevbox { hosted: rows.hosted.hosted, card: made.card, credential, placeholders, urls })
     }
 
     /// The devbox that this request of the caller's made, and that has not ended. Its credential was told once, so the request makes another.

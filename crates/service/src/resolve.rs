@@ -8,7 +8,7 @@ use model::{Asked, DevboxId, Form, Grant, Host, Permit, Refusal, SecretId, Spot,
 use vault::{Rendering, ScrubError, ScrubPair, ScrubPlan, SecretValue};
 
 use crate::devboxes::{CardGrant, DevboxCard};
-use crate::gate::{Gate, lock, undecided};
+use crate::gate::{Gate, lock};
 use crate::rows::{Fitness, Known, Stamp};
 
 /// What a text in a credential header is.
@@ -146,7 +146,7 @@ impl Gate {
         if card.grant(&hash).is_some() || card.is_of_gateway(&hash) {
             return Ok(Candidate::Ours(token));
         }
-        match self.ledger.grant(&hash).map_err(undecided)? {
+        match self.ledger.grant(&hash).map_err(|error| self.undecided(error))? {
             None => Ok(Candidate::NotOurs),
             Some(grant) if grant.ended.is_some() => Err(Refusal::TokenEnded),
             Some(_) => Err(Refusal::TokenForeign),
@@ -187,7 +187,7 @@ impl Gate {
             return Ok(Arc::clone(&made.plan));
         }
         // Making one takes milliseconds.
-        store::may_wait().map_err(undecided)?;
+        store::may_wait().map_err(|error| self.undecided(error))?;
         let (mut pairs, mut of): (Vec<ScrubPair>, Vec<Part>) = (Vec::new(), Vec::new());
         let of_gateways = card.gateway_grants();
         for held in card.grants.iter().chain(&of_gateways) {
@@ -225,7 +225,7 @@ impl Gate {
 
     /// A grant that the devbox holds, as it stands in the ledger now.
     pub(crate) fn fresh_grant(&self, card: &DevboxCard, held: &CardGrant) -> Result<Grant, Refusal> {
-        let read = || self.ledger.grant(&held.grant.token).map_err(undecided)?.ok_or(Refusal::TokenEnded);
+        let read = || self.ledger.grant(&held.grant.token).map_err(|error| self.undecided(error))?.ok_or(Refusal::TokenEnded);
         let grant = self.grants.get_or(self.stamp()?, &held.grant.token, read)?;
         let is_same = grant.account == card.account && grant.secret == held.grant.secret && grant.devbox == card.devbox;
         if is_same { Ok(grant) } else { Err(Refusal::TokenForeign) }
@@ -237,7 +237,7 @@ impl Gate {
     /// [`Refusal::TokenEnded`] where it is not, [`Refusal::Undecided`] where the store does not answer.
     pub fn key_stands(&self, card: &DevboxCard) -> Result<(), Refusal> {
         let read = || {
-            let key = self.store.api_key_of(&card.account, &card.key).map_err(undecided)?;
+            let key = self.store.api_key_of(&card.account, &card.key).map_err(|error| self.undecided(error))?;
             Ok(key.filter(|key| self.require_mark(key).is_ok()))
         };
         let key = self.marked_keys.get_or(self.stamp()?, &(card.account.clone(), card.key.clone()), read)?;

@@ -9,7 +9,7 @@ use model::{AccountId, Binding, Kind, Place, Refusal, Secret, SecretId, SecretNa
 use store::SealedSecret;
 use vault::SecretValue;
 
-use crate::gate::{Gate, lock, undecided};
+use crate::gate::{Gate, lock};
 
 /// A row that was opened.
 pub(crate) struct OpenedRow {
@@ -75,7 +75,7 @@ impl Gate {
     pub fn stands(&self, secret: &SecretId, version: u32) -> bool {
         let now = self.stamp().and_then(|stamp| match self.rows.get(stamp, secret) {
             Some(kept) => Ok(Some(kept.row.secret.version)),
-            None => Ok(self.store.sealed(secret).map_err(undecided)?.map(|row| row.secret.version)),
+            None => Ok(self.store.sealed(secret).map_err(|error| self.undecided(error))?.map(|row| row.secret.version)),
         });
         now == Ok(Some(version))
     }
@@ -94,7 +94,7 @@ impl Gate {
             let value = self.open_value(&kept.row)?;
             return Ok(OpenedRow { secret: kept.row.secret.clone(), value, known: kept.known.clone() });
         }
-        let Some(row) = self.store.sealed(id).map_err(undecided)? else {
+        let Some(row) = self.store.sealed(id).map_err(|error| self.undecided(error))? else {
             self.remember_gone(id);
             return Err(Refusal::SecretGone);
         };
@@ -161,7 +161,7 @@ impl Gate {
 
     /// The explicit bindings of a secret, each with a MAC that holds.
     pub(crate) fn explicit_bindings(&self, secret: &Secret) -> Result<Vec<StoredBinding>, Refusal> {
-        let stored = self.ledger.bindings_of(&secret.id).map_err(undecided)?;
+        let stored = self.ledger.bindings_of(&secret.id).map_err(|error| self.undecided(error))?;
         let holds = |binding: &StoredBinding| {
             binding.secret == secret.id
                 && binding.account == secret.account

@@ -11,7 +11,7 @@ use store::{GatewayGrant, GatewayRole};
 
 use crate::denial::DevboxDenial;
 use crate::devboxes::{CardGrant, DevboxCard};
-use crate::gate::{Gate, undecided};
+use crate::gate::Gate;
 use crate::resolve::Armed;
 use crate::rows::Fitness;
 
@@ -64,7 +64,7 @@ impl Gate {
     /// [`Refusal::HostNotAllowed`] where the devbox has none, [`Refusal::GatewayGone`] where the config was deleted, [`Refusal::Undecided`].
     pub fn gateway_at(&self, card: &DevboxCard, label: &str) -> Result<Via, Refusal> {
         let gateway = card.gateway(label).ok_or(Refusal::HostNotAllowed)?;
-        let read = || self.store.gateway_config(&card.account, &gateway.config).map_err(undecided);
+        let read = || self.store.gateway_config(&card.account, &gateway.config).map_err(|error| self.undecided(error));
         let config = self.configs.get_or(self.stamp()?, &(card.account.clone(), gateway.config.clone()), read)?;
         let is_it = |config: &GatewayConfig| config.id == gateway.config && is_for(config, &card.account);
         let config = config.filter(is_it).ok_or(Refusal::GatewayGone)?;
@@ -163,6 +163,11 @@ impl DevboxCard {
     /// The grants of all gateways.
     pub(crate) fn gateway_grants(&self) -> Vec<CardGrant> {
         self.read_gateways().iter().flat_map(CardGateway::grants).cloned().collect()
+    }
+
+    /// The credentials of all gateways, whose tokens are the gateways' own.
+    pub(crate) fn gateway_credentials(&self) -> Vec<CardGrant> {
+        self.read_gateways().iter().map(|gateway| gateway.credential.clone()).collect()
     }
 
     fn read_gateways(&self) -> RwLockReadGuard<'_, Vec<CardGateway>> {

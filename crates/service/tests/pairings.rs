@@ -229,6 +229,21 @@ fn what_a_person_took_away_is_not_given_back_by_itself() {
 }
 
 #[test]
+fn nothing_is_paired_with_a_host_whose_connections_pass_unseen() {
+    for accept_pairings in [false, true] {
+        let policy = service::Policy { plain_env_for_unbound: false, accept_pairings };
+        let house = Installation::passing_through(vec!["*.example.com".parse().unwrap()], policy);
+        house.store("KEY", KEY);
+        house.config("api", API, Mechanism::Bearer, &[]);
+        let made = house.through("api", "KEY").unwrap();
+        assert_eq!(ask(&house, &made), Err(Refusal::PairingPending), "accept_pairings = {accept_pairings}");
+        let approved = house.gate.approve(&house.admin_key, &house.caller(), &only(&house));
+        assert!(matches!(approved, Err(BindingsError::PassedThrough)));
+        assert!(house.gate.check_pass_through().is_ok(), "the server starts again");
+    }
+}
+
+#[test]
 fn two_who_take_the_last_bindings_away_at_once_keep_the_secret_back() {
     for _ in 0..20 {
         let house = Installation::with_policy(service::Policy { plain_env_for_unbound: true, accept_pairings: false });

@@ -289,6 +289,21 @@ mod tests {
     }
 
     #[test]
+    fn the_page_about_settings_has_every_one_of_them() {
+        let page = include_str!("../../../docs/settings.md");
+        let set = |line: &str| line.strip_prefix("# ").and_then(|rest| rest.split_once(" = ")).map(|(name, _)| name.to_owned());
+        let mut named: Vec<String> = TEMPLATE.lines().filter_map(set).collect();
+        let rows = page.lines().filter(|line| line.starts_with("| `") && !line.starts_with("| `["));
+        let mut told: Vec<String> = rows
+            .filter_map(|row| row.split(" | ").next())
+            .flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        named.sort();
+        told.sort();
+        assert_eq!(told, named);
+    }
+
+    #[test]
     fn a_second_table_is_told_to_go_into_the_first() {
         let error = parse(&format!("{TEMPLATE}\n[api]\ntls_listen = \"127.0.0.1:1\"\n")).expect_err("twice").to_string();
         assert!(error.contains("[api] is there already, in line 3") && error.contains("put these lines into that one"), "{error}");

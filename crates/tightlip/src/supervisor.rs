@@ -114,6 +114,8 @@ struct Ward {
     fast_deaths: u32,
     /// Whether it waits for the root key.
     asks_for_key: bool,
+    /// Why it ends, if it said so.
+    last_words: Option<String>,
 }
 
 enum State {
@@ -194,12 +196,12 @@ impl<'a> Supervisor<'a> {
             return Ok(Some(Stop::Asked));
         }
         for role in self.roles() {
-            let last_words = self.ward(role).listen();
+            self.ward(role).listen();
             if role == Role::Gateway && std::mem::take(&mut self.ward(role).asks_for_key) {
                 self.hand_root_key()?;
             }
             if let Some(status) = self.ward(role).ended()?
-                && let Some(stop) = self.see_to_end(role, status, last_words, phase)?
+                && let Some(stop) = self.see_to_end(role, status, phase)?
             {
                 return Ok(Some(stop));
             }
@@ -238,9 +240,10 @@ impl<'a> Supervisor<'a> {
         Ok(stop)
     }
 
-    fn see_to_end(&mut self, role: Role, status: ExitStatus, words: Option<String>, phase: Phase) -> Result<Option<Stop>, UpError> {
+    fn see_to_end(&mut self, role: Role, status: ExitStatus, phase: Phase) -> Result<Option<Stop>, UpError> {
         // What it said between the last look and its end.
-        let words = words.or_else(|| self.ward(role).listen());
+        self.ward(role).listen();
+        let words = self.ward(role).last_words.take();
         if role == Role::Gateway && status.code() == Some(gateway::process::EXIT_IDLE.into()) && self.plan.idle_exit.is_some() {
             return Ok(Some(Stop::Idle));
         }
@@ -363,13 +366,12 @@ enum Phase {
 
 impl Ward {
     const fn new(role: Role) -> Self {
-        Self { role, state: State::Ended, fast_deaths: 0, asks_for_key: false }
+        Self { role, state: State::Ended, fast_deaths: 0, asks_for_key: false, last_words: None }
     }
 
-    /// Takes in what the child says; returns why it ends, if it said so.
-    fn listen(&mut self) -> Option<String> {
-        let (State::Up { leash, ready, .. }, asks) = (&mut self.state, &mut self.asks_for_key) else { return None };
-        let mut last_words = None;
+    /// Takes in what the child says; keeps why it ends, which it says a moment before it does.
+    fn listen(&mut self) {
+        let (State::Up { leash, ready, .. }, asks) = (&mut self.state, &mut self.asks_for_key) else { return };
         while let Some(end) = leash {
             if !readable(end) {
                 break;
@@ -380,11 +382,10 @@ impl Ward {
                     *ready = true;
                     tracing::info!("the {} is ready", self.role.as_str());
                 }
-                Ok((Report::Failed { message }, _)) => last_words = Some(message),
+                Ok((Report::Failed { message }, _)) => self.last_words = Some(message),
                 Err(_) => *leash = None,
             }
         }
-        last_words
     }
 
     /// How the child ended, if it did.

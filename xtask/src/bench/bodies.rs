@@ -18,42 +18,84 @@ pub fn measure() -> Result<Vec<Figure>> {
     fill(&folder)?;
     let server = nginx.gateway(&folder)?;
     make_secrets(&server, &folder)?;
-    let gateway = server.gateway()?;
-    let (mut ratios, mut ours, mut theirs, mut grown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (gateway, worker) = (server.gateway()?, nginx.worker()?);
+    let mut all = Rounds::default();
     for round in 0..=ROUNDS {
         let before = process::memory_mib(gateway)?.0;
         process::peak_mib(gateway)?;
-        let own = inside(&folder)?;
+        let own = Moved::by(gateway, || inside(&folder))?;
         let growth = process::peak_mib(gateway)? - before;
-        let other = outside(&folder, nginx.proxy_port)?;
-        progress(&format!("b4: round {round}/{ROUNDS}: {own:.2} s, nginx {other:.2} s; the gateway's memory grew by {growth:.1} MiB"));
+        let other = Moved::by(worker, || outside(&folder, nginx.proxy_port))?;
+        progress(&format!(
+            "b4: round {round}/{ROUNDS}: {:.2} s, nginx {:.2} s; the gateway's memory grew by {growth:.1} MiB",
+            own.seconds, other.seconds
+        ));
         if round > 0 {
-            ratios.push(other / own);
-            ours.push(1024.0 / own);
-            theirs.push(1024.0 / other);
-            grown.push(growth);
+            all.add(&own, &other, growth);
         }
     }
+    let memory = [gateway, worker].map(process::memory_mib).into_iter().collect::<Result<Vec<_>>>()?;
     server.stop()?;
-    let (ours, theirs) = (median(ours), median(theirs));
-    Ok(vec![
-        Figure {
-            bar: "B4",
-            promise: "1 GiB of random bytes through the gateway, looking for 8 values, to curl: as fast as through nginx, TLS to TLS",
-            measured: median(ratios),
-            unit: "x",
-            limit: Limit::Least(0.8),
-            detail: format!("{ours:.0} MiB/s to {theirs:.0} MiB/s; medians of {ROUNDS} rounds"),
-        },
-        Figure {
-            bar: "B4",
-            promise: "what the gateway's memory grows by meanwhile, at most",
-            measured: grown.into_iter().fold(0.0, f64::max),
-            unit: "MiB",
-            limit: Limit::Most(4.0),
-            detail: "the peak of the resident set over what it was before; the most of all rounds".to_owned(),
-        },
-    ])
+    Ok(all.figures(memory[0].0, memory[1].0))
+}
+
+/// One body that went through a process.
+struct Moved {
+    seconds: f64,
+    /// Processor time of the process between, in seconds.
+    cpu: f64,
+}
+
+impl Moved {
+    fn by(pid: u32, load: impl Fn() -> Result<f64>) -> Result<Self> {
+        let before = process::cpu_us(pid)?;
+        let seconds = load()?;
+        Ok(Self { seconds, cpu: (process::cpu_us(pid)? - before) / 1e6 })
+    }
+}
+
+/// What every round added, by figure; ours first.
+#[derive(Default)]
+struct Rounds {
+    ratios: Vec<f64>,
+    rates: [Vec<f64>; 2],
+    cpu: [Vec<f64>; 2],
+    grown: Vec<f64>,
+}
+
+impl Rounds {
+    fn add(&mut self, own: &Moved, other: &Moved, growth: f64) {
+        self.ratios.push(other.seconds / own.seconds);
+        for (index, moved) in [own, other].into_iter().enumerate() {
+            self.rates[index].push(1024.0 / moved.seconds);
+            self.cpu[index].push(moved.cpu);
+        }
+        self.grown.push(growth);
+    }
+
+    fn figures(self, memory: f64, nginx_memory: f64) -> Vec<Figure> {
+        let ([rate, nginx_rate], [cpu, nginx_cpu]) = (self.rates.map(median), self.cpu.map(median));
+        vec![
+            Figure {
+                bar: "B4",
+                promise: "1 GiB of random bytes through the gateway, looking for 8 values, to curl: as fast as through nginx, TLS to TLS",
+                measured: median(self.ratios),
+                unit: "x",
+                limit: Limit::Least(0.8),
+                detail: format!(
+                    "{rate:.0} MiB/s to {nginx_rate:.0} MiB/s; processor time {cpu:.2} s to {nginx_cpu:.2} s; memory {memory:.1} MiB (RSS) to {nginx_memory:.1}; medians of {ROUNDS} rounds"
+                ),
+            },
+            Figure {
+                bar: "B4",
+                promise: "what the gateway's memory grows by meanwhile, at most",
+                measured: self.grown.into_iter().fold(0.0, f64::max),
+                unit: "MiB",
+                limit: Limit::Most(4.0),
+                detail: "the peak of the resident set over what it was before; the most of all rounds".to_owned(),
+            },
+        ]
+    }
 }
 
 /// The file that the upstream sends.

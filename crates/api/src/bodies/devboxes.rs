@@ -100,8 +100,9 @@ struct Wire {
     others: BTreeMap<String, Value>,
 }
 
+/// A gateway as it is asked for.
 #[derive(Deserialize)]
-struct GatewayWire {
+pub(super) struct GatewayWire {
     #[serde(default)]
     gateway: Option<String>,
     #[serde(default)]
@@ -318,7 +319,8 @@ fn variable(key: &str, field: &'static str) -> Result<EnvName, DevboxBodyError> 
     key.parse().map_err(|_| DevboxBodyError::Variable(field))
 }
 
-fn gateways(map: BTreeMap<String, GatewayWire>) -> Result<BTreeMap<EnvName, GatewayWanted>, DevboxBodyError> {
+/// Gateways by their prefixes.
+pub(super) fn gateways(map: BTreeMap<String, GatewayWire>) -> Result<BTreeMap<EnvName, GatewayWanted>, DevboxBodyError> {
     if map.len() > DEVBOX_ENTRIES_MAX {
         return Err(DevboxBodyError::Entries("gateways"));
     }

@@ -8,7 +8,7 @@ use model::{EnvName, HostPattern, Label, Network, ProxyUrl, SecretName};
 use serde::Deserialize;
 use serde_json::Number;
 
-use super::devboxes::DevboxBodyError;
+use super::devboxes::{DevboxBodyError, GatewayWire, gateways};
 use super::{BodyError, parse, whole};
 use crate::problem::ApiError;
 
@@ -20,6 +20,8 @@ struct Wire {
     name: Option<String>,
     #[serde(default)]
     secrets: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    gateways: Option<BTreeMap<String, GatewayWire>>,
     #[serde(default)]
     allow: Option<Vec<String>>,
     #[serde(default)]
@@ -54,6 +56,7 @@ pub(crate) fn env(bytes: &[u8], request: Option<[u8; 32]>) -> Result<NewRemote, 
     Ok(NewRemote {
         name: name.map(|name| name.parse::<Label>().map(String::from)).transpose().map_err(|_| DevboxBodyError::NameIllegal)?,
         secrets: secrets.into_iter().map(secret).collect::<Result<_, DevboxBodyError>>()?,
+        gateways: gateways(wire.gateways.unwrap_or_default())?,
         allow: list::<HostPattern>(wire.allow, ALLOW_PATTERNS_MAX, "allow", DevboxBodyError::Pattern)?,
         sources: list::<Network>(wire.source_networks, REMOTE_SOURCES_MAX, "source_networks", DevboxBodyError::Source)?,
         keep_alive_ms,

@@ -124,29 +124,37 @@ fn exec(house: &House, fds: Vec<OwnedFd>) -> Result<Pid, Fail> {
 }
 
 /// Ends every process of a session. All are stopped before the first is killed: what is stopped forks no more, and keeps its place in a full process table.
-/// The numbers are asked one by one, since a process can hide from `/proc`.
 fn end_session(session: Pid, numbers: i32) {
-    let mut stopped = HashSet::new();
-    let mut killed = HashSet::new();
-    for round in 0..ROUNDS_MAX {
-        let members: HashSet<i32> = (2..=numbers).filter(|number| getsid(Some(Pid::from_raw(*number))) == Ok(session)).collect();
-        if members.is_subset(&killed) {
+    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+        signal_session(session, numbers, signal);
+    }
+}
+
+/// Signals every process of a session until no other is seen. The numbers are asked one by one, since a process can hide from `/proc`, and each is signalled
+/// as it is seen: a bomb's processes live for less than a look at all numbers takes. One look that finds nothing new says little, since the numbers of the
+/// dead are soon given anew.
+fn signal_session(session: Pid, numbers: i32, signal: Signal) {
+    let mut before = HashSet::new();
+    let mut calm = 0;
+    for _ in 0..ROUNDS_MAX {
+        let mut members = HashSet::new();
+        for number in 2..=numbers {
+            let pid = Pid::from_raw(number);
+            if getsid(Some(pid)) == Ok(session) && kill(pid, signal).is_ok() {
+                members.insert(number);
+            }
+        }
+        calm = if members.is_subset(&before) { calm + 1 } else { 0 };
+        if calm == CALM_ROUNDS {
             return;
         }
-        // What goes on to grow after so many rounds is killed as far as it is seen.
-        let (signal, before) = if members.is_subset(&stopped) || round + 1 == ROUNDS_MAX {
-            (Signal::SIGKILL, &mut killed)
-        } else {
-            (Signal::SIGSTOP, &mut stopped)
-        };
-        for member in &members {
-            let _ = kill(Pid::from_raw(*member), signal);
-        }
-        *before = members;
+        before = members;
     }
 }
 
 /// As a login's: others may read.
 const UMASK: u32 = 0o022;
+/// Looks that find nothing new before a signal is held to have reached all.
+const CALM_ROUNDS: usize = 3;
 /// A handful is enough for a fork bomb; an end for whoever would find a way around.
 const ROUNDS_MAX: usize = 100;

@@ -11,7 +11,8 @@ use super::tree::{self, Tree};
 use crate::kernel::mount_attr::{NO_DEVICES, NO_SUID, READ_ONLY};
 use crate::network::ADDRESS_V4;
 use crate::setup::Setup;
-use crate::trust::BUNDLE_PATH;
+use crate::trust::{BUNDLE_PATH, TRUST_STORE_PATH};
+use crate::trust_store::trust_store;
 
 /// What is copied with changes, read while the host's root stands.
 pub(crate) struct Copied {
@@ -60,6 +61,8 @@ pub(crate) fn fill(root: &Tree, copied: &Copied, taken: &[(OwnedFd, PathBuf)], s
     for path in BUNDLES {
         root.link(path, BUNDLE_PATH)?;
     }
+    root.file(TRUST_STORE_PATH, &trust_store(bundle))?;
+    root.link("/etc/pki/java/cacerts", TRUST_STORE_PATH)?;
     root.link("/etc/mtab", c"/proc/self/mounts")?;
     root.file(EMPTY_FILE, b"")?;
     root.folder(Path::new(EMPTY_FOLDER))?;
@@ -96,8 +99,9 @@ const BUNDLES: [&str; 5] = [
 ];
 
 /// Tables without credentials that programs under `/usr` read.
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 23] = [
     "alternatives",
+    "containers/policy.json",
     "crypto-policies",
     "debian_version",
     "fonts",
@@ -110,6 +114,9 @@ const TABLES: [&str; 20] = [
     "ld-musl-x86_64.path",
     "login.defs",
     "magic",
+    // The folder's `settings.xml` may hold passwords.
+    "maven/logging",
+    "maven/m2.conf",
     "mime.types",
     "os-release",
     "perl",

@@ -183,8 +183,8 @@ fn etc_holds_no_other_user() {
 
 fn the_bundle_stands_at_every_usual_path() {
     let work = folder();
-    let script = "cat /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem; ls /etc/ssl/certs";
-    assert_eq!(shell(work.path(), script).says(), "a bundle\na bundle\na bundle\na bundle\nca-certificates.crt");
+    let script = "cat /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem; ls /etc/ssl/certs; head -c 4 /etc/ssl/certs/java/cacerts | cmp - /etc/pki/java/cacerts -n 4 && echo same";
+    assert_eq!(shell(work.path(), script).says(), "a bundle\na bundle\na bundle\na bundle\nca-certificates.crt\njava\nsame");
 }
 
 fn devices_are_few() {
@@ -245,12 +245,14 @@ fn a_later_path_wins() {
 
 fn tmp_and_home_are_private() {
     let (work, other) = (folder(), folder());
+    // Nobody else's file has this name.
+    let written = other.path().file_name().unwrap().to_str().unwrap().to_owned() + "-inside";
     let script = format!(
-        "ls -d {} 2>/dev/null; echo $HOME; ls -A ~; echo x > ~/x; echo x > /tmp/x; stat -c %a /tmp ~; df --output=target /tmp ~ | tail -2",
+        "ls -d {} 2>/dev/null; echo $HOME; ls -A ~; echo x > ~/x; echo x > /tmp/{written}; stat -c %a /tmp ~; df --output=target /tmp ~ | tail -2",
         other.path().display()
     );
     assert_eq!(shell(work.path(), &script).says(), "/home/agent\n1777\n700\n/tmp\n/home/agent");
-    assert!(!std::path::Path::new("/tmp/x").exists());
+    assert!(!std::path::Path::new("/tmp").join(written).exists());
 }
 
 fn a_kept_home_is_kept() {

@@ -69,7 +69,8 @@ impl Hosting {
         if let Ok(mut turn) = place.turn.try_lock() {
             *turn = Some(attached);
         }
-        let env = environment(&url.with_credential(&made.credential), &bundle);
+        let mut env = environment(&url.with_credential(&made.credential), &bundle);
+        env.extend(made.urls.into_iter().map(|(name, value)| Variable { name: name.to_string(), value }));
         let told = MadeRemote { devbox: made.hosted, credential: made.credential, placeholders: made.placeholders, env, ca_pem };
         Ok(Made { place, told })
     }

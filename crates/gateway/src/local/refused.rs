@@ -4,6 +4,7 @@ use link::cli::{Denial, Reply};
 use service::{AuthError, BackupError, BindingsError, DevboxDenial, GateError};
 
 use crate::ca::AuthorityError;
+use crate::causes::chain;
 use crate::hosted::Trouble;
 use crate::listen::ListenerError;
 use crate::net::NetError;
@@ -52,17 +53,6 @@ impl Refused {
 fn broken(error: &dyn std::error::Error) -> Refused {
     tracing::error!("{}", chain(error));
     Refused::fixed(Denial::Unavailable, "the gateway failed, and nothing was changed; try again, and look at the output of `tightlip up`")
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 impl From<AuthError> for Refused {

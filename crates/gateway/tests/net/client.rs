@@ -218,6 +218,13 @@ impl Connection {
         Some(reply)
     }
 
+    /// The next reply's head, as soon as it is there.
+    pub async fn read_head(&mut self) -> String {
+        self.read_until(b"\r\n\r\n").await;
+        let end = find(&self.unread, b"\r\n\r\n").unwrap() + 4;
+        String::from_utf8(self.unread.drain(..end).collect()).unwrap()
+    }
+
     async fn read_chunks(&mut self, body: &mut Vec<u8>) -> Option<()> {
         loop {
             let line_end = loop {

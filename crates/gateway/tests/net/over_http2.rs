@@ -156,6 +156,7 @@ async fn messages_of_grpc_keep_their_lengths() {
     assert_eq!(String::from_utf8_lossy(&reply.body), String::from_utf8_lossy(&expected));
     assert_eq!(reply.trailers["grpc-status"], "0");
     let seen = &world.received(API)[0];
+    assert!(seen.starts_with("POST https://api.example.com/service/Method HTTP/2.0\n"), "{seen}");
     assert!(seen.contains("te: trailers") && seen.contains("grpc-accept-encoding: identity") && seen.contains(VALUE), "{seen}");
     assert_eq!(connection.ask(ask("/packed")).await.refusal(), Some("reply_unreadable"));
 }
@@ -254,6 +255,25 @@ async fn a_request_that_is_still_coming_is_cut_too() {
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     let reply = asking.await.unwrap();
     assert!(reply.is_err() || read(reply.unwrap()).await.refusal() == Some("secret_gone"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_may_end_after_its_reply() {
+    let world = Plan::default().bound("KEY", VALUE, API).http2(API, telling()).http2(OTHER, telling()).allow(OTHER).start().await;
+    let token = world.token("KEY");
+    // Refused by us, and answered by a host that does not read on.
+    for (host, status) in [(OTHER, 403), (API, 200)] {
+        let connection = world.connect_http2(host).await;
+        let (say, said) = unbounded_channel();
+        let request = get(host, "/", Some(&token)).map(|_| -> AnyBody { pieces(said) });
+        let reply = read(connection.begin(request).await.unwrap()).await;
+        assert!(reply.is_whole && reply.status == status, "{host}: {reply:?}");
+        // A reset would have come before what is answered later.
+        for _ in 0..20 {
+            assert_eq!(connection.get(host, "/later", Some(&token)).await.status, status);
+        }
+        assert!(!say.is_closed(), "{host}: the stream was reset before the request's end");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,20 +18,27 @@ use crate::upstream::{Step, always, echo, say};
 use crate::world::{API, OTHER, Plan, VALUE, World};
 
 /// Somebody else's sandbox, and where the proxy listens.
-struct Sandbox {
+pub struct Sandbox {
     proxy: SocketAddr,
     id: DevboxId,
     credential: String,
     ca_pem: String,
     token: String,
+    /// Its gateways' tokens, and where they are.
+    doors: Vec<(String, String)>,
     attached: Option<Attached>,
 }
 
-fn sandbox(world: &World, sources: &[&str]) -> Sandbox {
+pub fn sandbox(world: &World, sources: &[&str]) -> Sandbox {
     sandbox_of(world, &world.house.owner_key, sources)
 }
 
 fn sandbox_of(world: &World, api_key: &str, sources: &[&str]) -> Sandbox {
+    made(world, api_key, sources, &[])
+}
+
+/// With a gateway for each prefix: its config, and its secret.
+fn made(world: &World, api_key: &str, sources: &[&str], gateways: &[(&str, &str, &str)]) -> Sandbox {
     let id = world.house.gate.make_devbox_id().unwrap();
     let authority = Authority::make(&id, START).unwrap();
     let ca_pem = authority.pem().to_owned();
@@ -40,6 +47,7 @@ fn sandbox_of(world: &World, api_key: &str, sources: &[&str]) -> Sandbox {
     let wanted = NewRemote {
         name: None,
         secrets: [("KEY".parse().unwrap(), secret_name("KEY"))].into(),
+        gateways: crate::installation::wanted(&[], gateways).gateways,
         allow: Vec::new(),
         sources: sources.clone(),
         keep_alive_ms: 1000,
@@ -51,8 +59,10 @@ fn sandbox_of(world: &World, api_key: &str, sources: &[&str]) -> Sandbox {
     let made = world.house.gate.create_remote(&caller, wanted, ca, &[]).unwrap();
     let hash = vault::hash_token(made.credential.as_str());
     let token = made.placeholders[0].token.as_str().to_owned();
+    let doors = made.placeholders.iter().skip(1).zip(&made.urls);
+    let doors = doors.map(|(given, (_, url))| (given.token.as_str().to_owned(), url.clone())).collect();
     let attached = Some(world.net.attach_remote(made.card, authority, hash, sources));
-    Sandbox { proxy: listen(world), id, credential: made.credential.as_str().to_owned(), ca_pem, token, attached }
+    Sandbox { proxy: listen(world), id, credential: made.credential.as_str().to_owned(), ca_pem, token, doors, attached }
 }
 
 fn listen(world: &World) -> SocketAddr {
@@ -63,11 +73,11 @@ fn listen(world: &World) -> SocketAddr {
 }
 
 impl Sandbox {
-    async fn connection(&self) -> Connection {
+    pub async fn connection(&self) -> Connection {
         Connection::to(self.proxy).await
     }
 
-    fn basic(&self) -> String {
+    pub fn basic(&self) -> String {
         basic(&self.credential)
     }
 
@@ -81,18 +91,31 @@ impl Sandbox {
     }
 
     /// A tunnel to a host, with TLS for a name.
-    async fn tunnel(&self, authority: &str, name: &str) -> Connection {
+    pub async fn tunnel(&self, authority: &str, name: &str) -> Connection {
         let mut connection = self.connection().await;
         connection.send(self.connect(authority)).await;
         assert_eq!(connection.reply(true).await.unwrap().status, 200);
         connection.begin_tls(&self.ca_pem, name).await
     }
 
+    /// A tunnel to a host's port 80.
+    pub async fn plain_tunnel(&self, host: &str) -> Connection {
+        let mut connection = self.connection().await;
+        connection.send(self.connect(&format!("{host}:80"))).await;
+        assert_eq!(connection.reply(true).await.unwrap().status, 200);
+        connection
+    }
+
+    /// Its devbox is there no more.
+    pub fn end(&mut self) {
+        drop(self.attached.take());
+    }
+
     async fn get(&self, host: &str, headers: &str) -> Reply {
         self.tunnel(&format!("{host}:443"), host).await.ask(&format!("GET / HTTP/1.1\r\nhost: {host}\r\n{headers}\r\n")).await
     }
 
-    fn bearer(&self) -> String {
+    pub fn bearer(&self) -> String {
         format!("authorization: Bearer {}\r\n", self.token)
     }
 }
@@ -261,6 +284,24 @@ async fn plain_http_is_answered_and_never_leaves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn plain_http_leaves_for_a_bound_port_80_and_its_reply_is_whole() {
+    let on_80 = |host| model::Binding { port: 80, ..crate::world::binding(host) };
+    let plan = Plan::default().secret("KEY", VALUE, vec![on_80(API), on_80(OTHER)]);
+    let world = plan.plain(API, echo()).plain(OTHER, echo()).start().await;
+    let sandbox = sandbox(&world, &[]);
+    let mut connection = sandbox.connection().await;
+    for host in [API, API, OTHER, API] {
+        let request = format!("GET http://{host}/x HTTP/1.1\r\nhost: {host}\r\n{}{}\r\n", sandbox.basic(), sandbox.bearer());
+        let reply = connection.ask(&request).await;
+        assert_eq!((reply.status, reply.is_whole), (200, true), "{reply:?}");
+        assert!(reply.text().contains(&sandbox.token) && !reply.text().contains(VALUE));
+    }
+    let (seen, other) = (world.received("api.example.com:80"), world.received("other.example.com:80"));
+    assert!(seen.iter().chain(&other).all(|seen| seen.contains(VALUE) && !seen.to_lowercase().contains("proxy-")), "{seen:?}");
+    assert_eq!((seen.len(), other.len(), world.upstreams["api.example.com:80"].connections()), (3, 1, 2), "one after the other");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_devboxs_placeholder_is_refused() {
     let world = world().await;
     let sandbox = sandbox(&world, &[]);
@@ -344,6 +385,30 @@ async fn a_revoked_api_key_takes_its_credential_along() {
     assert_eq!(sandbox.get(API, "").await.status, 200);
     world.house.house.revoke_key(&world.house.caller(), &key.key.id).unwrap();
     assert_eq!(code(&sandbox.refused(&format!("{API}:443")).await).as_deref(), Some("proxy_credential_wrong"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_has_its_base_url_behind_the_proxy_for_its_own_sandbox_alone() {
+    let world = world().await;
+    world.house.config("api", &format!("https://{API}/v1"), model::Mechanism::Bearer, &[]);
+    let sandbox = made(&world, &world.house.owner_key, &[], &[("MY_API", "api", "KEY")]);
+    let [(token, url)] = &sandbox.doors[..] else { panic!("one gateway") };
+    assert_eq!(url, "https://my-api.gateway.internal");
+    let door = url.strip_prefix("https://").unwrap();
+    let bearer = |token: &str| format!("authorization: Bearer {token}\r\n");
+    assert_eq!(code(&sandbox.get(door, "").await).as_deref(), Some("gateway_token_missing"));
+    assert_eq!(code(&sandbox.get(door, &bearer(&sandbox.token)).await).as_deref(), Some("host_not_bound"));
+    let other = self::sandbox(&world, &[]);
+    assert!(code(&other.get(door, &bearer(token)).await).is_some(), "it is no gateway of this one's");
+    let mut plain = sandbox.connection().await;
+    let request = format!("GET http://{door}/x HTTP/1.1\r\nhost: {door}\r\n{}{}\r\n", sandbox.basic(), bearer(token));
+    assert!(code(&plain.ask(&request).await).is_some(), "its token is asked for over TLS only");
+    assert_eq!(world.upstreams[API].connections(), 0);
+    let reply = sandbox.get(door, &bearer(token)).await;
+    assert_eq!((reply.status, code(&reply)), (200, None));
+    let seen = &world.received(API)[0];
+    assert!(seen.starts_with("GET /v1/ HTTP/1.1\r\n") && seen.contains(&bearer(VALUE)) && !seen.contains(token), "{seen}");
+    assert!(!reply.text().contains(VALUE));
 }
 
 /// In which a revocation is in force.

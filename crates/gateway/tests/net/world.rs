@@ -167,7 +167,7 @@ impl Plan {
         for (host, address) in self.named {
             resolve.insert((host.parse().unwrap(), 443), address);
         }
-        let house = Arc::new(Installation::passing_through(self.pass_through));
+        let house = Arc::new(Installation::passing_through(self.pass_through, Default::default()));
         for (name, value, bindings) in &self.secrets {
             house.store(name, value);
             for binding in bindings {

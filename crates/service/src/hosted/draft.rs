@@ -144,7 +144,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Two variables for each gateway: its token, and where it is.
-    pub(super) fn add_gateways(&mut self, wanted: BTreeMap<EnvName, GatewayWanted>) -> Result<(), DevboxDenial> {
+    pub(crate) fn add_gateways(&mut self, wanted: BTreeMap<EnvName, GatewayWanted>) -> Result<(), DevboxDenial> {
         for (which, (prefix, GatewayWanted { gateway, secret })) in (1..).zip(wanted) {
             let twice = DevboxDenial::GatewayTwice(which);
             let Ok(url) = format!("{}_URL", prefix.as_str()).parse::<EnvName>() else { return Err(twice) };

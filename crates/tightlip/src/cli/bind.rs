@@ -322,8 +322,8 @@ fn row(view: &BindingView) -> [String; 7] {
 }
 
 const BIND_EXAMPLES: &str = "\
-The first explicit binding of a secret takes the place of its kind's own hosts. Requests are TLS, whatever the
-port; only --port 80 with --plain-http is plain HTTP, for hosts that have no TLS.
+The first explicit binding of a secret takes the place of its kind's own hosts. Requests are TLS,
+whatever the port; only --port 80 with --plain-http is plain HTTP, for hosts that have no TLS.
 
 Examples:
   tightlip bind ACME_KEY --host api.acme.example

@@ -6,6 +6,7 @@ use std::io::Write;
 use clap::Subcommand;
 use client::{Client, DevboxView};
 use link::cli::Request;
+use link::front::{GatewayWanted, Named};
 use model::{Clock, DevboxId, DevboxStatus, EnvName, ExecutionId, SecretName, Stream};
 use nix::sys::signal::{SigSet, Signal};
 use serde::Serialize;
@@ -95,6 +96,17 @@ pub(super) struct ExecArgs {
 struct Gateway {
     gateway: String,
     secret: String,
+}
+
+impl Gateway {
+    /// As the gateway is asked for it.
+    fn wanted(&self) -> GatewayWanted {
+        let Self { gateway, secret } = self.clone();
+        GatewayWanted {
+            gateway: Named { id: gateway.parse().ok(), name: gateway },
+            secret: Named { id: secret.parse().ok(), name: secret },
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -4,7 +4,7 @@
 //! ever comes into this process.
 
 mod agent;
-mod environment;
+pub(super) mod environment;
 mod summary;
 mod watch;
 

@@ -43,6 +43,17 @@ impl Authority {
     pub fn certify_until(&self, names: &[&str], year: i32) -> Pair {
         let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
         params.not_after = date_time_ymd(year, 1, 1);
+        self.sign(&params)
+    }
+
+    /// A certificate that is good once a year has begun.
+    pub fn certify_from(&self, names: &[&str], year: i32) -> Pair {
+        let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+        params.not_before = date_time_ymd(year, 1, 1);
+        self.sign(&params)
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Pair {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap().pem();
         Pair { certificate, key: key.serialize_pem() }

@@ -34,7 +34,8 @@ fn a_shutdown_a_deleted_secret_and_a_revoked_key_end_open_tunnels() {
     let said = text(&world.run(&sandbox, &["curl", "-sSi", &format!("https://{API}/")]));
     assert!(said.contains("x-tightlip-refusal: proxy_credential_wrong"), "{said}");
 
-    let key: serde_json::Value = serde_json::from_str(&world.tool(&["key", "create", "ci", "--scopes", "read,devbox", "--json"])).unwrap();
+    let key: serde_json::Value =
+        serde_json::from_str(&world.tool(&["key", "create", "--name", "ci", "--scope", "read,devbox", "--json"])).unwrap();
     let sandbox = {
         let out = world.folder.path().join("of-key");
         let arguments = ["devbox", "env", "--json", "--secret", "KEY", "--format", "dotenv", "--out", out.to_str().unwrap()];
@@ -46,13 +47,13 @@ fn a_shutdown_a_deleted_secret_and_a_revoked_key_end_open_tunnels() {
         Environment { id: told["id"].as_str().unwrap().to_owned(), variables: variables.collect() }
     };
     let open = endless(&world, &sandbox);
-    world.tool(&["key", "revoke", key["id"].as_str().unwrap()]);
+    world.tool(&["key", "revoke", key["api_key"]["id"].as_str().unwrap()]);
     assert!(ends(open, "a revoked key") < WITHIN);
     until("the devbox's end", || world.tool(&["devbox", "get", &sandbox.id]).contains("api_key_ended"));
 
     let sandbox = world.environment(&["--secret", "KEY"]);
     let open = endless(&world, &sandbox);
-    world.tool(&["secret", "delete", "KEY", "--yes"]);
+    world.tool(&["secret", "delete", "KEY"]);
     assert!(ends(open, "a deleted secret") < WITHIN);
 }
 

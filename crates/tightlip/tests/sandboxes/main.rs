@@ -4,6 +4,7 @@
 
 mod clients;
 mod ended;
+mod examples;
 mod refused;
 mod told;
 mod world;

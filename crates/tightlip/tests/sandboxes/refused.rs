@@ -58,7 +58,7 @@ fn what_is_not_the_sandboxs_to_reach_is_refused_readably() {
         ("https://metadata.example.test/".to_owned(), "403", "host_not_allowed"),
         ("https://10.200.0.1/".to_owned(), "403", "address_unmapped"),
         ("http://169.254.169.254/latest/meta-data/".to_owned(), "403", "address_unmapped"),
-        ("https://[::1]/".to_owned(), "403", "address_unmapped"),
+        ("https://[fd00::1]/".to_owned(), "403", "address_unmapped"),
         (format!("https://{API}:8443/"), "403", "host_not_allowed"),
         (format!("-p http://{API}:22/"), "403", "host_not_allowed"),
         // CONNECT for one name, TLS for another.

@@ -14,7 +14,7 @@ use super::super::fault::{Exit, Fault, chain};
 use super::super::output::Output;
 use super::super::target::Target;
 use super::formats;
-use super::{secret_of, time_of};
+use super::{Gateway, gateway_of, secret_of, time_of};
 
 mod folder;
 
@@ -29,6 +29,9 @@ pub(in super::super) struct EnvArgs {
     /// A secret that it may use, under its own name or in another variable; repeat for more
     #[arg(short, long = "secret", value_name = "NAME|ENV=NAME", value_parser = secret_of)]
     secrets: Vec<(EnvName, SecretName)>,
+    /// A gateway config with the secret that it carries; the sandbox gets PREFIX and PREFIX_URL; repeat for more
+    #[arg(long = "gateway", value_name = "PREFIX=CONFIG:NAME", value_parser = gateway_of)]
+    gateways: Vec<(EnvName, Gateway)>,
     /// A host that it may reach beside those of its secrets, such as *.example.com; repeat for more
     #[arg(long = "allow", value_name = "HOST")]
     allow: Vec<HostPattern>,
@@ -92,7 +95,7 @@ struct Written<'a> {
 
 /// Makes it and writes it down.
 pub(super) fn env(args: EnvArgs, target: &Target, out: &Output) -> Result<(), Fault> {
-    if args.secrets.is_empty() && args.allow.is_empty() {
+    if args.secrets.is_empty() && args.gateways.is_empty() && args.allow.is_empty() {
         let fault = Fault::usage("a sandbox without a secret and without a host could do nothing");
         return Err(fault.next("tightlip devbox env --secret NAME, or --allow HOST"));
     }
@@ -167,6 +170,7 @@ fn make(args: &EnvArgs, place: &Place, target: &Target) -> Result<Made, Fault> {
         let wanted = NewRemote {
             name: args.name.clone().map(String::from),
             secrets,
+            gateways: args.gateways.iter().map(|(prefix, gateway)| (prefix.clone(), gateway.wanted())).collect(),
             allow: args.allow.clone(),
             sources: args.sources.clone(),
             keep_alive_ms: args.keep_alive.map_or(KEEP_ALIVE_DEFAULT_MS, |seconds| seconds.saturating_mul(1000)),
@@ -177,8 +181,9 @@ fn make(args: &EnvArgs, place: &Place, target: &Target) -> Result<Made, Fault> {
         let request = Request::OpenRemote { api_key: target.api_key()?, wanted };
         return Ok(target.gate()?.open_remote(&request)?.into());
     }
+    let gateways: BTreeMap<EnvName, Gateway> = args.gateways.iter().cloned().collect();
     let mut wanted = json!({
-        "name": args.name, "secrets": secrets, "allow": args.allow, "source_networks": args.sources, "bundle_path": place.bundle_inside,
+        "name": args.name, "secrets": secrets, "gateways": gateways, "allow": args.allow, "source_networks": args.sources, "bundle_path": place.bundle_inside,
     });
     if let Some(fields) = wanted.as_object_mut() {
         fields.extend(args.gateway_url.as_ref().map(|url| ("gateway_url".to_owned(), json!(url))));

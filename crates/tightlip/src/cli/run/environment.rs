@@ -10,7 +10,7 @@ use super::super::argv;
 use super::super::fault::Fault;
 
 /// Variables from `--env`.
-pub(super) type Given = Vec<(OsString, OsString)>;
+pub(in crate::cli) type Given = Vec<(OsString, OsString)>;
 
 /// The secrets that `--secret` names; none where it was not given.
 pub(super) fn wanted(options: &[OsString]) -> Result<Option<Vec<Wanted>>, Fault> {
@@ -59,7 +59,7 @@ fn as_variable(name: &SecretName) -> String {
 }
 
 /// The variables that `--env` names or sets. What looks like a value of a known kind is refused: it belongs to the gateway.
-pub(super) fn given(options: &[OsString], wanted: &[Wanted]) -> Result<Given, Fault> {
+pub(in crate::cli) fn given(options: &[OsString], wanted: &[Wanted]) -> Result<Given, Fault> {
     options.iter().filter_map(|option| one_given(option, wanted).transpose()).collect()
 }
 
