@@ -21,6 +21,7 @@ use vault::arm::body::{Media, arm_body, tokens_in};
 use model::limits::ARMED_BODY_BYTES_MAX;
 use model::{Refusal, Spot, Token};
 
+use crate::charset::charset;
 use crate::coming::Coming;
 use crate::exchange::{Ask, resolve, settle};
 use crate::upstream::{RequestBody, Whole};
@@ -86,15 +87,20 @@ pub(crate) async fn write_body(
     Ok(RequestBody::whole(whole, cut))
 }
 
-/// How values are written into a body of this type; none where nothing says how, and in bodies of more than one type.
+/// How values are written into a body of this type; none where nothing says how, in bodies of more than one type, and in text that is not UTF-8: a host would
+/// read a value in it as other characters, and say those back.
 fn media(headers: &HeaderMap) -> Option<Media> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(one), None) = (types.next(), types.next()) else { return None };
-    let name = one.to_str().ok()?.split(';').next()?.trim().to_ascii_lowercase();
-    match name.as_str() {
+    let one = one.to_str().ok()?;
+    if charset(one).is_some_and(|name| !["utf-8", "utf8", "us-ascii"].contains(&name.as_str())) {
+        return None;
+    }
+    match one.split(';').next()?.trim().to_ascii_lowercase().as_str() {
         "application/json" => Some(Media::Json),
-        "application/x-www-form-urlencoded" => Some(Media::Form),
-        other => other.ends_with("+json").then_some(Media::Json),
+        FORM => Some(Media::Form),
+        // A host that looks at the beginning of the name only takes it for a form.
+        other => (other.ends_with("+json") && !other.starts_with(FORM)).then_some(Media::Json),
     }
 }
 
@@ -130,6 +136,10 @@ pub(crate) fn discard(left: Option<Unread>) {
 
 /// The body with its values; none where no token stands in it. Waits for the databases.
 fn armed(ask: &Ask, media: Media, data: &[u8], tokens: &[Token]) -> Result<Option<Bytes>, Refusal> {
+    // Text of another coding, whatever its type says.
+    if data.contains(&0) || std::str::from_utf8(data).is_err() {
+        return Ok(None);
+    }
     let mut values = Vec::new();
     for token in tokens_in(media, data, tokens) {
         ask.note_in_body(&token);
@@ -147,6 +157,7 @@ fn armed(ask: &Ask, media: Media, data: &[u8], tokens: &[Token]) -> Result<Optio
     Ok(Some(Bytes::from_owner(armed)))
 }
 
+const FORM: &str = "application/x-www-form-urlencoded";
 /// Of one devbox at a time: each may be as large as the limit.
 pub(crate) const BODIES_MAX: usize = 16;
 /// Of a body that was refused: more than that and the client sees a broken connection.

@@ -1,8 +1,8 @@
 //! Which headers pass: those between two neighbours do not (RFC 9110, section 7.6.1), nor do ours, nor what would make a reply unreadable.
 
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, IF_RANGE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT_CHARSET, ACCEPT_ENCODING, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, IF_RANGE, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
 use crate::greet::Destination;
@@ -22,7 +22,7 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, to: &Destination) -> Resu
     let takes_trailers = headers.get_all(TE).iter().any(names_trailers);
     strip_hop_by_hop(headers);
     let ours = headers.keys().filter(|name| name.as_str().starts_with(OUR_PREFIX)).cloned().collect::<Vec<_>>();
-    for name in [RANGE, REQUEST_RANGE, X_MS_RANGE, IF_RANGE, EXPECT].into_iter().chain(ours) {
+    for name in [RANGE, REQUEST_RANGE, X_MS_RANGE, IF_RANGE, EXPECT, ACCEPT_CHARSET].into_iter().chain(ours) {
         headers.remove(name);
     }
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));

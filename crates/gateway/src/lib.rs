@@ -10,6 +10,7 @@ mod base_url;
 mod body;
 pub mod ca;
 mod causes;
+mod charset;
 mod coming;
 pub mod dial;
 mod exchange;

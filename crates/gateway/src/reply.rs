@@ -21,6 +21,7 @@ use vault::{ScrubPlan, Scrubber};
 
 use model::Refusal;
 
+use crate::charset;
 use crate::headers::strip_hop_by_hop;
 use crate::refuse::REFUSAL_HEADER;
 use crate::watch::Ticket;
@@ -122,7 +123,15 @@ fn is_readable(headers: &HeaderMap, plan: &ScrubPlan) -> bool {
     let plain_transfer = headers.get_all(TRANSFER_ENCODING).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"));
     let identity = |value: &HeaderValue| value.as_bytes().is_empty() || value.as_bytes().eq_ignore_ascii_case(b"identity");
     let codings = || headers.get_all(CONTENT_ENCODING).iter().chain(headers.get_all(GRPC_ENCODING));
-    plain_transfer && (plan.is_empty() || (codings().all(identity) && !is_piece(headers)))
+    plain_transfer && (plan.is_empty() || (codings().all(identity) && !is_piece(headers) && keeps_ascii(headers)))
+}
+
+/// Whether values would stand in the body as they are looked for. A devbox may ask a host for text in another coding.
+fn keeps_ascii(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_TYPE).iter().all(|value| {
+        let named = value.to_str().map(charset::charset);
+        named.is_ok_and(|name| name.is_none_or(|name| charset::keeps_ascii(&name)))
+    })
 }
 
 /// Takes away what is between the upstream and us, and what only we say.

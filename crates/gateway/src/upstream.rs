@@ -197,7 +197,8 @@ impl Upstream {
                 in_time(shared.sender.try_send_request(request), &taken, limit).await
             }
         };
-        if let (Self::Http1 { is_spent, .. }, Some(leave)) = (self, leave) {
+        // A request that was not written is asked about again, on another connection.
+        if let (Self::Http1 { is_spent, .. }, Some(leave), Some(Ok(_))) = (self, leave, &sent) {
             *is_spent = leave.is_denied_by_now();
         }
         sent.ok_or(Unanswered::Late)?.map_err(|mut error| match error.take_message() {

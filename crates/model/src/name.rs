@@ -64,6 +64,39 @@ impl FromStr for EnvName {
     }
 }
 
+impl EnvName {
+    /// Whether ordinary programs act upon this variable by themselves. A placeholder in it breaks them: a proxy that is none, a list of folders that is none.
+    #[must_use]
+    pub fn is_acted_upon(&self) -> bool {
+        let name = self.0.to_ascii_uppercase();
+        ACTED_UPON.contains(&name.as_str()) || ACTED_UPON_ENDINGS.iter().any(|ending| name.ends_with(ending)) || name.starts_with("LD_")
+    }
+}
+
+/// Read by shells, the C library and interpreters.
+const ACTED_UPON: [&str; 18] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "SHELL",
+    "TERM",
+    "LANG",
+    "TZ",
+    "IFS",
+    "ENV",
+    "BASH_ENV",
+    "TMPDIR",
+    "PWD",
+    "NODE_OPTIONS",
+    "NODE_EXTRA_CA_CERTS",
+    "PYTHONPATH",
+    "JAVA_TOOL_OPTIONS",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+/// Of proxies, and of the certificates that single programs trust.
+const ACTED_UPON_ENDINGS: [&str; 4] = ["_PROXY", "_CA_BUNDLE", "_CAINFO", "PIP_CERT"];
+
 impl TryFrom<&SecretName> for EnvName {
     type Error = NameError;
 
@@ -102,6 +135,16 @@ text_conversions!(EnvName);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variables_that_programs_act_upon_are_told_apart() {
+        for name in ["PATH", "HTTPS_PROXY", "no_proxy", "LD_PRELOAD", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO"] {
+            assert!(name.parse::<EnvName>().unwrap().is_acted_upon(), "{name}");
+        }
+        for name in ["GITHUB_TOKEN", "PROXY", "PATH_TOKEN", "OPENAI_API_KEY", "HTTPS_PROXY_PASSWORD"] {
+            assert!(!name.parse::<EnvName>().unwrap().is_acted_upon(), "{name}");
+        }
+    }
 
     #[test]
     fn names_that_could_not_be_reached_again_are_refused() {

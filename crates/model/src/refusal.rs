@@ -262,7 +262,7 @@ const GATEWAY_GONE: &str = "the gateway config was deleted, or it names a secret
 const PAIRING_PENDING: &str = "nobody has approved yet that this secret goes to this gateway's endpoint; see `tightlip requests`, and approve it with `tightlip approve ID`";
 const PAIRING_REFUSED: &str =
     "it was refused that this secret goes to this gateway's endpoint; if that was a mistake, bind it with `tightlip bind NAME --host HOST`";
-const VALUE_UNFIT: &str = "the stored value cannot be written into a header, or is too short to be kept out of replies; store one of at least 8 characters and no line breaks: `tightlip secret set NAME`";
+const VALUE_UNFIT: &str = "the stored value cannot be written into a header, or is too short to be kept out of replies; store one of at least 8 characters and no line breaks: `tightlip secret set NAME`; the form `basic` wants USER:PASSWORD: where the value is a password or token alone, bind it with `tightlip bind NAME --host HOST --as basic:USER`";
 const SECRET_TAMPERED: &str = "the stored secret does not open: its row was changed or moved; store it again with `tightlip secret set NAME`, and look at `tightlip events`";
 const ADDRESS_FORBIDDEN: &str = "the host resolves to a private or local address; if that is right, name it under `[gateway] resolve` in tightlip.toml, and start the server anew: `tightlip down`, then `tightlip up`";
 const UPSTREAM_UNRESOLVED: &str = "the host's name does not resolve on the gateway's machine; see there what `getent hosts HOST` says, or name its address under `[gateway] resolve` in tightlip.toml, and start the server anew: `tightlip down`, then `tightlip up`";

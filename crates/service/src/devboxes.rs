@@ -238,6 +238,9 @@ impl Gate {
             } else {
                 match (EnvName::try_from(&secret.name), self.usable(&secret)?) {
                     (Err(_), _) => "its name is no variable's name; ask for it with --secret ENV=NAME".to_owned(),
+                    (Ok(env), _) if env.is_acted_upon() => {
+                        "programs act upon a variable of its name; ask for it with --secret ENV=NAME".to_owned()
+                    }
                     (Ok(_), Err(why)) => format!("cannot be sent: {why}"),
                     (Ok(_), Ok(row)) if !add_ports(&row, ports) => "its bindings name too many ports".to_owned(),
                     (Ok(env), Ok(row)) => {

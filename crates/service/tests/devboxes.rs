@@ -43,12 +43,13 @@ fn all_usable_secrets_are_given_and_the_others_are_left_out_with_the_reason() {
     house.store("SHORT", "1234567");
     house.store("LINES", "a value\nof two lines");
     house.store("AWS", "AKIA0123456789ABCDEF");
+    house.store("HTTPS_PROXY", "http://me:password@proxy.example.com");
     let opened = house.open(None, &[]).unwrap().opened;
     let given: Vec<_> = opened.env.iter().map(|given| (given.env.as_str(), given.unbound)).collect();
     assert_eq!(given, [("UNBOUND", true), ("GITHUB_TOKEN", false)]);
     assert!(opened.env[1].token.as_str().starts_with("ghp_"));
     let left_out: Vec<_> = opened.left_out.iter().map(|left| left.name.as_str()).collect();
-    assert_eq!(left_out, ["AWS", "LINES", "SHORT", "not-a-variable"]);
+    assert_eq!(left_out, ["HTTPS_PROXY", "AWS", "LINES", "SHORT", "not-a-variable"]);
     assert!(opened.left_out.iter().all(|left| left.why.len() > 20));
     assert_eq!(opened.ports, [80, 443]);
 }

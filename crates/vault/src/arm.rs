@@ -45,7 +45,7 @@ pub enum ArmError {
 
 /// Writes `value` into `headers` in place of `found`'s token.
 ///
-/// `Auto` replaces the token wherever it stands in its header: after any scheme (`Bearer T`, `token T`), alone (`x-api-key: T`), or inside Basic (RFC 7617),
+/// `Auto` replaces the token wherever it stands in its header as a part of its own: after any scheme (`Bearer T`, `token T`), alone (`x-api-key: T`), or inside Basic (RFC 7617),
 /// which is decoded and encoded again. The other forms strip that header and set their own. Either way no other line of the header the token stood in, and
 /// of the header that is set, survives. Headers that did not carry the token are not touched.
 ///
@@ -96,15 +96,15 @@ fn in_place<'h>(value: &SecretValue, token: &[u8], lines: impl Iterator<Item = &
 }
 
 fn armed_line(line: &[u8], token: &[u8], value: &SecretValue) -> Result<HeaderValue, ArmError> {
-    let Some(credentials) = decode_basic(line).filter(|credentials| holds(credentials, token)) else {
-        return if fits_header(value) { to_line(&replaced(line, token, value.bytes())) } else { Err(ArmError::Unfit) };
+    let Some(credentials) = decode_basic(line).filter(|credentials| holds(credentials, token, Edges::InBasic)) else {
+        return if fits_header(value) { to_line(&replaced(line, token, value.bytes(), Edges::Plain)) } else { Err(ArmError::Unfit) };
     };
     let user_bytes = credentials.iter().position(|byte| *byte == b':').unwrap_or(0);
-    let is_user = holds(&credentials[..user_bytes], token);
+    let is_user = holds(&credentials[..user_bytes], token, Edges::InBasic);
     if !fits_basic(value) || (is_user && value.bytes().contains(&b':')) {
         return Err(ArmError::Unfit);
     }
-    to_basic_line(&line[..SCHEME_BYTES], &replaced(&credentials, token, value.bytes()))
+    to_basic_line(&line[..SCHEME_BYTES], &replaced(&credentials, token, value.bytes(), Edges::InBasic))
 }
 
 fn plain_line(scheme: &[u8], value: &SecretValue) -> Result<HeaderValue, ArmError> {
@@ -142,7 +142,7 @@ fn to_line(bytes: &[u8]) -> Result<HeaderValue, ArmError> {
 }
 
 fn carries(line: &[u8], token: &[u8]) -> bool {
-    holds(line, token) || decode_basic(line).is_some_and(|credentials| holds(&credentials, token))
+    holds(line, token, Edges::Plain) || decode_basic(line).is_some_and(|credentials| holds(&credentials, token, Edges::InBasic))
 }
 
 /// What a Basic line holds (RFC 7617), if it is one. Missing padding and the URL alphabet are accepted, since clients write them.
@@ -160,22 +160,49 @@ fn fits_basic(value: &SecretValue) -> bool {
     !value.bytes().iter().any(u8::is_ascii_control)
 }
 
-fn holds(text: &[u8], token: &[u8]) -> bool {
-    text.windows(token.len()).any(|window| window == token)
+/// What may stand beside a token that counts. Beside anything else (`%4`, say) a host could take the value's first characters for the rest of an escape, and
+/// say back what nobody knows any more.
+#[derive(Clone, Copy)]
+enum Edges {
+    /// What separates the parts of a header's value.
+    Plain,
+    /// The same inside Basic, and the colon between its halves.
+    InBasic,
 }
 
-/// `text` with each `token` replaced by `value`; what was written is not looked at again. The buffer never moves, so no copy stays behind.
-fn replaced(text: &[u8], token: &[u8], value: &[u8]) -> Zeroizing<Vec<u8>> {
+impl Edges {
+    fn allow(self, neighbour: Option<&u8>) -> bool {
+        match neighbour {
+            None | Some(b' ' | b'\t' | b',' | b';' | b'=' | b'"' | b'\'') => true,
+            Some(b':') => matches!(self, Self::InBasic),
+            Some(_) => false,
+        }
+    }
+
+    /// What follows the token, if it stands at `at` and counts.
+    fn after<'t>(self, text: &'t [u8], at: usize, token: &[u8]) -> Option<&'t [u8]> {
+        let (before, rest) = text.split_at_checked(at)?;
+        let after = rest.strip_prefix(token)?;
+        (self.allow(before.last()) && self.allow(after.first())).then_some(after)
+    }
+}
+
+fn holds(text: &[u8], token: &[u8], edges: Edges) -> bool {
+    (0..text.len()).any(|at| edges.after(text, at, token).is_some())
+}
+
+/// `text` with each `token` that counts replaced by `value`; what was written is not looked at again. The buffer never moves, so no copy stays behind.
+fn replaced(text: &[u8], token: &[u8], value: &[u8], edges: Edges) -> Zeroizing<Vec<u8>> {
     let occurrences = text.len() / token.len();
     let mut out = Zeroizing::new(Vec::with_capacity(text.len() + occurrences * value.len()));
-    let mut rest = text;
-    while let Some((first, after)) = rest.split_first() {
-        if let Some(after_token) = rest.strip_prefix(token) {
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        if edges.after(text, at, token).is_some() {
             out.extend_from_slice(value);
-            rest = after_token;
+            at += token.len();
         } else {
-            out.push(*first);
-            rest = after;
+            out.push(*byte);
+            at += 1;
         }
     }
     out

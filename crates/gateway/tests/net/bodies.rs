@@ -44,6 +44,23 @@ async fn a_value_stands_in_the_parameter_that_its_binding_names_and_in_no_other(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_in_text_of_another_coding_or_behind_an_escape_that_was_begun_is_inert() {
+    let world = world("body", VALUE).await;
+    let token = world.token("KEY");
+    for (media, body) in [
+        ("application/json; charset=utf-16le", format!("{{\"key\":\"{token}\"}}")),
+        ("application/json", format!("{{\"key\":\"\0{token}\"}}")),
+        ("application/json", format!("{{\"key\":\"\\u004{token}\"}}")),
+        ("application/x-www-form-urlencoded", format!("key=%4{token}")),
+        ("application/x-www-form-urlencoded+json", format!("key={token}")),
+    ] {
+        assert_eq!(world.connect(API).await.ask(&post(media, "", &body)).await.status, 200, "{media} {body:?}");
+        let seen = world.received(API).pop().unwrap();
+        assert!(seen.ends_with(&body) && !seen.contains(VALUE), "{seen}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_no_binding_names_them_queries_and_bodies_are_not_looked_at() {
     let world = Plan::default().bound("KEY", VALUE, API).upstream(API, echo()).upstream(OTHER, echo()).allow(OTHER).start().await;
     let token = world.token("KEY");

@@ -1,5 +1,8 @@
 //! Writing values into a request's body, which is held whole: each in place of its token wherever that stands, escaped for the body's media type, so that no
 //! value ends the string or the field in which it stands. What is not replaced stays byte for byte.
+//!
+//! A token counts where a word begins. Directly behind a letter, a digit, `%`, `\` or `#` it is inert: there the beginning of an escape could stand, of this
+//! text or of one within it (`%4`, `\u004`), which would take the value's first characters and leave a rest that nobody knows any more.
 
 use model::limits::ARMED_BODY_BYTES_MAX;
 use model::token::Token;
@@ -30,8 +33,11 @@ impl AsRef<[u8]> for ArmedBody {
 /// Those of the tokens that stand in the body.
 #[must_use]
 pub fn tokens_in(media: Media, body: &[u8], tokens: &[Token]) -> Vec<Token> {
-    let stands = |token: &&Token| (0..body.len()).any(|at| media.length_at(&body[at..], token).is_some());
-    tokens.iter().filter(stands).cloned().collect()
+    let mut stand = vec![false; tokens.len()];
+    for spot in (Spots { media, body, tokens: tokens.iter().collect(), at: 0, is_open: true }) {
+        stand[spot.number] = true;
+    }
+    tokens.iter().zip(stand).filter(|(_, stands)| *stands).map(|(token, _)| token.clone()).collect()
 }
 
 /// Writes the values into the body in place of their tokens. What was written is not looked at again.
@@ -41,28 +47,23 @@ pub fn tokens_in(media: Media, body: &[u8], tokens: &[Token]) -> Vec<Token> {
 /// [`ARMED_BODY_BYTES_MAX`].
 pub fn arm_body(media: Media, body: &[u8], armed: &[(Token, SecretValue)]) -> Result<ArmedBody, ArmError> {
     let texts: Vec<Zeroizing<Vec<u8>>> = armed.iter().map(|(_, value)| media.escaped(value.bytes())).collect();
-    let (mut spots, mut bytes, mut at) = (Vec::new(), body.len(), 0);
+    let tokens = armed.iter().map(|(token, _)| token).collect();
+    let spots: Vec<Spot> = Spots { media, body, tokens, at: 0, is_open: true }.collect();
     let mut written = vec![false; armed.len()];
-    while at < body.len() {
-        let here = armed.iter().enumerate().find_map(|(number, (token, _))| Some((number, media.length_at(&body[at..], token)?)));
-        let Some((number, length)) = here else {
-            at += 1;
-            continue;
-        };
-        written[number] = true;
-        bytes += texts[number].len();
+    let mut bytes = body.len();
+    for spot in &spots {
+        written[spot.number] = true;
+        bytes += texts[spot.number].len();
         if bytes > 2 * ARMED_BODY_BYTES_MAX {
             return Err(ArmError::TooLarge);
         }
-        spots.push((at, length, number));
-        at += length;
     }
     if !written.into_iter().all(|was_written| was_written) {
         return Err(ArmError::TokenAbsent);
     }
     let mut out = Zeroizing::new(Vec::with_capacity(bytes));
     let mut done = 0;
-    for (at, length, number) in spots {
+    for Spot { at, length, number } in spots {
         out.extend_from_slice(&body[done..at]);
         out.extend_from_slice(&texts[number]);
         done = at + length;
@@ -71,7 +72,60 @@ pub fn arm_body(media: Media, body: &[u8], armed: &[(Token, SecretValue)]) -> Re
     Ok(ArmedBody(out))
 }
 
+/// Where a token stands.
+struct Spot {
+    at: usize,
+    length: usize,
+    /// Which of the tokens.
+    number: usize,
+}
+
+/// The places of tokens in a body, from its beginning on.
+struct Spots<'a> {
+    media: Media,
+    body: &'a [u8],
+    tokens: Vec<&'a Token>,
+    at: usize,
+    /// Whether a word may begin here.
+    is_open: bool,
+}
+
+impl Iterator for Spots<'_> {
+    type Item = Spot;
+
+    fn next(&mut self) -> Option<Spot> {
+        while self.at < self.body.len() {
+            let (at, rest) = (self.at, &self.body[self.at..]);
+            let find = |(number, token): (usize, &&Token)| Some((number, self.media.length_at(rest, token)?));
+            let here = if self.is_open { self.tokens.iter().enumerate().find_map(find) } else { None };
+            if let Some((number, length)) = here {
+                self.at += length;
+                return Some(Spot { at, length, number });
+            }
+            let (length, byte) = self.media.unit(rest);
+            self.at += length;
+            self.is_open = !byte.is_ascii_alphanumeric() && !matches!(byte, b'%' | b'\\' | b'#');
+        }
+        None
+    }
+}
+
 impl Media {
+    /// One character of the text, or one byte of it: how long it is written, and what it stands for. The beginning of an escape that is none stands for itself.
+    fn unit(self, text: &[u8]) -> (usize, u8) {
+        match (self, text) {
+            (Self::Json, [b'\\', b'u', digits @ ..]) if digits.len() >= 4 && digits[..4].iter().all(u8::is_ascii_hexdigit) => {
+                // Beyond Latin-1 it is no letter of an escape.
+                (6, if digits.starts_with(b"00") { super::hex_pair(&digits[2..4]).unwrap_or(NO_LETTER) } else { NO_LETTER })
+            }
+            (Self::Json, [b'\\', b'b' | b'f' | b'n' | b'r' | b't', ..]) => (2, b'\n'),
+            (Self::Json, [b'\\', escaped @ (b'"' | b'\\' | b'/'), ..]) => (2, *escaped),
+            (Self::Form, [b'%', digits @ ..]) if super::hex_pair(digits).is_some() => (3, super::hex_pair(digits).unwrap_or(NO_LETTER)),
+            (_, [byte, ..]) => (1, *byte),
+            (_, []) => (1, NO_LETTER),
+        }
+    }
+
     /// How many bytes the token takes where the text begins with it, raw or with characters escaped as clients may.
     fn length_at(self, text: &[u8], token: &Token) -> Option<usize> {
         let mut rest = text;
@@ -101,3 +155,6 @@ impl Media {
         }
     }
 }
+
+/// Stands for characters behind which a word may begin.
+const NO_LETTER: u8 = b' ';

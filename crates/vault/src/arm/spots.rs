@@ -35,6 +35,26 @@ fn percent(text: &str) -> String {
 }
 
 #[test]
+fn no_escape_that_was_begun_before_a_token_takes_the_values_first_characters() {
+    let inert = [r"\u004", r"\u00", r"\u", r"\", r"\\", r"\\u004", r"\u0025", r"\u005c", r"\u0034", "%4", "%", "4", "x", "#", "\\n4"];
+    let counts = ["", " ", ":", "é", r"\n", r"\u0020", r"\u2028", r"\/", "=", "Bearer "];
+    for (before, stands) in inert.map(|before| (before, false)).into_iter().chain(counts.map(|before| (before, true))) {
+        let body = format!(r#"{{"a":"{before}{TOKEN}"}}"#);
+        assert_eq!(!tokens_in(Media::Json, body.as_bytes(), &[token(TOKEN)]).is_empty(), stands, "{body}");
+        let armed = in_body(Media::Json, &body, "c0ffee00c0ffee00");
+        assert_eq!(armed, if stands { Ok(format!(r#"{{"a":"{before}c0ffee00c0ffee00"}}"#)) } else { Err(ArmError::TokenAbsent) }, "{body}");
+    }
+    let inert = ["%4", "%", "a", "%25", "%2541", "%5c", "%5cu004", "%23", "%41"];
+    let counts = ["", "+", "%20", "%22", "Bearer+", "%3d"];
+    for (before, stands) in inert.map(|before| (before, false)).into_iter().chain(counts.map(|before| (before, true))) {
+        let body = format!("a={before}{TOKEN}");
+        assert_eq!(!tokens_in(Media::Form, body.as_bytes(), &[token(TOKEN)]).is_empty(), stands, "{body}");
+        let armed = in_body(Media::Form, &body, "c0ffee00c0ffee00");
+        assert_eq!(armed, if stands { Ok(format!("a={before}c0ffee00c0ffee00")) } else { Err(ArmError::TokenAbsent) }, "{body}");
+    }
+}
+
+#[test]
 fn in_a_query_nothing_but_the_whole_value_of_the_named_parameter_is_a_tokens_place() {
     for query in [
         String::new(),
@@ -109,7 +129,7 @@ fn in_a_body_the_token_is_found_however_clients_write_it() {
         (Media::Form, percent(TOKEN)),
         (Media::Form, TOKEN.replace('_', "%5F")),
     ] {
-        assert_eq!(in_body(media, &format!("x{text}{text}y"), "the-value"), Ok("xthe-valuethe-valuey".to_owned()), "{text}");
+        assert_eq!(in_body(media, &format!("x:{text}{text}y"), "the-value"), Ok("x:the-valuethe-valuey".to_owned()), "{text}");
         assert_eq!(tokens_in(media, text.as_bytes(), &[token(OTHER), token(TOKEN)]), [token(TOKEN)]);
     }
     assert_eq!(in_body(Media::Json, &percent(TOKEN), "the-value"), Err(ArmError::TokenAbsent));
@@ -155,7 +175,7 @@ proptest! {
     }
 
     #[test]
-    fn what_a_server_reads_in_a_body_is_the_value(text in "\\PC{1,40}|[\\x01-\\x7f]{1,40}", before in "[a-z0-9 ]{0,12}", after in "[a-z0-9 ]{0,12}") {
+    fn what_a_server_reads_in_a_body_is_the_value(text in "\\PC{1,40}|[\\x01-\\x7f]{1,40}", before in "([a-z0-9 ]{0,12} )?", after in "[a-z0-9 ]{0,12}") {
         let json = in_body(Media::Json, &serde_json::json!({ "k": format!("{before}{TOKEN}{after}"), "z": TOKEN }).to_string(), &text).unwrap();
         let read: serde_json::Value = serde_json::from_str(&json).unwrap();
         prop_assert_eq!(read, serde_json::json!({ "k": format!("{before}{text}{after}"), "z": text.clone() }));

@@ -66,6 +66,20 @@ fn values_with_control_characters_are_unfit_in_every_form_and_place() {
 }
 
 #[test]
+fn a_token_that_is_glued_to_something_stays_beside_one_that_counts() {
+    for before in ["%4", "%", "4", "\\u004", "x", "#"] {
+        let line = format!("Basic {}", b64(&format!("{before}{TOKEN}:{TOKEN}")));
+        let written = armed(&Form::Auto, "authorization", &line, VALUE, "authorization");
+        assert_eq!(written, Ok(vec![format!("Basic {}", b64(&format!("{before}{TOKEN}:{VALUE}")))]));
+        let line = format!("OAuth x=\"{before}{TOKEN}\", oauth_token=\"{TOKEN}\"");
+        let written = armed(&Form::Auto, "authorization", &line, VALUE, "authorization");
+        assert_eq!(written, Ok(vec![format!("OAuth x=\"{before}{TOKEN}\", oauth_token=\"{VALUE}\"")]));
+        let line = format!("Bearer {before}{TOKEN}");
+        assert_eq!(armed(&Form::Auto, "authorization", &line, VALUE, "authorization"), Err(ArmError::TokenAbsent));
+    }
+}
+
+#[test]
 fn text_beyond_ascii_is_unfit_but_inside_basic() {
     let value = "pässwörd-long";
     for form in ["auto", "bearer", "header:x-custom"] {
@@ -121,7 +135,7 @@ fn auto_replaces_the_token_where_it_stands() {
         ("authorization", "Bearer T"),
         ("Authorization", "bearer T"),
         ("AUTHORIZATION", "token T"),
-        ("authorization", "Token token=\"T\""),
+        ("authorization", "token token=\"T\""),
         ("authorization", "T"),
         ("authorization", "GoogleLogin auth=T"),
         ("authorization", "Basic T"),
