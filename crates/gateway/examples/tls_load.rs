@@ -78,23 +78,24 @@ async fn serve(mut line: TlsStream<TcpStream>, plan: Arc<Plan>, begun: Instant, 
 
 /// Reads an answer to its end; anything but 200 ends the program.
 async fn answer(line: &mut TlsStream<TcpStream>, buffer: &mut [u8]) {
-    let (mut filled, mut whole) = (0, None);
-    while whole.is_none_or(|whole| filled < whole) {
+    let mut filled = 0;
+    while !is_whole(&buffer[..filled]) {
         let count = line.read(&mut buffer[filled..]).await.unwrap();
         assert_ne!(count, 0, "the connection was closed");
         filled += count;
-        if whole.is_none() {
-            whole = length(&buffer[..filled]);
-        }
     }
 }
 
-fn length(bytes: &[u8]) -> Option<usize> {
-    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+/// By its length, or to the last of its chunks: the gateway says no length of what it scrubs.
+fn is_whole(bytes: &[u8]) -> bool {
+    let Some(head) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
     let text = String::from_utf8_lossy(&bytes[..head]).to_ascii_lowercase();
     assert!(text.starts_with("http/1.1 200 "), "an answer was not 200: {text}");
     let length = text.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
-    Some(head + 4 + length.unwrap().parse::<usize>().unwrap())
+    match length {
+        Some(length) => bytes.len() >= head + 4 + length.parse::<usize>().unwrap(),
+        None => bytes.ends_with(b"\r\n0\r\n\r\n"),
+    }
 }
 
 fn connector(authorities: &str) -> TlsConnector {

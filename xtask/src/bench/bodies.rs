@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use super::nginx::{HOST, Nginx};
+use super::nginx::{HOST, Nginx, WORK};
 use super::open_road::make_secrets;
 use super::process::{self, Folder};
 use super::{Figure, Limit, median, progress};
@@ -112,6 +112,7 @@ fn fill(folder: &Folder) -> Result<()> {
 fn inside(folder: &Folder) -> Result<f64> {
     let mut command = process::command("tightlip");
     command.args(["run", "--quiet", "--data"]).arg(folder.path("data")).args(["--", "/bin/sh", "-c"]);
+    command.current_dir(folder.path(WORK));
     seconds(command.arg(format!("curl {CURL} -H \"Authorization: Bearer $BENCH0\" https://{HOST}/big")))
 }
 

@@ -25,6 +25,7 @@ impl Nginx {
     pub fn start(folder: &Folder) -> Result<Self> {
         make_certificate(folder)?;
         fs::create_dir(folder.path("files"))?;
+        fs::create_dir(folder.path(WORK))?;
         let [upstream_port, proxy_port] = [free_port()?, free_port()?];
         let files = folder.path("files");
         let back = format!("root {}; location / {{ try_files $uri @well; }} location @well {{ return 200 'well\\n'; }}", files.display());
@@ -115,5 +116,7 @@ fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
+/// The folder in which devboxes start: none may see the data folder.
+pub const WORK: &str = "work";
 /// The upstream's name.
 pub const HOST: &str = "api.example.test";

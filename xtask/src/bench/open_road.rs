@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, ensure};
 
 use super::load::{self, Target};
-use super::nginx::{HOST, Nginx};
+use super::nginx::{HOST, Nginx, WORK};
 use super::process::{self, Folder, Server};
 use super::{Figure, Limit, median, progress};
 
@@ -144,7 +144,7 @@ fn inside(folder: &Folder, rate: u32) -> Result<Said> {
         "exec {} {HOST}:443 {HOST} \"$SSL_CERT_FILE\" {CONNECTIONS} {SECONDS} {rate} \"authorization: Bearer $BENCH0\"",
         program.display()
     );
-    said(command.arg(load))
+    said(command.arg(load).current_dir(folder.path(WORK)))
 }
 
 fn outside(folder: &Folder, port: u16, rate: u32) -> Result<Said> {
