@@ -354,7 +354,7 @@ The server runs with `tightlip up --gateway ADDR:PORT`. The files hold a credent
 
 Examples:
   docker run $(tightlip devbox env --secret GITHUB_TOKEN --source 172.17.0.0/16 --format docker --out ./box) IMAGE
-  tightlip devbox env --secret GITHUB_TOKEN --allow pypi.org --format k8s --gateway-url http://10.0.0.5:7081 --out ./box
+  tightlip devbox env --secret GITHUB_TOKEN --allow docs.example.com --format k8s --gateway-url http://10.0.0.5:7081 --out ./box
   tightlip devbox env --secret GITHUB_TOKEN --bundle ./bundle.pem > .env";
 
 const EXEC_EXAMPLES: &str = "\
