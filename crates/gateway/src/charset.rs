@@ -14,8 +14,7 @@ pub(crate) fn keeps_ascii(name: &str) -> bool {
 }
 
 /// From the Encoding standard's names and labels, section 4.2, less UTF-16 and ISO-2022-JP.
-const KEEPING: [&str; 21] = [
-    "utf-8",
+const KEEPING: [&str; 20] = [
     "utf8",
     "us-ascii",
     "ascii",
@@ -37,7 +36,7 @@ const KEEPING: [&str; 21] = [
     "tis-620",
     "ks_c_5601-1987",
 ];
-const KEEPING_FAMILIES: [&str; 6] = ["iso-8859-", "iso8859-", "iso_8859-", "windows-125", "windows-874", "koi8-"];
+const KEEPING_FAMILIES: [&str; 8] = ["utf-8", "iso-8859-", "iso8859", "iso_8859-", "windows-125", "windows-874", "cp125", "koi8-"];
 
 #[cfg(test)]
 mod tests {
@@ -58,7 +57,7 @@ mod tests {
 
     #[test]
     fn codings_that_move_ascii_and_unknown_ones_are_told_apart() {
-        for name in ["utf-8", "iso-8859-1", "windows-1252", "gbk"] {
+        for name in ["utf-8", "utf-8,text/html", "iso-8859-1", "iso8859_1", "windows-1252", "cp1252", "gbk"] {
             assert!(keeps_ascii(name), "{name}");
         }
         for name in ["utf-16", "utf-16le", "utf-32", "utf-7", "ibm037", "cp037", "iso-2022-jp", "hz-gb-2312", "x-unknown"] {
