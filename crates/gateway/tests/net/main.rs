@@ -6,6 +6,7 @@ mod bodies;
 mod bytes;
 mod client;
 mod ends;
+mod floods;
 mod http2;
 mod over_http2;
 mod plain;
@@ -24,3 +25,6 @@ mod world;
 
 #[path = "../../../service/tests/fixture/installation.rs"]
 mod installation;
+
+#[path = "../../../tightlip/tests/common/h2.rs"]
+mod h2;
