@@ -6,6 +6,7 @@ mod bodies;
 mod bytes;
 mod client;
 mod ends;
+mod guesses;
 mod http2;
 mod over_http2;
 mod plain;
