@@ -114,6 +114,16 @@ impl Frames {
     }
 }
 
+/// See `envelopes::Envelopes`: whether a body ends between two messages, in pieces of this length. None for what may not pass.
+#[must_use]
+pub fn ends_between(body: &[u8], piece: usize) -> Option<bool> {
+    let mut envelopes = crate::envelopes::Envelopes::new();
+    for piece in body.chunks(piece) {
+        envelopes.read(piece).ok()?;
+    }
+    Some(envelopes.is_between())
+}
+
 fn reading(path: Path) -> Reading {
     match path {
         Path::Plain(text) => Ok(Some(text)),

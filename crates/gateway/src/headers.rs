@@ -22,7 +22,7 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, to: &Destination) -> Resu
     let takes_trailers = headers.get_all(TE).iter().any(names_trailers);
     strip_hop_by_hop(headers);
     let ours = headers.keys().filter(|name| name.as_str().starts_with(OUR_PREFIX)).cloned().collect::<Vec<_>>();
-    for name in [RANGE, REQUEST_RANGE, X_MS_RANGE, IF_RANGE, EXPECT, ACCEPT_CHARSET].into_iter().chain(ours) {
+    for name in [RANGE, REQUEST_RANGE, X_MS_RANGE, IF_RANGE, EXPECT, ACCEPT_CHARSET, A_IM].into_iter().chain(ours) {
         headers.remove(name);
     }
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -33,9 +33,11 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, to: &Destination) -> Resu
     if takes_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    // Messages of gRPC are compressed one by one, where nobody would look into them.
-    if headers.contains_key(GRPC_ACCEPT_ENCODING) {
-        headers.insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    // Messages of gRPC and of Connect are compressed one by one, where nobody would look into them.
+    for name in [GRPC_ACCEPT_ENCODING, CONNECT_ACCEPT_ENCODING] {
+        if headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static("identity"));
+        }
     }
     Ok(())
 }
@@ -47,6 +49,10 @@ fn names_trailers(value: &HeaderValue) -> bool {
 
 /// What a client of gRPC takes (gRPC over HTTP/2, "Requests").
 const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+/// What a client of Connect's streams takes (Connect protocol, "Streaming-Request").
+const CONNECT_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("connect-accept-encoding");
+/// Asks for differences, or for compression by another name (RFC 3229, section 10.5.3).
+const A_IM: HeaderName = HeaderName::from_static("a-im");
 
 const HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,

@@ -13,6 +13,7 @@ mod causes;
 mod charset;
 mod coming;
 pub mod dial;
+mod envelopes;
 mod exchange;
 mod find;
 mod frames;

@@ -22,6 +22,7 @@ use vault::{ScrubPlan, Scrubber};
 use model::Refusal;
 
 use crate::charset;
+use crate::envelopes::{EnvelopeError, Envelopes};
 use crate::headers::strip_hop_by_hop;
 use crate::refuse::REFUSAL_HEADER;
 use crate::watch::Ticket;
@@ -42,6 +43,8 @@ struct Passing {
     body: Incoming,
     /// None: the devbox has nothing bound to this host.
     scrubber: Option<Scrubber>,
+    /// Where its messages end, where it has such.
+    envelopes: Option<Envelopes>,
     plans_set: usize,
     ticket: Ticket,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -61,6 +64,8 @@ pub(crate) enum BrokenOff {
     Upstream,
     #[error("the upstream's reply stopped coming")]
     Idle,
+    #[error(transparent)]
+    Messages(#[from] EnvelopeError),
 }
 
 /// Turns an upstream's reply into what the devbox receives.
@@ -92,12 +97,13 @@ pub(crate) fn reply(
     let body = if bodiless || body.is_end_stream() {
         ReplyBody::whole(Bytes::new())
     } else {
-        let is_framed = begins(&parts.headers, &CONTENT_TYPE, b"application/grpc");
+        let is_framed = [&b"application/grpc"[..], b"application/connect+"].iter().any(|word| begins(&parts.headers, &CONTENT_TYPE, word));
         let scrubber = (!plan.is_empty()).then(|| if is_framed { Scrubber::masking(plan) } else { Scrubber::new(plan) });
+        let envelopes = (is_framed && scrubber.is_some()).then(Envelopes::new);
         if scrubber.is_some() {
             parts.headers.remove(CONTENT_LENGTH);
         }
-        ReplyBody::passing(body, scrubber, plans_set, ticket, idle_limit)
+        ReplyBody::passing(body, scrubber, envelopes, plans_set, ticket, idle_limit)
     };
     Ok(Response::from_parts(parts, body))
 }
@@ -122,7 +128,7 @@ pub(crate) fn agreement(response: &mut Response<Incoming>, ticket: &Ticket) -> R
 fn is_readable(headers: &HeaderMap, plan: &ScrubPlan) -> bool {
     let plain_transfer = headers.get_all(TRANSFER_ENCODING).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"));
     let identity = |value: &HeaderValue| value.as_bytes().is_empty() || value.as_bytes().eq_ignore_ascii_case(b"identity");
-    let codings = || headers.get_all(CONTENT_ENCODING).iter().chain(headers.get_all(GRPC_ENCODING));
+    let codings = || [CONTENT_ENCODING, GRPC_ENCODING, CONNECT_CONTENT_ENCODING, IM].into_iter().flat_map(|name| headers.get_all(name));
     plain_transfer && (plan.is_empty() || (codings().all(identity) && !is_piece(headers) && keeps_ascii(headers)))
 }
 
@@ -192,6 +198,10 @@ fn scrub_headers(headers: &mut HeaderMap, plan: &ScrubPlan) {
 
 /// How a reply's messages are compressed (gRPC over HTTP/2, "Responses").
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+/// The same of Connect's streams (Connect protocol, "Streaming-Response").
+const CONNECT_CONTENT_ENCODING: HeaderName = HeaderName::from_static("connect-content-encoding");
+/// What was done to the content beside, as differences and compression (RFC 3229, section 10.5.2).
+const IM: HeaderName = HeaderName::from_static("im");
 
 impl ReplyBody {
     /// A body that is known already.
@@ -199,11 +209,19 @@ impl ReplyBody {
         Self(Inner::Whole(bytes))
     }
 
-    fn passing(body: Incoming, scrubber: Option<Scrubber>, plans_set: usize, ticket: Ticket, idle_limit: Duration) -> Self {
+    fn passing(
+        body: Incoming,
+        scrubber: Option<Scrubber>,
+        envelopes: Option<Envelopes>,
+        plans_set: usize,
+        ticket: Ticket,
+        idle_limit: Duration,
+    ) -> Self {
         let cut: CancellationToken = ticket.cut();
         Self(Inner::Passing(Box::new(Passing {
             body,
             scrubber,
+            envelopes,
             plans_set,
             ticket,
             cut: Box::pin(cut.cancelled_owned()),
@@ -226,6 +244,9 @@ impl Passing {
                 return Poll::Ready(Some(Err(BrokenOff::Revoked)));
             }
             let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
+                if let Some(piece) = self.between_messages() {
+                    return Poll::Ready(Some(Ok(Frame::data(piece))));
+                }
                 ready!(self.idle.as_mut().poll(context));
                 return Poll::Ready(Some(Err(BrokenOff::Idle)));
             };
@@ -234,7 +255,12 @@ impl Passing {
             let piece = match frame {
                 Some(Err(_)) => return Poll::Ready(Some(Err(BrokenOff::Upstream))),
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => self.scrub(carried, data),
+                    Ok(data) => {
+                        if let Some(envelopes) = &mut self.envelopes {
+                            envelopes.read(&data)?;
+                        }
+                        self.scrub(carried, data)
+                    }
                     Err(frame) => {
                         self.is_over = true;
                         self.trailers = self.scrub_trailers(frame);
@@ -285,6 +311,12 @@ impl Passing {
                 Bytes::from(carried)
             }
         }
+    }
+
+    /// What is held back of messages that are whole, where nothing more is at hand.
+    fn between_messages(&mut self) -> Option<Bytes> {
+        let scrubber = self.scrubber.as_mut().filter(|_| self.envelopes.as_ref().is_some_and(Envelopes::is_between))?;
+        Some(Bytes::from(scrubber.finish())).filter(|rest| !rest.is_empty())
     }
 
     /// Trailers as the devbox may have them. None where it cannot be said what must not be in them.

@@ -7,6 +7,7 @@ mod bytes;
 mod client;
 mod ends;
 mod floods;
+mod guesses;
 mod http2;
 mod over_http2;
 mod plain;
