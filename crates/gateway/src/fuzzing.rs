@@ -19,7 +19,11 @@ use crate::greet::{Destination, Scheme, ServerName};
 use crate::path::Path;
 
 /// A path's one reading; none where it has many; an error where it is devious.
-pub type Reading = Result<Option<String>, ()>;
+pub type Reading = Result<Option<String>, Devious>;
+
+/// It could leave the place that it seems to name.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Devious;
 
 /// See `find::find`.
 ///
@@ -128,7 +132,7 @@ fn reading(path: Path) -> Reading {
     match path {
         Path::Plain(text) => Ok(Some(text)),
         Path::Loose => Ok(None),
-        Path::Devious => Err(()),
+        Path::Devious => Err(Devious),
     }
 }
 
