@@ -42,6 +42,11 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, to: &Destination) -> Resu
     Ok(())
 }
 
+/// Whether a header says how a body's bytes add up: of one with a value in it that is something to guess at, and of one that was scrubbed it is wrong.
+pub(crate) fn is_digest(name: &str) -> bool {
+    DIGESTS.contains(&name) || name.starts_with("x-amz-checksum-")
+}
+
 /// Whether this asks for trailers, among other things (RFC 9110, section 10.1.4).
 fn names_trailers(value: &HeaderValue) -> bool {
     value.to_str().is_ok_and(|list| list.split(',').any(|word| word.trim().eq_ignore_ascii_case("trailers")))
@@ -53,6 +58,9 @@ const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-en
 const CONNECT_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("connect-accept-encoding");
 /// Asks for differences, or for compression by another name (RFC 3229, section 10.5.3).
 const A_IM: HeaderName = HeaderName::from_static("a-im");
+
+/// RFC 9530, what was before it, and one of a large provider's.
+const DIGESTS: [&str; 5] = ["content-digest", "repr-digest", "digest", "content-md5", "x-goog-hash"];
 
 const HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,

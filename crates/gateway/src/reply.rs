@@ -23,7 +23,7 @@ use model::Refusal;
 
 use crate::charset;
 use crate::envelopes::{EnvelopeError, Envelopes};
-use crate::headers::strip_hop_by_hop;
+use crate::headers::{is_digest, strip_hop_by_hop};
 use crate::refuse::REFUSAL_HEADER;
 use crate::watch::Ticket;
 use crate::websocket::dress_agreement;
@@ -177,7 +177,7 @@ fn scrub_headers(headers: &mut HeaderMap, plan: &ScrubPlan) {
     }
     let names: Vec<HeaderName> = headers.keys().cloned().collect();
     for name in names {
-        if plan.is_in_name(name.as_str()) {
+        if plan.is_in_name(name.as_str()) || is_digest(name.as_str()) {
             headers.remove(&name);
             continue;
         }
