@@ -40,6 +40,8 @@ pub(crate) struct Tally {
     /// First uses are written one after the other, so that each is written once.
     first: Mutex<()>,
     failing: AtomicBool,
+    /// What the anchor told of is not in the chains any more.
+    rolled_back: AtomicBool,
     /// Since the start, for the figures.
     uses_in_all: AtomicU64,
     refusals_in_all: Mutex<HashMap<Refusal, u64>>,
@@ -145,7 +147,14 @@ impl Gate {
             .map(|(key, count, name, account, version)| use_event(EventKind::SecretUsed, key, name, account, *version, Some(*count), now))
             .chain(refusals.iter().map(|(key, count)| refusal_event(key, *count, now)))
             .collect();
-        let written = if events.is_empty() && self.tally.is_failing() { self.ledger.check() } else { self.ledger.record(&events) };
+        let stand = self.store.stands().and_then(|()| self.ledger.stands());
+        let written = if let Err(error) = stand {
+            Err(error)
+        } else if events.is_empty() && self.tally.is_failing() {
+            self.ledger.check()
+        } else {
+            self.ledger.record(&events)
+        };
         self.tally.failing.store(written.is_err(), Ordering::SeqCst);
         if written.is_err() {
             self.tally.put_back(uses, refusals);
@@ -235,7 +244,12 @@ type CountedUse = (UseKey, u64, SecretName, AccountId, u32);
 
 impl Tally {
     pub(crate) fn is_failing(&self) -> bool {
-        self.failing.load(Ordering::SeqCst)
+        self.failing.load(Ordering::SeqCst) || self.rolled_back.load(Ordering::SeqCst)
+    }
+
+    /// Whether the chains lost what they had; there is no way back from that but a new start.
+    pub(crate) fn note_rollback(&self, rolled_back: bool) {
+        self.rolled_back.fetch_or(rolled_back, Ordering::SeqCst);
     }
 
     /// Counts a refusal; beyond the bound without its host, so that an agent that tries many hosts fills neither memory nor disk.
