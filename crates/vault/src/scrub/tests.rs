@@ -432,7 +432,7 @@ fn what_was_written_into_a_query_or_a_body_is_found_in_an_encoding_of_the_whole(
 
 #[test]
 fn parts_that_hosts_read_by_themselves_are_found_by_themselves_and_names_are_not() {
-    let secret = "8f14e45fceea167a5a36dedd4bea2543";
+    let secret = "8f14e45fjkeea167zO5a36deddlmea2543";
     let basic = format!("Basic {}", encoders::base64(&format!("somebody:{secret}")));
     for value in [
         format!("sessionid={secret}"),
