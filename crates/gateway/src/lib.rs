@@ -19,6 +19,9 @@ mod exchange;
 mod find;
 mod frames;
 pub mod front;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod greet;
 mod headers;
 mod hosted;
