@@ -5,6 +5,7 @@ use http::header::{
     PROXY_AUTHORIZATION, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
+use crate::disguises::ask_for_plain;
 use crate::greet::Destination;
 
 /// Removes the headers that are between two neighbours only, those named by `Connection` among them.
@@ -22,9 +23,10 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, to: &Destination) -> Resu
     let takes_trailers = headers.get_all(TE).iter().any(names_trailers);
     strip_hop_by_hop(headers);
     let ours = headers.keys().filter(|name| name.as_str().starts_with(OUR_PREFIX)).cloned().collect::<Vec<_>>();
-    for name in [RANGE, REQUEST_RANGE, X_MS_RANGE, IF_RANGE, EXPECT, ACCEPT_CHARSET, A_IM].into_iter().chain(ours) {
+    for name in [RANGE, REQUEST_RANGE, X_MS_RANGE, IF_RANGE, EXPECT, ACCEPT_CHARSET].into_iter().chain(ours) {
         headers.remove(name);
     }
+    ask_for_plain(headers);
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(HOST, HeaderValue::try_from(to.authority())?);
     if is_chunked {
@@ -33,12 +35,6 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, to: &Destination) -> Resu
     if takes_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    // Messages of gRPC and of Connect are compressed one by one, where nobody would look into them.
-    for name in [GRPC_ACCEPT_ENCODING, CONNECT_ACCEPT_ENCODING] {
-        if headers.contains_key(&name) {
-            headers.insert(name, HeaderValue::from_static("identity"));
-        }
-    }
     Ok(())
 }
 
@@ -46,13 +42,6 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, to: &Destination) -> Resu
 fn names_trailers(value: &HeaderValue) -> bool {
     value.to_str().is_ok_and(|list| list.split(',').any(|word| word.trim().eq_ignore_ascii_case("trailers")))
 }
-
-/// What a client of gRPC takes (gRPC over HTTP/2, "Requests").
-const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
-/// What a client of Connect's streams takes (Connect protocol, "Streaming-Request").
-const CONNECT_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("connect-accept-encoding");
-/// Asks for differences, or for compression by another name (RFC 3229, section 10.5.3).
-const A_IM: HeaderName = HeaderName::from_static("a-im");
 
 const HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
@@ -110,6 +99,7 @@ mod tests {
             ("x-ms-range", "bytes=1-2"),
             ("expect", "100-continue"),
             ("x-tightlip-devbox", "x"),
+            ("a-im", "gzip"),
             ("transfer-encoding", "chunked"),
             ("cookie", "a=b"),
         ]);

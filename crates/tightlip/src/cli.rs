@@ -110,7 +110,7 @@ enum Command {
     Backup(backup::Args),
     /// Bring back what `backup` wrote
     Restore(restore::Args),
-    /// Look at every stored row and every event, and name what was changed outside tightlip
+    /// Look at all stored rows and events, and name what was changed outside tightlip
     Verify(verify::Args),
     /// Find out what stands between a secret and its host
     Doctor(doctor::Args),

@@ -21,7 +21,7 @@ fn guesses() -> [String; 4] {
 }
 
 fn chunk(text: &str) -> String {
-    format!("{:x}\r\n{text}\r\n", text.len())
+    format!("{:X}\r\n{text}\r\n", text.len())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,8 +142,11 @@ async fn a_message_that_goes_on_behind_its_end_or_is_compressed_breaks_off() {
             async move { Response::builder().header("content-type", "application/connect+json").body(body(sent, None)).unwrap() }
         });
         let world = Plan::default().bound("KEY", VALUE, API).http2(API, answer).start().await;
-        let reply = read(world.connect_http2(API).await.begin(get(API, "/", None)).await.unwrap()).await;
-        assert!(!reply.is_whole && reply.body.is_empty(), "{reply:?}");
+        // The stream is reset, perhaps before its head has been read.
+        if let Ok(begun) = world.connect_http2(API).await.begin(get(API, "/", None)).await {
+            let reply = read(begun).await;
+            assert!(!reply.is_whole && reply.body.is_empty(), "{reply:?}");
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod addresses;
 mod bodies;
 mod bytes;
 mod client;
+mod elsewhere;
 mod ends;
 mod floods;
 mod guesses;

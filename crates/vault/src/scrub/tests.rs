@@ -16,7 +16,7 @@ const TOKEN: &str = "tlp_PLACEHOLDERplaceholder0123456789PLACEHOLDER";
 fn pair(value: &str, placeholder: &str, basic_users: &[&str]) -> ScrubPair {
     ScrubPair {
         value: SecretValue::from_input(value.as_bytes().to_vec()).unwrap(),
-        placeholder: placeholder.parse().unwrap(),
+        placeholder: Some(placeholder.parse().unwrap()),
         basic_users: basic_users.iter().map(|user| (*user).to_owned()).collect(),
         halves: false,
         renderings: vec![],
@@ -323,9 +323,10 @@ fn a_text_of_lines_or_of_objects_is_not_delayed_either() {
             assert_eq!(scrubber.feed(text.as_bytes()), text.as_bytes(), "{value:?} {text:?}");
         }
     }
+    // Where line ends are a value's own, a line that ends in a word waits for what follows; an object does not.
     let mut scrubber = Scrubber::new(plan(&["a value of two\nlines"]));
-    for text in ["{\"a\":\"b\"}\n", "one: two\n", "\n", "\n"] {
-        assert_eq!(scrubber.feed(text.as_bytes()).last(), Some(&b'\n').filter(|_| !text.contains(':') || text.contains('{')), "{text:?}");
+    for (text, given) in [("{\"a\":\"b\"}\n", "{\"a\":\"b\"}\n"), ("one: two\n", "one:"), ("\n", " two\n\n"), ("\n", "\n")] {
+        assert_eq!(String::from_utf8(scrubber.feed(text.as_bytes())).unwrap(), given, "{text:?}");
     }
 }
 
@@ -393,6 +394,23 @@ fn halves_of_a_value_used_as_user_and_password_are_found_whatever_they_look_like
 }
 
 #[test]
+fn a_value_without_a_placeholder_is_masked_and_the_text_stays_as_long_as_it_was() {
+    let (own, others) = ("my own value/0", "another's value+1");
+    let masked = || ScrubPair { placeholder: None, ..pair(others, TOKEN, &["x-access-token"]) };
+    let basic = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("x-access-token:{others}"));
+    let both = Arc::new(ScrubPlan::new(vec![pair(own, TOKEN, &[]), masked()]).unwrap());
+    assert!(!both.masks_all());
+    assert_eq!(scrubbed(&both, &format!("<{own}> <{others}>")), format!("<{TOKEN}> <{}>", "*".repeat(others.len())));
+    let alone = Arc::new(ScrubPlan::new(vec![masked()]).unwrap());
+    assert!(alone.masks_all());
+    for form in [others, "another%27s%20value%2B1", &basic] {
+        assert_eq!(scrubbed(&alone, &format!("<{form}>")), format!("<{}>", "*".repeat(form.len())), "{form}");
+    }
+    let overlapping = format!("{others}{}", &others[1..]);
+    assert_eq!(scrubbed(&alone, &overlapping).len(), overlapping.len());
+}
+
+#[test]
 fn what_was_written_into_a_query_or_a_body_is_found_in_an_encoding_of_the_whole() {
     use base64::Engine;
     let value = "pa/ss+wo\"rd & more=of it";
@@ -410,6 +428,33 @@ fn what_was_written_into_a_query_or_a_body_is_found_in_an_encoding_of_the_whole(
             assert!(scrubbed(&plan, &written).contains(TOKEN) && !scrubbed(&plan, &written).contains("ss"), "{written}");
         }
     }
+}
+
+#[test]
+fn parts_that_hosts_read_by_themselves_are_found_by_themselves_and_names_are_not() {
+    let secret = "8f14e45fjkeea167zO5a36deddlmea2543";
+    let basic = format!("Basic {}", encoders::base64(&format!("somebody:{secret}")));
+    for value in [
+        format!("sessionid={secret}"),
+        format!("first=a; sessionid=\"{secret}\"; last=b"),
+        format!("AccountName=account;AccountKey={secret}"),
+        format!("Bearer {secret}"),
+        format!("token  {secret}"),
+        format!("Bearer key={secret}, other=b"),
+        format!("https://hooks.example.com/in?token={secret}"),
+        basic.clone(),
+        basic.trim_end_matches('=').to_owned(),
+    ] {
+        let plan = plan(&[&value]);
+        for (encoder, encode) in encoders::ENCODERS {
+            assert_eq!(scrubbed(&plan, &format!("[{}]", encode(secret))), format!("[{}]", encode(TOKEN)), "{value:?} {encoder}");
+        }
+        for name in ["sessionid", "AccountName", "AccountKey", "Bearer is a scheme"] {
+            assert_eq!(scrubbed(&plan, name), name);
+        }
+    }
+    let padded = plan(&["c2Vzc2lvbmlk==="]);
+    assert_eq!(scrubbed(&padded, "========== c2Vzc2lvbmlk"), "========== c2Vzc2lvbmlk");
 }
 
 proptest! {

@@ -69,8 +69,8 @@ impl Words {
 
     /// Whether a word may go on behind this text.
     fn goes_on(&self, text: &[u8]) -> bool {
-        let in_word = text.last().is_some_and(|byte| self.is_in_word[usize::from(*byte)]);
-        in_word && !(self.ends_at_empty_line && ends_in_empty_line(text))
+        let Some(last) = text.last() else { return false };
+        self.is_in_word[usize::from(*last)] && !(last.is_ascii_control() && self.ends_at_empty_line && ends_in_empty_line(text))
     }
 }
 
