@@ -21,7 +21,7 @@ use vault::arm::body::{Media, arm_body, tokens_in};
 use model::limits::ARMED_BODY_BYTES_MAX;
 use model::{Refusal, Spot, Token};
 
-use crate::charset::charset;
+use crate::charset::charsets;
 use crate::coming::Coming;
 use crate::exchange::{Ask, resolve, settle};
 use crate::upstream::{RequestBody, Whole};
@@ -93,7 +93,7 @@ fn media(headers: &HeaderMap) -> Option<Media> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(one), None) = (types.next(), types.next()) else { return None };
     let one = one.to_str().ok()?;
-    if charset(one).is_some_and(|name| !["utf-8", "utf8", "us-ascii"].contains(&name.as_str())) {
+    if charsets(one).iter().any(|name| !["utf-8", "utf8", "us-ascii"].contains(&name.as_str())) {
         return None;
     }
     match one.split(';').next()?.trim().to_ascii_lowercase().as_str() {
@@ -164,7 +164,7 @@ pub(crate) const BODIES_MAX: usize = 16;
 const DISCARDED_BYTES_MAX: usize = 256 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(20);
 /// What says how the body's bytes add up (RFC 9530 and what was before it).
-const DIGESTS: [HeaderName; 4] = [
+pub(crate) const DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("content-digest"),
     HeaderName::from_static("repr-digest"),
     HeaderName::from_static("digest"),
