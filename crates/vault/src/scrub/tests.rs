@@ -3,6 +3,7 @@
 
 mod encoders;
 mod oracle;
+mod related;
 
 use std::collections::HashSet;
 
