@@ -14,6 +14,8 @@ mod charset;
 mod coming;
 pub mod dial;
 mod exchange;
+#[cfg(feature = "faults")]
+mod faults;
 mod find;
 mod frames;
 pub mod front;

@@ -167,6 +167,9 @@ impl Gate {
         let grant = self.fresh_grant(card, held)?;
         self.key_stands(card)?;
         let row = self.open_secret(&grant.account, &grant.secret, &held.name)?;
+        #[cfg(feature = "faults")]
+        let permit = permits_at_any_host(&grant, &row.known.bindings, asked, spot)?;
+        #[cfg(not(feature = "faults"))]
         let permit = permits(&grant, &row.known.bindings, asked, spot)?;
         if row.known.fitness != Fitness::Fit {
             return Err(Refusal::ValueUnfit);
@@ -181,6 +184,10 @@ impl Gate {
     /// # Errors
     /// Where one of the secrets cannot be decided.
     pub fn scrub_plan(&self, card: &DevboxCard, host: &Host) -> Result<Arc<ScrubPlan>, Refusal> {
+        #[cfg(feature = "faults")]
+        if crate::faults::is_seeded(crate::faults::Fault::Unscrubbed) {
+            return ScrubPlan::new(Vec::new()).map(Arc::new).map_err(unscrubbable);
+        }
         let stamp = self.stamp()?;
         let key = (card.devbox.clone(), host.clone());
         if let Some(made) = lock(&self.plans).0.get(&key).filter(|made| made.stamp == stamp) {
@@ -283,6 +290,18 @@ impl Plans {
             self.0.clear();
         }
         self.0.insert(key, new);
+    }
+}
+
+/// The decision without its host, where that fault is seeded.
+#[cfg(feature = "faults")]
+fn permits_at_any_host(grant: &Grant, bindings: &[model::Binding], asked: Asked<'_>, spot: Spot<'_>) -> Result<Permit, Refusal> {
+    let bound = bindings.first().and_then(|binding| binding.host.to_string().parse::<Host>().ok());
+    match bound {
+        Some(host) if crate::faults::is_seeded(crate::faults::Fault::HostUnchecked) => {
+            permits(grant, bindings, Asked { host: &host, ..asked }, spot)
+        }
+        _ => permits(grant, bindings, asked, spot),
     }
 }
 
