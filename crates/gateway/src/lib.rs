@@ -13,12 +13,17 @@ mod causes;
 mod charset;
 mod coming;
 pub mod dial;
+mod disguises;
+mod envelopes;
 mod exchange;
 #[cfg(feature = "faults")]
 mod faults;
 mod find;
 mod frames;
 pub mod front;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod greet;
 mod headers;
 mod hosted;
@@ -29,6 +34,7 @@ pub mod listen;
 pub mod local;
 pub mod names;
 pub mod net;
+mod overrides;
 mod path;
 pub mod process;
 mod proxy;
@@ -39,6 +45,7 @@ mod reply;
 mod seats;
 mod shares;
 mod splice;
+mod tags;
 mod unpoisoned;
 mod upstream;
 mod upstreams;

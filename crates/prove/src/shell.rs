@@ -19,13 +19,24 @@ pub(crate) fn run(knowledge: &Knowledge, name: &str, needs: &[&str], line: &str)
     }
     let tries: String = needs.iter().filter_map(|program| Some(format!("{} || exec echo '{NOT_RUNNING}'\n", try_out(program)?))).collect();
     match obtain(knowledge, name, &format!("{tries}{line}")) {
-        Ok(bytes) if bytes.starts_with(NOT_RUNNING.as_bytes()) => Outcome::NotTried(format!("{} does not run here", needs.join(" or "))),
-        Ok(bytes) => Outcome::Tried(bytes),
+        Ok(said) if said.bytes.starts_with(NOT_RUNNING.as_bytes()) => {
+            Outcome::NotTried(format!("{} does not run here", needs.join(" or ")))
+        }
+        // What was cut short before it said a word has not been tried.
+        Ok(said) if said.is_cut && said.bytes.is_empty() => Outcome::NotTried("it did not end in time".to_owned()),
+        Ok(said) => Outcome::Tried(said.bytes),
         Err(error) => Outcome::NotTried(format!("the shell did not start: {error}")),
     }
 }
 
-fn obtain(knowledge: &Knowledge, name: &str, line: &str) -> std::io::Result<Vec<u8>> {
+/// What a line wrote.
+struct Said {
+    bytes: Vec<u8>,
+    /// Whether it was ended before its end.
+    is_cut: bool,
+}
+
+fn obtain(knowledge: &Knowledge, name: &str, line: &str) -> std::io::Result<Said> {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("exec 2>&1\n{line}")]).envs(variables(knowledge, name));
     let mut child = command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
@@ -41,10 +52,11 @@ fn obtain(knowledge: &Knowledge, name: &str, line: &str) -> std::io::Result<Vec<
     while child.try_wait()?.is_none() && begun.elapsed() < PATIENCE && !reader.is_finished() {
         std::thread::park_timeout(LOOK);
     }
+    let is_cut = child.try_wait()?.is_none() && begun.elapsed() >= PATIENCE;
     // What it left behind holds the pipe open.
     let _ = killpg(Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX)), Signal::SIGKILL);
     child.wait()?;
-    Ok(reader.join().unwrap_or_default())
+    Ok(Said { bytes: reader.join().unwrap_or_default(), is_cut })
 }
 
 /// What the lines name: hosts as URLs, and curl's options where there is no gateway to find them.
