@@ -14,6 +14,8 @@ use model::{Asked, Form, Host, Refusal, Spot, Token};
 use crate::base_url::{self, Door};
 use crate::body::{Unread, discard, write_body};
 use crate::causes::chain;
+#[cfg(feature = "faults")]
+use crate::faults;
 use crate::find::find;
 use crate::greet::{Destination, Scheme, greet};
 use crate::headers::prepare_request;
@@ -289,6 +291,8 @@ fn decide(ask: &Ask) -> Result<Head, Refusal> {
             if places.is_narrow {
                 drop_overrides(&mut head.headers);
             }
+            #[cfg(feature = "faults")]
+            let places = faults::everywhere(places, &head.headers);
             for found in find(&head.headers, &places.headers, |candidate| ask.lookup(candidate))? {
                 write_value(ask, &found, &mut head.headers)?;
             }
@@ -338,11 +342,16 @@ fn write_value(ask: &Ask, found: &Found, headers: &mut HeaderMap) -> Result<(), 
         Err(Refusal::FormNotBound) if !is_credential_header => return Ok(()),
         other => other?,
     };
+    #[cfg(feature = "faults")]
+    let is_credential_header = is_credential_header || faults::is_everywhere();
     if *armed.permit.form() == Form::Auto && !is_credential_header {
         return Ok(());
     }
     ask.live.carries(armed.secret, armed.version);
-    arm(armed.value, armed.permit.form(), found, headers).map_err(|error| match error {
+    let armed = arm(armed.value, armed.permit.form(), found, headers);
+    #[cfg(feature = "faults")]
+    faults::note(headers, &found.header);
+    armed.map_err(|error| match error {
         ArmError::Unfit => Refusal::ValueUnfit,
         ArmError::TokenAbsent | ArmError::TooLarge => Refusal::RequestMalformed,
     })

@@ -17,6 +17,8 @@ pub mod dial;
 mod disguises;
 mod envelopes;
 mod exchange;
+#[cfg(feature = "faults")]
+mod faults;
 mod find;
 mod frames;
 pub mod front;
