@@ -5,6 +5,8 @@ mod addresses;
 mod bodies;
 mod bytes;
 mod client;
+mod decided;
+mod echoes;
 mod ends;
 mod http2;
 mod over_http2;
@@ -12,15 +14,19 @@ mod plain;
 mod proxied;
 mod proxy;
 mod puppet;
+mod rebinding;
 mod refused;
 mod replies;
 mod revoked;
 mod road;
+mod smuggled;
 mod sockets;
 mod streaming;
 mod unseen;
 mod upstream;
 mod world;
 
+#[path = "../../../tightlip/tests/common/h2.rs"]
+mod h2;
 #[path = "../../../service/tests/fixture/installation.rs"]
 mod installation;

@@ -1,5 +1,7 @@
 //! `tightlip secret`: store, list, show and delete. Nothing shows a value: there is no call for it.
 
+use std::ffi::OsStr;
+
 use clap::Subcommand;
 use client::SecretView;
 use model::{Clock, SecretName};
@@ -7,6 +9,7 @@ use serde::Serialize;
 use service::SystemClock;
 
 use super::ago::ago;
+use super::argv;
 use super::bind::{self, Where};
 use super::fault::{Exit, Fault};
 use super::history;
@@ -124,6 +127,11 @@ fn delete(name: &SecretName, target: &Target, out: &Output) -> Result<(), Fault>
 pub(super) fn unknown(fault: Fault, name: &SecretName) -> Fault {
     if fault.exit != Exit::NotFound {
         return fault;
+    }
+    if argv::looks_secret(OsStr::new(name.as_str())).is_some() {
+        // A value in the name's place is not said again.
+        return Fault { message: "there is no such secret, and what was given looks like a value".to_owned(), ..fault }
+            .next("tightlip secret list");
     }
     let fault = Fault { message: format!("there is no secret {name}"), ..fault };
     fault.next(format!("tightlip secret list\ntightlip secret set {name}"))
