@@ -66,6 +66,8 @@ fn forms(value: &str) -> Vec<(String, String)> {
         ("percent".to_owned(), each(|byte| format!("%{byte:02x}"))),
         ("PERCENT".to_owned(), each(|byte| format!("%{byte:02X}"))),
         ("percent, where needed".to_owned(), value.replace('/', "%2F").replace('+', "%2B").replace('=', "%3D")),
+        ("HTML, as Go writes it".to_owned(), value.replace('+', "&#43;")),
+        ("HTML, as .NET writes it".to_owned(), value.replace('+', "&#x2B;")),
         ("HTML, as Mustache writes it".to_owned(), value.replace('/', "&#x2F;")),
     ];
     for offset in 0..3 {
