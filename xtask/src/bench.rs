@@ -1,4 +1,4 @@
-//! `cargo xtask bench [b1] [b2] [b3] [b4] [b5] [b6] [b7] [--json]`: each bar with its baseline from the same run, on a release build. Ratios bind, absolute figures advise.
+//! `cargo xtask bench [b1] [b2] [b3] [b4] [b5] [b6] [b7] [scrub] [--json]`: each bar with its baseline from the same run, on a release build. Ratios bind, absolute figures advise.
 //!
 //! What is measured is the built server over HTTP, as a client sees it; what it is compared with are programs in `examples/` of the crates that own the
 //! dependency. A bar that is missed makes the command fail.
@@ -12,8 +12,9 @@ mod load;
 mod million;
 mod nginx;
 mod open_road;
-mod process;
+pub mod process;
 mod reads;
+mod scrub;
 
 use std::process::ExitCode;
 
@@ -135,7 +136,7 @@ fn progress(line: &str) {
 }
 
 type Measure = fn() -> Result<Vec<Figure>>;
-const BARS: [(&str, Measure); 7] = [
+const BARS: [(&str, Measure); 8] = [
     ("b1", reads::measure),
     ("b2", creates::measure),
     ("b3", gateway),
@@ -143,4 +144,5 @@ const BARS: [(&str, Measure); 7] = [
     ("b5", devboxes::measure),
     ("b6", million::measure),
     ("b7", kills::measure),
+    ("scrub", scrub::measure),
 ];

@@ -88,19 +88,28 @@ pub(crate) async fn write_body(
 }
 
 /// How values are written into a body of this type; none where nothing says how, in bodies of more than one type, and in text that is not UTF-8: a host would
-/// read a value in it as other characters, and say those back.
-fn media(headers: &HeaderMap) -> Option<Media> {
+/// read a value in it as other characters, and say those back. The agent writes the type too, so one that two readers could take for two types is none: with a
+/// quoted parameter, more than one word of a coding, or a name that a reader of forms or of parts could take for its own.
+pub(crate) fn media(headers: &HeaderMap) -> Option<Media> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(one), None) = (types.next(), types.next()) else { return None };
-    let one = one.to_str().ok()?;
-    if charset(one).is_some_and(|name| !["utf-8", "utf8", "us-ascii"].contains(&name.as_str())) {
-        return None;
-    }
-    match one.split(';').next()?.trim().to_ascii_lowercase().as_str() {
+    let one = one.to_str().ok()?.to_ascii_lowercase();
+    let (name, parameters) = one.split_once(';').unwrap_or((&one, ""));
+    let says_charset = parameters.matches("charset").count();
+    let is_utf8 = || charset(&one).is_some_and(|name| ["utf-8", "utf8", "us-ascii"].contains(&name.as_str()));
+    let is_plain = match says_charset {
+        0 => !parameters.contains(['"', '\'', '\\']),
+        1 => !parameters.replace("\"utf-8\"", "utf-8").contains(['"', '\'', '\\']) && is_utf8(),
+        _ => false,
+    };
+    match name.trim() {
+        _ if !is_plain => None,
         "application/json" => Some(Media::Json),
         FORM => Some(Media::Form),
-        // A host that looks at the beginning of the name only takes it for a form.
-        other => (other.ends_with("+json") && !other.starts_with(FORM)).then_some(Media::Json),
+        other => {
+            let structured = other.strip_prefix("application/")?.strip_suffix("+json")?;
+            (!OTHER_READERS.iter().any(|word| structured.contains(word))).then_some(Media::Json)
+        }
     }
 }
 
@@ -158,6 +167,8 @@ fn armed(ask: &Ask, media: Media, data: &[u8], tokens: &[Token]) -> Result<Optio
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
+/// What hosts look for anywhere in a type's name, and then read it as something else.
+const OTHER_READERS: [&str; 5] = ["urlencoded", "multipart", "form", "xml", "text"];
 /// Of one devbox at a time: each may be as large as the limit.
 pub(crate) const BODIES_MAX: usize = 16;
 /// Of a body that was refused: more than that and the client sees a broken connection.
@@ -186,10 +197,26 @@ mod tests {
             &["text/xml; application/json"],
             &["application/json", "application/json"],
             &["application/grpc"],
+            &["application/x-urlencoded+json"],
+            &["x/urlencoded+json"],
+            &["multipart/form-data+json; boundary=x"],
+            &["application/json; charset=utf-16le"],
+            &["application/json; x=\"; charset=utf-8; y=\"; charset=utf-16le"],
+            &["application/json; x=\"; charset=utf-8; y=\"; Charset*=utf-16le"],
+            &["application/json; charset=utf-8; charset=utf-8"],
+            &["application/json; charset*=utf-16le"],
+            &["application/json; x=\"y\""],
+            &["application/json; charset"],
         ] {
             assert_eq!(of(types), None, "{types:?}");
         }
-        for text in ["application/json", "Application/JSON ; charset=utf-8", "application/vnd.api+json"] {
+        for text in [
+            "application/json",
+            "Application/JSON ; charset=utf-8",
+            "application/json;charset=\"UTF-8\"",
+            "application/json; odata.metadata=minimal",
+            "application/vnd.api+json",
+        ] {
             assert_eq!(of(&[text]), Some(Media::Json), "{text}");
         }
         assert_eq!(of(&["application/x-www-form-urlencoded; charset=UTF-8"]), Some(Media::Form));

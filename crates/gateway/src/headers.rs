@@ -5,6 +5,7 @@ use http::header::{
     PROXY_AUTHORIZATION, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
+use crate::disguises::ask_for_plain;
 use crate::greet::Destination;
 
 /// Removes the headers that are between two neighbours only, those named by `Connection` among them.
@@ -25,6 +26,7 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, to: &Destination) -> Resu
     for name in [RANGE, REQUEST_RANGE, X_MS_RANGE, IF_RANGE, EXPECT, ACCEPT_CHARSET].into_iter().chain(ours) {
         headers.remove(name);
     }
+    ask_for_plain(headers);
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(HOST, HeaderValue::try_from(to.authority())?);
     if is_chunked {
@@ -33,10 +35,6 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, to: &Destination) -> Resu
     if takes_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    // Messages of gRPC are compressed one by one, where nobody would look into them.
-    if headers.contains_key(GRPC_ACCEPT_ENCODING) {
-        headers.insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    }
     Ok(())
 }
 
@@ -44,9 +42,6 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, to: &Destination) -> Resu
 fn names_trailers(value: &HeaderValue) -> bool {
     value.to_str().is_ok_and(|list| list.split(',').any(|word| word.trim().eq_ignore_ascii_case("trailers")))
 }
-
-/// What a client of gRPC takes (gRPC over HTTP/2, "Requests").
-const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
 const HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
@@ -104,6 +99,7 @@ mod tests {
             ("x-ms-range", "bytes=1-2"),
             ("expect", "100-continue"),
             ("x-tightlip-devbox", "x"),
+            ("a-im", "gzip"),
             ("transfer-encoding", "chunked"),
             ("cookie", "a=b"),
         ]);

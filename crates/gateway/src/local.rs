@@ -182,6 +182,19 @@ impl Session {
             Request::Approve { admin_key, api_key, id } => people::approve(gate, &admin_key, &api_key, &id),
             Request::Refuse { admin_key, api_key, id } => people::refuse(gate, &admin_key, &api_key, &id),
             Request::Expose { admin_key, api_key, name, exposure } => people::expose(gate, &admin_key, &api_key, &name, exposure),
+            Request::Verify { admin_key } => {
+                let mut told = 0;
+                let mut tell = |done: u64, of: u64| {
+                    // A hundred words are enough for any length, and one that is gone hears none.
+                    if done.saturating_mul(100) / of.max(1) > told {
+                        told = done.saturating_mul(100) / of.max(1);
+                        let _gone = self.peer.send(&Reply::Verifying { done, of }, &[]);
+                    }
+                };
+                let verified = gate.verify(&admin_key, &local.backup, &mut tell)?;
+                tracing::info!(findings = verified.findings.len(), "every row and event was looked at");
+                Ok(Reply::Verified(Box::new(verified)))
+            }
             Request::BeginAccount => {
                 let (begun, key) = gate.begin_account()?;
                 Ok(Reply::AccountBegun { begun, key: key.to_string() })

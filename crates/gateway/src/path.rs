@@ -15,16 +15,20 @@ impl Path {
     /// Judges the path of a request target in origin form, without query.
     pub(crate) fn judge(path: &str) -> Self {
         let Some(decoded) = path.starts_with('/').then(|| decode(path)).flatten() else { return Self::Devious };
-        let devious_char = |c: char| {
-            c.is_control()
-                || matches!(c, '\\' | '\u{2024}' | '\u{2025}' | '\u{2215}' | '\u{fe52}' | '\u{fe68}' | '\u{ff0e}' | '\u{ff0f}' | '\u{ff3c}')
-        };
+        let devious_char = |c: char| c.is_control() || LIKE_DOTS_AND_SLASHES.contains(&c);
         if decoded.text.contains(devious_char) || still_encoded(&decoded.text) || decoded.text.split('/').any(is_dot_segment) {
             return Self::Devious;
         }
         if decoded.hid_slash || decoded.text.contains("//") { Self::Loose } else { Self::Plain(decoded.text) }
     }
 }
+
+/// Backslashes, and what text becomes a dot, a slash or a backslash in compatible forms of Unicode, or in older codings (best fits of Windows' code pages; the
+/// places of the backslash in Japanese and Korean ones).
+const LIKE_DOTS_AND_SLASHES: [char; 14] = [
+    '\\', '\u{a5}', '\u{2024}', '\u{2025}', '\u{2044}', '\u{20a9}', '\u{2215}', '\u{2216}', '\u{fe52}', '\u{fe68}', '\u{ff0e}', '\u{ff0f}',
+    '\u{ff3c}', '\u{29f8}',
+];
 
 struct Decoded {
     text: String,

@@ -155,6 +155,9 @@ pub fn run(setup: Setup, ready: impl FnOnce() -> Result<(), PacketError>) -> Res
     if let Err(error) = gate.flush() {
         tracing::error!("failed to write the last events: {error}");
     }
+    if let Err(error) = gate.keep_anchor() {
+        tracing::error!("{error}");
+    }
     Ok(ended)
 }
 
@@ -203,6 +206,7 @@ async fn unused(activity: &Activity, limit: Option<Duration>) {
 /// Writes counted events until the gateway ends, and notices that the api has written: somebody uses the server then.
 fn flush(gate: &Gate, activity: &Activity, ended: &Receiver<()>) {
     let (mut version, mut failing) = (gate.data_version().ok(), false);
+    let mut anchor = AnchorTick::default();
     while ended.recv_timeout(FLUSH_TICK) == Err(RecvTimeoutError::Timeout) {
         let written = gate.flush();
         if written.is_err() != failing {
@@ -212,10 +216,35 @@ fn flush(gate: &Gate, activity: &Activity, ended: &Receiver<()>) {
                 Err(error) => tracing::error!("{error}; no value leaves until events can be written"),
             }
         }
+        anchor.tick(gate);
         let now = gate.data_version().ok();
         if now != version {
             version = now;
             activity.touch();
+        }
+    }
+}
+
+/// Keeps the anchor every so many ticks, and says once that it cannot be kept.
+#[derive(Default)]
+struct AnchorTick {
+    ticks: u32,
+    failing: bool,
+}
+
+impl AnchorTick {
+    fn tick(&mut self, gate: &Gate) {
+        self.ticks += 1;
+        if !self.ticks.is_multiple_of(ANCHOR_TICKS) {
+            return;
+        }
+        let kept = gate.keep_anchor();
+        if kept.is_err() != self.failing {
+            self.failing = kept.is_err();
+            match kept {
+                Ok(()) => tracing::info!("the anchor is kept again"),
+                Err(error) => tracing::error!("{}", crate::causes::chain(&error)),
+            }
         }
     }
 }
@@ -257,6 +286,8 @@ const EXIT_PANIC: i32 = 101;
 /// For the keeper to take a message: it reads all the time.
 const KEEPER_WAIT: Duration = Duration::from_secs(5);
 const FLUSH_TICK: Duration = Duration::from_millis(100);
+/// The anchor is kept every second: what is put back to a state of the last second is not noticed.
+const ANCHOR_TICKS: u32 = 10;
 /// How often an idle server looks whether it is still idle.
 const IDLE_LOOK: Duration = Duration::from_secs(1);
 /// For the network's tasks to end, of the five seconds that the supervisor waits.

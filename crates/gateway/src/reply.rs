@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_RANGES, ALT_SVC, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRAILER,
-    TRANSFER_ENCODING,
+    ACCEPT_RANGES, ALT_SVC, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
+    TRAILER, TRANSFER_ENCODING,
 };
 use http::response::Parts;
 use http::{Extensions, Method, Response, StatusCode, Version};
@@ -22,6 +22,8 @@ use vault::{ScrubPlan, Scrubber};
 use model::Refusal;
 
 use crate::charset;
+use crate::disguises::{is_disguised, is_sum};
+use crate::envelopes::{EnvelopeError, Envelopes};
 use crate::headers::strip_hop_by_hop;
 use crate::refuse::REFUSAL_HEADER;
 use crate::watch::Ticket;
@@ -42,6 +44,8 @@ struct Passing {
     body: Incoming,
     /// None: the devbox has nothing bound to this host.
     scrubber: Option<Scrubber>,
+    /// Where its messages end, where it has such.
+    envelopes: Option<Envelopes>,
     plans_set: usize,
     ticket: Ticket,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -61,6 +65,8 @@ pub(crate) enum BrokenOff {
     Upstream,
     #[error("the upstream's reply stopped coming")]
     Idle,
+    #[error(transparent)]
+    Messages(#[from] EnvelopeError),
 }
 
 /// Turns an upstream's reply into what the devbox receives.
@@ -79,7 +85,7 @@ pub(crate) fn reply(
     }
     let (Some(plan), plans_set) = ticket.live().plan() else { return Err(Refusal::Undecided) };
     let bodiless = *method == Method::HEAD || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if !bodiless && !is_readable(&parts.headers, &plan) {
+    if !bodiless && (!is_readable(&parts.headers, &plan) || (!plan.is_empty() && is_disguised(parts.status, &parts.headers))) {
         return Err(Refusal::ReplyUnreadable);
     }
     let announced: Vec<HeaderValue> = parts.headers.get_all(TRAILER).iter().cloned().collect();
@@ -92,12 +98,16 @@ pub(crate) fn reply(
     let body = if bodiless || body.is_end_stream() {
         ReplyBody::whole(Bytes::new())
     } else {
-        let is_framed = begins(&parts.headers, &CONTENT_TYPE, b"application/grpc");
-        let scrubber = (!plan.is_empty()).then(|| if is_framed { Scrubber::masking(plan) } else { Scrubber::new(plan) });
-        if scrubber.is_some() {
+        let is_framed = [&b"application/grpc"[..], b"application/connect+"].iter().any(|word| begins(&parts.headers, &CONTENT_TYPE, word));
+        // As long as it was.
+        let is_masked = is_framed || plan.masks_all();
+        let scrubber = (!plan.is_empty()).then(|| if is_masked { Scrubber::masking(plan) } else { Scrubber::new(plan) });
+        let is_text = begins(&parts.headers, &CONTENT_TYPE, b"application/grpc-web-text");
+        let envelopes = (is_framed && scrubber.is_some()).then(|| if is_text { Envelopes::in_text() } else { Envelopes::new() });
+        if scrubber.is_some() && !is_masked {
             parts.headers.remove(CONTENT_LENGTH);
         }
-        ReplyBody::passing(body, scrubber, plans_set, ticket, idle_limit)
+        ReplyBody::passing(body, scrubber, envelopes, plans_set, ticket, idle_limit)
     };
     Ok(Response::from_parts(parts, body))
 }
@@ -122,8 +132,8 @@ pub(crate) fn agreement(response: &mut Response<Incoming>, ticket: &Ticket) -> R
 fn is_readable(headers: &HeaderMap, plan: &ScrubPlan) -> bool {
     let plain_transfer = headers.get_all(TRANSFER_ENCODING).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"));
     let identity = |value: &HeaderValue| value.as_bytes().is_empty() || value.as_bytes().eq_ignore_ascii_case(b"identity");
-    let codings = || headers.get_all(CONTENT_ENCODING).iter().chain(headers.get_all(GRPC_ENCODING));
-    plain_transfer && (plan.is_empty() || (codings().all(identity) && !is_piece(headers) && keeps_ascii(headers)))
+    plain_transfer
+        && (plan.is_empty() || (headers.get_all(CONTENT_ENCODING).iter().all(identity) && !is_piece(headers) && keeps_ascii(headers)))
 }
 
 /// Whether values would stand in the body as they are looked for. A devbox may ask a host for text in another coding.
@@ -171,7 +181,7 @@ fn scrub_headers(headers: &mut HeaderMap, plan: &ScrubPlan) {
     }
     let names: Vec<HeaderName> = headers.keys().cloned().collect();
     for name in names {
-        if plan.is_in_name(name.as_str()) {
+        if plan.is_in_name(name.as_str()) || (!plan.masks_all() && is_sum(&name)) {
             headers.remove(&name);
             continue;
         }
@@ -190,20 +200,25 @@ fn scrub_headers(headers: &mut HeaderMap, plan: &ScrubPlan) {
     }
 }
 
-/// How a reply's messages are compressed (gRPC over HTTP/2, "Responses").
-const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-
 impl ReplyBody {
     /// A body that is known already.
     pub(crate) const fn whole(bytes: Bytes) -> Self {
         Self(Inner::Whole(bytes))
     }
 
-    fn passing(body: Incoming, scrubber: Option<Scrubber>, plans_set: usize, ticket: Ticket, idle_limit: Duration) -> Self {
+    fn passing(
+        body: Incoming,
+        scrubber: Option<Scrubber>,
+        envelopes: Option<Envelopes>,
+        plans_set: usize,
+        ticket: Ticket,
+        idle_limit: Duration,
+    ) -> Self {
         let cut: CancellationToken = ticket.cut();
         Self(Inner::Passing(Box::new(Passing {
             body,
             scrubber,
+            envelopes,
             plans_set,
             ticket,
             cut: Box::pin(cut.cancelled_owned()),
@@ -226,6 +241,9 @@ impl Passing {
                 return Poll::Ready(Some(Err(BrokenOff::Revoked)));
             }
             let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
+                if let Some(piece) = self.between_messages() {
+                    return Poll::Ready(Some(Ok(Frame::data(piece))));
+                }
                 ready!(self.idle.as_mut().poll(context));
                 return Poll::Ready(Some(Err(BrokenOff::Idle)));
             };
@@ -234,7 +252,12 @@ impl Passing {
             let piece = match frame {
                 Some(Err(_)) => return Poll::Ready(Some(Err(BrokenOff::Upstream))),
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => self.scrub(carried, data),
+                    Ok(data) => {
+                        if let Some(envelopes) = &mut self.envelopes {
+                            envelopes.read(&data)?;
+                        }
+                        self.scrub(carried, data)
+                    }
                     Err(frame) => {
                         self.is_over = true;
                         self.trailers = self.scrub_trailers(frame);
@@ -287,11 +310,18 @@ impl Passing {
         }
     }
 
+    /// What is held back of messages that are whole, where nothing more is at hand.
+    fn between_messages(&mut self) -> Option<Bytes> {
+        let scrubber = self.scrubber.as_mut().filter(|_| self.envelopes.as_ref().is_some_and(Envelopes::is_between))?;
+        Some(Bytes::from(scrubber.finish())).filter(|rest| !rest.is_empty())
+    }
+
     /// Trailers as the devbox may have them. None where it cannot be said what must not be in them.
     fn scrub_trailers(&self, frame: Frame<Bytes>) -> Option<HeaderMap> {
         let mut trailers = frame.into_trailers().ok()?;
         let (plan, _) = self.ticket.live().plan();
         strip(&mut trailers);
+        trailers.remove(ETAG);
         scrub_headers(&mut trailers, &*plan?);
         Some(trailers)
     }

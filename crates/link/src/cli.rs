@@ -1,6 +1,6 @@
 //! What the command line asks of the gateway at `gateway.sock`.
 //!
-//! Whoever changes bindings or exposure, decides a pairing or makes a backup shows the admin key. Whoever opens a devbox shows an API key with the scope `devbox`.
+//! Whoever changes bindings or exposure, decides a pairing, makes a backup or looks at everything shows the admin key. Whoever opens a devbox shows an API key with the scope `devbox`.
 
 use std::collections::BTreeMap;
 
@@ -85,6 +85,11 @@ pub enum Request {
         /// An API key, with which the backup is recorded in the owner's events.
         api_key: String,
     },
+    /// Look at every row and every event. Answered by [`Reply::Verifying`], as often as there is something to tell, and then by [`Reply::Verified`].
+    Verify {
+        /// The admin key.
+        admin_key: String,
+    },
     /// The pairings of gateway configs and secrets that wait for a person. Answered by [`Reply::Pairings`].
     Requests {
         /// An API key of the account with the scope `read`.
@@ -165,6 +170,15 @@ pub enum Reply {
     },
     /// A backup was written and read back.
     BackedUp(BackedUp),
+    /// How far a look at everything has come. More replies to the same request follow.
+    Verifying {
+        /// Rows and events that were looked at.
+        done: u64,
+        /// Of how many.
+        of: u64,
+    },
+    /// Everything was looked at.
+    Verified(Box<Verified>),
     /// It was done.
     Done,
     /// It was not done.
@@ -302,6 +316,88 @@ pub struct BackedUp {
     pub secrets: u64,
     /// Events in it.
     pub events: ChainCounts,
+}
+
+/// What a look at every row and event came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// What was looked at.
+    pub counts: RowCounts,
+    /// The api's chain of events.
+    pub api: ChainHead,
+    /// The gateway's chain of events.
+    pub gateway: ChainHead,
+    /// What the anchor outside of the data folder says.
+    pub anchor: AnchorSeen,
+    /// What is not as it was stored: the first of each sort. Empty where everything holds.
+    pub findings: Vec<Finding>,
+}
+
+/// How many rows each table has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowCounts {
+    /// Accounts.
+    pub accounts: u64,
+    /// API keys, revoked ones too.
+    pub api_keys: u64,
+    /// Secrets, each of which was opened.
+    pub secrets: u64,
+    /// Gateway configs.
+    pub gateway_configs: u64,
+    /// Explicit bindings.
+    pub bindings: u64,
+    /// What was said of secrets' exposure.
+    pub exposures: u64,
+    /// Pairings.
+    pub pairings: u64,
+    /// Devboxes, ended ones too.
+    pub devboxes: u64,
+}
+
+/// The end of a chain of events.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainHead {
+    /// How many events there are.
+    pub events: u64,
+    /// The last one's hash, in hexadecimal.
+    pub hash: String,
+}
+
+/// What was seen of the anchor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum AnchorSeen {
+    /// There is no place for one.
+    #[default]
+    Nowhere,
+    /// There is none, so a data folder that was put back whole is not noticed.
+    Missing,
+    /// What it says is in both chains.
+    Holds {
+        /// When it was written.
+        written: Timestamp,
+    },
+    /// It was changed, or says what is not in the chains.
+    Wrong,
+}
+
+/// Something that is not as it was stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// In which table or file.
+    pub table: String,
+    /// Which row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The secret that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<SecretName>,
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub next: String,
+    /// How many more there are of this sort.
+    pub more: u64,
 }
 
 /// How many events each chain has.

@@ -74,6 +74,10 @@ pub enum EventKind {
     PassedThrough,
     /// A backup of the whole installation was written and read back.
     BackedUp,
+    /// The anchor outside of the data folder was not there any more, and was made anew: what was put back before that is not noticed.
+    AnchorMissing,
+    /// A person accepted a data folder that is older than its anchor.
+    RollbackAccepted,
 }
 
 /// An audit record. The store adds its place in the chain.

@@ -30,6 +30,10 @@ pub struct Sources {
     pub names: Names,
     /// The api's signing key.
     pub signing_key: PathBuf,
+    /// The manifest of public keys, as it lies in the api's folder.
+    pub manifest: PathBuf,
+    /// Its pin.
+    pub manifest_pin: PathBuf,
     /// The other small files.
     pub files: Vec<SmallFile>,
     /// A folder for copies, made and removed here.
@@ -294,9 +298,18 @@ impl About {
 }
 
 impl ChainEnd {
-    fn of(head: &Head) -> Self {
-        Self { seq: head.seq, hash: head.hash.iter().map(|byte| format!("{byte:02x}")).collect() }
+    pub(crate) fn of(head: &Head) -> Self {
+        Self { seq: head.seq, hash: hex(&head.hash) }
     }
+
+    /// Whether this is the hash.
+    pub(crate) fn is_hash(&self, hash: &[u8; 32]) -> bool {
+        self.hash == hex(hash)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl BackupError {

@@ -101,6 +101,11 @@ pub enum DevboxDenial {
     /// The text that resumes a devbox is wrong.
     #[error("this devbox cannot be taken up by this process: start a new one with `tightlip run`")]
     WrongResume,
+    /// Its rows are not what was written.
+    #[error(
+        "the devbox's stored rows were changed outside tightlip, so it is not taken up: look with `tightlip verify`, and start a new one"
+    )]
+    Tampered,
     /// The databases do not answer.
     #[error("failed to use the gateway's databases, and nothing was opened: try again, and look at the output of `tightlip up`")]
     Unavailable(#[from] StoreError),
@@ -131,6 +136,7 @@ impl DevboxDenial {
             Self::TooManyDevboxes => "too_many_devboxes",
             Self::NotFound => "devbox_unknown",
             Self::WrongResume => "resume_wrong",
+            Self::Tampered => "devbox_tampered",
             Self::Unavailable(_) => "gateway_unavailable",
             Self::Internal => "gateway_failed",
         }
@@ -142,7 +148,7 @@ impl DevboxDenial {
         match self {
             Self::Auth(error) => auth_denial(error),
             Self::SecretUnknown(_) | Self::GatewayUnknown(_) | Self::GatewaySecretUnknown(_) | Self::NotFound => Denial::NotFound,
-            Self::Unusable { .. } | Self::GatewayUnusable { .. } => Denial::Forbidden,
+            Self::Unusable { .. } | Self::GatewayUnusable { .. } | Self::Tampered => Denial::Forbidden,
             Self::WrongResume => Denial::NotAuthenticated,
             Self::EnvTwice(_)
             | Self::NoVariable(_)

@@ -153,6 +153,9 @@ impl Gate {
 
     /// What the gateway keeps of an open devbox, out of its rows.
     pub(crate) fn taken_up(&self, row: DevboxRow) -> Result<ResumedDevbox, DevboxDenial> {
+        if !crate::marks::devbox_holds(&self.keys, &self.ledger.marked_devbox(&row.id)?) {
+            return Err(DevboxDenial::Tampered);
+        }
         let ca_key = self.keys.unwrap_ca(&row.id, &row.ca_key)?;
         let (mut grants, mut of_gateways) = (Vec::new(), Vec::new());
         for mut granted in self.ledger.grants_of(&row.id)? {

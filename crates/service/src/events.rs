@@ -40,6 +40,8 @@ pub(crate) struct Tally {
     /// First uses are written one after the other, so that each is written once.
     first: Mutex<()>,
     failing: AtomicBool,
+    /// What the anchor told of is not in the chains any more.
+    rolled_back: AtomicBool,
     /// Since the start, for the figures.
     uses_in_all: AtomicU64,
     refusals_in_all: Mutex<HashMap<Refusal, u64>>,
@@ -145,7 +147,14 @@ impl Gate {
             .map(|(key, count, name, account, version)| use_event(EventKind::SecretUsed, key, name, account, *version, Some(*count), now))
             .chain(refusals.iter().map(|(key, count)| refusal_event(key, *count, now)))
             .collect();
-        let written = if events.is_empty() && self.tally.is_failing() { self.ledger.check() } else { self.ledger.record(&events) };
+        let stand = self.store.stands().and_then(|()| self.ledger.stands());
+        let written = if let Err(error) = stand {
+            Err(error)
+        } else if events.is_empty() && self.tally.is_failing() {
+            self.ledger.check()
+        } else {
+            self.ledger.record(&events)
+        };
         self.tally.failing.store(written.is_err(), Ordering::SeqCst);
         if written.is_err() {
             self.tally.put_back(uses, refusals);
@@ -190,8 +199,13 @@ impl Gate {
         if self.tally.count_use(&key, secret.version) {
             return Ok(());
         }
+        let is_new_there = !self.ledger.was_sent(&secret.account, host, &secret.id).map_err(|error| self.undecided(error))?;
         let event = use_event(EventKind::SecretFirstUsed, &key, &secret.name, &secret.account, secret.version, None, self.clock.now());
         self.ledger.record(&[event]).map_err(|_| Refusal::Undecided)?;
+        if is_new_there {
+            // What that host says to other devboxes is scrubbed of it from now on.
+            self.sends.fetch_add(1, Ordering::SeqCst);
+        }
         let seen = Use { account: secret.account.clone(), name: secret.name.clone(), version: secret.version, count: 0 };
         self.tally.remember_use(key, seen);
         Ok(())
@@ -235,7 +249,12 @@ type CountedUse = (UseKey, u64, SecretName, AccountId, u32);
 
 impl Tally {
     pub(crate) fn is_failing(&self) -> bool {
-        self.failing.load(Ordering::SeqCst)
+        self.failing.load(Ordering::SeqCst) || self.rolled_back.load(Ordering::SeqCst)
+    }
+
+    /// Whether the chains lost what they had; there is no way back from that but a new start.
+    pub(crate) fn note_rollback(&self, rolled_back: bool) {
+        self.rolled_back.fetch_or(rolled_back, Ordering::SeqCst);
     }
 
     /// Counts a refusal; beyond the bound without its host, so that an agent that tries many hosts fills neither memory nor disk.

@@ -71,4 +71,4 @@ impl Gate {
 }
 
 /// What the MAC of exposures is for; no other MAC can be taken for it.
-const EXPOSURE_MAC: &str = "tightlip exposure v1";
+pub(crate) const EXPOSURE_MAC: &str = "tightlip exposure v1";

@@ -10,12 +10,13 @@ use model::{
 use store::{Ledger, Store, StoreError};
 use vault::OpenKeys;
 
+use crate::anchor::{AnchorError, AnchorPlace, Anchored};
 use crate::authenticate::{self, AuthError, Caller};
 use crate::events::Tally;
 use crate::ids::{Ids, IdsError};
 use crate::memo::Memo;
-use crate::resolve::Plans;
-use crate::rows::{KeptRow, Known};
+use crate::plans::Plans;
+use crate::rows::{KeptRow, Known, Stamp};
 use crate::uses::Uses;
 
 /// The gateway's service.
@@ -43,9 +44,14 @@ pub struct Gate {
     pub(crate) uses: Uses,
     /// Counted up whenever an explicit binding changes, a devbox gets a secret more, or a grant ends.
     pub(crate) changes: AtomicU64,
+    /// Counted up whenever a value went to a host to which no devbox of its account had sent it before.
+    pub(crate) sends: AtomicU64,
     pub(crate) policy: Policy,
     /// Hosts of pinned clients, whose connections pass unseen.
     pub(crate) pass_through: Vec<HostPattern>,
+    /// Where the heads of both chains are kept, if anywhere, and what was written there last.
+    pub(crate) anchor: Option<AnchorPlace>,
+    anchored: Mutex<Option<Anchored>>,
     /// Why the databases did not answer last.
     trouble: Mutex<Option<StoreError>>,
     /// Devboxes of the API's, bindings and exposures are made and changed one after the other, so that what was looked at before a change still holds when it is
@@ -80,6 +86,7 @@ impl Gate {
     /// The service over the store (to read), the gateway's own ledger, its keys and the admin key's hash.
     #[must_use]
     pub fn new(store: Arc<Store>, ledger: Arc<Ledger>, keys: Arc<OpenKeys>, admin_hash: TokenHash, clock: Arc<dyn Clock>) -> Self {
+        ledger.mark_with(crate::marks::marker(&keys));
         Self {
             store,
             ledger,
@@ -97,8 +104,11 @@ impl Gate {
             tally: Tally::default(),
             uses: Uses::default(),
             changes: AtomicU64::new(0),
+            sends: AtomicU64::new(0),
             policy: Policy::default(),
             pass_through: Vec::new(),
+            anchor: None,
+            anchored: Mutex::default(),
             trouble: Mutex::default(),
             turn: Mutex::default(),
         }
@@ -114,6 +124,39 @@ impl Gate {
     #[must_use]
     pub fn with_pass_through(self, pass_through: Vec<HostPattern>) -> Self {
         Self { pass_through, ..self }
+    }
+
+    /// The same service, with the heads of both chains kept at this place. What is kept there already must be in the chains.
+    ///
+    /// # Errors
+    /// [`AnchorError`], where it is not.
+    pub fn with_anchor(self, place: Option<AnchorPlace>) -> Result<Self, AnchorError> {
+        let anchored = place.as_ref().map(|place| place.read(&self.keys)).transpose()?.flatten();
+        if let (Some(place), Some(anchored)) = (&place, &anchored) {
+            place.check(anchored, &self.store, &self.ledger)?;
+        }
+        Ok(Self { anchor: place, anchored: Mutex::new(anchored), ..self })
+    }
+
+    /// Writes the heads of both chains to their place, where they changed since the last time. Called every second, and when the gateway ends.
+    ///
+    /// # Errors
+    /// [`AnchorError::RolledBack`] where what was kept is not in the chains any more, and then no value leaves from here on; or when it cannot be written.
+    pub fn keep_anchor(&self) -> Result<(), AnchorError> {
+        let Some(place) = &self.anchor else { return Ok(()) };
+        let mut last = lock(&self.anchored);
+        let present = Anchored::of(&self.store, &self.ledger, self.clock.now())?;
+        if last.as_ref().is_some_and(|last| last.is_same(&present)) {
+            return Ok(());
+        }
+        if let Some(last) = &*last {
+            let holds = place.check(last, &self.store, &self.ledger);
+            self.tally.note_rollback(matches!(holds, Err(AnchorError::RolledBack { .. })));
+            holds?;
+        }
+        place.write(&self.keys, &present)?;
+        *last = Some(present);
+        Ok(())
     }
 
     /// Finds the caller of an API key, as the api does, and takes none but those that it saw made.
@@ -146,12 +189,14 @@ impl Gate {
         self.store.data_version().map_err(|error| self.undecided(error))
     }
 
-    /// Numbers of which one changes whenever the api has committed something, or what the gateway itself decides by has changed.
+    /// Numbers of which one changes whenever the api has committed something, or what the gateway itself decides by, or scrubs replies of, has changed.
     ///
     /// # Errors
     /// [`Refusal::Undecided`] when the store does not answer.
     pub fn state(&self) -> Result<(u64, u64), Refusal> {
-        Ok((self.data_version()?, self.changes.load(Ordering::SeqCst)))
+        let Stamp { store, changes } = self.stamp()?;
+        // Neither ever goes back, so their sum changes with each.
+        Ok((store, changes + self.sends.load(Ordering::SeqCst)))
     }
 
     /// An id for a devbox that is about to be opened.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accounts;
+pub mod anchor;
 pub mod answers;
 pub mod authenticate;
 pub mod backup;
@@ -24,11 +25,13 @@ pub mod marks;
 mod memo;
 pub mod pairings;
 pub mod pass_through;
+mod plans;
 pub mod remotes;
 pub mod resolve;
 pub mod rows;
 pub mod secrets;
 pub mod uses;
+pub mod verify;
 pub mod via;
 
 pub use accounts::{AccountPlan, AccountsError, Operator};

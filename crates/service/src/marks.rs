@@ -2,11 +2,13 @@
 //! MAC over whose key it is, what it may do and until when shows (record 0023). It sees a key made when it makes an account's first one itself, for the user
 //! who runs the server, and when somebody shows it a key that it takes, to make another one of the same account that may do no more.
 
+use std::sync::Arc;
+
 use link::cli::Denial;
 use link::control::Begun;
 use link::front::NewKey;
 use model::{AccountId, ApiKey, ApiKeyId, Event, EventKind, Scope, Scopes};
-use store::{Ledger, Mode, Store, StoreError};
+use store::{Ledger, MarkedRows, Marker, Mode, NewMark, Store, StoreError};
 use vault::OpenKeys;
 use zeroize::Zeroizing;
 
@@ -26,6 +28,11 @@ pub fn marked(keys: &OpenKeys, key: ApiKey) -> ApiKey {
 /// # Errors
 /// When the store or the ledger cannot be read or written.
 pub fn mark_earlier(store_path: &std::path::Path, ledger: &Ledger, keys: &OpenKeys) -> Result<(), StoreError> {
+    if !ledger.marks_rows()? {
+        let lacking = ledger.lacking_marks()?;
+        let made: Vec<(NewMark, Vec<u8>)> = lacking.into_iter().map(|new| (new.clone(), keys.mac(ROWS_MAC, &new.input))).collect();
+        ledger.put_marks(&made)?;
+    }
     if ledger.marks_keys()? {
         return Ok(());
     }
@@ -34,6 +41,25 @@ pub fn mark_earlier(store_path: &std::path::Path, ledger: &Ledger, keys: &OpenKe
     let marks: Vec<(ApiKeyId, Vec<u8>)> = unmarked.into_iter().map(|key| (key.id.clone(), marked(keys, key).mac)).collect();
     store.mark_api_keys(&marks)?;
     ledger.note_marks()
+}
+
+/// Marks what the ledger's rows say together, with the gateway's key.
+pub(crate) fn marker(keys: &Arc<OpenKeys>) -> Marker {
+    let keys = Arc::clone(keys);
+    Arc::new(move |input| keys.mac(ROWS_MAC, input))
+}
+
+/// Whether what the rows say of a secret together is what was decided: their mark holds, and tells of as many changes as the events do.
+pub(crate) fn decisions_hold(keys: &OpenKeys, rows: &MarkedRows) -> bool {
+    match &rows.mac {
+        Some(mac) => rows.generation == rows.events && keys.mac_holds(ROWS_MAC, &rows.input, mac),
+        None => !rows.any && rows.events == 0,
+    }
+}
+
+/// Whether what the rows say of an open devbox together is what was written when it was made, and no event tells of its end.
+pub(crate) fn devbox_holds(keys: &OpenKeys, rows: &MarkedRows) -> bool {
+    rows.events == 0 && rows.mac.as_ref().is_some_and(|mac| keys.mac_holds(ROWS_MAC, &rows.input, mac))
 }
 
 impl Gate {
@@ -102,4 +128,7 @@ impl KeysError {
     }
 }
 
-const KEY_MAC: &str = "tightlip api key v1";
+/// What the MAC of API keys is for; no other MAC can be taken for it.
+pub(crate) const KEY_MAC: &str = "tightlip api key v1";
+/// What the MAC of rows together is for; no other MAC can be taken for it.
+const ROWS_MAC: &str = "tightlip rows v1";

@@ -101,6 +101,11 @@ impl Gate {
             host: pairing.binding.host.exact().cloned(),
             ..Event::bare(EventKind::PairingRefused, self.clock.now(), caller.account.id.clone())
         };
+        // What was changed outside is not marked anew.
+        let (_, rows) = self.ledger.decided(&pairing.secret)?;
+        if !crate::marks::decisions_hold(&self.keys, &rows) {
+            return Err(BindingsError::Tampered);
+        }
         let secret = self.store.secret_by_id(&caller.account.id, &pairing.secret)?;
         // What may not go to one host is not given to be sent to any.
         self.keep_brokered(caller, &pairing.secret, secret.as_ref())?;
@@ -208,4 +213,4 @@ impl Gate {
 }
 
 /// What the MAC of pairings is for; no other MAC can be taken for it.
-const PAIRING_MAC: &str = "tightlip pairing v1";
+pub(crate) const PAIRING_MAC: &str = "tightlip pairing v1";

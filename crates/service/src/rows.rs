@@ -3,6 +3,7 @@
 //! Nothing is taken from the row that its seal does not cover: the kind is recognised from the opened value and the authenticated name.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use model::kind::Brokering;
 use model::{AccountId, Binding, Kind, Place, Refusal, Secret, SecretId, SecretName, StoredBinding};
@@ -37,8 +38,8 @@ pub(crate) struct Known {
 /// For how long a derived fact holds: until the store changes, or explicit bindings, devboxes or their grants do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    store: u64,
-    changes: u64,
+    pub(crate) store: u64,
+    pub(crate) changes: u64,
 }
 
 /// Whether a value can be swapped at all.
@@ -81,8 +82,8 @@ impl Gate {
     }
 
     pub(crate) fn stamp(&self) -> Result<Stamp, Refusal> {
-        let (store, changes) = self.state()?;
-        Ok(Stamp { store, changes })
+        let store = self.data_version()?;
+        Ok(Stamp { store, changes: self.changes.load(Ordering::SeqCst) })
     }
 
     /// Opens the row of a granted secret.
@@ -159,19 +160,23 @@ impl Gate {
         known.insert(id.clone(), fact);
     }
 
-    /// The explicit bindings of a secret, each with a MAC that holds.
+    /// The explicit bindings of a secret, each with a MAC that holds, and none that was removed or put back.
     pub(crate) fn explicit_bindings(&self, secret: &Secret) -> Result<Vec<StoredBinding>, Refusal> {
-        let stored = self.ledger.bindings_of(&secret.id).map_err(|error| self.undecided(error))?;
+        let (stored, rows) = self.ledger.decided(&secret.id).map_err(|error| self.undecided(error))?;
         let holds = |binding: &StoredBinding| {
             binding.secret == secret.id
                 && binding.account == secret.account
                 && self.keys.mac_holds(BINDING_MAC, &binding.mac_input(), &binding.mac)
         };
-        if stored.iter().all(holds) { Ok(stored) } else { Err(Refusal::SecretTampered) }
+        if stored.iter().all(holds) && crate::marks::decisions_hold(&self.keys, &rows) { Ok(stored) } else { Err(Refusal::SecretTampered) }
     }
 
-    /// A row older than one that was seen before was rolled back.
+    /// A row older than one that was seen before was rolled back. What an earlier gateway saw stands in the events: they are asked at the first sight of a secret.
     fn remember_version(&self, secret: &Secret) -> Result<(), Refusal> {
+        let is_known = lock(&self.seen).contains_key(&secret.id);
+        if !is_known {
+            self.check_version(secret)?;
+        }
         let mut seen = lock(&self.seen);
         match seen.get_mut(&secret.id) {
             Some(version) if secret.version < *version => return Err(Refusal::SecretTampered),
@@ -181,6 +186,22 @@ impl Gate {
             }
         }
         Ok(())
+    }
+
+    /// Holds a row against the api's events, and against the gateway's own, which an api that was taken over cannot write.
+    fn check_version(&self, secret: &Secret) -> Result<(), Refusal> {
+        let told = self.store.told_of(&secret.account, &secret.name, &secret.id).map_err(|error| self.undecided(error))?;
+        let used = self.ledger.newest_version(&secret.account, &secret.name, &secret.id).map_err(|error| self.undecided(error))?;
+        let newest = told.version.max(used);
+        if !told.deleted && newest.is_none_or(|newest| secret.version >= newest) {
+            return Ok(());
+        }
+        // The events were read after the row, which may have been changed or removed in between.
+        match self.store.sealed(&secret.id).map_err(|error| self.undecided(error))? {
+            None => Err(Refusal::SecretGone),
+            Some(now) if now.secret.version != secret.version => Ok(()),
+            Some(_) => Err(Refusal::SecretTampered),
+        }
     }
 
     /// A deleted secret never comes back under its id: a row that does was rolled back.

@@ -261,6 +261,7 @@ impl From<StoreError> for SecretsError {
             | StoreError::NotADatabase
             | StoreError::Damaged(_)
             | StoreError::ChainBroken { .. }
+            | StoreError::Replaced
             | StoreError::Busy
             | StoreError::ReadOnly
             | StoreError::Unavailable

@@ -51,6 +51,9 @@ pub enum StoreError {
         /// How.
         fault: ChainFault,
     },
+    /// The database's file, or its log, is not the one that was opened.
+    #[error("the database's files were removed or replaced while they were in use: stop the server, then look with `tightlip verify`")]
+    Replaced,
     /// No room on the disk.
     #[error("the disk is full: make room, then try again")]
     Full,
@@ -109,6 +112,7 @@ impl StoreError {
             Self::NotADatabase => "store_not_a_database",
             Self::Damaged(_) => "store_damaged",
             Self::ChainBroken { .. } => "store_chain_broken",
+            Self::Replaced => "store_replaced",
             Self::Full => "store_full",
             Self::Busy => "store_busy",
             Self::DuplicateName => "store_duplicate_name",
@@ -130,7 +134,8 @@ impl StoreError {
     pub(crate) const fn is_of_the_disk(&self) -> bool {
         match self {
             Self::Failed(_) => true,
-            Self::Full
+            Self::Replaced
+            | Self::Full
             | Self::Damaged(_)
             | Self::NotADatabase
             | Self::Unavailable
@@ -151,7 +156,7 @@ impl StoreError {
     /// Whether a later write may go wrong for the same reason, so that readiness must look again.
     pub(crate) const fn lasts(&self) -> bool {
         match self {
-            Self::Full | Self::Damaged(_) | Self::NotADatabase | Self::Failed(_) | Self::Unavailable => true,
+            Self::Replaced | Self::Full | Self::Damaged(_) | Self::NotADatabase | Self::Failed(_) | Self::Unavailable => true,
             Self::Newer { .. }
             | Self::Outdated { .. }
             | Self::Missing

@@ -1,25 +1,29 @@
 //! The gateway's own database: explicit bindings, devboxes, grants, and the gateway's events. Nobody else writes or reads it.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use model::limits::{ANSWER_LIFE_MS, HOSTED_ENDED_KEPT_MAX};
 use model::{
-    AccountId, ApiKeyId, BindingId, ChainedEvent, DevboxId, DevboxStatus, Event, Grant, HostPattern, Hosted, PairingId, SecretId,
-    StoredBinding, Timestamp, TokenHash, Transition, Writer,
+    AccountId, ApiKeyId, BindingId, ChainedEvent, DevboxId, DevboxStatus, Event, Grant, Host, HostPattern, Hosted, PairingId, SecretId,
+    SecretName, StoredBinding, Timestamp, TokenHash, Transition, Writer,
 };
 
 use crate::error::{Result, StoreError};
 use crate::hosted::{ExposureRow, HostedPage, NewGateway, NewHosted, PairingRow};
 use crate::rows::{DevboxRow, EventQuery, GrantRow, Head};
 use crate::sqlite::database::{Database, Work};
+use crate::sqlite::marks::{self, Marker};
 use crate::sqlite::migrations::LEDGER;
 use crate::sqlite::snapshot::Snapshot;
-use crate::sqlite::{bindings, create, devboxes, events, exposures, grants, hosted, pairings};
+use crate::sqlite::{bindings, create, devboxes, events, exposures, grants, hosted, pairings, sent};
 use crate::store::Mode;
 
 /// The gateway's database. Verbs block; writes return when they are durable, each with its event in one transaction.
 pub struct Ledger {
-    database: Database,
+    pub(crate) database: Database,
+    /// Marks what the rows say together, once somebody who has the key is there.
+    pub(crate) marker: OnceLock<Marker>,
 }
 
 impl Ledger {
@@ -36,7 +40,7 @@ impl Ledger {
     /// # Errors
     /// `Missing`, `NotADatabase`, `Newer` (nothing is changed), `Damaged`, `Full`, `Busy`.
     pub fn open(path: &Path) -> Result<Self> {
-        Ok(Self { database: Database::open(path, &LEDGER, Mode::Writer)? })
+        Ok(Self { database: Database::open(path, &LEDGER, Mode::Writer)?, marker: OnceLock::new() })
     }
 
     /// Opens the ledger at `path` to read it only.
@@ -44,7 +48,7 @@ impl Ledger {
     /// # Errors
     /// `Missing`, `NotADatabase`, `Newer`, `Outdated`, `Damaged`, `Busy`.
     pub fn open_to_read(path: &Path) -> Result<Self> {
-        Ok(Self { database: Database::open(path, &LEDGER, Mode::Reader)? })
+        Ok(Self { database: Database::open(path, &LEDGER, Mode::Reader)?, marker: OnceLock::new() })
     }
 
     /// The deployment that the ledger was made for.
@@ -68,6 +72,25 @@ impl Ledger {
     pub fn note_marks(&self) -> Result<()> {
         self.database.write(Box::new(|conn, _| {
             conn.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('keys marked', 'yes')", [])?;
+            Ok(())
+        }))
+    }
+
+    /// Whether the chains' heads were ever kept outside of this database.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn was_anchored(&self) -> Result<bool> {
+        self.database.read(|conn| Ok(conn.prepare_cached("SELECT 1 FROM meta WHERE key = 'anchored'")?.exists([])?))
+    }
+
+    /// Writes that the chains' heads are kept outside of this database from now on.
+    ///
+    /// # Errors
+    /// `Full`, `Busy`, `Unavailable`.
+    pub fn note_anchor(&self) -> Result<()> {
+        self.database.write(Box::new(|conn, _| {
+            conn.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('anchored', 'yes')", [])?;
             Ok(())
         }))
     }
@@ -124,7 +147,7 @@ impl Ledger {
     /// `Conflict` where it is not open; `Full`, `Busy`, `Unavailable`.
     pub fn close_devbox(&self, id: &DevboxId, at: Timestamp, event: &Event) -> Result<()> {
         let id = id.clone();
-        let work = with_event(event, move |conn| {
+        let work = self.with_event(event, move |conn| {
             devboxes::close(conn, &id, at)?;
             grants::end(conn, &id, at)
         });
@@ -196,7 +219,7 @@ impl Ledger {
     /// `Conflict` where it is not open; `Full`, `Busy`, `Unavailable`.
     pub fn end_hosted(&self, ended: &Hosted, at: Timestamp, event: &Event) -> Result<()> {
         let ended = ended.clone();
-        let work = with_event(event, move |conn| {
+        let work = self.with_event(event, move |conn| {
             hosted::update(conn, &ended.id, &ended.transitions, ended.reason)?;
             devboxes::close(conn, &ended.id, at)?;
             grants::end(conn, &ended.id, at)?;
@@ -352,6 +375,22 @@ impl Ledger {
         }))
     }
 
+    /// The secrets of an account whose values any of its devboxes ever sent to a host: those made last, newest first, as many as `limit`.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn sent_to(&self, account: &AccountId, host: &Host, limit: usize) -> Result<Vec<SecretId>> {
+        self.database.read(|conn| sent::to_host(conn, account, host, limit))
+    }
+
+    /// Whether any devbox of the account ever sent this secret's value to a host.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn was_sent(&self, account: &AccountId, host: &Host, secret: &SecretId) -> Result<bool> {
+        self.database.read(|conn| sent::was_sent(conn, account, host, secret))
+    }
+
     /// The gateway's events that the query asks for, oldest first.
     ///
     /// # Errors
@@ -366,6 +405,38 @@ impl Ledger {
     /// `ChainBroken` at the first event that was edited, removed, moved or planted.
     pub fn verify_chain(&self) -> Result<Head> {
         self.database.read(|conn| events::verify(conn, Writer::Gateway, self.database.deployment()))
+    }
+
+    /// The chain's end, as its last row says.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn head(&self) -> Result<Head> {
+        self.database.head(Writer::Gateway)
+    }
+
+    /// The chain's hash at this number; none where it is not that long.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn hash_at(&self, seq: u64) -> Result<Option<[u8; 32]>> {
+        self.database.hash_at(Writer::Gateway, seq)
+    }
+
+    /// The greatest version with which the newest event of this secret tells of it; none where none does.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn newest_version(&self, account: &AccountId, name: &SecretName, secret: &SecretId) -> Result<Option<u32>> {
+        self.database.read(|conn| events::newest_version(conn, account, name, secret))
+    }
+
+    /// Whether the files are still those that were opened.
+    ///
+    /// # Errors
+    /// `Replaced`.
+    pub fn stands(&self) -> Result<()> {
+        self.database.stands()
     }
 
     /// Looks at every page, every reference and every event, and answers the chain's head.
@@ -394,21 +465,23 @@ impl Ledger {
     }
 
     fn change(&self, event: &Event, change: impl Fn(&rusqlite::Connection) -> Result<()> + Send + 'static) -> Result<()> {
-        self.database.write(with_event(event, change))
+        self.database.write(self.with_event(event, change))
     }
 
     fn change_with(&self, events: &[Event], change: impl Fn(&rusqlite::Connection) -> Result<()> + Send + 'static) -> Result<()> {
-        self.database.write(with_events(events.to_vec(), change))
+        self.database.write(self.with_events(events.to_vec(), change))
     }
-}
 
-fn with_event(event: &Event, change: impl Fn(&rusqlite::Connection) -> Result<()> + Send + 'static) -> Work {
-    with_events(vec![event.clone()], change)
-}
+    fn with_event(&self, event: &Event, change: impl Fn(&rusqlite::Connection) -> Result<()> + Send + 'static) -> Work {
+        self.with_events(vec![event.clone()], change)
+    }
 
-fn with_events(events: Vec<Event>, change: impl Fn(&rusqlite::Connection) -> Result<()> + Send + 'static) -> Work {
-    Box::new(move |conn, deployment| {
-        change(conn)?;
-        events.iter().try_for_each(|event| events::append(conn, Writer::Gateway, deployment, event))
-    })
+    fn with_events(&self, events: Vec<Event>, change: impl Fn(&rusqlite::Connection) -> Result<()> + Send + 'static) -> Work {
+        let marker = self.marker.get().cloned();
+        Box::new(move |conn, deployment| {
+            change(conn)?;
+            events.iter().try_for_each(|event| events::append(conn, Writer::Gateway, deployment, event))?;
+            marks::follow(conn, &events, marker.as_ref())
+        })
+    }
 }

@@ -11,6 +11,7 @@ pub mod cut;
 pub mod error;
 pub mod hosted;
 pub mod ledger;
+mod marked;
 pub mod rows;
 pub mod sqlite;
 pub mod store;
@@ -23,6 +24,10 @@ pub use rows::{
     AccountPage, AnswerRow, Commits, DevboxRow, EventQuery, GatewayConfigPage, GrantRow, Head, KeyPage, KeyRequest, Recorded, RequestedKey,
     SealedSecret, SecretPage, Shown,
 };
+pub use sqlite::look::{Held, Looked};
+pub use sqlite::look_ledger::LedgerLook;
+pub use sqlite::look_store::{Ownerless, SecretTold, StoreLook};
+pub use sqlite::marks::{MarkedRows, Marker, NewMark};
 pub use sqlite::readers::{at_hand, may_wait};
 pub use sqlite::snapshot::Snapshot;
 pub use store::{Mode, Store};

@@ -27,15 +27,21 @@ pub(crate) mod database;
 pub(crate) mod devboxes;
 pub(crate) mod events;
 pub(crate) mod exposures;
+mod files;
 mod gateway_configs;
 pub(crate) mod grants;
 pub(crate) mod hosted;
 mod key_requests;
 mod log;
+pub mod look;
+pub mod look_ledger;
+pub mod look_store;
+pub mod marks;
 pub(crate) mod migrations;
 pub(crate) mod pairings;
 pub(crate) mod readers;
 mod secrets;
+pub(crate) mod sent;
 pub mod snapshot;
 mod writer;
 
@@ -166,6 +172,22 @@ impl SqliteStore {
 
     pub(crate) fn verify_chain(&self) -> Result<Head> {
         self.database.read_snapshot(|conn| events::verify(conn, Writer::Api, self.deployment()))
+    }
+
+    pub(crate) fn head(&self) -> Result<Head> {
+        self.database.head(Writer::Api)
+    }
+
+    pub(crate) fn hash_at(&self, seq: u64) -> Result<Option<[u8; 32]>> {
+        self.database.hash_at(Writer::Api, seq)
+    }
+
+    pub(crate) fn told_of(&self, account: &AccountId, name: &SecretName, id: &SecretId) -> Result<look_store::SecretTold> {
+        self.database.read(|conn| look_store::told_of(conn, account, name, id))
+    }
+
+    pub(crate) fn stands(&self) -> Result<()> {
+        self.database.stands()
     }
 
     pub(crate) fn inspect(&self) -> Result<Head> {

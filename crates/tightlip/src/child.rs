@@ -93,6 +93,8 @@ pub enum Task {
         awaits_root_key: bool,
         /// What it was told to allow.
         policy: Policy,
+        /// The folder of the anchor.
+        anchor: Option<PathBuf>,
     },
     /// Keep devboxes.
     Keeper,

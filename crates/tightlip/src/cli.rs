@@ -30,6 +30,7 @@ mod set;
 mod target;
 mod up;
 mod value;
+mod verify;
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -109,6 +110,8 @@ enum Command {
     Backup(backup::Args),
     /// Bring back what `backup` wrote
     Restore(restore::Args),
+    /// Look at every stored row and every event, and name what was changed outside tightlip
+    Verify(verify::Args),
     /// Find out what stands between a secret and its host
     Doctor(doctor::Args),
     /// Attack a throw-away tightlip on this machine and look for leaks
@@ -172,6 +175,7 @@ fn obey(cli: Cli, out: &Output) -> Result<i32, Fault> {
         Command::Account(command) => target().and_then(|target| account::obey(&command, &target, out)).map(|()| 0),
         Command::Backup(args) => target().and_then(|target| backup::backup(&args, &target, out)).map(|()| 0),
         Command::Restore(args) => here().and_then(|()| restore::restore(&args, data, out)).map(|()| 0),
+        Command::Verify(args) => here().and_then(|()| verify::verify(&args, data, out)),
         Command::Doctor(args) => doctor::doctor(&args, target, out),
         Command::Prove(args) => here().and_then(|()| prove::prove(&args, out)),
         Command::Completions(args) => completions::completions(&args, out).map(|()| 0),
@@ -200,7 +204,7 @@ Environment:
   TIGHTLIP_PASSPHRASE_FILE  a file that holds the data folder's passphrase, where it has one
 
 Exit codes:
-  0 done, 1 failure, 2 usage, 3 not found, 4 not authenticated, 5 exists, 6 server unreachable or locked, 7 refused by policy, 10 a leak was found; \
+  0 done, 1 failure, 2 usage, 3 not found, 4 not authenticated, 5 exists, 6 server unreachable or locked, 7 refused by policy, 10 a leak or tampering was found; \
 `run` gives its command's code, 125 could not start, 126 not executable, 127 not found";
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use toml::Spanned;
 
 pub mod ways;
 
+use crate::folder;
+
 use ways::{Ways, WaysPart};
 
 /// The configuration.
@@ -35,6 +37,8 @@ pub struct Config {
     pub upstream_ca: Option<PathBuf>,
     /// The ways out beside the direct one.
     pub ways: Ways,
+    /// The folder of the anchor, if the file says.
+    pub anchor: Option<PathBuf>,
     /// Whether gateway configs and unbound secrets are paired as callers ask, without a person.
     pub accept_pairings: bool,
     /// Whether devboxes are made over the API, if the file says.
@@ -115,6 +119,7 @@ struct GatewayPart {
     upstream_proxy_credentials: Option<Spanned<PathBuf>>,
     no_proxy: Option<Spanned<Vec<String>>>,
     pass_through: Option<Spanned<Vec<String>>>,
+    anchor: Option<PathBuf>,
     accept_pairings: bool,
 }
 
@@ -137,7 +142,7 @@ impl Config {
         }
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let wrong = |line, why| ConfigError::Wrong { path: path.to_owned(), line, why };
         let line_of = |span: Range<usize>| text.get(..span.start).map(|before| before.matches('\n').count() + 1);
         let file: File = toml::from_str(text).map_err(|error| {
@@ -152,8 +157,13 @@ impl Config {
             resolve.push(Resolve { host, port: port.unwrap_or(model::binding::HTTPS_PORT), address });
         }
         let beside = path.parent().unwrap_or(path);
-        let GatewayPart { upstream_ca, upstream_proxy, upstream_proxy_credentials, no_proxy, pass_through, accept_pairings, .. } =
-            file.gateway;
+        let GatewayPart {
+            upstream_ca, upstream_proxy, upstream_proxy_credentials, no_proxy, pass_through, anchor, accept_pairings, ..
+        } = file.gateway;
+        let anchor = anchor.map(|relative| beside.join(relative));
+        if anchor.as_ref().is_some_and(|anchor| anchor.starts_with(beside)) {
+            return Err(wrong(None, "[gateway] anchor: name a folder outside of the data folder, or it is put back with it".to_owned()));
+        }
         let upstream_ca = upstream_ca.map(|relative| beside.join(relative));
         let ways = WaysPart { upstream_proxy, upstream_proxy_credentials, no_proxy, pass_through };
         let ways = ways.parse(beside).map_err(|(span, why)| wrong(line_of(span), why))?;
@@ -170,9 +180,18 @@ impl Config {
             resolve,
             upstream_ca,
             ways,
+            anchor,
             accept_pairings,
             devboxes,
         })
+    }
+
+    /// The folder of the anchor: the file's, else `$XDG_STATE_HOME/tightlip`, else `~/.local/state/tightlip`; none where nothing says.
+    #[must_use]
+    pub fn anchor_folder(&self) -> Option<PathBuf> {
+        let home = || folder::set("HOME").map(|home| home.join(".local/state"));
+        let state = || folder::set("XDG_STATE_HOME").filter(|path| path.is_absolute()).or_else(home).map(|base| base.join("tightlip"));
+        self.anchor.clone().or_else(state)
     }
 }
 
@@ -266,6 +285,9 @@ pub const TEMPLATE: &str = r#"# tightlip's settings. Read at start: restart `tig
 # A gateway config and a secret that is bound to no host are paired as whoever makes a devbox asks. Without this a person approves each
 # pairing (`tightlip requests`). With it, whoever holds an API key, and an API process that was broken into, decide where such secrets go.
 # accept_pairings = false
+# Where the ends of the events are kept, so that an older copy of the data folder is noticed when it is put back: a folder outside of it, best on a disk that
+# is not copied with it. Without this: $XDG_STATE_HOME/tightlip, or ~/.local/state/tightlip.
+# anchor = "/var/lib/tightlip-anchor"
 
 [devbox]
 # Devboxes over the API run the commands of whoever holds an API key on this machine. On by itself where the API listens on loopback
@@ -304,6 +326,15 @@ mod tests {
     }
 
     #[test]
+    fn an_anchor_in_the_data_folder_is_refused() {
+        for inside in ["anchor", "./a/b", "/data/a"] {
+            let error = parse(&format!("[gateway]\nanchor = \"{inside}\"\n")).expect_err(inside).to_string();
+            assert!(error.contains("outside of the data folder"), "{error}");
+        }
+        assert_eq!(parse("[gateway]\nanchor = \"/elsewhere\"\n").expect("good").anchor_folder(), Some(PathBuf::from("/elsewhere")));
+    }
+
+    #[test]
     fn a_second_table_is_told_to_go_into_the_first() {
         let error = parse(&format!("{TEMPLATE}\n[api]\ntls_listen = \"127.0.0.1:1\"\n")).expect_err("twice").to_string();
         assert!(error.contains("[api] is there already, in line 3") && error.contains("put these lines into that one"), "{error}");
@@ -333,6 +364,7 @@ mod tests {
         assert_eq!((config.key_requests_per_second, config.address_requests_per_second), (Some(rates.key), Some(rates.address)));
         assert_eq!(config.upstream_ca, Some(PathBuf::from("/data/ca.pem")));
         assert_eq!((config.accept_pairings, config.devboxes), (false, Some(true)));
+        assert_eq!(config.anchor, Some(PathBuf::from("/var/lib/tightlip-anchor")));
         let pattern = |text: &str| text.parse().expect("a pattern");
         let proxy = ways::ProxyConfig {
             name: "proxy.example.test".into(),

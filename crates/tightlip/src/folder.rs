@@ -356,7 +356,9 @@ fn default_path() -> Option<PathBuf> {
     set("XDG_DATA_HOME").filter(|path| path.is_absolute()).or_else(home).map(|base| base.join("tightlip"))
 }
 
-fn set(variable: &str) -> Option<PathBuf> {
+/// What a variable says, where it says something.
+#[must_use]
+pub fn set(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from)
 }
 

@@ -4,6 +4,7 @@
 //! first process must have one thread only, and the server's children are no business of the command line's parser.
 #![forbid(unsafe_code)]
 
+mod anchor;
 mod child;
 mod cli;
 mod config;
@@ -16,6 +17,7 @@ mod root;
 mod setup;
 mod supervisor;
 mod up;
+mod verify;
 mod wiring;
 
 use std::alloc::System;

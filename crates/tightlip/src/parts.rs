@@ -19,6 +19,8 @@ pub fn sources(folder: &DataFolder, keyring: Vec<u8>, recipe: Vec<u8>) -> Source
         recipe,
         names: Names { store: STORE, ledger: LEDGER, manifest: MANIFEST, manifest_pin: MANIFEST_PIN, signing_key: SIGNING_KEY },
         signing_key: folder.signing_key(),
+        manifest: folder.manifest(),
+        manifest_pin: folder.manifest_pin(),
         files: vec![file(ADMIN_KEY, Need::Always), file(API_KEY, Need::IfThere), file(CONFIG, Need::IfThere)],
         scratch: folder.backup_scratch(),
         turn: Mutex::new(()),

@@ -10,16 +10,18 @@ use std::path::{Path, PathBuf};
 
 use model::Clock;
 use rootkey::{RootKeyError, passphrase};
+use service::anchor::AnchorError;
 use service::backup::{ABOUT, About, BackupError};
 use store::{Ledger, Mode, Store};
 use vault::RootKey;
 use vault::backup::{BackupError as FormatError, Opener};
 
+use crate::anchor::{Anchors, Rollback};
 use crate::detached;
 use crate::folder::{DataFolder, FILE_MODE, FOLDER_MODE, FolderError, Lock, Presence};
 use crate::parts;
 use crate::root::{Root, RootError, Source};
-use crate::setup::{self, PARTS, SetupError, io_failed, read, sync, write_new};
+use crate::setup::{self, Opened, PARTS, SetupError, io_failed, read, sync, write_new};
 
 /// What is to be restored.
 pub struct Wanted<'a> {
@@ -31,6 +33,8 @@ pub struct Wanted<'a> {
     pub passphrase: &'a Source,
     /// What becomes of the data folder's contents.
     pub existing: Existing,
+    /// What becomes of a backup that is older than the data folder was.
+    pub rollback: Rollback,
 }
 
 /// What becomes of a data folder's contents.
@@ -102,6 +106,9 @@ pub enum RestoreError {
     /// A database in it is damaged.
     #[error("what this backup holds cannot be used")]
     Content(#[source] BackupError),
+    /// It is older than what was there.
+    #[error("this backup is older than what {} had last, so it was not restored, and nothing was changed", .0.display())]
+    Rollback(PathBuf, #[source] AnchorError),
     /// What came out of it would not start.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -138,16 +145,26 @@ pub fn restore(folder: &DataFolder, wanted: &Wanted<'_>, clock: &dyn Clock) -> R
         return Err(RestoreError::Occupied(folder.path().to_owned()));
     }
     let aside = DataFolder::aside(folder.restoring());
-    let built = build(&aside, folder, opener, wanted).and_then(|about| {
+    let built = build(&aside, folder, opener, wanted).and_then(|built| {
         let replaces_a_root = keeps && folder.gateway().exists() && !is_same_root(folder, &aside);
-        if replaces_a_root { Err(RestoreError::Occupied(folder.path().to_owned())) } else { Ok(about) }
+        if replaces_a_root { Err(RestoreError::Occupied(folder.path().to_owned())) } else { Ok(built) }
     });
-    let marked = built.and_then(|about| mark(folder, clock).map(|()| about).map_err(RestoreError::from));
-    let about = marked.inspect_err(|_| {
+    let checked = built.and_then(|(about, opened)| {
+        let anchors = Anchors::of(folder, &aside, &opened);
+        match anchors.check(&opened) {
+            Err(source) if wanted.rollback == Rollback::Refuse => Err(RestoreError::Rollback(folder.path().to_owned(), source)),
+            Ok(()) | Err(_) => Ok((about, anchors, opened)),
+        }
+    });
+    let marked = checked.and_then(|built| mark(folder, clock).map(|()| built).map_err(RestoreError::from));
+    let (about, anchors, opened) = marked.inspect_err(|_| {
         // Best effort, the mark first: what is left without it is removed by the next start.
         let _unmarked = std::fs::remove_file(aside.path().join(COMPLETE));
         let _left = std::fs::remove_dir_all(aside.path());
     })?;
+    // Before what it tells of is in its place: the former contents have these events too, unless they are another branch.
+    anchors.write(&opened, clock);
+    drop(opened);
     let before = finish(folder)?;
     Ok(Restored { about, before })
 }
@@ -199,7 +216,12 @@ fn is_same_root(folder: &DataFolder, other: &DataFolder) -> bool {
 }
 
 /// Opens the backup into a folder aside and looks at all of it: as `up` does, and every page and event beside.
-fn build(aside: &DataFolder, folder: &DataFolder, opener: Opener<BufReader<File>>, wanted: &Wanted<'_>) -> Result<About, RestoreError> {
+fn build(
+    aside: &DataFolder,
+    folder: &DataFolder,
+    opener: Opener<BufReader<File>>,
+    wanted: &Wanted<'_>,
+) -> Result<(About, Opened), RestoreError> {
     for part in [aside.path().to_owned(), aside.store(), aside.gateway(), aside.api()] {
         DirBuilder::new().mode(FOLDER_MODE).create(&part).map_err(io_failed("make", &part))?;
     }
@@ -229,12 +251,12 @@ fn build(aside: &DataFolder, folder: &DataFolder, opener: Opener<BufReader<File>
         }
     }
     let said = About::read(&said).ok_or(RestoreError::Mismatch)?;
-    setup::check(aside, &root)?;
+    let opened = setup::check(aside, &root)?;
     verify(aside, &said)?;
     for part in [aside.store(), aside.gateway(), aside.api(), aside.path().to_owned()] {
         sync(&part)?;
     }
-    Ok(said)
+    Ok((said, opened))
 }
 
 /// Checks that both databases hold, whole, what the backup says.

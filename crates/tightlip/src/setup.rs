@@ -95,12 +95,22 @@ pub enum SetupError {
     },
 }
 
+/// What the children need, opened once and found good.
+pub struct Opened {
+    /// The gateway's keys.
+    pub keys: OpenKeys,
+    /// The store, to read.
+    pub store: Store,
+    /// The ledger.
+    pub ledger: Ledger,
+}
+
 /// Makes the folder's contents where there are none, finishes what was interrupted, and looks at everything that the children need. Call with the lock.
 /// Gives the root key besides, where no file holds it.
 ///
 /// # Errors
 /// When something is missing, wrong, newer, or could not be made.
-pub fn ensure(folder: &DataFolder, mut root: Root, clock: &dyn Clock) -> Result<(FirstRun, Option<RootKey>), SetupError> {
+pub fn ensure(folder: &DataFolder, mut root: Root, clock: &dyn Clock) -> Result<(FirstRun, Option<RootKey>, Opened), SetupError> {
     let aside = Layout(folder.set_up());
     let mut first_run = FirstRun::No;
     if aside.0.exists() && !aside.complete().exists() {
@@ -113,10 +123,10 @@ pub fn ensure(folder: &DataFolder, mut root: Root, clock: &dyn Clock) -> Result<
         move_in(&aside, folder)?;
         first_run = FirstRun::Yes;
     }
-    check(folder, &root)?;
+    let opened = check(folder, &root)?;
     match root {
-        Root::File => Ok((first_run, None)),
-        Root::Derived(key) => Ok((first_run, Some(key))),
+        Root::File => Ok((first_run, None, opened)),
+        Root::Derived(key) => Ok((first_run, Some(key), opened)),
         Root::New(_) => Err(SetupError::Meanwhile),
     }
 }
@@ -170,7 +180,9 @@ fn build(aside: &Layout, root: Root, clock: &dyn Clock) -> Result<Root, SetupErr
     write_new(&to.config(), crate::config::TEMPLATE.as_bytes())?;
     Store::create(&to.store_db(), &deployment).map_err(store_failed("make", to.store_db()))?;
     Ledger::create(&to.ledger(), &deployment).map_err(store_failed("make", to.ledger()))?;
-    Ledger::open(&to.ledger()).and_then(|ledger| ledger.note_marks()).map_err(store_failed("write", to.ledger()))?;
+    Ledger::open(&to.ledger())
+        .and_then(|ledger| ledger.note_marks().and_then(|()| ledger.put_marks(&[])))
+        .map_err(store_failed("write", to.ledger()))?;
     make_owner(&to.store_db(), &api_key, &keys, clock)?;
     write_new(&aside.complete(), b"")?;
     for folder in [to.store(), to.gateway(), to.api(), to.path().to_owned()] {
@@ -218,17 +230,7 @@ fn move_in(aside: &Layout, folder: &DataFolder) -> Result<(), SetupError> {
 ///
 /// # Errors
 /// When something is missing, wrong or newer.
-pub fn check(folder: &DataFolder, root: &Root) -> Result<(), SetupError> {
-    let path = folder.root_key();
-    let of_file;
-    let root_key = match root {
-        Root::File => {
-            of_file = rootkey::load(&path).map_err(|source| SetupError::RootKey { path: path.clone(), source })?;
-            &of_file
-        }
-        Root::Derived(key) => key,
-        Root::New(_) => return Err(SetupError::Meanwhile),
-    };
+pub fn check(folder: &DataFolder, root: &Root) -> Result<Opened, SetupError> {
     let files = [
         folder.keyring(),
         folder.admin_key(),
@@ -241,11 +243,10 @@ pub fn check(folder: &DataFolder, root: &Root) -> Result<(), SetupError> {
     if let Some(missing) = files.into_iter().find(|path| !path.exists()) {
         return Err(SetupError::Missing(missing));
     }
-    let keys = OpenKeys::unwrap(&read(&folder.keyring())?, root_key).map_err(|source| match (source, root) {
-        (KeyringError::WrongRootKey, Root::File) => SetupError::WrongRootKey(path.clone()),
-        (KeyringError::WrongRootKey, Root::Derived(_) | Root::New(_)) => SetupError::WrongPassphrase,
-        (source, _) => keyring("open the keyring")(source),
-    })?;
+    let keys = open_keys(folder, root)?;
+    if read(&folder.manifest_pin())? != keys.manifest_pin() {
+        return Err(SetupError::Foreign(folder.manifest_pin()));
+    }
     let seed = Zeroizing::new(read(&folder.signing_key())?);
     if !keys.trusts_seed(&seed) {
         return Err(SetupError::Foreign(folder.signing_key()));
@@ -262,7 +263,30 @@ pub fn check(folder: &DataFolder, root: &Root) -> Result<(), SetupError> {
     if let Some((path, _)) = told.into_iter().find(|(_, deployment)| deployment != keys.deployment()) {
         return Err(SetupError::Foreign(path));
     }
-    service::marks::mark_earlier(&folder.store_db(), &ledger, &keys).map_err(store_failed("write", folder.store_db()))
+    service::marks::mark_earlier(&folder.store_db(), &ledger, &keys).map_err(store_failed("write", folder.store_db()))?;
+    Ok(Opened { keys, store, ledger })
+}
+
+/// The keyring, opened with the root key.
+///
+/// # Errors
+/// Where the root key is missing or another one, or the keyring is damaged.
+pub fn open_keys(folder: &DataFolder, root: &Root) -> Result<OpenKeys, SetupError> {
+    let path = folder.root_key();
+    let of_file;
+    let root_key = match root {
+        Root::File => {
+            of_file = rootkey::load(&path).map_err(|source| SetupError::RootKey { path: path.clone(), source })?;
+            &of_file
+        }
+        Root::Derived(key) => key,
+        Root::New(_) => return Err(SetupError::Meanwhile),
+    };
+    OpenKeys::unwrap(&read(&folder.keyring())?, root_key).map_err(|source| match (source, root) {
+        (KeyringError::WrongRootKey, Root::File) => SetupError::WrongRootKey(path.clone()),
+        (KeyringError::WrongRootKey, Root::Derived(_) | Root::New(_)) => SetupError::WrongPassphrase,
+        (source, _) => keyring("open the keyring")(source),
+    })
 }
 
 /// The store to read, once it has this build's schema: only a writer can bring it there.

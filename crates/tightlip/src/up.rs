@@ -11,6 +11,9 @@ use model::Clock;
 use model::binding::HTTPS_PORT;
 use serde::Serialize;
 
+use service::anchor::AnchorError;
+
+use crate::anchor::{self, Rollback, Standing};
 use crate::child::Policy;
 use crate::config::ways::{self, CredentialsError, Ways};
 use crate::config::{Config, ConfigError, LISTEN_DEFAULT, TlsConfig};
@@ -36,6 +39,8 @@ pub struct Options {
     pub passphrase: root::Source,
     /// Secrets that are bound to no host stand in devboxes of the API's as they are.
     pub plain_env_for_unbound: bool,
+    /// What becomes of a data folder that is older than its anchor.
+    pub rollback: Rollback,
 }
 
 /// A server that is ready.
@@ -65,6 +70,9 @@ pub struct Ready {
     /// What the gateway was told to allow.
     #[serde(skip)]
     pub policy: Policy,
+    /// How it stands about the anchor.
+    #[serde(skip)]
+    pub anchor: Standing,
     /// The ways out beside the direct one.
     #[serde(skip)]
     pub ways: Ways,
@@ -91,6 +99,9 @@ pub enum UpError {
     /// The data folder's contents cannot be used, or could not be made.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// The data folder is not what the anchor tells of.
+    #[error(transparent)]
+    Anchor(#[from] AnchorError),
     /// Another program has the port.
     #[error("port {} of {} is in use by another program; name another {}, such as {}", address.port(), address.ip(), port.setting(), port.example(*address))]
     PortInUse {
@@ -165,6 +176,7 @@ impl UpError {
         match self {
             Self::Folder(FolderError::Locked { .. }) => 6,
             Self::Root(error) => error.exit_code(),
+            Self::Anchor(error) if error.is_tampering() => 10,
             Self::Folder(
                 FolderError::NoHome
                 | FolderError::NotText
@@ -176,6 +188,7 @@ impl UpError {
             )
             | Self::Config(_)
             | Self::Setup(_)
+            | Self::Anchor(_)
             | Self::PortInUse { .. }
             | Self::Listen { .. }
             | Self::Tls(_)
@@ -219,7 +232,9 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
         Some(lock) => lock,
         None => detached::take_over(&folder)?,
     };
-    let (first_run, root_key) = setup::ensure(&folder, root, &service::SystemClock)?;
+    let (first_run, root_key, opened) = setup::ensure(&folder, root, &service::SystemClock)?;
+    let anchor = anchor::begin(&folder, &config, &opened, options.rollback, &service::SystemClock)?;
+    drop(opened);
     let ready = Ready {
         url: base_url(address),
         https_url: tls.as_ref().map(|(_, address, name)| https_url(*address, name.as_deref())),
@@ -229,6 +244,7 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
         pid: std::process::id(),
         first_run: first_run == FirstRun::Yes,
         has_passphrase: root_key.is_some(),
+        anchor,
         policy: Policy { plain_env_for_unbound: options.plain_env_for_unbound, accept_pairings: config.accept_pairings },
         ignored_proxy: ways::proxy_variable().filter(|_| config.ways.proxy.is_none()),
         ways: config.ways.clone(),

@@ -10,6 +10,7 @@ use link::Packets;
 use link::calls::Numbered;
 use link::keeper::Kept;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use service::anchor::AnchorPlace;
 use service::{Gate, SystemClock};
 use store::{Ledger, Mode, Store};
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,7 +29,7 @@ use crate::setup::read;
 /// When it cannot serve.
 pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
     let Start { task, mut handed, leash } = start;
-    let Task::Gateway { data, resolve, upstream_ca, ways, idle_exit_ms, awaits_root_key, policy } = task else {
+    let Task::Gateway { data, resolve, upstream_ca, ways, idle_exit_ms, awaits_root_key, policy, anchor } = task else {
         bail!("this is another child's task")
     };
     let allowed = service::Policy { plain_env_for_unbound: policy.plain_env_for_unbound, accept_pairings: policy.accept_pairings };
@@ -46,9 +47,11 @@ pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
     let store = Store::open(&folder.store_db(), Mode::Reader).context("failed to open the store")?;
     let ledger = Ledger::open(&folder.ledger()).context("failed to open the gateway's database")?;
     let clock = Arc::new(SystemClock);
+    let anchor = anchor.map(|dir| AnchorPlace::new(&dir, folder.path(), keys.deployment()));
     let gate = Gate::new(Arc::new(store), Arc::new(ledger), Arc::new(keys), admin_key, clock.clone())
         .with_policy(allowed)
-        .with_pass_through(ways.pass_through);
+        .with_pass_through(ways.pass_through)
+        .with_anchor(anchor)?;
     gate.check_pass_through()?;
     let upstream_ca = upstream_ca.as_deref().map(gateway::process::read_certificates).transpose()?.unwrap_or_default();
     let resolve = resolve.into_iter().map(|named| ((named.host, named.port), named.address)).collect();

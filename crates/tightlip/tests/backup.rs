@@ -24,7 +24,8 @@ mod serving;
 /// A command on the data folder, with none of the caller's environment.
 fn tightlip(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
-    command.env_clear().env("HOME", data.parent().unwrap()).env("PATH", std::env::var_os("PATH").unwrap()).stdin(Stdio::null());
+    command.env_clear().env("XDG_STATE_HOME", serving::state(data));
+    command.env("HOME", data.parent().unwrap()).env("PATH", std::env::var_os("PATH").unwrap()).stdin(Stdio::null());
     command.arg("--data").arg(data).args(arguments);
     command
 }
@@ -242,7 +243,7 @@ fn what_opens_with_a_passphrase_is_backed_up_with_its_recipe_and_opens_with_that
 fn a_restore_that_was_killed_is_finished_by_the_next_start() {
     let kept = Kept::make();
     let data = kept.place.data();
-    ok(&kept.restore(&kept.backup, &data, &["--force"]));
+    ok(&kept.restore(&kept.backup, &data, &["--force", "--accept-rollback"]));
     // As if it had been killed with the former contents out of the way and the databases not yet in their place.
     let before: Vec<PathBuf> = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path()).collect();
     let before = before.iter().find(|path| path.to_str().unwrap().contains("before-restore-")).unwrap();
@@ -304,7 +305,8 @@ fn force_moves_the_contents_aside_and_loses_nothing() {
     fs::write(data.join("ca.pem"), "mine").unwrap();
     fs::write(data.join("tightlip.toml"), "# changed since\n").unwrap();
     let former = snapshot(&data);
-    let said: serde_json::Value = serde_json::from_str(&ok(&kept.restore(&kept.backup, &data, &["--force", "--json"]))).unwrap();
+    let said: serde_json::Value =
+        serde_json::from_str(&ok(&kept.restore(&kept.backup, &data, &["--force", "--accept-rollback", "--json"]))).unwrap();
     let before = PathBuf::from(said["before"].as_str().unwrap());
     assert_eq!((said["secrets"].as_u64(), before.parent()), (Some(1), Some(data.as_path())));
     for (path, bytes) in former {

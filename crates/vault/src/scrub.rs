@@ -2,8 +2,10 @@
 //!
 //! A plan knows every form of every value ([`forms`]) in one automaton ([`automaton`]), behind a sieve that skips text in which nothing can begin
 //! ([`sieve`]). Every occurrence is found, overlapping ones too; those that overlap are replaced together, by the placeholder of the one that begins first
-//! (the longest, where several begin there). What does not belong to an occurrence passes byte for byte. What is held back is exactly the longest end of the text that could still become an occurrence, so a
-//! stream of events is not delayed unless an event ends in the beginning of a value.
+//! (the longest, where several begin there). What does not belong to an occurrence passes byte for byte.
+//!
+//! **What is held back tells nothing.** It is the last word of what came ([`words`]): every end of the text that could still become an occurrence lies in it, and
+//! where it begins does not depend on the values. A stream of events is not delayed, since an empty line ends a word.
 //!
 //! **What is wiped.** Forms, edges, heads and the sieve are wiped when the plan is dropped, held text when the scrubber is. Not wiped: the automaton's
 //! links and depths (they tell lengths, and where a value repeats itself, but no byte of it), and chunks, which belong to the caller. Nothing here is locked
@@ -14,6 +16,7 @@
 mod automaton;
 mod forms;
 mod sieve;
+mod words;
 
 use std::sync::Arc;
 
@@ -25,13 +28,14 @@ use model::token::Token;
 use crate::value::SecretValue;
 use automaton::{Automaton, Cursor, Region};
 pub(crate) use forms::{json_escaped, percent_encoded};
+use words::Words;
 
 /// A value and what stands for it.
 pub struct ScrubPair {
     /// The value; wiped once the plan is made.
     pub value: SecretValue,
-    /// The placeholder that the devbox holds for it.
-    pub placeholder: Token,
+    /// The placeholder that the devbox holds for it. Where there is none, occurrences are masked: as many asterisks stand in their place.
+    pub placeholder: Option<Token>,
     /// The user names with which its bindings write it into Basic credentials.
     pub basic_users: Vec<String>,
     /// Whether the value is used as `USER:PASSWORD`: then its halves are looked for as well, whatever they look like.
@@ -52,10 +56,12 @@ pub enum Rendering {
 /// What to look for, made once for all replies of one host to one devbox.
 pub struct ScrubPlan {
     automaton: Automaton,
+    words: Words,
     /// What replaces each form, by the form's number.
     replacements: Vec<Vec<u8>>,
     /// The forms that can stand in a header's name, in lower case.
     in_names: Vec<Zeroizing<Vec<u8>>>,
+    masks_all: bool,
 }
 
 /// One stream of bytes on its way through a plan.
@@ -98,6 +104,7 @@ impl ScrubPlan {
     /// [`ScrubError`]
     pub fn new(pairs: Vec<ScrubPair>) -> Result<Self, ScrubError> {
         let mut forms = Vec::new();
+        let masks_all = pairs.iter().all(|pair| pair.placeholder.is_none());
         for pair in pairs {
             if pair.value.bytes().len() < BROKERED_VALUE_BYTES_MIN {
                 return Err(ScrubError::TooShort);
@@ -108,9 +115,15 @@ impl ScrubPlan {
             }
         }
         forms.sort_by(|a, b| a.bytes.cmp(&b.bytes));
-        let automaton = Automaton::make(&forms);
+        let (automaton, words) = (Automaton::make(&forms), Words::make(&forms));
         let in_names = forms.iter().filter_map(|form| forms::in_name(&form.bytes)).collect();
-        Ok(Self { automaton, replacements: forms.into_iter().map(|form| form.replacement).collect(), in_names })
+        Ok(Self { automaton, words, replacements: forms.into_iter().map(|form| form.replacement).collect(), in_names, masks_all })
+    }
+
+    /// Whether there is no placeholder for any of the values: a scrubber then gives as many bytes as it takes.
+    #[must_use]
+    pub const fn masks_all(&self) -> bool {
+        self.masks_all
     }
 
     /// Whether there is nothing to look for.
@@ -135,9 +148,13 @@ impl ScrubPlan {
             return None;
         }
         let mut out = Vec::with_capacity(bytes.len());
-        let written = self.write(&mut out, bytes, &regions, 0, Instead::Placeholder);
+        let written = self.write(&mut out, bytes, &regions, 0, self.instead());
         out.extend_from_slice(&bytes[written..]);
         Some(out)
+    }
+
+    const fn instead(&self) -> Instead {
+        if self.masks_all { Instead::Mask } else { Instead::Placeholder }
     }
 
     /// Writes `text` from `from` up to the end of the last region, with the regions replaced, and gives that end. A region that begins before `from`, or
@@ -164,7 +181,8 @@ impl Scrubber {
     /// A scrubber at the beginning of a stream.
     #[must_use]
     pub fn new(plan: Arc<ScrubPlan>) -> Self {
-        Self::with(plan, Instead::Placeholder)
+        let instead = plan.instead();
+        Self::with(plan, instead)
     }
 
     /// As [`Scrubber::new`], for a stream whose parts have their lengths written before them: an occurrence becomes as many asterisks.
@@ -189,17 +207,19 @@ impl Scrubber {
         self.anew(Arc::clone(&self.plan))
     }
 
-    /// Takes the next bytes and gives those whose fate is decided, scrubbed; possibly none.
+    /// Takes the next bytes and gives those before the last word, scrubbed; possibly none. How many are held back is the same for all values of one sort.
     #[must_use]
     pub fn feed(&mut self, chunk: &[u8]) -> Vec<u8> {
         if self.plan.is_empty() {
             return chunk.to_vec();
         }
         self.forget_given();
+        let fresh = self.text.len();
         append(&mut self.text, chunk);
         self.plan.automaton.scan(&self.text, &mut self.cursor, &mut self.regions);
-        let decided = self.plan.automaton.undecided_from(&self.text, &mut self.cursor);
-        self.give(decided)
+        // The word begins first, unless a form is longer than all that is held back of one.
+        let undecided = self.plan.automaton.undecided_from(&self.text, &mut self.cursor);
+        self.give(self.plan.words.last_word(&self.text, self.open, fresh).min(undecided))
     }
 
     /// Ends the stream and gives what was held back, scrubbed. The scrubber can then begin another stream.
@@ -242,6 +262,16 @@ impl Scrubber {
             region.end -= given;
         }
     }
+}
+
+/// Every form of a value, and what replaces it: what the fuzz targets' oracle looks for. In no build that is shipped.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+#[must_use]
+pub fn forms_of(pair: &ScrubPair) -> Vec<(Zeroizing<Vec<u8>>, Vec<u8>)> {
+    let mut forms = Vec::new();
+    forms::add_forms(&mut forms, pair);
+    forms.into_iter().map(|form| (form.bytes, form.replacement)).collect()
 }
 
 /// Appends without leaving an unwiped copy behind, as growing in place would.

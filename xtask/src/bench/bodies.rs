@@ -23,7 +23,7 @@ pub fn measure() -> Result<Vec<Figure>> {
     for round in 0..=ROUNDS {
         let before = process::memory_mib(gateway)?.0;
         process::peak_mib(gateway)?;
-        let own = Moved::by(gateway, || inside(&folder))?;
+        let own = Moved::by(gateway, || inside(&folder, "data", true))?;
         let growth = process::peak_mib(gateway)? - before;
         let other = Moved::by(worker, || outside(&folder, nginx.proxy_port))?;
         progress(&format!(
@@ -40,14 +40,15 @@ pub fn measure() -> Result<Vec<Figure>> {
 }
 
 /// One body that went through a process.
-struct Moved {
-    seconds: f64,
+pub(super) struct Moved {
+    pub(super) seconds: f64,
     /// Processor time of the process between, in seconds.
-    cpu: f64,
+    pub(super) cpu: f64,
 }
 
 impl Moved {
-    fn by(pid: u32, load: impl Fn() -> Result<f64>) -> Result<Self> {
+    /// Moves it and asks what it cost the process.
+    pub(super) fn by(pid: u32, load: impl Fn() -> Result<f64>) -> Result<Self> {
         let before = process::cpu_us(pid)?;
         let seconds = load()?;
         Ok(Self { seconds, cpu: (process::cpu_us(pid)? - before) / 1e6 })
@@ -99,7 +100,7 @@ impl Rounds {
 }
 
 /// The file that the upstream sends.
-fn fill(folder: &Folder) -> Result<()> {
+pub(super) fn fill(folder: &Folder) -> Result<()> {
     let mut piece = vec![0; PIECE_BYTES];
     File::open("/dev/urandom")?.read_exact(&mut piece)?;
     let mut file = File::create(folder.path("files/big"))?;
@@ -109,11 +110,13 @@ fn fill(folder: &Folder) -> Result<()> {
     Ok(())
 }
 
-fn inside(folder: &Folder) -> Result<f64> {
+/// From a devbox of the server on this folder: with all of its secrets, or with none.
+pub(super) fn inside(folder: &Folder, data: &str, has_secrets: bool) -> Result<f64> {
     let mut command = process::command("tightlip");
-    command.args(["run", "--quiet", "--data"]).arg(folder.path("data")).args(["--", "/bin/sh", "-c"]);
+    command.args(["run", "--quiet", "--allow", HOST, "--data"]).arg(folder.path(data)).args(["--", "/bin/sh", "-c"]);
     command.current_dir(folder.path(WORK));
-    seconds(command.arg(format!("curl {CURL} -H \"Authorization: Bearer $BENCH0\" https://{HOST}/big")))
+    let header = if has_secrets { "-H \"Authorization: Bearer $BENCH0\"" } else { "" };
+    seconds(command.arg(format!("curl {CURL} {header} https://{HOST}/big")))
 }
 
 fn outside(folder: &Folder, port: u16) -> Result<f64> {

@@ -46,17 +46,20 @@ impl Nginx {
 
     /// A server whose gateway dials the upstream for [`HOST`].
     pub fn gateway(&self, folder: &Folder) -> Result<Server> {
-        let data = folder.path("data");
-        fs::create_dir(&data)?;
-        restrict(&data)?;
-        let settings = format!(
-            "[gateway]\nresolve = {{ \"{HOST}:443\" = \"127.0.0.1:{}\" }}\nupstream_ca = \"{}\"\n",
-            self.upstream_port,
-            folder.path("certificate.pem").display()
-        );
-        fs::write(data.join("tightlip.toml"), settings)?;
-        Server::start(&data)
+        gateway_before(self.upstream_port, folder, "data")
     }
+}
+
+/// A server on the folder `data`, whose gateway dials this port of loopback for [`HOST`].
+pub fn gateway_before(port: u16, folder: &Folder, data: &str) -> Result<Server> {
+    let data = folder.path(data);
+    fs::create_dir(&data)?;
+    restrict(&data)?;
+    let certificate = folder.path("certificate.pem");
+    let settings =
+        format!("[gateway]\nresolve = {{ \"{HOST}:443\" = \"127.0.0.1:{port}\" }}\nupstream_ca = \"{}\"\n", certificate.display());
+    fs::write(data.join("tightlip.toml"), settings)?;
+    Server::start(&data)
 }
 
 impl Drop for Nginx {
@@ -112,7 +115,8 @@ fn restrict(folder: &Path) -> Result<()> {
     Ok(fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?)
 }
 
-fn free_port() -> Result<u16> {
+/// A port of loopback that nobody listens on.
+pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

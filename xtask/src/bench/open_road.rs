@@ -1,5 +1,6 @@
 //! What the gateway costs a request that it intercepts, arms and scrubs, beside nginx as a TLS-to-TLS reverse proxy to the same upstream.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, ensure};
@@ -124,12 +125,17 @@ impl Rounds {
 
 /// Secrets that are all bound to the upstream.
 pub fn make_secrets(server: &Server, folder: &Folder) -> Result<()> {
+    make_secrets_in(server, &folder.path("data"))
+}
+
+/// The same, for the server on this data folder.
+pub fn make_secrets_in(server: &Server, data: &Path) -> Result<()> {
     let target = Target { address: server.address(), key: &server.key };
     for number in 0..SECRETS {
         let body = format!(r#"{{"name":"BENCH{number}","value":"bench-{number}-0123456789-0123456789-0123456789"}}"#);
         load::ask(target, "/v1/secrets", &body)?;
         let mut bind = process::command("tightlip");
-        bind.args(["bind", &format!("BENCH{number}"), "--host", HOST, "--data"]).arg(folder.path("data")).stdout(Stdio::null());
+        bind.args(["bind", &format!("BENCH{number}"), "--host", HOST, "--data"]).arg(data).stdout(Stdio::null());
         ensure!(bind.status()?.success(), "a secret was not bound");
     }
     Ok(())

@@ -31,7 +31,7 @@ pub struct Folder(PathBuf);
 pub fn build() -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--release", "--quiet", "--locked"]).args(PACKAGES).args(["--bin", "tightlip"]);
-    for example in ["bare", "raw_commits", "fill", "spawn", "tls_load"] {
+    for example in ["bare", "raw_commits", "fill", "spawn", "tls_load", "events", "scrub_cost"] {
         cargo.args(["--example", example]);
     }
     ensure!(cargo.status().context("cargo does not start")?.success(), "the release build failed");
@@ -39,8 +39,20 @@ pub fn build() -> Result<()> {
 }
 
 /// Always built together, so that what they share is built once.
-pub const PACKAGES: [&str; 10] =
-    ["-p", "tightlip", "-p", "tightlip-api", "-p", "tightlip-store", "-p", "tightlip-devbox", "-p", "tightlip-gateway"];
+pub const PACKAGES: [&str; 12] = [
+    "-p",
+    "tightlip",
+    "-p",
+    "tightlip-api",
+    "-p",
+    "tightlip-store",
+    "-p",
+    "tightlip-devbox",
+    "-p",
+    "tightlip-gateway",
+    "-p",
+    "tightlip-vault",
+];
 
 /// The command of a program that was built.
 pub fn command(program: &str) -> Command {

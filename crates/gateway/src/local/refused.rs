@@ -1,6 +1,7 @@
 //! Why a tool's request was not done: a denial for its exit code, and words that mend. Never what was sent.
 
 use link::cli::{Denial, Reply};
+use service::verify::VerifyError;
 use service::{AuthError, BackupError, BindingsError, DevboxDenial, GateError};
 
 use crate::ca::AuthorityError;
@@ -81,6 +82,15 @@ impl From<BackupError> for Refused {
             } else {
                 tracing::error!("{}", chain(&error));
             }
+        }
+        Self { why: error.denial(), message: error.to_string().into() }
+    }
+}
+
+impl From<VerifyError> for Refused {
+    fn from(error: VerifyError) -> Self {
+        if error.denial() == Denial::Failed {
+            tracing::error!("{}", chain(&error));
         }
         Self { why: error.denial(), message: error.to_string().into() }
     }

@@ -7,7 +7,10 @@ mod bytes;
 mod client;
 mod decided;
 mod echoes;
+mod elsewhere;
 mod ends;
+mod floods;
+mod guesses;
 mod http2;
 mod over_http2;
 mod plain;
@@ -26,7 +29,8 @@ mod unseen;
 mod upstream;
 mod world;
 
-#[path = "../../../tightlip/tests/common/h2.rs"]
-mod h2;
 #[path = "../../../service/tests/fixture/installation.rs"]
 mod installation;
+
+#[path = "../../../tightlip/tests/common/h2.rs"]
+mod h2;

@@ -205,7 +205,7 @@ async fn a_value_that_ends_cuts_its_own_exchange_and_no_other() {
         let connection = world.connect_http2(API).await;
         let mine = connection.begin(get(API, "/mine", Some(&world.token("KEY")))).await.unwrap();
         let mut other = connection.begin(get(API, "/other", Some(&world.token("OTHER_KEY")))).await.unwrap();
-        said.lock().unwrap()["/mine"].send("begun").unwrap();
+        said.lock().unwrap()["/mine"].send("begun\n").unwrap();
         let begun = Instant::now();
         match change {
             "delete" => world.delete("KEY"),
@@ -214,8 +214,8 @@ async fn a_value_that_ends_cuts_its_own_exchange_and_no_other() {
         }
         let reply = read(mine).await;
         assert!(!reply.is_whole && begun.elapsed() < Duration::from_secs(1), "{change}: {:?}", begun.elapsed());
-        said.lock().unwrap()["/other"].send("goes on").unwrap();
-        assert_eq!(other.body_mut().frame().await.unwrap().unwrap().data_ref().unwrap().as_ref(), b"goes on", "{change}");
+        said.lock().unwrap()["/other"].send("goes on\n").unwrap();
+        assert_eq!(other.body_mut().frame().await.unwrap().unwrap().data_ref().unwrap().as_ref(), b"goes on\n", "{change}");
         assert_eq!(world.upstreams[API].connections(), 1);
     }
 }

@@ -117,7 +117,7 @@ async fn a_reply_over_tls_is_scrubbed_of_a_value_that_is_bound_to_port_80() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ends_is_cut_and_what_comes_after_is_refused() {
     for change in ["delete", "update", "unbind", "devbox"] {
-        let steps = vec![say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nbegun\r\n"), Step::Wait(Default::default())];
+        let steps = vec![say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\nbegun\n\r\n"), Step::Wait(Default::default())];
         let mut world = Plan::default().secret("KEY", VALUE, vec![on_80(API)]).plain(API, always(steps)).start().await;
         let mut connection = connect(&world, API).await;
         connection.send(format!("GET / HTTP/1.1\r\nhost: {API}\r\n{}\r\n", world.bearer("KEY"))).await;

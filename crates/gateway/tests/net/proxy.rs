@@ -346,7 +346,7 @@ async fn a_challenge_is_answered_on_the_same_connection_and_bearer_is_taken_too(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_devboxs_end_ends_its_tunnels_and_its_credential() {
     let told = Arc::new(Notify::new());
-    let endless = vec![say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nbegun\r\n"), Step::Wait(told)];
+    let endless = vec![say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\nbegun\n\r\n"), Step::Wait(told)];
     let world = Plan::default().bound("KEY", VALUE, API).upstream(API, always(endless)).start().await;
     let mut sandbox = sandbox(&world, &[]);
     let mut idle = sandbox.tunnel(&format!("{API}:443"), API).await;
@@ -364,7 +364,7 @@ async fn a_devboxs_end_ends_its_tunnels_and_its_credential() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_secret_cuts_what_carries_it_through_a_tunnel() {
-    let endless = vec![say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nbegun\r\n"), Step::Wait(Arc::default())];
+    let endless = vec![say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\nbegun\n\r\n"), Step::Wait(Arc::default())];
     let world = Plan::default().bound("KEY", VALUE, API).upstream(API, always(endless)).start().await;
     let sandbox = sandbox(&world, &[]);
     let mut busy = sandbox.tunnel(&format!("{API}:443"), API).await;

@@ -12,7 +12,7 @@ const WITHIN: Duration = Duration::from_secs(1);
 
 fn endless(told: &Arc<Notify>) -> Vec<Step> {
     vec![
-        say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nbegun\r\n"),
+        say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\nbegun\n\r\n"),
         Step::Wait(Arc::clone(told)),
         say("3\r\nend\r\n0\r\n\r\n"),
     ]
@@ -116,7 +116,7 @@ async fn what_carries_no_changed_value_goes_on_and_learns_the_new_one() {
     let told = Arc::new(Notify::new());
     let new = "another-value-of-the-same-secret";
     let steps = vec![
-        say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nbegun\r\n"),
+        say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\nbegun\n\r\n"),
         Step::Wait(Arc::clone(&told)),
         say(format!("{:x}\r\n{new}\r\n0\r\n\r\n", new.len())),
     ];

@@ -257,8 +257,8 @@ async fn a_host_may_think_for_a_while_before_it_begins() {
     host.hears("\r\n\r\n").await;
     // Changes elsewhere are looked at meanwhile, and are none of its.
     world.house.store("ELSE", "a-value-of-somewhere-else");
-    host.says("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nevent\r\n");
-    connection.read_until(b"event").await;
+    host.says("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\nevent\n\r\n");
+    connection.read_until(b"event\n").await;
     host.says("0\r\n\r\n");
     connection.read_until(b"0\r\n\r\n").await;
     // One that never begins is waited for as long as the limit says, here three seconds.

@@ -117,7 +117,7 @@ async fn a_pinned_client_reaches_its_host_and_nothing_is_swapped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_passes_unseen_ends_with_its_devbox_its_key_and_a_binding() {
     for change in ["devbox", "key", "bound"] {
-        let steps = vec![say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nbegun\r\n"), Step::Wait(Default::default())];
+        let steps = vec![say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\nbegun\n\r\n"), Step::Wait(Default::default())];
         let mut world = Plan::default()
             .secret("KEY", VALUE, vec![])
             .upstream(GITHUB_HOST, always(steps))

@@ -69,7 +69,7 @@ pub(crate) fn count_secrets(conn: &Connection, id: &AccountId, change: i64) -> R
 }
 
 /// An account from four columns: id, name, devbox_capability, created.
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Account> {
+pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<Account> {
     Ok(Account { id: parsed(row, 0)?, name: row.get(1)?, devbox_capability: row.get(2)?, created: time(row, 3)? })
 }
 

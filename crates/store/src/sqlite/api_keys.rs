@@ -103,7 +103,7 @@ pub(crate) fn note_use(conn: &Connection, id: &ApiKeyId, at: Timestamp) -> Resul
     Ok(())
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
+pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
     Ok(ApiKey {
         id: parsed(row, 0)?,
         account: parsed(row, 1)?,

@@ -43,7 +43,7 @@ pub(crate) fn hosts(conn: &Connection) -> Result<Vec<(SecretId, HostPattern)>> {
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<StoredBinding> {
+pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<StoredBinding> {
     Ok(StoredBinding {
         id: parsed(row, 0)?,
         account: parsed(row, 1)?,

@@ -1,11 +1,13 @@
 //! One open database: its readers, and its writer where it was opened to write.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::{Result, StoreError};
 use crate::rows::{Commits, Head};
+use crate::sqlite::files::Files;
 use crate::sqlite::migrations::Schema;
 use crate::sqlite::readers::{Readers, may_wait};
 use crate::sqlite::snapshot::Snapshot;
@@ -22,6 +24,7 @@ pub(crate) struct Database {
     // Before the writer, so that the writer's connection is the last to close and folds the WAL back into the file.
     readers: Readers,
     writer: Option<Writer>,
+    files: Arc<Files>,
 }
 
 impl Database {
@@ -40,8 +43,9 @@ impl Database {
         };
         let readers = Readers::new(path);
         let deployment = readers.lend(deployment_of)?;
-        let writer = writing.map(|conn| Writer::start(conn, deployment.clone())).transpose()?;
-        Ok(Self { deployment, readers, writer })
+        let files = Arc::new(Files::of(path)?);
+        let writer = writing.map(|conn| Writer::start(conn, deployment.clone(), Arc::clone(&files))).transpose()?;
+        Ok(Self { deployment, readers, writer, files })
     }
 
     /// The deployment that the database was made for.
@@ -105,8 +109,24 @@ impl Database {
         })
     }
 
+    /// Whether the files are still those that were opened. Microseconds.
+    pub fn stands(&self) -> Result<()> {
+        self.files.stand()
+    }
+
+    /// The chain's end, as its last row says.
+    pub fn head(&self, writer: model::Writer) -> Result<Head> {
+        self.read(|conn| events::head(conn, writer, self.deployment()))
+    }
+
+    /// The chain's hash at this number, if it has got there.
+    pub fn hash_at(&self, writer: model::Writer, seq: u64) -> Result<Option<[u8; 32]>> {
+        self.read(|conn| events::hash_at(conn, writer, self.deployment(), seq))
+    }
+
     /// Whether a read works, of the events too, and a write where there is a writer.
     pub fn check(&self) -> Result<()> {
+        self.stands()?;
         self.readers.lend(deployment_of)?;
         self.readers.lend(events::look)?;
         match &self.writer {

@@ -74,7 +74,7 @@ pub(crate) fn count_open(conn: &Connection) -> Result<u64> {
     u64::try_from(count).map_err(StoreError::damaged)
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<DevboxRow> {
+pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<DevboxRow> {
     Ok(DevboxRow {
         id: parsed(row, 0)?,
         account: parsed(row, 1)?,

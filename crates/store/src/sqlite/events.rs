@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 use model::limits::PAGE_ITEMS_MAX;
-use model::{ChainedEvent, Event, Writer};
+use model::{AccountId, ChainedEvent, Event, SecretId, SecretName, Writer};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{ChainFault, Result, StoreError};
@@ -16,7 +16,7 @@ pub(crate) fn append(conn: &Connection, writer: Writer, deployment: &str, event:
     let hash = link(&head.hash, &body);
     let seq = i64::try_from(head.seq + 1).map_err(StoreError::damaged)?;
     let mut statement = conn.prepare_cached("INSERT INTO events (seq, account, name, body, hash) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    statement.execute(params![seq, event.account.as_str(), event.name.as_ref().map(model::SecretName::as_str), body, hash])?;
+    statement.execute(params![seq, event.account.as_str(), event.name.as_ref().map(SecretName::as_str), body, hash])?;
     Ok(())
 }
 
@@ -52,17 +52,45 @@ pub(crate) fn look(conn: &Connection) -> Result<()> {
 
 /// Walks the chain from its beginning.
 pub(crate) fn verify(conn: &Connection, writer: Writer, deployment: &str) -> Result<Head> {
-    let mut head = Head { seq: 0, hash: genesis(writer, deployment) };
+    let mut head = beginning(writer, deployment);
     let mut statement = conn.prepare("SELECT seq, hash, body, account, name FROM events ORDER BY seq")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        head = follow(row, writer, &head)?;
+        head = follow(row, writer, &head)?.0;
     }
     Ok(head)
 }
 
-/// The head after this row, which must follow from the one before.
-fn follow(row: &Row<'_>, writer: Writer, before: &Head) -> Result<Head> {
+/// The events after this head, at most so many, and the head after the last of them.
+pub(crate) fn links(conn: &Connection, writer: Writer, after: &Head, limit: usize) -> Result<(Vec<(u64, Event)>, Head)> {
+    let mut statement = conn.prepare_cached("SELECT seq, hash, body, account, name FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+    let (from, limit) = (i64::try_from(after.seq).map_err(StoreError::damaged)?, i64::try_from(limit).map_err(StoreError::damaged)?);
+    let mut rows = statement.query([from, limit])?;
+    let (mut head, mut found) = (after.clone(), Vec::new());
+    while let Some(row) = rows.next()? {
+        let (next, event) = follow(row, writer, &head)?;
+        found.push((next.seq, event));
+        head = next;
+    }
+    Ok((found, head))
+}
+
+/// What a chain of this deployment begins with.
+pub(crate) fn beginning(writer: Writer, deployment: &str) -> Head {
+    Head { seq: 0, hash: genesis(writer, deployment) }
+}
+
+/// The chain's hash at this number, if it has got there.
+pub(crate) fn hash_at(conn: &Connection, writer: Writer, deployment: &str, seq: u64) -> Result<Option<[u8; 32]>> {
+    if seq == 0 {
+        return Ok(Some(genesis(writer, deployment)));
+    }
+    let Ok(seq) = i64::try_from(seq) else { return Ok(None) };
+    Ok(conn.prepare_cached("SELECT hash FROM events WHERE seq = ?1")?.query_row([seq], |row| row.get(0)).optional()?)
+}
+
+/// The head after this row, which must follow from the one before, and the row's event.
+fn follow(row: &Row<'_>, writer: Writer, before: &Head) -> Result<(Head, Event)> {
     let broken = |seq, fault| StoreError::ChainBroken { writer, seq, fault };
     let seq = before.seq + 1;
     if u64::try_from(row.get::<_, i64>(0)?).ok() != Some(seq) {
@@ -75,19 +103,30 @@ fn follow(row: &Row<'_>, writer: Writer, before: &Head) -> Result<Head> {
     }
     let event: Event = json(row, 2)?;
     let name: Option<String> = row.get(4)?;
-    if row.get::<_, String>(3)? != event.account.as_str() || name.as_deref() != event.name.as_ref().map(model::SecretName::as_str) {
+    if row.get::<_, String>(3)? != event.account.as_str() || name.as_deref() != event.name.as_ref().map(SecretName::as_str) {
         return Err(broken(seq, ChainFault::Columns));
     }
-    Ok(Head { seq, hash })
+    Ok((Head { seq, hash }, event))
 }
 
-fn head(conn: &Connection, writer: Writer, deployment: &str) -> Result<Head> {
+/// The chain's end.
+pub(crate) fn head(conn: &Connection, writer: Writer, deployment: &str) -> Result<Head> {
     let mut statement = conn.prepare_cached("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1")?;
     let last: Option<(i64, [u8; 32])> = statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     match last {
         Some((seq, hash)) => Ok(Head { seq: u64::try_from(seq).map_err(StoreError::damaged)?, hash }),
         None => Ok(Head { seq: 0, hash: genesis(writer, deployment) }),
     }
+}
+
+/// The version in the newest event that tells of this secret with one. Versions only grow, so it is the greatest.
+pub(crate) fn newest_version(conn: &Connection, account: &AccountId, name: &SecretName, secret: &SecretId) -> Result<Option<u32>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT json_extract(body, '$.version') FROM events
+         WHERE account = ?1 AND name = ?2 AND json_extract(body, '$.secret') = ?3 AND json_extract(body, '$.version') IS NOT NULL
+         ORDER BY seq DESC LIMIT 1",
+    )?;
+    Ok(statement.query_row([account.as_str(), name.as_str(), secret.as_str()], |row| row.get(0)).optional()?)
 }
 
 /// What stands before the first event.

@@ -29,6 +29,6 @@ pub(crate) fn plain(conn: &Connection, account: &AccountId) -> Result<Vec<Exposu
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<ExposureRow> {
+pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<ExposureRow> {
     Ok(ExposureRow { secret: parsed(row, 0)?, account: parsed(row, 1)?, plain: row.get(2)?, created: time(row, 3)?, mac: row.get(4)? })
 }

@@ -114,7 +114,7 @@ fn written(config: &GatewayConfig) -> Result<(String, String)> {
 }
 
 /// A gateway config from eight columns, in the table's order.
-fn from_row(row: &Row<'_>) -> rusqlite::Result<GatewayConfig> {
+pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<GatewayConfig> {
     let description = row.get::<_, Option<String>>(6)?.map(|text| text.parse());
     Ok(GatewayConfig {
         id: parsed(row, 0)?,
@@ -128,5 +128,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<GatewayConfig> {
     })
 }
 
+/// A page of all accounts', in the order of their ids.
+pub(crate) const PAGE_OF_ALL: &str = "SELECT id, account, name, endpoint, mechanism, headers, description, created FROM gateway_configs
+    WHERE id > ?1 ORDER BY id LIMIT ?2";
 /// Greater than every gateway config's id: '~' comes after all letters and digits.
 const ABOVE_ALL_IDS: &str = "gwc_~";

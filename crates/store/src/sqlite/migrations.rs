@@ -28,7 +28,12 @@ pub(crate) static STORE: Schema = Schema {
 /// The ledger's.
 pub(crate) static LEDGER: Schema = Schema {
     application: 0x746C_4C44,
-    steps: &[concat!(include_str!("schema/common_1.sql"), include_str!("schema/ledger_1.sql")), include_str!("schema/ledger_2.sql")],
+    steps: &[
+        concat!(include_str!("schema/common_1.sql"), include_str!("schema/ledger_1.sql")),
+        include_str!("schema/ledger_2.sql"),
+        include_str!("schema/ledger_3.sql"),
+        include_str!("schema/ledger_4.sql"),
+    ],
 };
 
 impl Schema {

@@ -63,7 +63,7 @@ pub(crate) fn waiting(conn: &Connection, account: &AccountId) -> Result<Vec<Pair
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<PairingRow> {
+pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<PairingRow> {
     let status = PairingStatus::from_word(&row.get::<_, String>(6)?).ok_or_else(|| mistaken(6, StatusUnknown))?;
     Ok(PairingRow {
         id: parsed(row, 0)?,

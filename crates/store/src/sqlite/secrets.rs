@@ -154,7 +154,7 @@ fn insert_ciphertext(conn: &Connection, row: &SealedSecret) -> Result<i64> {
 }
 
 /// A secret from seven columns, in the table's order. A kind that this build does not know is none: it is a hint for people only.
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Secret> {
+pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<Secret> {
     Ok(Secret {
         id: parsed(row, 0)?,
         account: parsed(row, 1)?,

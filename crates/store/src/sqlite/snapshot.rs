@@ -33,6 +33,11 @@ impl Snapshot {
         connection::identity(&self.conn).map(drop)
     }
 
+    /// The connection, which reads as of the moment that is held.
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.conn
+    }
+
     /// Copies the database to `path` (file mode 0600), which must not exist. The copy is not synced to disk; where this fails, what is there is of no use.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use crate::error::{Result, StoreError};
 use crate::rows::Commits;
 use crate::sqlite::database::Work;
+use crate::sqlite::files::Files;
 use crate::sqlite::log::Log;
 
 /// The writer, as others see it: a queue.
@@ -79,14 +80,15 @@ struct Hand {
     failing: Arc<AtomicBool>,
     commits: Arc<Tally>,
     log: Log,
+    files: Arc<Files>,
 }
 
 impl Writer {
     /// Starts the thread on its connection.
-    pub fn start(conn: Connection, deployment: String) -> Result<Self> {
+    pub fn start(conn: Connection, deployment: String, files: Arc<Files>) -> Result<Self> {
         let (jobs, queue) = sync_channel(QUEUE_JOBS_MAX);
         let (failing, commits) = (Arc::new(AtomicBool::new(false)), Arc::new(Tally::default()));
-        let hand = Hand { conn, deployment, failing: Arc::clone(&failing), commits: Arc::clone(&commits), log: Log::new() };
+        let hand = Hand { conn, deployment, failing: Arc::clone(&failing), commits: Arc::clone(&commits), log: Log::new(), files };
         let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || hand.serve(&queue))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread), failing, commits })
     }
@@ -171,7 +173,8 @@ impl Hand {
 
     /// Does the jobs of a group on ground that holds, and answers what became of each.
     fn settled(&mut self, group: &[Job]) -> Vec<Result<()>> {
-        match self.log.settle(&self.conn) {
+        // What is written to files that nobody finds any more is lost, whatever the disk says.
+        match self.log.settle(&self.conn).and_then(|()| self.files.stand()) {
             Ok(()) => self.commit(group),
             Err(error) => group.iter().map(|_| Err(error.clone())).collect(),
         }

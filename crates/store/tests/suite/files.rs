@@ -174,6 +174,7 @@ fn every_error_has_a_code_of_its_own() {
         StoreError::ReadOnly,
         StoreError::Unavailable,
         StoreError::WouldWait,
+        StoreError::Replaced,
         StoreError::Failed(std::sync::Arc::new(std::fmt::Error)),
     ];
     let codes: std::collections::BTreeSet<_> = errors.iter().map(StoreError::code).collect();

@@ -142,6 +142,8 @@ const fn what(kind: EventKind) -> &'static str {
         EventKind::SecretGivenPlain => "given plain",
         EventKind::PassedThrough => "passed through unseen",
         EventKind::BackedUp => "backed up",
+        EventKind::AnchorMissing => "anchor missing",
+        EventKind::RollbackAccepted => "rollback accepted",
     }
 }
 

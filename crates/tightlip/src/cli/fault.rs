@@ -29,6 +29,7 @@ pub(crate) enum Exit {
     Exists = 5,
     Unreachable = 6,
     Refused = 7,
+    Tampered = 10,
     CannotStart = 125,
     NotExecutable = 126,
     CommandNotFound = 127,
@@ -45,6 +46,7 @@ impl Exit {
             Self::Exists => "exists",
             Self::Unreachable => "unreachable",
             Self::Refused => "refused",
+            Self::Tampered => "tampered",
             Self::CannotStart => "cannot_start",
             Self::NotExecutable => "not_executable",
             Self::CommandNotFound => "command_not_found",
@@ -84,7 +86,9 @@ impl Fault {
     pub(crate) fn before_the_command(self) -> Self {
         let exit = match self.exit {
             Exit::Usage | Exit::CannotStart | Exit::NotExecutable | Exit::CommandNotFound => self.exit,
-            Exit::Failure | Exit::NotFound | Exit::NotAuthenticated | Exit::Exists | Exit::Unreachable | Exit::Refused => Exit::CannotStart,
+            Exit::Failure | Exit::NotFound | Exit::NotAuthenticated | Exit::Exists | Exit::Unreachable | Exit::Refused | Exit::Tampered => {
+                Exit::CannotStart
+            }
         };
         Self { exit, ..self }
     }

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use link::cli::{BackedUp, BindingView, MadeRemote, Opened, PairingView, RefusedHere, Reply, Request};
+use link::cli::{BackedUp, BindingView, MadeRemote, Opened, PairingView, RefusedHere, Reply, Request, Verified};
 use link::control::Begun;
 use link::{PacketError, Packets, Peer};
 use model::{DevboxId, SecretName};
@@ -44,6 +44,8 @@ impl Gate {
             | Reply::AccountBegun { .. }
             | Reply::DevboxClosed { .. }
             | Reply::Pairings(_)
+            | Reply::Verifying { .. }
+            | Reply::Verified(_)
             | Reply::Done) => Ok(reply),
         }
     }
@@ -101,6 +103,28 @@ impl Gate {
         self.send(request, &[file])?;
         let Reply::BackedUp(made) = self.reply()? else { return Err(unexpected()) };
         Ok(made)
+    }
+
+    /// Has everything looked at, and tells how far that has come.
+    pub(super) fn verify(&self, admin_key: String, tell: &mut dyn FnMut(u64, u64)) -> Result<Verified, Fault> {
+        self.0.limit_wait(None)?;
+        self.send(&Request::Verify { admin_key }, &[])?;
+        loop {
+            match self.reply()? {
+                Reply::Verifying { done, of } => tell(done, of),
+                Reply::Verified(verified) => return Ok(*verified),
+                Reply::Ready
+                | Reply::DevboxOpened(_)
+                | Reply::Remote(_)
+                | Reply::Bindings { .. }
+                | Reply::BackedUp(_)
+                | Reply::AccountBegun { .. }
+                | Reply::DevboxClosed { .. }
+                | Reply::Pairings(_)
+                | Reply::Refused { .. }
+                | Reply::Done => return Err(unexpected()),
+            }
+        }
     }
 
     /// The bindings of one secret, or of all, every page.

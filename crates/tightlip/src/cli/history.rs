@@ -111,7 +111,9 @@ fn note(lives: &mut BTreeMap<SecretId, Life>, chained: &ChainedEvent) {
         | EventKind::SecretBrokered
         | EventKind::SecretGivenPlain
         | EventKind::PassedThrough
-        | EventKind::BackedUp => {}
+        | EventKind::BackedUp
+        | EventKind::AnchorMissing
+        | EventKind::RollbackAccepted => {}
     }
 }
 

@@ -12,6 +12,7 @@ use super::backup::counted;
 use super::fault::{Exit, Fault, chain};
 use super::output::Output;
 use super::up::ask;
+use crate::anchor::Rollback;
 use crate::config::Config;
 use crate::folder::{DataFolder, FolderError};
 use crate::restore::{Existing, RestoreError, Restored, Wanted};
@@ -27,6 +28,9 @@ pub(super) struct Args {
     /// Where the data folder has contents, move them aside, into a folder in it
     #[arg(long)]
     force: bool,
+    /// Restore a backup also where it is older than what the data folder had last
+    #[arg(long)]
+    accept_rollback: bool,
     /// The root key's file [default: gateway/root.key of the data folder]
     #[arg(long, value_name = "PATH")]
     root_key: Option<PathBuf>,
@@ -55,7 +59,13 @@ pub(super) fn restore(args: &Args, data: Option<&Path>, out: &Output) -> Result<
     let folder = DataFolder::locate(data)?;
     let existing = if args.force { Existing::MoveAside } else { Existing::Keep };
     let passphrase = Source { wanted: false, file: args.passphrase_file.clone(), ask: Some(ask) };
-    let wanted = Wanted { backup: &args.file, root_key: args.root_key.as_deref(), passphrase: &passphrase, existing };
+    let wanted = Wanted {
+        backup: &args.file,
+        root_key: args.root_key.as_deref(),
+        passphrase: &passphrase,
+        existing,
+        rollback: Rollback::of(args.accept_rollback),
+    };
     let restored = crate::restore::restore(&folder, &wanted, &SystemClock).map_err(fault)?;
     let Restored { about, before } = &restored;
     let events = Events { api: about.api.seq, gateway: about.gateway.seq };
@@ -99,6 +109,8 @@ fn fault(error: RestoreError) -> Fault {
         RestoreError::Occupied(_) => {
             Fault::new(Exit::Exists, error.to_string()).next("add --force to have them moved aside, or name another folder with --data DIR")
         }
+        RestoreError::Rollback(_, _) => Fault::new(Exit::Refused, chain(&error))
+            .next("tightlip restore FILE --accept-rollback   (what was deleted or rotated since then is as it was; add --force where the folder has contents)"),
         RestoreError::Folder(FolderError::NotOurs(_)) => Fault::new(Exit::Exists, error.to_string()),
         RestoreError::Folder(FolderError::Locked { .. }) => Fault::in_use(error.to_string()),
         RestoreError::Root(root) => {
@@ -126,4 +138,4 @@ A server that a command started for itself is ended; stop one that you started w
 
 Examples:
   tightlip restore tightlip-2026-01-31.backup --root-key ~/safe/root.key
-  tightlip restore tightlip-2026-01-31.backup --force";
+  tightlip restore tightlip-2026-01-31.backup --force --accept-rollback";

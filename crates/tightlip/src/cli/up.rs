@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::fault::{Exit, Fault, chain};
 use super::hints::quoted;
 use super::output::Output;
+use crate::anchor::Rollback;
 use crate::config::LISTEN_DEFAULT;
 use crate::detached::{self, DetachedError};
 use crate::folder::{DataFolder, FolderError};
@@ -35,6 +36,9 @@ pub(super) struct Args {
     /// Give devboxes of the API's the plain values of secrets that are bound to no host, as Runloop does. Their agents can read them
     #[arg(long)]
     plain_env_for_unbound: bool,
+    /// Serve a data folder also where it is older than it was when it was served last, as one that you put back from a copy
+    #[arg(long)]
+    accept_rollback: bool,
 }
 
 /// Serves until a signal stops it.
@@ -47,6 +51,7 @@ pub(super) fn up(args: &Args, data: Option<&Path>, out: &Output) -> Result<i32, 
         idle_exit: None,
         passphrase,
         plain_env_for_unbound: args.plain_env_for_unbound,
+        rollback: Rollback::of(args.accept_rollback),
     };
     let ended = crate::up::up(&options, |ready| {
         out.result(ready, || greeting(ready, data));
@@ -57,7 +62,7 @@ pub(super) fn up(args: &Args, data: Option<&Path>, out: &Output) -> Result<i32, 
             return Fault::in_use(chain(&error));
         }
         let code = i32::from(error.exit_code());
-        let exits = [Exit::Usage, Exit::NotAuthenticated, Exit::Unreachable];
+        let exits = [Exit::Usage, Exit::NotAuthenticated, Exit::Unreachable, Exit::Tampered];
         Fault::new(exits.into_iter().find(|exit| *exit as i32 == code).unwrap_or(Exit::Failure), chain(&error))
     })
 }
@@ -144,6 +149,7 @@ fn greeting(ready: &Ready, data: Option<&Path>) -> String {
     if ready.policy.accept_pairings {
         lines.push("Gateway configs and unbound secrets are paired without a person's approval ([gateway] accept_pairings).".to_owned());
     }
+    lines.extend(ready.anchor.warning());
     lines.extend(ways_out(ready));
     if ready.first_run && ready.has_passphrase {
         lines.push("The root key comes from your passphrase and is in no file: keep the passphrase, apart from the folder.".to_owned());

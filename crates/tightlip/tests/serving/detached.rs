@@ -13,6 +13,7 @@ use crate::server::{BINARY, Place, Server, children, is_gone, wait_for};
 fn start(data: &Path, idle_ms: &str) -> Child {
     std::fs::create_dir_all(data).unwrap();
     let mut command = Command::new(BINARY);
+    command.env("XDG_STATE_HOME", crate::server::state(data));
     command.arg("__detached").arg(data).arg(idle_ms).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     command.spawn().unwrap()
 }

@@ -108,6 +108,7 @@ fn commands_start_no_server_without_the_passphrase_and_say_what_to_do() {
     let (place, file) = locked();
     let command = |words: &[&str]| {
         let mut command = Command::new(BINARY);
+        command.env("XDG_STATE_HOME", place.data().with_file_name("state"));
         command.args(words).arg("--data").arg(place.data()).env_remove("TIGHTLIP_PASSPHRASE_FILE").env_remove("TIGHTLIP_API_KEY");
         command
     };
@@ -118,6 +119,7 @@ fn commands_start_no_server_without_the_passphrase_and_say_what_to_do() {
         assert!(said.contains("passphrase") && said.contains(&up_again), "{said}");
     }
     let mut run = Command::new(BINARY);
+    run.env("XDG_STATE_HOME", place.data().with_file_name("state"));
     run.arg("run").arg("--data").arg(place.data()).args(["--", "true"]).env_remove("TIGHTLIP_PASSPHRASE_FILE").stdin(Stdio::null());
     let (found, said) = refused(&mut run);
     assert!(found == 125 && said.contains(&up_again), "{found}: {said}");

@@ -106,11 +106,17 @@ pub fn up(data: &Path) -> Command {
 pub fn up_at(data: &Path, listen: &str) -> Command {
     let mut command = Command::new(BINARY);
     command.args(["up", "--json", "--listen", listen, "--data"]).arg(data).stdin(Stdio::null()).stderr(Stdio::piped());
+    command.env("XDG_STATE_HOME", state(data));
     for variable in ["TIGHTLIP_DATA", "TIGHTLIP_URL", "TIGHTLIP_API_KEY", "RUNLOOP_BASE_URL", "RUNLOOP_API_KEY", "TIGHTLIP_PASSPHRASE_FILE"]
     {
         command.env_remove(variable);
     }
     command
+}
+
+/// Where a server on `data` keeps its anchor.
+pub fn state(data: &Path) -> PathBuf {
+    data.with_file_name("state")
 }
 
 /// Runs a server that is to refuse; its exit code and what it said.

@@ -1,8 +1,15 @@
-//! Writing values into a request's body, which is held whole: each in place of its token wherever that stands, escaped for the body's media type, so that no
-//! value ends the string or the field in which it stands. What is not replaced stays byte for byte.
+//! Writing values into a request's body, which is held whole: each in place of its token, escaped for the body's media type, so that no value ends the string
+//! or the field in which it stands. What is not replaced stays byte for byte.
 //!
-//! A token counts where a word begins. Directly behind a letter, a digit, `%`, `\` or `#` it is inert: there the beginning of an escape could stand, of this
-//! text or of one within it (`%4`, `\u004`), which would take the value's first characters and leave a rest that nobody knows any more.
+//! The agent writes what is around its token, and the host may read it otherwise than we do. A host that takes a piece of the value for the end of an escape or
+//! of a character, or joins it with what follows, says back what no scrubber knows. So a token counts only
+//! - in a body that reads whole as its type says ([`fields`]), within a string's or a field's value, never in a name;
+//! - where that value is ASCII all through, once its escapes are undone, and has no escape that was begun and not ended;
+//! - and where what stands beside it, on both sides, separates words ([`Text::separates`]).
+//!
+//! Everywhere else it is inert.
+
+use std::ops::Range;
 
 use model::limits::ARMED_BODY_BYTES_MAX;
 use model::token::Token;
@@ -11,6 +18,10 @@ use zeroize::Zeroizing;
 use super::ArmError;
 use crate::scrub::{json_escaped, percent_encoded};
 use crate::value::SecretValue;
+
+mod fields;
+
+use fields::{Text, fields};
 
 /// How a body's text is escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +44,9 @@ impl AsRef<[u8]> for ArmedBody {
 /// Those of the tokens that stand in the body.
 #[must_use]
 pub fn tokens_in(media: Media, body: &[u8], tokens: &[Token]) -> Vec<Token> {
+    let all: Vec<&Token> = tokens.iter().collect();
     let mut stand = vec![false; tokens.len()];
-    for spot in (Spots { media, body, tokens: tokens.iter().collect(), at: 0, is_open: true }) {
+    for spot in spots(media, body, &all) {
         stand[spot.number] = true;
     }
     tokens.iter().zip(stand).filter(|(_, stands)| *stands).map(|(token, _)| token.clone()).collect()
@@ -47,8 +59,8 @@ pub fn tokens_in(media: Media, body: &[u8], tokens: &[Token]) -> Vec<Token> {
 /// [`ARMED_BODY_BYTES_MAX`].
 pub fn arm_body(media: Media, body: &[u8], armed: &[(Token, SecretValue)]) -> Result<ArmedBody, ArmError> {
     let texts: Vec<Zeroizing<Vec<u8>>> = armed.iter().map(|(_, value)| media.escaped(value.bytes())).collect();
-    let tokens = armed.iter().map(|(token, _)| token).collect();
-    let spots: Vec<Spot> = Spots { media, body, tokens, at: 0, is_open: true }.collect();
+    let tokens: Vec<&Token> = armed.iter().map(|(token, _)| token).collect();
+    let spots = spots(media, body, &tokens);
     let mut written = vec![false; armed.len()];
     let mut bytes = body.len();
     for spot in &spots {
@@ -63,91 +75,50 @@ pub fn arm_body(media: Media, body: &[u8], armed: &[(Token, SecretValue)]) -> Re
     }
     let mut out = Zeroizing::new(Vec::with_capacity(bytes));
     let mut done = 0;
-    for Spot { at, length, number } in spots {
-        out.extend_from_slice(&body[done..at]);
+    for Spot { place, number } in spots {
+        out.extend_from_slice(&body[done..place.start]);
         out.extend_from_slice(&texts[number]);
-        done = at + length;
+        done = place.end;
     }
     out.extend_from_slice(&body[done..]);
     Ok(ArmedBody(out))
 }
 
-/// Where a token stands.
+/// Where a token stands, as it is written in the body.
 struct Spot {
-    at: usize,
-    length: usize,
+    place: Range<usize>,
     /// Which of the tokens.
     number: usize,
 }
 
-/// The places of tokens in a body, from its beginning on.
-struct Spots<'a> {
-    media: Media,
-    body: &'a [u8],
-    tokens: Vec<&'a Token>,
-    at: usize,
-    /// Whether a word may begin here.
-    is_open: bool,
+/// The places of tokens in a body, in their order; none in a body that does not read as its type says.
+fn spots(media: Media, body: &[u8], tokens: &[&Token]) -> Vec<Spot> {
+    let mut spots = Vec::new();
+    // Most bodies that are looked through hold none; the escaped ones begin with an escape.
+    let may_hold = |field: &Range<usize>| field.len() >= tokens.iter().map(|token| token.as_str().len()).min().unwrap_or(usize::MAX);
+    for field in fields(media, body).into_iter().filter(may_hold) {
+        if let Some(text) = Text::read(media, body, field) {
+            find(&text, tokens, &mut spots);
+        }
+    }
+    spots
 }
 
-impl Iterator for Spots<'_> {
-    type Item = Spot;
-
-    fn next(&mut self) -> Option<Spot> {
-        while self.at < self.body.len() {
-            let (at, rest) = (self.at, &self.body[self.at..]);
-            let find = |(number, token): (usize, &&Token)| Some((number, self.media.length_at(rest, token)?));
-            let here = if self.is_open { self.tokens.iter().enumerate().find_map(find) } else { None };
-            if let Some((number, length)) = here {
-                self.at += length;
-                return Some(Spot { at, length, number });
-            }
-            let (length, byte) = self.media.unit(rest);
-            self.at += length;
-            self.is_open = !byte.is_ascii_alphanumeric() && !matches!(byte, b'%' | b'\\' | b'#');
-        }
-        None
+fn find(text: &Text, tokens: &[&Token], spots: &mut Vec<Spot>) {
+    let mut at = 0;
+    while at < text.bytes().len() {
+        let here = tokens.iter().position(|token| text.holds_at(at, token.as_str().as_bytes()));
+        let Some(number) = here else {
+            at += 1;
+            continue;
+        };
+        let end = at + tokens[number].as_str().len();
+        spots.push(Spot { place: text.place(at..end), number });
+        at = end;
     }
 }
 
 impl Media {
-    /// One character of the text, or one byte of it: how long it is written, and what it stands for. The beginning of an escape that is none stands for itself.
-    fn unit(self, text: &[u8]) -> (usize, u8) {
-        match (self, text) {
-            (Self::Json, [b'\\', b'u', digits @ ..]) if digits.len() >= 4 && digits[..4].iter().all(u8::is_ascii_hexdigit) => {
-                // Beyond Latin-1 it is no letter of an escape.
-                (6, if digits.starts_with(b"00") { super::hex_pair(&digits[2..4]).unwrap_or(NO_LETTER) } else { NO_LETTER })
-            }
-            (Self::Json, [b'\\', b'b' | b'f' | b'n' | b'r' | b't', ..]) => (2, b'\n'),
-            (Self::Json, [b'\\', escaped @ (b'"' | b'\\' | b'/'), ..]) => (2, *escaped),
-            (Self::Form, [b'%', digits @ ..]) if super::hex_pair(digits).is_some() => (3, super::hex_pair(digits).unwrap_or(NO_LETTER)),
-            (_, [byte, ..]) => (1, *byte),
-            (_, []) => (1, NO_LETTER),
-        }
-    }
-
-    /// How many bytes the token takes where the text begins with it, raw or with characters escaped as clients may.
-    fn length_at(self, text: &[u8], token: &Token) -> Option<usize> {
-        let mut rest = text;
-        for byte in token.as_str().bytes() {
-            rest = match rest.strip_prefix(&[byte]) {
-                Some(after) => after,
-                None => self.escaped_byte(rest).filter(|(read, _)| *read == byte)?.1,
-            };
-        }
-        Some(text.len() - rest.len())
-    }
-
-    /// The byte that an escape at the text's beginning stands for, and what follows it.
-    fn escaped_byte(self, text: &[u8]) -> Option<(u8, &[u8])> {
-        let (before, length): (&[u8], usize) = match self {
-            Self::Json => (br"\u00", 6),
-            Self::Form => (b"%", 3),
-        };
-        let digits = text.strip_prefix(before)?.get(..2)?;
-        Some((super::hex_pair(digits)?, &text[length..]))
-    }
-
     fn escaped(self, value: &[u8]) -> Zeroizing<Vec<u8>> {
         match self {
             Self::Json => json_escaped(value),
@@ -155,6 +126,3 @@ impl Media {
         }
     }
 }
-
-/// Stands for characters behind which a word may begin.
-const NO_LETTER: u8 = b' ';

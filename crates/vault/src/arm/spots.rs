@@ -35,23 +35,88 @@ fn percent(text: &str) -> String {
 }
 
 #[test]
-fn no_escape_that_was_begun_before_a_token_takes_the_values_first_characters() {
-    let inert = [r"\u004", r"\u00", r"\u", r"\", r"\\", r"\\u004", r"\u0025", r"\u005c", r"\u0034", "%4", "%", "4", "x", "#", "\\n4"];
-    let counts = ["", " ", ":", "é", r"\n", r"\u0020", r"\u2028", r"\/", "=", "Bearer "];
-    for (before, stands) in inert.map(|before| (before, false)).into_iter().chain(counts.map(|before| (before, true))) {
-        let body = format!(r#"{{"a":"{before}{TOKEN}"}}"#);
-        assert_eq!(!tokens_in(Media::Json, body.as_bytes(), &[token(TOKEN)]).is_empty(), stands, "{body}");
-        let armed = in_body(Media::Json, &body, "c0ffee00c0ffee00");
-        assert_eq!(armed, if stands { Ok(format!(r#"{{"a":"{before}c0ffee00c0ffee00"}}"#)) } else { Err(ArmError::TokenAbsent) }, "{body}");
+fn beside_what_a_host_could_join_with_the_value_a_token_is_inert() {
+    let inert = [
+        r"\u004",
+        r"\u00",
+        r"\u",
+        r"\",
+        r"\\",
+        r"\\u004",
+        r"\u0025",
+        r"\u005c",
+        r"\u0034",
+        "%4",
+        "%",
+        "4",
+        "x",
+        "#",
+        "\\n4",
+        "&",
+        "+",
+        "<",
+        "{{",
+        "-",
+        "_",
+        "é",
+        "中",
+        r"\u2028",
+        r"\u00e9",
+        r"\ud800",
+        r"\ud83d\ude00",
+        r"\u0301",
+    ];
+    let counts = ["", " ", ":", r"\n", r"\u0020", r"\/", "=", "Bearer ", "postgres://user:", r#"a=\""#];
+    for (beside, stands) in inert.map(|beside| (beside, false)).into_iter().chain(counts.map(|beside| (beside, true))) {
+        for (before, after) in [(beside, ""), (" ", beside), (beside, " ")] {
+            // Behind a token, what separates comes first.
+            let after = if (stands && beside.len() > 2 || beside == r"\n4") && !after.is_empty() { " " } else { after };
+            let stands = stands || (beside == r"\n4" && before != beside);
+            let body = format!(r#"{{"a":"{before}{TOKEN}{after}"}}"#);
+            assert_eq!(!tokens_in(Media::Json, body.as_bytes(), &[token(TOKEN)]).is_empty(), stands, "{body}");
+            let armed = in_body(Media::Json, &body, "c0ffee00c0ffee00");
+            let wanted = format!(r#"{{"a":"{before}c0ffee00c0ffee00{after}"}}"#);
+            assert_eq!(armed, if stands { Ok(wanted) } else { Err(ArmError::TokenAbsent) }, "{body}");
+        }
     }
-    let inert = ["%4", "%", "a", "%25", "%2541", "%5c", "%5cu004", "%23", "%41"];
+    let inert = ["%4", "%", "a", "%25", "%2541", "%5c", "%5cu004", "%23", "%41", "%81", "%c3%a9", "é", "%2b", "%26"];
     let counts = ["", "+", "%20", "%22", "Bearer+", "%3d"];
-    for (before, stands) in inert.map(|before| (before, false)).into_iter().chain(counts.map(|before| (before, true))) {
-        let body = format!("a={before}{TOKEN}");
+    for (beside, stands) in inert.map(|beside| (beside, false)).into_iter().chain(counts.map(|beside| (beside, true))) {
+        let body = format!("a={beside}{TOKEN}");
         assert_eq!(!tokens_in(Media::Form, body.as_bytes(), &[token(TOKEN)]).is_empty(), stands, "{body}");
         let armed = in_body(Media::Form, &body, "c0ffee00c0ffee00");
-        assert_eq!(armed, if stands { Ok(format!("a={before}c0ffee00c0ffee00")) } else { Err(ArmError::TokenAbsent) }, "{body}");
+        assert_eq!(armed, if stands { Ok(format!("a={beside}c0ffee00c0ffee00")) } else { Err(ArmError::TokenAbsent) }, "{body}");
     }
+}
+
+#[test]
+fn a_token_counts_in_values_of_a_body_that_reads_whole_and_nowhere_else() {
+    for (media, body) in [
+        (Media::Json, format!("{{\"a\": {TOKEN}}}")),
+        (Media::Json, format!("{{\"a\":\"{TOKEN}\"")),
+        (Media::Json, format!("{{\"a\":\"{TOKEN}\"}} x")),
+        (Media::Json, format!("{{\"{TOKEN}\":1}}")),
+        (Media::Json, format!("[\"{TOKEN}\",\"\\ud800\"]")),
+        (Media::Json, format!("// \n[\"{TOKEN}\"]")),
+        (Media::Json, TOKEN.to_owned()),
+        (Media::Form, format!("{TOKEN}=1")),
+        (Media::Form, TOKEN.to_owned()),
+        (Media::Form, format!("a=中+{TOKEN}")),
+        (Media::Form, format!("a={TOKEN}+%CC%81")),
+        (Media::Form, format!("a={TOKEN}+%zz")),
+    ] {
+        assert_eq!(in_body(media, &body, "c0ffee00c0ffee00"), Err(ArmError::TokenAbsent), "{body}");
+    }
+    assert_eq!(
+        in_body(Media::Json, &format!("[\"中\",\"{TOKEN}\"]"), "c0ffee00"),
+        Ok("[\"中\",\"c0ffee00\"]".to_owned()),
+        "beside other text"
+    );
+    assert_eq!(
+        in_body(Media::Form, &format!("a=%zz%81&b={TOKEN}"), "c0ffee00"),
+        Ok("a=%zz%81&b=c0ffee00".to_owned()),
+        "beside other fields"
+    );
 }
 
 #[test]
@@ -114,8 +179,9 @@ fn a_body_without_the_token_is_refused_and_one_that_would_grow_without_end_too()
             assert_eq!(in_body(media, &body, "a-value-of-some-length"), Err(ArmError::TokenAbsent), "{body}");
         }
     }
-    assert_eq!(in_body(Media::Form, &TOKEN.repeat(1000), &"%".repeat(60_000)), Err(ArmError::TooLarge));
-    assert!(in_body(Media::Form, &TOKEN.repeat(10), &"%".repeat(60_000)).is_ok());
+    let field = format!("a={TOKEN}&");
+    assert_eq!(in_body(Media::Form, &field.repeat(1000), &"%".repeat(60_000)), Err(ArmError::TooLarge));
+    assert!(in_body(Media::Form, &field.repeat(10), &"%".repeat(60_000)).is_ok());
 }
 
 #[test]
@@ -129,10 +195,14 @@ fn in_a_body_the_token_is_found_however_clients_write_it() {
         (Media::Form, percent(TOKEN)),
         (Media::Form, TOKEN.replace('_', "%5F")),
     ] {
-        assert_eq!(in_body(media, &format!("x:{text}{text}y"), "the-value"), Ok("x:the-valuethe-valuey".to_owned()), "{text}");
-        assert_eq!(tokens_in(media, text.as_bytes(), &[token(OTHER), token(TOKEN)]), [token(TOKEN)]);
+        let around = |text: &str| match media {
+            Media::Json => format!("[\"x:{text} {text}=y\"]"),
+            Media::Form => format!("k=x:{text}+{text}=y"),
+        };
+        assert_eq!(in_body(media, &around(&text), "the-value"), Ok(around("the-value")), "{text}");
+        assert_eq!(tokens_in(media, around(&text).as_bytes(), &[token(OTHER), token(TOKEN)]), [token(TOKEN)]);
     }
-    assert_eq!(in_body(Media::Json, &percent(TOKEN), "the-value"), Err(ArmError::TokenAbsent));
+    assert_eq!(in_body(Media::Json, &format!("[\"{}\"]", percent(TOKEN)), "the-value"), Err(ArmError::TokenAbsent));
 }
 
 #[test]
@@ -152,8 +222,8 @@ fn forms_of_queries_and_bodies_write_no_header() {
 fn a_hostile_value_reads_back_as_itself() {
     let query = in_query(&format!("a=1&key={TOKEN}&b=2"), "key", HOSTILE).unwrap();
     assert!(query.bytes().all(|byte| byte.is_ascii_graphic()) && query.matches('&').count() == 2, "{query}");
-    let json = in_body(Media::Json, &format!("{{\"a\":\"<{TOKEN}>\"}}"), HOSTILE).unwrap();
-    assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), serde_json::json!({ "a": format!("<{HOSTILE}>") }));
+    let json = in_body(Media::Json, &format!("{{\"a\":\"({TOKEN})\"}}"), HOSTILE).unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), serde_json::json!({ "a": format!("({HOSTILE})") }));
 }
 
 proptest! {
@@ -175,7 +245,7 @@ proptest! {
     }
 
     #[test]
-    fn what_a_server_reads_in_a_body_is_the_value(text in "\\PC{1,40}|[\\x01-\\x7f]{1,40}", before in "([a-z0-9 ]{0,12} )?", after in "[a-z0-9 ]{0,12}") {
+    fn what_a_server_reads_in_a_body_is_the_value(text in "\\PC{1,40}|[\\x01-\\x7f]{1,40}", before in "([a-z0-9 ]{0,12} )?", after in "( [a-z0-9 ]{0,12})?") {
         let json = in_body(Media::Json, &serde_json::json!({ "k": format!("{before}{TOKEN}{after}"), "z": TOKEN }).to_string(), &text).unwrap();
         let read: serde_json::Value = serde_json::from_str(&json).unwrap();
         prop_assert_eq!(read, serde_json::json!({ "k": format!("{before}{text}{after}"), "z": text.clone() }));

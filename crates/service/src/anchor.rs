@@ -1,0 +1,209 @@
+//! The anchor: the heads of both chains of events, kept outside of the data folder under the gateway's MAC. An older data folder that was put back, by hand or
+//! out of a backup, does not have the events that the anchor tells of, and is noticed by that.
+//!
+//! It is always a little older than the databases, never newer: it is written after what it tells of is on the disk.
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use model::{Timestamp, Writer};
+use serde::{Deserialize, Serialize};
+use store::{Ledger, Store, StoreError};
+use vault::OpenKeys;
+
+use crate::backup::ChainEnd;
+
+/// Where the anchor of one installation in one data folder is.
+#[derive(Clone, Debug)]
+pub struct AnchorPlace(PathBuf);
+
+/// What an anchor says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchored {
+    /// When it was written.
+    pub written: Timestamp,
+    /// The end of the api's chain.
+    pub api: ChainEnd,
+    /// The end of the gateway's chain.
+    pub gateway: ChainEnd,
+}
+
+/// The file.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    deployment: String,
+    #[serde(flatten)]
+    anchored: Anchored,
+    mac: String,
+}
+
+/// Why the data folder is not trusted against its anchor.
+#[derive(Debug, thiserror::Error)]
+pub enum AnchorError {
+    /// The databases lack what the anchor tells of.
+    #[error(
+        "the data folder is older than it was, or its events were changed: the {} events of the anchor {} (number {seq}) are not in it. It was put back from a \
+         copy, or tampered with. Look with `tightlip verify`; if you put it back yourself, accept that with `tightlip up --accept-rollback`",
+        word(*.writer), path.display()
+    )]
+    RolledBack {
+        /// The anchor.
+        path: PathBuf,
+        /// Whose chain.
+        writer: Writer,
+        /// The number of the event that is not there, or is another.
+        seq: u64,
+    },
+    /// The file was changed.
+    #[error(
+        "the anchor {} was changed, or was written by another version: bring it back, or, if you know why, accept the data folder as it is with `tightlip up \
+         --accept-rollback`", .0.display()
+    )]
+    Forged(PathBuf),
+    /// The file cannot be read or written.
+    #[error("failed to use the anchor {}", path.display())]
+    Io {
+        /// The anchor.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The databases do not answer.
+    #[error("failed to read the ends of the chains of events")]
+    Store(#[from] StoreError),
+}
+
+impl AnchorError {
+    /// Whether stored data is not what it was, rather than that it cannot be looked at.
+    #[must_use]
+    pub const fn is_tampering(&self) -> bool {
+        match self {
+            Self::RolledBack { .. } | Self::Forged(_) => true,
+            Self::Io { .. } | Self::Store(_) => false,
+        }
+    }
+}
+
+impl AnchorPlace {
+    /// The place in `folder` for this installation, as long as it is in this data folder. A copy of it elsewhere has another.
+    #[must_use]
+    pub fn new(folder: &Path, data: &Path, deployment: &str) -> Self {
+        let data = data.canonicalize().unwrap_or_else(|_| data.to_owned());
+        let whole: String = vault::hash_token(&data.to_string_lossy()).0.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        // A deployment is text of ours; one that was tampered with must not lead elsewhere.
+        let deployment: String = deployment.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect();
+        Self(folder.join(format!("{deployment}-{whole}.json")))
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// What the anchor says; none where there is none.
+    ///
+    /// # Errors
+    /// [`AnchorError::Forged`], [`AnchorError::Io`].
+    pub fn read(&self, keys: &OpenKeys) -> Result<Option<Anchored>, AnchorError> {
+        let bytes = match std::fs::read(&self.0) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+            Err(source) => return Err(self.failed(source)),
+            Ok(bytes) => bytes,
+        };
+        let forged = || AnchorError::Forged(self.0.clone());
+        let written: Written = serde_json::from_slice(&bytes).map_err(|_| forged())?;
+        let is_ours = written.deployment == keys.deployment() && mac_of(keys, &written.anchored) == written.mac;
+        if is_ours { Ok(Some(written.anchored)) } else { Err(forged()) }
+    }
+
+    /// Writes the anchor in place of an earlier one: all of it, or nothing changes.
+    ///
+    /// # Errors
+    /// [`AnchorError::Io`].
+    pub fn write(&self, keys: &OpenKeys, anchored: &Anchored) -> Result<(), AnchorError> {
+        let written = Written { deployment: keys.deployment().to_owned(), anchored: anchored.clone(), mac: mac_of(keys, anchored) };
+        let bytes = serde_json::to_vec(&written).expect("text and numbers are always JSON");
+        self.put(&bytes).map_err(|source| self.failed(source))
+    }
+
+    fn put(&self, bytes: &[u8]) -> io::Result<()> {
+        let folder = self.0.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let draft = self.0.with_extension("new");
+        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&draft, &self.0)?;
+        File::open(folder)?.sync_all()
+    }
+
+    fn failed(&self, source: io::Error) -> AnchorError {
+        AnchorError::Io { path: self.0.clone(), source }
+    }
+
+    /// Whether both databases have what an anchor says.
+    ///
+    /// # Errors
+    /// [`AnchorError::RolledBack`], [`AnchorError::Store`].
+    pub fn check(&self, anchored: &Anchored, store: &Store, ledger: &Ledger) -> Result<(), AnchorError> {
+        self.check_chain(Writer::Api, &anchored.api, store.hash_at(anchored.api.seq)?)?;
+        self.check_chain(Writer::Gateway, &anchored.gateway, ledger.hash_at(anchored.gateway.seq)?)
+    }
+
+    /// Whether one chain, which has this hash where the anchor's head is, has that head.
+    ///
+    /// # Errors
+    /// [`AnchorError::RolledBack`].
+    pub fn check_chain(&self, writer: Writer, anchored: &ChainEnd, found: Option<[u8; 32]>) -> Result<(), AnchorError> {
+        if found.is_some_and(|hash| anchored.is_hash(&hash)) {
+            Ok(())
+        } else {
+            Err(AnchorError::RolledBack { path: self.0.clone(), writer, seq: anchored.seq })
+        }
+    }
+}
+
+impl Anchored {
+    /// The present heads.
+    ///
+    /// # Errors
+    /// Where the databases cannot be read.
+    pub fn of(store: &Store, ledger: &Ledger, now: Timestamp) -> Result<Self, StoreError> {
+        // The ledger first: what it tells of is in the store already.
+        let gateway = ChainEnd::of(&ledger.head()?);
+        Ok(Self { written: now, api: ChainEnd::of(&store.head()?), gateway })
+    }
+
+    /// Whether both tell of the same heads, whenever they were written.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.api, &self.gateway) == (&other.api, &other.gateway)
+    }
+}
+
+fn mac_of(keys: &OpenKeys, anchored: &Anchored) -> String {
+    let Anchored { written, api, gateway } = anchored;
+    let input = model::framing::framed([
+        keys.deployment(),
+        &written.unix_ms().to_string(),
+        &api.seq.to_string(),
+        &api.hash,
+        &gateway.seq.to_string(),
+        &gateway.hash,
+    ]);
+    keys.mac(ANCHOR_MAC, &input).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+const fn word(writer: Writer) -> &'static str {
+    match writer {
+        Writer::Api => "api's",
+        Writer::Gateway => "gateway's",
+    }
+}
+
+/// What the MAC of anchors is for; no other MAC can be taken for it.
+const ANCHOR_MAC: &str = "tightlip anchor v1";

@@ -1,0 +1,284 @@
+//! Whether the stored data is what was stored: every row opened, every signature and MAC checked, both chains walked, rows held against events.
+//!
+//! Metadata only comes out of it. A row is named by its id where that is one of ours; whatever else stands there is not repeated.
+
+mod chains;
+mod ledger_rows;
+mod store_rows;
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use link::cli::{AnchorSeen, ChainHead, Denial, Finding, RowCounts, Verified};
+use model::{GatewayConfigId, SecretName};
+use store::{Head, LedgerLook, StoreError, StoreLook};
+use vault::OpenKeys;
+use zeroize::Zeroizing;
+
+use crate::anchor::{AnchorError, AnchorPlace};
+use crate::backup::{ChainEnd, Sources};
+use crate::gate::Gate;
+
+/// Both databases at one moment, the keys that open them, and where the anchor is, if anywhere.
+pub struct Subject<'a> {
+    /// The store.
+    pub store: StoreLook,
+    /// The ledger.
+    pub ledger: LedgerLook,
+    /// The gateway's keys.
+    pub keys: &'a OpenKeys,
+    /// The anchor's place.
+    pub anchor: Option<&'a AnchorPlace>,
+}
+
+/// Hears how many rows and events are done, of how many.
+pub type Tell<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// Why nothing could be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The admin key is missing or wrong.
+    #[error("this looks at every account's rows, with the admin key only: it is in the file gateway/admin-key of the data folder")]
+    NotAdmin,
+    /// The databases do not answer.
+    #[error("failed to read the databases: stop the server with `tightlip down` and look again")]
+    Store(#[from] StoreError),
+}
+
+/// What was looked at so far, and what was found.
+struct Looking<'a> {
+    store: &'a StoreLook,
+    ledger: &'a LedgerLook,
+    keys: &'a OpenKeys,
+    counts: RowCounts,
+    findings: Vec<Finding>,
+    /// Gateway configs that were made, are not there, and whose end was not met yet.
+    awaited: HashSet<GatewayConfigId>,
+    /// How many keys and gateway configs there should be.
+    told_keys: u64,
+    told_configs: u64,
+    done: u64,
+    of: u64,
+    tell: Tell<'a>,
+}
+
+/// What a finding is about.
+#[derive(Clone, Copy, Default)]
+struct About<'a> {
+    id: Option<&'a str>,
+    name: Option<&'a SecretName>,
+}
+
+impl Gate {
+    /// Looks at everything as it is now, while everybody goes on working.
+    ///
+    /// # Errors
+    /// Without the admin key, or when the databases do not answer.
+    pub fn verify(&self, admin_key: &str, sources: &Sources, tell: Tell<'_>) -> Result<Verified, VerifyError> {
+        if !self.is_admin(admin_key) {
+            return Err(VerifyError::NotAdmin);
+        }
+        let replaced = [("the store's", self.store.stands()), ("the gateway's", self.ledger.stands())];
+        let cut = match self.ledger.cut(&self.store) {
+            Ok(cut) => cut,
+            Err(error) => {
+                let gone = replaced.iter().filter(|(_, stands)| matches!(stands, Err(StoreError::Replaced)));
+                let findings: Vec<Finding> = gone.map(|(whose, _)| replaced_under(whose)).collect();
+                return if findings.is_empty() { Err(error.into()) } else { Ok(Verified { findings, ..Verified::default() }) };
+            }
+        };
+        let store = StoreLook::of(cut.store, self.store.deployment()?);
+        let ledger = LedgerLook::of(cut.ledger, self.ledger.deployment().to_owned());
+        let mut verified = verify(&Subject { store, ledger, keys: &self.keys, anchor: self.anchor.as_ref() }, tell)?;
+        let files = ApiFiles { signing_key: &sources.signing_key, manifest: &sources.manifest, manifest_pin: &sources.manifest_pin };
+        verified.findings.extend(files.check(&self.keys));
+        let gone = replaced.iter().filter(|(_, stands)| stands.is_err());
+        verified.findings.extend(gone.map(|(whose, _)| replaced_under(whose)));
+        Ok(verified)
+    }
+}
+
+/// The files of the api's folder: it seals to what they say.
+pub struct ApiFiles<'a> {
+    /// The api's signing key.
+    pub signing_key: &'a Path,
+    /// The manifest of public keys.
+    pub manifest: &'a Path,
+    /// The key that it is signed with.
+    pub manifest_pin: &'a Path,
+}
+
+impl ApiFiles<'_> {
+    /// What of them is not the gateway's own or what it trusts.
+    #[must_use]
+    pub fn check(&self, keys: &OpenKeys) -> Vec<Finding> {
+        let read = |path: &Path| Zeroizing::new(std::fs::read(path).unwrap_or_default());
+        let (seed, manifest, pin) = (read(self.signing_key), read(self.manifest), read(self.manifest_pin));
+        let mut findings = Vec::new();
+        let mut find = |id: &str, what: &str| findings.push(found(FILES, About { id: Some(id), name: None }, what, RESTORE));
+        if !keys.trusts_seed(&seed) {
+            find("api/signing.key", "it is gone, or not a key that the gateway trusts");
+        }
+        if *pin != keys.manifest_pin() {
+            find("api/manifest.pin", "it is gone, or not the gateway's own key: values would be sealed to whoever made it");
+        }
+        // Signing the same keys gives the same bytes (RFC 8032).
+        if keys.manifest().ok().as_deref() != Some(manifest.as_slice()) {
+            find("api/manifest.json", "it is gone, or not what the gateway signed: values would be sealed to whoever made it");
+        }
+        findings
+    }
+}
+
+/// Looks at everything.
+///
+/// # Errors
+/// When nothing can be read; what is wrong with what can be read is among the findings.
+pub fn verify(subject: &Subject<'_>, tell: Tell<'_>) -> Result<Verified, VerifyError> {
+    let Subject { store, ledger, keys, anchor } = subject;
+    let (api, gateway) = (store.held().head()?, ledger.held().head()?);
+    let of = store.rows()? + ledger.rows()? + api.seq + gateway.seq;
+    let mut looking = Looking {
+        store,
+        ledger,
+        keys,
+        counts: RowCounts::default(),
+        findings: Vec::new(),
+        awaited: HashSet::new(),
+        told_keys: 0,
+        told_configs: 0,
+        done: 0,
+        of,
+        tell,
+    };
+    looking.files();
+    looking.chains();
+    looking.store_rows();
+    looking.ledger_rows();
+    let anchor = looking.anchor(*anchor);
+    let Looking { counts, findings, .. } = looking;
+    Ok(Verified { counts, api: head_of(&api), gateway: head_of(&gateway), anchor, findings })
+}
+
+impl Looking<'_> {
+    /// The databases themselves: whose they are, and every page.
+    fn files(&mut self) {
+        for (table, held) in [(STORE, self.store.held()), (LEDGER, self.ledger.held())] {
+            if held.deployment() != self.keys.deployment() {
+                self.find(table, About::default(), "the database belongs to another installation than the keyring", RESTORE);
+            }
+            if held.inspect_pages().is_err() {
+                self.find(table, About::default(), "the database's file is damaged, or a reference in it leads nowhere", RESTORE);
+            }
+        }
+    }
+
+    /// The anchor, against both chains.
+    fn anchor(&mut self, place: Option<&AnchorPlace>) -> AnchorSeen {
+        let Some(place) = place else { return AnchorSeen::Nowhere };
+        let anchored = match place.read(self.keys) {
+            Ok(Some(anchored)) => anchored,
+            Ok(None) => return AnchorSeen::Missing,
+            Err(error) => {
+                self.find(ANCHOR, About::default(), &error.to_string(), "tightlip up --accept-rollback");
+                return AnchorSeen::Wrong;
+            }
+        };
+        let chains = [(self.store.held(), &anchored.api), (self.ledger.held(), &anchored.gateway)];
+        let is_there = chains
+            .into_iter()
+            .try_for_each(|(held, end): (_, &ChainEnd)| place.check_chain(held.writer(), end, held.hash_at(end.seq).unwrap_or_default()));
+        match is_there {
+            Ok(()) => AnchorSeen::Holds { written: anchored.written },
+            Err(AnchorError::RolledBack { writer, seq, .. }) => {
+                let words = match writer {
+                    model::Writer::Api => "the api's events",
+                    model::Writer::Gateway => "the gateway's events",
+                };
+                let what = format!(
+                    "{words} lack number {seq}, which the anchor tells of: the data folder was put back from an older copy, or its end was cut off"
+                );
+                self.find(ANCHOR, About::default(), &what, "tightlip up --accept-rollback   (only if you put it back yourself)");
+                AnchorSeen::Wrong
+            }
+            Err(_) => AnchorSeen::Wrong,
+        }
+    }
+
+    /// Notes a finding; of the same sort, the first is named and the others are counted.
+    fn find(&mut self, table: &str, about: About<'_>, what: &str, next: &str) {
+        if let Some(known) = self.findings.iter_mut().find(|known| known.table == table && known.what == what) {
+            known.more += 1;
+        } else if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(found(table, about, what, next));
+        }
+    }
+
+    /// A table that cannot be read.
+    fn unreadable(&mut self, table: &str, _error: &StoreError) {
+        self.find(table, About::default(), "the table cannot be read: its file is damaged", RESTORE);
+    }
+
+    /// Counts what was looked at, and tells.
+    fn step(&mut self, count: usize) {
+        self.done += count as u64;
+        (self.tell)(self.done.min(self.of), self.of);
+    }
+}
+
+impl<'a> About<'a> {
+    /// A row, by its key where that is an id of ours.
+    fn row(key: &'a str) -> Self {
+        let is_id = key.len() <= ID_CHARS_MAX && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        Self { id: is_id.then_some(key), name: None }
+    }
+
+    const fn named(self, name: Option<&'a SecretName>) -> Self {
+        Self { name, ..self }
+    }
+}
+
+impl VerifyError {
+    /// Which kind of denial this is to the command line.
+    #[must_use]
+    pub const fn denial(&self) -> Denial {
+        match self {
+            Self::NotAdmin => Denial::NotAuthenticated,
+            Self::Store(_) => Denial::Failed,
+        }
+    }
+}
+
+fn found(table: &str, about: About<'_>, what: &str, next: &str) -> Finding {
+    Finding {
+        table: table.to_owned(),
+        id: about.id.map(str::to_owned),
+        name: about.name.cloned(),
+        what: what.to_owned(),
+        next: next.to_owned(),
+        more: 0,
+    }
+}
+
+fn replaced_under(whose: &str) -> Finding {
+    let what = format!("{whose} database was removed or replaced under the running server");
+    found(FILES, About::default(), &what, "tightlip down, then tightlip verify")
+}
+
+fn head_of(head: &Head) -> ChainHead {
+    let ChainEnd { seq, hash } = ChainEnd::of(head);
+    ChainHead { events: seq, hash }
+}
+
+const FILES: &str = "files";
+const STORE: &str = "store";
+const LEDGER: &str = "ledger";
+const ANCHOR: &str = "anchor";
+/// What mends what only a backup has.
+const RESTORE: &str = "tightlip restore FILE --force --accept-rollback   (a backup from before this; what is there now is moved aside)";
+/// Rows of one page: bounds the memory, with values of at most 64 KiB.
+const PAGE_ROWS: usize = 200;
+/// Kinds of findings that are told; each names one row.
+const FINDINGS_MAX: usize = 64;
+/// A prefix and 21 characters; with room for ids to come.
+const ID_CHARS_MAX: usize = 40;

@@ -1,0 +1,175 @@
+//! Both chains, from their beginnings: that each event follows from the one before, and that the rows are as the events tell.
+
+use model::{Event, EventKind, Writer};
+use store::{ChainFault, Held, Result, StoreError};
+
+use super::{About, Looking, RESTORE};
+
+impl Looking<'_> {
+    pub(super) fn chains(&mut self) {
+        let (store, ledger) = (self.store, self.ledger);
+        self.chain(store.held());
+        self.chain(ledger.held());
+        if !self.awaited.is_empty() {
+            let id = self.awaited.iter().min().map(ToString::to_string);
+            self.find(
+                "gateway_configs",
+                About { id: id.as_deref(), name: None },
+                "it was made and never deleted, and its row is gone",
+                RESTORE,
+            );
+        }
+    }
+
+    fn chain(&mut self, held: &Held) {
+        let table = match held.writer() {
+            Writer::Api => "events of the api",
+            Writer::Gateway => "events of the gateway",
+        };
+        let mut head = held.beginning();
+        loop {
+            let (links, next) = match held.links(&head, LINKS) {
+                Ok(found) => found,
+                Err(StoreError::ChainBroken { seq, fault, .. }) => return self.broken(table, seq, fault),
+                Err(error) => return self.unreadable(table, &error),
+            };
+            if links.is_empty() {
+                return;
+            }
+            for (seq, event) in &links {
+                let told = match held.writer() {
+                    Writer::Api => self.api_event(*seq, event),
+                    Writer::Gateway => self.gateway_event(event),
+                };
+                if let Err(error) = told {
+                    return self.unreadable(table, &error);
+                }
+            }
+            self.step(links.len());
+            head = next;
+        }
+    }
+
+    fn broken(&mut self, table: &str, seq: u64, fault: ChainFault) {
+        let number = format!("number {seq}");
+        let what = format!("{number}: {fault}; what comes after it proves nothing");
+        self.find(table, About::default(), &what, RESTORE);
+    }
+
+    /// What the store must have after this event of the api's.
+    fn api_event(&mut self, seq: u64, event: &Event) -> Result<()> {
+        match event.kind {
+            EventKind::AccountCreated | EventKind::KeyCreated | EventKind::KeyRevoked => self.key_event(event),
+            EventKind::SecretCreated | EventKind::SecretDeleted => self.secret_event(seq, event),
+            EventKind::GatewayConfigCreated | EventKind::GatewayConfigDeleted => self.config_event(event),
+            // No row of the store's follows from these.
+            EventKind::KeyMarked
+            | EventKind::SecretUpdated
+            | EventKind::GatewayConfigUpdated
+            | EventKind::BindingCreated
+            | EventKind::BindingDeleted
+            | EventKind::DevboxOpened
+            | EventKind::DevboxClosed
+            | EventKind::SecretFirstUsed
+            | EventKind::SecretUsed
+            | EventKind::Refused
+            | EventKind::GatewayTokenCreated
+            | EventKind::PairingRequested
+            | EventKind::PairingApproved
+            | EventKind::PairingRefused
+            | EventKind::SecretExposed
+            | EventKind::SecretBrokered
+            | EventKind::SecretGivenPlain
+            | EventKind::PassedThrough
+            | EventKind::BackedUp
+            | EventKind::AnchorMissing
+            | EventKind::RollbackAccepted => Ok(()),
+        }
+    }
+
+    fn key_event(&mut self, event: &Event) -> Result<()> {
+        let Some(key) = &event.about_key else {
+            if event.kind == EventKind::AccountCreated && !self.store.has_account(&event.account)? {
+                self.find("accounts", About::row(event.account.as_str()), "it was made, and its row is gone", RESTORE);
+            }
+            return Ok(());
+        };
+        let about = About::row(key.as_str());
+        let is_made = event.kind == EventKind::KeyCreated;
+        self.told_keys += u64::from(is_made);
+        match self.store.revoked(key)? {
+            None if is_made => self.find("api_keys", about, "it was made, and its row is gone", RESTORE),
+            Some(None) if !is_made => {
+                self.find("api_keys", about, "it was revoked, and its row says that it is good", "tightlip key revoke ID");
+            }
+            None | Some(_) => {}
+        }
+        Ok(())
+    }
+
+    fn secret_event(&mut self, seq: u64, event: &Event) -> Result<()> {
+        let (Some(id), Some(name)) = (&event.secret, &event.name) else { return Ok(()) };
+        let about = About::row(id.as_str()).named(Some(name));
+        let (is_there, is_deleted) = (self.store.has_secret(id)?, event.kind == EventKind::SecretDeleted);
+        if is_there && is_deleted {
+            self.find("secrets", about, "it was deleted, and a row of it is there again", "tightlip secret delete NAME");
+        }
+        if !is_there && !is_deleted && !self.store.deleted_after(seq, &event.account, name, id)? {
+            self.find("secrets", about, "it was stored and never deleted, and its row is gone", RESTORE);
+        }
+        Ok(())
+    }
+
+    fn config_event(&mut self, event: &Event) -> Result<()> {
+        let Some(id) = &event.gateway else { return Ok(()) };
+        let is_there = self.store.has_gateway_config(id)?;
+        if event.kind == EventKind::GatewayConfigCreated {
+            self.told_configs += 1;
+            if !is_there {
+                self.awaited.insert(id.clone());
+            }
+            return Ok(());
+        }
+        self.told_configs = self.told_configs.saturating_sub(1);
+        self.awaited.remove(id);
+        if is_there {
+            let next = "tightlip gateway-config delete ID";
+            self.find("gateway_configs", About::row(id.as_str()), "it was deleted, and its row is there again", next);
+        }
+        Ok(())
+    }
+
+    /// What the ledger must have after this event of the gateway's.
+    fn gateway_event(&mut self, event: &Event) -> Result<()> {
+        if DECISIONS.contains(&event.kind)
+            && let Some(secret) = &event.secret
+            && !self.ledger.is_decided(secret)?
+        {
+            let about = About::row(secret.as_str()).named(event.name.as_ref());
+            self.find("marks", about, "the mark on its bindings, exposure and pairings is gone", RESTORE);
+        }
+        let (EventKind::DevboxOpened | EventKind::DevboxClosed, Some(id)) = (event.kind, &event.devbox) else { return Ok(()) };
+        let about = About::row(id.as_str());
+        match self.ledger.is_open(id)? {
+            None => self.find("devboxes", about, "it was opened, and its row is gone", RESTORE),
+            Some(true) if event.kind == EventKind::DevboxClosed => {
+                self.find("devboxes", about, "it has ended, and its row says that it is open", "tightlip down, then tightlip up");
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Events of one page; one is some hundred bytes.
+const LINKS: usize = 1000;
+/// After these there is a mark on what the ledger's rows say of the secret.
+const DECISIONS: [EventKind; 7] = [
+    EventKind::BindingCreated,
+    EventKind::BindingDeleted,
+    EventKind::PairingRequested,
+    EventKind::PairingApproved,
+    EventKind::PairingRefused,
+    EventKind::SecretExposed,
+    EventKind::SecretBrokered,
+];

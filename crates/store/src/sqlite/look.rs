@@ -1,0 +1,113 @@
+//! Looking through a database that is held still: every row, also one that makes no sense, page by page, so that memory does not grow with the database.
+
+use model::{Event, Writer};
+use rusqlite::{Connection, Row, ToSql};
+
+use crate::error::{Result, StoreError};
+use crate::rows::Head;
+use crate::sqlite::events;
+use crate::sqlite::snapshot::Snapshot;
+
+/// A database as it is at one moment, and its chain of events.
+pub struct Held {
+    snapshot: Snapshot,
+    writer: Writer,
+    deployment: String,
+}
+
+/// A row as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looked<T> {
+    /// The text by which the row is found, whatever it says.
+    pub key: String,
+    /// The row; none where it cannot be understood.
+    pub row: Option<T>,
+}
+
+impl Held {
+    pub(crate) const fn new(snapshot: Snapshot, writer: Writer, deployment: String) -> Self {
+        Self { snapshot, writer, deployment }
+    }
+
+    pub(crate) const fn conn(&self) -> &Connection {
+        self.snapshot.connection()
+    }
+
+    /// Whose chain it is.
+    #[must_use]
+    pub const fn writer(&self) -> Writer {
+        self.writer
+    }
+
+    /// The deployment that the database says it was made for.
+    #[must_use]
+    pub fn deployment(&self) -> &str {
+        &self.deployment
+    }
+
+    /// Looks at every page, index and reference of the file.
+    ///
+    /// # Errors
+    /// `Damaged`, or where it cannot be read.
+    pub fn inspect_pages(&self) -> Result<()> {
+        // Stops at the first fault; what SQLite says of it could quote a row.
+        let said: String = self.conn().query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+        let strays = self.conn().prepare("PRAGMA foreign_key_check")?.exists([])?;
+        if said == "ok" && !strays { Ok(()) } else { Err(StoreError::Damaged(None)) }
+    }
+
+    /// What the chain begins with.
+    #[must_use]
+    pub fn beginning(&self) -> Head {
+        events::beginning(self.writer, &self.deployment)
+    }
+
+    /// The chain's end, as its last row says.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn head(&self) -> Result<Head> {
+        events::head(self.conn(), self.writer, &self.deployment)
+    }
+
+    /// The events after this head, at most so many, and the head after the last of them; no event after the chain's end.
+    ///
+    /// # Errors
+    /// `ChainBroken` at the first that does not follow; `Damaged`.
+    pub fn links(&self, after: &Head, limit: usize) -> Result<(Vec<(u64, Event)>, Head)> {
+        events::links(self.conn(), self.writer, after, limit)
+    }
+
+    /// The chain's hash at this number; none where it is not that long.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn hash_at(&self, seq: u64) -> Result<Option<[u8; 32]>> {
+        events::hash_at(self.conn(), self.writer, &self.deployment, seq)
+    }
+
+    /// A page of a table. `sql` gives the key in its first column, for keys after `?1` in order, at most `?2`.
+    pub(crate) fn page<T>(
+        &self,
+        sql: &str,
+        after: &str,
+        limit: usize,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<Looked<T>>> {
+        let limit = i64::try_from(limit).map_err(StoreError::damaged)?;
+        let mut statement = self.conn().prepare_cached(sql)?;
+        let found = statement.query_map((after, limit), |row| Ok(Looked { key: row.get(0)?, row: read(row).ok() }))?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// A number that one statement counts.
+    pub(crate) fn count(&self, sql: &str, of: &[&dyn ToSql]) -> Result<u64> {
+        let count: i64 = self.conn().prepare_cached(sql)?.query_row(of, |row| row.get(0))?;
+        u64::try_from(count).map_err(StoreError::damaged)
+    }
+
+    /// Whether a statement gives a row.
+    pub(crate) fn exists(&self, sql: &str, of: &[&dyn ToSql]) -> Result<bool> {
+        Ok(self.conn().prepare_cached(sql)?.exists(of)?)
+    }
+}

@@ -1,0 +1,134 @@
+//! The ledger, looked through: its rows, and what its events say of them.
+
+use model::{DevboxId, SecretId, StoredBinding, Writer};
+
+use crate::error::Result;
+use crate::hosted::{ExposureRow, PairingRow};
+use crate::ledger::Ledger;
+use crate::rows::{DevboxRow, GrantRow};
+use crate::sqlite::look::{Held, Looked};
+use crate::sqlite::marks::{self, MarkedRows};
+use crate::sqlite::snapshot::Snapshot;
+use crate::sqlite::{bindings, devboxes, exposures, grants, pairings};
+
+/// The ledger, held still.
+pub struct LedgerLook(Held);
+
+impl LedgerLook {
+    /// The ledger as `snapshot` holds it.
+    #[must_use]
+    pub fn of(snapshot: Snapshot, deployment: String) -> Self {
+        Self(Held::new(snapshot, Writer::Gateway, deployment))
+    }
+
+    /// The database and its chain.
+    #[must_use]
+    pub const fn held(&self) -> &Held {
+        &self.0
+    }
+
+    /// How many rows there are to look at.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub fn rows(&self) -> Result<u64> {
+        self.0.count(
+            "SELECT (SELECT count(*) FROM bindings) + (SELECT count(*) FROM exposures) + (SELECT count(*) FROM pairings)
+                  + (SELECT count(*) FROM devboxes)",
+            &[],
+        )
+    }
+
+    /// Explicit bindings in the order of their ids.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub fn bindings(&self, after: &str, limit: usize) -> Result<Vec<Looked<StoredBinding>>> {
+        let sql = "SELECT id, account, secret, binding, created, mac FROM bindings WHERE id > ?1 ORDER BY id LIMIT ?2";
+        self.0.page(sql, after, limit, bindings::from_row)
+    }
+
+    /// Exposures in the order of their secrets.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub fn exposures(&self, after: &str, limit: usize) -> Result<Vec<Looked<ExposureRow>>> {
+        let sql = "SELECT secret, account, plain, created, mac FROM exposures WHERE secret > ?1 ORDER BY secret LIMIT ?2";
+        self.0.page(sql, after, limit, exposures::from_row)
+    }
+
+    /// Pairings in the order of their ids.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub fn pairings(&self, after: &str, limit: usize) -> Result<Vec<Looked<PairingRow>>> {
+        let sql = "SELECT id, account, secret, binding, devbox, config, status, created, decided, mac FROM pairings
+            WHERE id > ?1 ORDER BY id LIMIT ?2";
+        self.0.page(sql, after, limit, pairings::from_row)
+    }
+
+    /// Devboxes in the order of their ids, open and closed.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub fn devboxes(&self, after: &str, limit: usize) -> Result<Vec<Looked<DevboxRow>>> {
+        let sql = "SELECT id, account, key, allow, resume, ca_pem, ca_key, opened, closed FROM devboxes WHERE id > ?1 ORDER BY id LIMIT ?2";
+        self.0.page(sql, after, limit, devboxes::from_row)
+    }
+
+    /// The grants of a devbox.
+    ///
+    /// # Errors
+    /// Where they cannot be read, or one makes no sense.
+    pub fn grants_of(&self, devbox: &DevboxId) -> Result<Vec<GrantRow>> {
+        grants::of_devbox(self.0.conn(), devbox)
+    }
+
+    /// What the rows say together of each secret of which a mark tells, in the order of their ids.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub fn decided(&self, after: &str, limit: usize) -> Result<Vec<Looked<MarkedRows>>> {
+        let sql = "SELECT id FROM marks WHERE noun = 'secret' AND id > ?1 ORDER BY id LIMIT ?2";
+        let ids = self.0.page(sql, after, limit, |_| Ok(()))?;
+        let each = |looked: Looked<()>| Looked { row: marks::of_secret(self.0.conn(), &looked.key).ok(), key: looked.key };
+        Ok(ids.into_iter().map(each).collect())
+    }
+
+    /// Whether there is a mark on what the rows say of this secret.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn is_decided(&self, secret: &SecretId) -> Result<bool> {
+        marks::has_secret(self.0.conn(), secret)
+    }
+
+    /// What the rows say together of a devbox.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub fn marked_devbox(&self, devbox: &DevboxId) -> Result<MarkedRows> {
+        marks::of_devbox(self.0.conn(), devbox)
+    }
+
+    /// Whether a devbox is open, as its row says; none where it has no row.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn is_open(&self, id: &DevboxId) -> Result<Option<bool>> {
+        let mut statement = self.0.conn().prepare_cached("SELECT closed IS NULL FROM devboxes WHERE id = ?1")?;
+        Ok(statement.query_map([id.as_str()], |row| row.get(0))?.next().transpose()?)
+    }
+}
+
+impl Ledger {
+    /// The ledger as it is now, held still for as long as what this gives lives.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn look(&self) -> Result<LedgerLook> {
+        let snapshot = self.snapshot()?;
+        snapshot.begin()?;
+        Ok(LedgerLook::of(snapshot, self.deployment().to_owned()))
+    }
+}

@@ -1,0 +1,226 @@
+//! The table of marks, in the ledger: a MAC over all that the rows say of one secret, or of one open devbox. Written in the transaction of the change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::framing::framed;
+use model::{DevboxId, Event, EventKind, SecretId};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::error::{Result, StoreError};
+
+/// Makes the gateway's MAC over bytes. The ledger has no key.
+pub type Marker = Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
+
+/// What the ledger's rows say of one noun together, and the mark on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarkedRows {
+    /// The bytes that the mark must cover.
+    pub input: Vec<u8>,
+    /// The mark; none where there is none.
+    pub mac: Option<Vec<u8>>,
+    /// Whether there is any row.
+    pub any: bool,
+    /// How many changes the mark tells of.
+    pub generation: u64,
+    /// How many changes the events tell of; for a devbox, whether they tell that it ended.
+    pub events: u64,
+}
+
+/// A mark that is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewMark {
+    /// The noun's word.
+    pub noun: &'static str,
+    /// Its id.
+    pub id: String,
+    /// How many changes it tells of.
+    pub generation: u64,
+    /// The bytes that it must cover.
+    pub input: Vec<u8>,
+}
+
+/// Marks anew what these events changed.
+pub(crate) fn follow(conn: &Connection, events: &[Event], marker: Option<&Marker>) -> Result<()> {
+    let Some(marker) = marker else { return Ok(()) };
+    let mut secrets: BTreeMap<&str, u64> = BTreeMap::new();
+    for event in events.iter().filter(|event| is_decision(event.kind)) {
+        if let Some(secret) = &event.secret {
+            *secrets.entry(secret.as_str()).or_default() += 1;
+        }
+    }
+    for (id, count) in secrets {
+        let generation = mark(conn, SECRET, id)?.map_or(0, |(generation, _)| generation) + count;
+        let (input, _) = secret_input(conn, id, generation)?;
+        put(conn, SECRET, id, generation, &marker(&input))?;
+    }
+    for event in events {
+        let Some(devbox) = &event.devbox else { continue };
+        match event.kind {
+            EventKind::DevboxOpened | EventKind::GatewayTokenCreated => {
+                let (input, _) = devbox_input(conn, devbox.as_str())?;
+                put(conn, DEVBOX, devbox.as_str(), 0, &marker(&input))?;
+            }
+            EventKind::DevboxClosed => {
+                conn.prepare_cached("DELETE FROM marks WHERE noun = ?1 AND id = ?2")?.execute([DEVBOX, devbox.as_str()])?;
+            }
+            EventKind::AccountCreated
+            | EventKind::KeyCreated
+            | EventKind::KeyMarked
+            | EventKind::KeyRevoked
+            | EventKind::SecretCreated
+            | EventKind::SecretUpdated
+            | EventKind::SecretDeleted
+            | EventKind::GatewayConfigCreated
+            | EventKind::GatewayConfigUpdated
+            | EventKind::GatewayConfigDeleted
+            | EventKind::BindingCreated
+            | EventKind::BindingDeleted
+            | EventKind::SecretFirstUsed
+            | EventKind::SecretUsed
+            | EventKind::Refused
+            | EventKind::PairingRequested
+            | EventKind::PairingApproved
+            | EventKind::PairingRefused
+            | EventKind::SecretExposed
+            | EventKind::SecretBrokered
+            | EventKind::SecretGivenPlain
+            | EventKind::PassedThrough
+            | EventKind::BackedUp
+            | EventKind::AnchorMissing
+            | EventKind::RollbackAccepted => {}
+        }
+    }
+    Ok(())
+}
+
+/// What the rows say of a secret. The connection must be in a transaction.
+pub(crate) fn of_secret(conn: &Connection, secret: &str) -> Result<MarkedRows> {
+    let (generation, mac) = mark(conn, SECRET, secret)?.map_or((0, None), |(generation, mac)| (generation, Some(mac)));
+    let (input, any) = secret_input(conn, secret, generation)?;
+    Ok(MarkedRows { input, mac, any, generation, events: decisions(conn, secret)? })
+}
+
+/// What the rows say of a devbox. The connection must be in a transaction.
+pub(crate) fn of_devbox(conn: &Connection, devbox: &DevboxId) -> Result<MarkedRows> {
+    let mac = mark(conn, DEVBOX, devbox.as_str())?.map(|(_, mac)| mac);
+    let (input, any) = devbox_input(conn, devbox.as_str())?;
+    let mut ended = conn.prepare_cached(
+        "SELECT count(*) FROM events WHERE json_extract(body, '$.kind') = 'devbox_closed' AND json_extract(body, '$.devbox') = ?1",
+    )?;
+    let events = number(ended.query_row([devbox.as_str()], |row| row.get(0))?)?;
+    Ok(MarkedRows { input, mac, any, generation: 0, events })
+}
+
+/// What rows of an earlier build lack: marks of every secret of which rows or events tell, and of every open devbox.
+pub(crate) fn lacking(conn: &Connection) -> Result<Vec<NewMark>> {
+    let mut marks = Vec::new();
+    let mut secrets = conn.prepare(
+        "SELECT secret FROM bindings UNION SELECT secret FROM exposures UNION SELECT secret FROM pairings
+         UNION SELECT json_extract(body, '$.secret') FROM events WHERE json_extract(body, '$.kind') IN
+            ('binding_created', 'binding_deleted', 'pairing_requested', 'pairing_approved', 'pairing_refused', 'secret_exposed', 'secret_brokered')
+            AND json_extract(body, '$.secret') IS NOT NULL",
+    )?;
+    for id in secrets.query_map([], |row| row.get::<_, String>(0))? {
+        let id = id?;
+        let generation = decisions(conn, &id)?;
+        let (input, _) = secret_input(conn, &id, generation)?;
+        marks.push(NewMark { noun: SECRET, id, generation, input });
+    }
+    let mut devboxes = conn.prepare("SELECT id FROM devboxes WHERE closed IS NULL")?;
+    for id in devboxes.query_map([], |row| row.get::<_, String>(0))? {
+        let id = id?;
+        let (input, _) = devbox_input(conn, &id)?;
+        marks.push(NewMark { noun: DEVBOX, id, generation: 0, input });
+    }
+    Ok(marks)
+}
+
+/// Writes a mark, in place of an earlier one.
+pub(crate) fn put(conn: &Connection, noun: &str, id: &str, generation: u64, mac: &[u8]) -> Result<()> {
+    let generation = i64::try_from(generation).map_err(StoreError::damaged)?;
+    let mut statement = conn.prepare_cached("INSERT OR REPLACE INTO marks (noun, id, generation, mac) VALUES (?1, ?2, ?3, ?4)")?;
+    statement.execute(params![noun, id, generation, mac])?;
+    Ok(())
+}
+
+/// Whether there is a mark on this secret's rows.
+pub(crate) fn has_secret(conn: &Connection, secret: &SecretId) -> Result<bool> {
+    Ok(mark(conn, SECRET, secret.as_str())?.is_some())
+}
+
+fn mark(conn: &Connection, noun: &str, id: &str) -> Result<Option<(u64, Vec<u8>)>> {
+    let mut statement = conn.prepare_cached("SELECT generation, mac FROM marks WHERE noun = ?1 AND id = ?2")?;
+    let found: Option<(i64, Vec<u8>)> = statement.query_row([noun, id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    found.map(|(generation, mac)| Ok((number(generation)?, mac))).transpose()
+}
+
+/// How many events tell of a decision about this secret.
+fn decisions(conn: &Connection, secret: &str) -> Result<u64> {
+    let mut statement = conn.prepare_cached(
+        "SELECT count(*) FROM events WHERE json_extract(body, '$.kind') IN
+            ('binding_created', 'binding_deleted', 'pairing_requested', 'pairing_approved', 'pairing_refused', 'secret_exposed', 'secret_brokered')
+            AND json_extract(body, '$.secret') = ?1",
+    )?;
+    number(statement.query_row([secret], |row| row.get(0))?)
+}
+
+/// The bytes under a secret's mark, and whether there is any row. Each row's own MAC stands for the row.
+fn secret_input(conn: &Connection, secret: &str, generation: u64) -> Result<(Vec<u8>, bool)> {
+    let mut parts = vec![SECRET.to_owned(), secret.to_owned(), generation.to_string()];
+    let before = parts.len();
+    for sql in [
+        "SELECT 'binding', id, hex(mac) FROM bindings WHERE secret = ?1 ORDER BY id",
+        "SELECT 'exposure', secret, hex(mac) FROM exposures WHERE secret = ?1",
+        "SELECT 'pairing', id, hex(mac) FROM pairings WHERE secret = ?1 ORDER BY id",
+    ] {
+        add(conn, sql, secret, &mut parts)?;
+    }
+    Ok((framed(parts.iter().map(String::as_str)), parts.len() > before))
+}
+
+/// The bytes under a devbox's mark, and whether there is any row: all that is written when it is made and never changed.
+fn devbox_input(conn: &Connection, devbox: &str) -> Result<(Vec<u8>, bool)> {
+    let mut parts = vec![DEVBOX.to_owned()];
+    for sql in [
+        "SELECT id, account, key, allow, hex(resume), ca_pem, CAST(opened AS TEXT) FROM devboxes WHERE id = ?1",
+        "SELECT 'hosted', account, key, about FROM hosted WHERE devbox = ?1",
+        "SELECT 'grant', hex(hash), account, secret, CAST(created AS TEXT), env, name, coalesce(gateway, ''), coalesce(label, ''), coalesce(role, '')
+            FROM grants WHERE devbox = ?1 ORDER BY number",
+    ] {
+        add(conn, sql, devbox, &mut parts)?;
+    }
+    Ok((framed(parts.iter().map(String::as_str)), parts.len() > 1))
+}
+
+/// Adds every column of every row.
+fn add(conn: &Connection, sql: &str, of: &str, parts: &mut Vec<String>) -> Result<()> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let columns = statement.column_count();
+    let read = |row: &Row<'_>| (0..columns).map(|column| row.get::<_, String>(column)).collect::<rusqlite::Result<Vec<_>>>();
+    for row in statement.query_map([of], read)? {
+        parts.extend(row?);
+    }
+    Ok(())
+}
+
+const fn is_decision(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::BindingCreated
+            | EventKind::BindingDeleted
+            | EventKind::PairingRequested
+            | EventKind::PairingApproved
+            | EventKind::PairingRefused
+            | EventKind::SecretExposed
+            | EventKind::SecretBrokered
+    )
+}
+
+fn number(count: i64) -> Result<u64> {
+    u64::try_from(count).map_err(StoreError::damaged)
+}
+
+/// What marks are on.
+pub(crate) const SECRET: &str = "secret";
+pub(crate) const DEVBOX: &str = "devbox";
