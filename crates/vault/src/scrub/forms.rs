@@ -358,7 +358,7 @@ const JSON_STYLES: [JsonStyle; 8] = [
 ];
 
 const HTML_ENTITY_BYTES_MAX: usize = 6;
-const HTML_ENTITIES: [&[(u8, &str)]; 8] = [
+const HTML_ENTITIES: [&[(u8, &str)]; 10] = [
     &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;")],
     &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;")],
     &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;"), (b'\'', "&#39;")],
@@ -377,4 +377,8 @@ const HTML_ENTITIES: [&[(u8, &str)]; 8] = [
         (b'`', "&#x60;"),
         (b'=', "&#x3D;"),
     ],
+    // Go's templates.
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&#34;"), (b'\'', "&#39;"), (b'+', "&#43;")],
+    // .NET.
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;"), (b'\'', "&#x27;"), (b'`', "&#x60;"), (b'+', "&#x2B;")],
 ];
