@@ -18,6 +18,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod alone;
 mod command;
 mod control;
 mod environment;
@@ -42,6 +43,7 @@ mod trust;
 mod trust_store;
 mod walls;
 
+pub use alone::alone;
 pub use control::Role;
 pub use error::{DevboxError, PathProblem};
 pub use hosted::{Hosted, HostedSpec, PreparedHosted, Session, Told, prepare_hosted};

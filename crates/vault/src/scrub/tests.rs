@@ -3,6 +3,7 @@
 
 mod encoders;
 mod oracle;
+mod related;
 
 use std::collections::HashSet;
 
@@ -228,6 +229,17 @@ fn a_value_that_every_percent_encoder_writes_alike_comes_back_as_the_common_ones
     for value in ["[ {:🌀{𖵀ቐ", "&&&&&&&&"] {
         let written: String = value.bytes().map(|byte| format!("%{byte:02X}")).collect();
         assert_eq!(scrubbed(&plan(&[value]), &format!("[{written}]")), format!("[{TOKEN}]"));
+    }
+}
+
+#[test]
+fn what_templates_escape_beside_the_signs_of_html_is_found() {
+    let value = "a+b/c=d'e\"f`g<h&0123456789";
+    let go = "a&#43;b/c=d&#39;e&#34;f`g&lt;h&amp;0123456789";
+    let net = "a&#x2B;b/c=d&#x27;e&quot;f&#x60;g&lt;h&amp;0123456789";
+    let mustache = "a+b&#x2F;c&#x3D;d&#39;e&quot;f&#x60;g&lt;h&amp;0123456789";
+    for text in [go, net, mustache] {
+        assert_eq!(scrubbed(&plan(&[value]), &format!("<p>{text}</p>")), format!("<p>{TOKEN}</p>"), "{text}");
     }
 }
 
