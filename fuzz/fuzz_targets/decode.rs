@@ -35,7 +35,7 @@ fn whatever(coding: &'static str, body: &[u8], piece: usize) {
     };
     let most = whole.len().min(pieces.len()).min(DECODED_BYTES_MAX);
     assert_eq!(whole[..most], pieces[..most], "the same bytes, whatever the pieces");
-    if whole.len() > DECODED_BYTES_MAX || coding == "identity" || body.is_empty() {
+    if whole.len() > DECODED_BYTES_MAX || coding == "identity" || body.len() < 2 {
         return;
     }
     assert_eq!(whole.len(), pieces.len());
