@@ -90,7 +90,7 @@ pub(crate) async fn write_body(
 /// How values are written into a body of this type; none where nothing says how, in bodies of more than one type, and in text that is not UTF-8: a host would
 /// read a value in it as other characters, and say those back. The agent writes the type too, so one that two readers could take for two types is none: with a
 /// quoted parameter, more than one word of a coding, or a name that a reader of forms or of parts could take for its own.
-fn media(headers: &HeaderMap) -> Option<Media> {
+pub(crate) fn media(headers: &HeaderMap) -> Option<Media> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(one), None) = (types.next(), types.next()) else { return None };
     let one = one.to_str().ok()?.to_ascii_lowercase();

@@ -12,6 +12,15 @@ pub(crate) struct Envelopes {
     standing: Standing,
     /// Whether there was a message already.
     has_begun: bool,
+    /// What is undone first.
+    text: Option<Text>,
+}
+
+/// Base64 (RFC 4648) on its way off: what is there of a group.
+#[derive(Default)]
+struct Text {
+    bits: u32,
+    count: u32,
 }
 
 /// What a body's first bytes were worth.
@@ -37,14 +46,26 @@ pub(crate) enum EnvelopeError {
 impl Envelopes {
     /// Before the first message.
     pub(crate) const fn new() -> Self {
-        Self { head: Vec::new(), left: 0, standing: Standing::Framed, has_begun: false }
+        Self { head: Vec::new(), left: 0, standing: Standing::Framed, has_begun: false, text: None }
+    }
+
+    /// The same, of messages in base64 ("application/grpc-web-text" of gRPC-Web), which may be in pieces with padding of their own.
+    pub(crate) fn in_text() -> Self {
+        Self { text: Some(Text::default()), ..Self::new() }
     }
 
     /// Takes the next bytes of the body.
     ///
     /// # Errors
     /// [`EnvelopeError`]; nothing may pass any more.
-    pub(crate) fn read(&mut self, mut bytes: &[u8]) -> Result<(), EnvelopeError> {
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<(), EnvelopeError> {
+        match self.text.as_mut().map(|text| text.undo(bytes)) {
+            Some(undone) => self.read_bytes(&undone),
+            None => self.read_bytes(bytes),
+        }
+    }
+
+    fn read_bytes(&mut self, mut bytes: &[u8]) -> Result<(), EnvelopeError> {
         while !bytes.is_empty() && self.standing == Standing::Framed {
             let now = if self.left > 0 {
                 let now = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
@@ -82,6 +103,38 @@ impl Envelopes {
     }
 }
 
+impl Text {
+    /// What is no digit ends a group, as padding does.
+    fn undo(&mut self, text: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(text.len() * 3 / 4 + 1);
+        for character in text {
+            let Some(digit) = digit(*character) else {
+                *self = Self::default();
+                continue;
+            };
+            self.bits = self.bits << 6 | digit;
+            self.count += 6;
+            if self.count >= 8 {
+                self.count -= 8;
+                bytes.extend((self.bits >> self.count).to_le_bytes().first());
+            }
+        }
+        bytes
+    }
+}
+
+const fn digit(character: u8) -> Option<u32> {
+    let (first, from) = match character {
+        b'A'..=b'Z' => (b'A', 0),
+        b'a'..=b'z' => (b'a', 26),
+        b'0'..=b'9' => (b'0', 52),
+        b'+' | b'-' => (character, 62),
+        b'/' | b'_' => (character, 63),
+        _ => return None,
+    };
+    Some((character - first) as u32 + from)
+}
+
 const HEAD_BYTES: usize = 5;
 const COMPRESSED: u8 = 1;
 /// Flags of a message, of the last one of Connect, and of the trailers of gRPC-Web.
@@ -114,6 +167,23 @@ mod tests {
         assert!(!envelopes.is_between());
         assert_eq!(envelopes.read(&[0; 50]), Ok(()));
         assert!(!envelopes.is_between());
+    }
+
+    #[test]
+    fn messages_in_base64_are_read_however_they_are_cut_and_padded() {
+        use base64::Engine;
+        let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+        let (one, end) = (encode(b"\0\0\0\0\x02ab"), encode(b"\x80\0\0\0\x01t"));
+        let whole = format!("{one}{end}");
+        for cut in 0..=whole.len() {
+            let mut envelopes = Envelopes::in_text();
+            assert_eq!(envelopes.read(&whole.as_bytes()[..cut]), Ok(()), "{cut}");
+            assert_eq!(envelopes.read(&whole.as_bytes()[cut..]), Ok(()), "{cut}");
+            assert!(envelopes.is_between(), "{cut}");
+        }
+        let mut envelopes = Envelopes::in_text();
+        let compressed = format!("{one}{}", encode(b"\x01\0\0\0\x02ab"));
+        assert_eq!(envelopes.read(compressed.as_bytes()), Err(EnvelopeError::Compressed));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::greet::{Destination, Scheme, greet};
 use crate::headers::prepare_request;
 use crate::leave::Leave;
 use crate::listen::Devbox;
+use crate::overrides::drop_overrides;
 use crate::path::Path;
 use crate::query::{find_in, write_query};
 use crate::refuse::refuse;
@@ -141,7 +142,13 @@ impl Conversation {
                 *lock(&self.tunnel) = Some(Tunnel::new(devbox_end, &mut response, upstream, ticket));
                 Ok(agreement)
             }
-            _ => reply(response, &method, ticket, self.devbox.net.timeouts.body_idle),
+            _ => {
+                let mut reply = reply(response, &method, ticket, self.devbox.net.timeouts.body_idle)?;
+                if ask.live.carries_values() {
+                    self.devbox.tags.veil(&ask.to.host, reply.headers_mut());
+                }
+                Ok(reply)
+            }
         }
     }
 
@@ -258,8 +265,12 @@ fn decide(ask: &Ask) -> Result<Head, Refusal> {
     let (gate, card) = (&devbox.net.gate, &devbox.card);
     let mut head = Head { uri: ask.uri.clone(), headers: ask.headers.clone(), for_body: Vec::new() };
     prepare_request(&mut head.headers, to).map_err(|_| Refusal::RequestMalformed)?;
+    devbox.tags.unveil(&to.host, &mut head.headers);
     match &ask.door {
-        Some(door) => base_url::write_credentials(ask, door, &mut head.headers)?,
+        Some(door) => {
+            drop_overrides(&mut head.headers);
+            base_url::write_credentials(ask, door, &mut head.headers)?;
+        }
         None => {
             // Nothing travels unencrypted but where a binding says so, whichever way the request came.
             if to.scheme == Scheme::Http {
@@ -267,6 +278,9 @@ fn decide(ask: &Ask) -> Result<Head, Refusal> {
             }
             gate.reachable(card, &to.host, to.port).map_err(|refusal| ended_or(refusal, ask, &head.headers))?;
             let places = gate.places(card, &to.host, to.port)?;
+            if places.is_narrow {
+                drop_overrides(&mut head.headers);
+            }
             for found in find(&head.headers, &places.headers, |candidate| ask.lookup(candidate))? {
                 write_value(ask, &found, &mut head.headers)?;
             }

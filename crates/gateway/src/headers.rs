@@ -5,6 +5,7 @@ use http::header::{
     PROXY_AUTHORIZATION, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
+use crate::disguises::ask_for_plain;
 use crate::greet::Destination;
 
 /// Removes the headers that are between two neighbours only, those named by `Connection` among them.
@@ -22,9 +23,10 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, to: &Destination) -> Resu
     let takes_trailers = headers.get_all(TE).iter().any(names_trailers);
     strip_hop_by_hop(headers);
     let ours = headers.keys().filter(|name| name.as_str().starts_with(OUR_PREFIX)).cloned().collect::<Vec<_>>();
-    for name in [RANGE, REQUEST_RANGE, X_MS_RANGE, IF_RANGE, EXPECT, ACCEPT_CHARSET, A_IM].into_iter().chain(ours) {
+    for name in [RANGE, REQUEST_RANGE, X_MS_RANGE, IF_RANGE, EXPECT, ACCEPT_CHARSET].into_iter().chain(ours) {
         headers.remove(name);
     }
+    ask_for_plain(headers);
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(HOST, HeaderValue::try_from(to.authority())?);
     if is_chunked {
@@ -33,34 +35,13 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, to: &Destination) -> Resu
     if takes_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    // Messages of gRPC and of Connect are compressed one by one, where nobody would look into them.
-    for name in [GRPC_ACCEPT_ENCODING, CONNECT_ACCEPT_ENCODING] {
-        if headers.contains_key(&name) {
-            headers.insert(name, HeaderValue::from_static("identity"));
-        }
-    }
     Ok(())
-}
-
-/// Whether a header says how a body's bytes add up: of one with a value in it that is something to guess at, and of one that was scrubbed it is wrong.
-pub(crate) fn is_digest(name: &str) -> bool {
-    DIGESTS.contains(&name) || name.starts_with("x-amz-checksum-")
 }
 
 /// Whether this asks for trailers, among other things (RFC 9110, section 10.1.4).
 fn names_trailers(value: &HeaderValue) -> bool {
     value.to_str().is_ok_and(|list| list.split(',').any(|word| word.trim().eq_ignore_ascii_case("trailers")))
 }
-
-/// What a client of gRPC takes (gRPC over HTTP/2, "Requests").
-const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
-/// What a client of Connect's streams takes (Connect protocol, "Streaming-Request").
-const CONNECT_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("connect-accept-encoding");
-/// Asks for differences, or for compression by another name (RFC 3229, section 10.5.3).
-const A_IM: HeaderName = HeaderName::from_static("a-im");
-
-/// RFC 9530, what was before it, and one of a large provider's.
-const DIGESTS: [&str; 5] = ["content-digest", "repr-digest", "digest", "content-md5", "x-goog-hash"];
 
 const HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
@@ -118,6 +99,7 @@ mod tests {
             ("x-ms-range", "bytes=1-2"),
             ("expect", "100-continue"),
             ("x-tightlip-devbox", "x"),
+            ("a-im", "gzip"),
             ("transfer-encoding", "chunked"),
             ("cookie", "a=b"),
         ]);

@@ -21,6 +21,7 @@ use crate::ca::Authority;
 use crate::intercept;
 use crate::names::Names;
 use crate::net::Net;
+use crate::tags::Tags;
 use crate::watch::{self, Watch};
 
 mod dns;
@@ -32,6 +33,7 @@ pub(crate) struct Devbox {
     pub(crate) authority: Authority,
     pub(crate) names: Names,
     pub(crate) watch: Watch,
+    pub(crate) tags: Tags,
     /// Decisions that wait for the databases at a time.
     pub(crate) turns: Arc<Semaphore>,
     /// Request bodies that are held whole at a time.

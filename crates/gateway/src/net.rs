@@ -23,6 +23,7 @@ use crate::names::{Names, Synthetic};
 use crate::proxy;
 use crate::remotes::{Enrolled, Remotes};
 use crate::seats::Seats;
+use crate::tags::Tags;
 use crate::watch::{self, Watch};
 
 /// What the operator says about the network.
@@ -179,6 +180,7 @@ impl Net {
             authority,
             names: Names::new(self.synthetic),
             watch: Watch::default(),
+            tags: Tags::new(),
             turns: Arc::new(Semaphore::new(DECISIONS_MAX)),
             bodies: Arc::new(Semaphore::new(BODIES_MAX)),
         })

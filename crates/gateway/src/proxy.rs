@@ -41,7 +41,7 @@ use crate::upstreams::Spoken;
 
 mod credential;
 mod guests;
-mod target;
+pub(crate) mod target;
 
 use guests::{Guest, Guests};
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_RANGES, ALT_SVC, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRAILER,
-    TRANSFER_ENCODING,
+    ACCEPT_RANGES, ALT_SVC, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
+    TRAILER, TRANSFER_ENCODING,
 };
 use http::response::Parts;
 use http::{Extensions, Method, Response, StatusCode, Version};
@@ -22,8 +22,9 @@ use vault::{ScrubPlan, Scrubber};
 use model::Refusal;
 
 use crate::charset;
+use crate::disguises::{is_disguised, is_sum};
 use crate::envelopes::{EnvelopeError, Envelopes};
-use crate::headers::{is_digest, strip_hop_by_hop};
+use crate::headers::strip_hop_by_hop;
 use crate::refuse::REFUSAL_HEADER;
 use crate::watch::Ticket;
 use crate::websocket::dress_agreement;
@@ -84,7 +85,7 @@ pub(crate) fn reply(
     }
     let (Some(plan), plans_set) = ticket.live().plan() else { return Err(Refusal::Undecided) };
     let bodiless = *method == Method::HEAD || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if !bodiless && !is_readable(&parts.headers, &plan) {
+    if !bodiless && (!is_readable(&parts.headers, &plan) || (!plan.is_empty() && is_disguised(parts.status, &parts.headers))) {
         return Err(Refusal::ReplyUnreadable);
     }
     let announced: Vec<HeaderValue> = parts.headers.get_all(TRAILER).iter().cloned().collect();
@@ -98,9 +99,12 @@ pub(crate) fn reply(
         ReplyBody::whole(Bytes::new())
     } else {
         let is_framed = [&b"application/grpc"[..], b"application/connect+"].iter().any(|word| begins(&parts.headers, &CONTENT_TYPE, word));
-        let scrubber = (!plan.is_empty()).then(|| if is_framed { Scrubber::masking(plan) } else { Scrubber::new(plan) });
-        let envelopes = (is_framed && scrubber.is_some()).then(Envelopes::new);
-        if scrubber.is_some() {
+        // As long as it was.
+        let is_masked = is_framed || plan.masks_all();
+        let scrubber = (!plan.is_empty()).then(|| if is_masked { Scrubber::masking(plan) } else { Scrubber::new(plan) });
+        let is_text = begins(&parts.headers, &CONTENT_TYPE, b"application/grpc-web-text");
+        let envelopes = (is_framed && scrubber.is_some()).then(|| if is_text { Envelopes::in_text() } else { Envelopes::new() });
+        if scrubber.is_some() && !is_masked {
             parts.headers.remove(CONTENT_LENGTH);
         }
         ReplyBody::passing(body, scrubber, envelopes, plans_set, ticket, idle_limit)
@@ -128,8 +132,8 @@ pub(crate) fn agreement(response: &mut Response<Incoming>, ticket: &Ticket) -> R
 fn is_readable(headers: &HeaderMap, plan: &ScrubPlan) -> bool {
     let plain_transfer = headers.get_all(TRANSFER_ENCODING).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"));
     let identity = |value: &HeaderValue| value.as_bytes().is_empty() || value.as_bytes().eq_ignore_ascii_case(b"identity");
-    let codings = || [CONTENT_ENCODING, GRPC_ENCODING, CONNECT_CONTENT_ENCODING, IM].into_iter().flat_map(|name| headers.get_all(name));
-    plain_transfer && (plan.is_empty() || (codings().all(identity) && !is_piece(headers) && keeps_ascii(headers)))
+    plain_transfer
+        && (plan.is_empty() || (headers.get_all(CONTENT_ENCODING).iter().all(identity) && !is_piece(headers) && keeps_ascii(headers)))
 }
 
 /// Whether values would stand in the body as they are looked for. A devbox may ask a host for text in another coding.
@@ -177,7 +181,7 @@ fn scrub_headers(headers: &mut HeaderMap, plan: &ScrubPlan) {
     }
     let names: Vec<HeaderName> = headers.keys().cloned().collect();
     for name in names {
-        if plan.is_in_name(name.as_str()) || is_digest(name.as_str()) {
+        if plan.is_in_name(name.as_str()) || (!plan.masks_all() && is_sum(&name)) {
             headers.remove(&name);
             continue;
         }
@@ -195,13 +199,6 @@ fn scrub_headers(headers: &mut HeaderMap, plan: &ScrubPlan) {
         }
     }
 }
-
-/// How a reply's messages are compressed (gRPC over HTTP/2, "Responses").
-const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-/// The same of Connect's streams (Connect protocol, "Streaming-Response").
-const CONNECT_CONTENT_ENCODING: HeaderName = HeaderName::from_static("connect-content-encoding");
-/// What was done to the content beside, as differences and compression (RFC 3229, section 10.5.2).
-const IM: HeaderName = HeaderName::from_static("im");
 
 impl ReplyBody {
     /// A body that is known already.
@@ -324,6 +321,7 @@ impl Passing {
         let mut trailers = frame.into_trailers().ok()?;
         let (plan, _) = self.ticket.live().plan();
         strip(&mut trailers);
+        trailers.remove(ETAG);
         scrub_headers(&mut trailers, &*plan?);
         Some(trailers)
     }

@@ -78,7 +78,7 @@ async fn open<S: AsyncRead + Unpin>(devbox: &Arc<Devbox>, stream: &mut S, host: 
 }
 
 /// The bytes of a TLS client hello, with what came after it, and the name that it says.
-async fn read_hello<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<(Vec<u8>, ServerName)> {
+pub(crate) async fn read_hello<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<(Vec<u8>, ServerName)> {
     let mut acceptor = Acceptor::default();
     let mut hello = Vec::new();
     while hello.len() < HELLO_BYTES_MAX {

@@ -113,6 +113,11 @@ impl Live {
         lock(&self.state).uses.push(Use { secret, version });
     }
 
+    /// Whether the exchange carries any value.
+    pub(crate) fn carries_values(&self) -> bool {
+        !lock(&self.state).uses.is_empty()
+    }
+
     /// It is no exchange but a connection that passes unseen.
     pub(crate) fn pass_unseen(&self) {
         lock(&self.state).is_unseen = true;

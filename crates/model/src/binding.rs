@@ -133,6 +133,12 @@ impl Binding {
         self.port == port && self.host.matches(host)
     }
 
+    /// Whether it covers some methods or paths of its host only.
+    #[must_use]
+    pub fn is_narrow(&self) -> bool {
+        !self.methods.0.is_empty() || self.path != PathPrefix::default()
+    }
+
     /// Whether values travel unencrypted where it leads: to the port of http, and to no other. No kind's own binding does; a person says it.
     #[must_use]
     pub const fn is_plain(&self) -> bool {

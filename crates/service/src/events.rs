@@ -199,8 +199,13 @@ impl Gate {
         if self.tally.count_use(&key, secret.version) {
             return Ok(());
         }
+        let is_new_there = !self.ledger.was_sent(&secret.account, host, &secret.id).map_err(|error| self.undecided(error))?;
         let event = use_event(EventKind::SecretFirstUsed, &key, &secret.name, &secret.account, secret.version, None, self.clock.now());
         self.ledger.record(&[event]).map_err(|_| Refusal::Undecided)?;
+        if is_new_there {
+            // What that host says to other devboxes is scrubbed of it from now on.
+            self.sends.fetch_add(1, Ordering::SeqCst);
+        }
         let seen = Use { account: secret.account.clone(), name: secret.name.clone(), version: secret.version, count: 0 };
         self.tally.remember_use(key, seen);
         Ok(())

@@ -15,8 +15,8 @@ use crate::authenticate::{self, AuthError, Caller};
 use crate::events::Tally;
 use crate::ids::{Ids, IdsError};
 use crate::memo::Memo;
-use crate::resolve::Plans;
-use crate::rows::{KeptRow, Known};
+use crate::plans::Plans;
+use crate::rows::{KeptRow, Known, Stamp};
 use crate::uses::Uses;
 
 /// The gateway's service.
@@ -44,6 +44,8 @@ pub struct Gate {
     pub(crate) uses: Uses,
     /// Counted up whenever an explicit binding changes, a devbox gets a secret more, or a grant ends.
     pub(crate) changes: AtomicU64,
+    /// Counted up whenever a value went to a host to which no devbox of its account had sent it before.
+    pub(crate) sends: AtomicU64,
     pub(crate) policy: Policy,
     /// Hosts of pinned clients, whose connections pass unseen.
     pub(crate) pass_through: Vec<HostPattern>,
@@ -102,6 +104,7 @@ impl Gate {
             tally: Tally::default(),
             uses: Uses::default(),
             changes: AtomicU64::new(0),
+            sends: AtomicU64::new(0),
             policy: Policy::default(),
             pass_through: Vec::new(),
             anchor: None,
@@ -186,12 +189,14 @@ impl Gate {
         self.store.data_version().map_err(|error| self.undecided(error))
     }
 
-    /// Numbers of which one changes whenever the api has committed something, or what the gateway itself decides by has changed.
+    /// Numbers of which one changes whenever the api has committed something, or what the gateway itself decides by, or scrubs replies of, has changed.
     ///
     /// # Errors
     /// [`Refusal::Undecided`] when the store does not answer.
     pub fn state(&self) -> Result<(u64, u64), Refusal> {
-        Ok((self.data_version()?, self.changes.load(Ordering::SeqCst)))
+        let Stamp { store, changes } = self.stamp()?;
+        // Neither ever goes back, so their sum changes with each.
+        Ok((store, changes + self.sends.load(Ordering::SeqCst)))
     }
 
     /// An id for a devbox that is about to be opened.

@@ -25,6 +25,7 @@ pub mod marks;
 mod memo;
 pub mod pairings;
 pub mod pass_through;
+mod plans;
 pub mod remotes;
 pub mod resolve;
 pub mod rows;

@@ -1,14 +1,11 @@
 //! A devbox's request, decided: what it may reach, whose token it carries, and whether the value may be written into it.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use model::binding::{HTTP_PORT, HTTPS_PORT};
-use model::{Asked, DevboxId, Form, Grant, Host, Permit, Refusal, SecretId, Spot, Token, permits};
-use vault::{Rendering, ScrubError, ScrubPair, ScrubPlan, SecretValue};
+use model::{Asked, Form, Grant, Host, Permit, Refusal, SecretId, Spot, Token, permits};
+use vault::SecretValue;
 
 use crate::devboxes::{CardGrant, DevboxCard};
-use crate::gate::{Gate, lock};
+use crate::gate::Gate;
 use crate::rows::{Fitness, Known, Stamp};
 
 /// What a text in a credential header is.
@@ -41,29 +38,8 @@ pub struct Places {
     pub parameters: Vec<String>,
     /// Whether bodies, of some requests at least.
     pub bodies: bool,
-}
-
-/// Scrub plans by devbox and host, each for as long as its stamp holds.
-#[derive(Default)]
-pub(crate) struct Plans(HashMap<(DevboxId, Host), Made>);
-
-struct Made {
-    stamp: Stamp,
-    of: Vec<Part>,
-    plan: Arc<ScrubPlan>,
-}
-
-/// What one value adds to a plan.
-#[derive(PartialEq, Eq)]
-struct Part {
-    secret: SecretId,
-    version: u32,
-    /// The users of Basic.
-    users: Vec<String>,
-    /// Whether it is looked for as user and password too.
-    halves: bool,
-    /// How it stands in queries and bodies.
-    renderings: Vec<Rendering>,
+    /// Whether a binding there covers some methods or paths only.
+    pub is_narrow: bool,
 }
 
 impl Gate {
@@ -108,6 +84,7 @@ impl Gate {
         let mut places = Places::default();
         for known in self.each_known(card)? {
             for binding in known.bindings.iter().filter(|binding| binding.covers_host(host, port)) {
+                places.is_narrow |= binding.is_narrow();
                 match &binding.form {
                     Form::Header { name } if !places.headers.contains(name) => places.headers.push(name.clone()),
                     Form::Query { name } if !places.parameters.contains(name) => places.parameters.push(name.clone()),
@@ -175,54 +152,6 @@ impl Gate {
         Ok(Armed { permit, value: row.value, secret: row.secret.id, version: row.secret.version })
     }
 
-    /// What replies of a host to a devbox are scrubbed of: all values of the devbox that are bound there on any port, or that it sent there before a binding
-    /// was removed, whether or not this request carries one.
-    ///
-    /// # Errors
-    /// Where one of the secrets cannot be decided.
-    pub fn scrub_plan(&self, card: &DevboxCard, host: &Host) -> Result<Arc<ScrubPlan>, Refusal> {
-        let stamp = self.stamp()?;
-        let key = (card.devbox.clone(), host.clone());
-        if let Some(made) = lock(&self.plans).0.get(&key).filter(|made| made.stamp == stamp) {
-            return Ok(Arc::clone(&made.plan));
-        }
-        // Making one takes milliseconds.
-        store::may_wait().map_err(|error| self.undecided(error))?;
-        let (mut pairs, mut of): (Vec<ScrubPair>, Vec<Part>) = (Vec::new(), Vec::new());
-        let of_gateways = card.gateway_grants();
-        for held in card.grants.iter().chain(&of_gateways) {
-            let is_of_gateway = of_gateways.iter().any(|other| other.grant.secret == held.grant.secret);
-            if of.iter().any(|part| part.secret == held.grant.secret) {
-                continue;
-            }
-            let row = match self.open_secret(&held.grant.account, &held.grant.secret, &held.name) {
-                Err(Refusal::SecretGone) => continue,
-                other => other?,
-            };
-            let at_host = || row.known.bindings.iter().filter(|binding| binding.host.matches(host));
-            let is_there = || at_host().next().is_some() || self.was_used(&card.devbox, &row.secret.id, host);
-            // A value that does not fit never leaves, so no reply can hold it because of us.
-            if row.known.fitness == Fitness::Fit && is_there() {
-                let basic_users = at_host().filter_map(|binding| basic_user(&binding.form));
-                let basic_users: Vec<String> = basic_users.chain(BASIC_USERS).map(str::to_owned).collect();
-                let halves = is_of_gateway || at_host().any(|binding| binding.form == Form::UserPass);
-                let written = |rendering: &Rendering| at_host().any(|binding| renderings(&binding.form).contains(rendering));
-                let renderings: Vec<Rendering> = [Rendering::Percent, Rendering::Json].into_iter().filter(written).collect();
-                let (secret, version, users) = (row.secret.id.clone(), row.secret.version, basic_users.clone());
-                of.push(Part { secret, version, users, halves, renderings: renderings.clone() });
-                pairs.push(ScrubPair { value: row.value, placeholder: held.token.clone(), basic_users, halves, renderings });
-            }
-        }
-        // Hosts under one wildcard share one plan: an agent that tries many of them must not fill the memory.
-        let shared = lock(&self.plans).find(&card.devbox, &of);
-        let plan = match shared {
-            Some(plan) => plan,
-            None => Arc::new(ScrubPlan::new(pairs).map_err(unscrubbable)?),
-        };
-        lock(&self.plans).insert(key, Made { stamp, of, plan: Arc::clone(&plan) });
-        Ok(plan)
-    }
-
     /// A grant that the devbox holds, as it stands in the ledger now.
     pub(crate) fn fresh_grant(&self, card: &DevboxCard, held: &CardGrant) -> Result<Grant, Refusal> {
         let read = || self.ledger.grant(&held.grant.token).map_err(|error| self.undecided(error))?.ok_or(Refusal::TokenEnded);
@@ -264,53 +193,3 @@ impl Gate {
         known.filter(|known| !matches!(known, Err(Refusal::SecretGone))).collect()
     }
 }
-
-impl Plans {
-    /// Plans hold values, so a devbox's are dropped with it.
-    pub(crate) fn forget(&mut self, devbox: &DevboxId) {
-        self.0.retain(|(owner, _), _| owner != devbox);
-    }
-
-    /// A devbox's plan for exactly these values.
-    fn find(&self, devbox: &DevboxId, of: &[Part]) -> Option<Arc<ScrubPlan>> {
-        self.0.iter().find(|((owner, _), made)| owner == devbox && made.of == of).map(|(_, made)| Arc::clone(&made.plan))
-    }
-
-    /// Plans of an older stamp are of no more use to anybody and hold values that may have been replaced.
-    fn insert(&mut self, key: (DevboxId, Host), new: Made) {
-        self.0.retain(|_, made| made.stamp == new.stamp);
-        if self.0.len() >= PLANS_MAX {
-            self.0.clear();
-        }
-        self.0.insert(key, new);
-    }
-}
-
-fn basic_user(form: &Form) -> Option<&str> {
-    match form {
-        Form::Basic { user } => Some(user),
-        Form::Auto | Form::Bearer | Form::UserPass | Form::Header { .. } | Form::Query { .. } | Form::Body => None,
-    }
-}
-
-/// How a form writes a value where it does not write it as it is.
-const fn renderings(form: &Form) -> &'static [Rendering] {
-    match form {
-        Form::Query { .. } => &[Rendering::Percent],
-        Form::Body => &[Rendering::Percent, Rendering::Json],
-        Form::Auto | Form::Bearer | Form::Basic { .. } | Form::UserPass | Form::Header { .. } => &[],
-    }
-}
-
-/// What cannot be scrubbed does not pass.
-const fn unscrubbable(error: ScrubError) -> Refusal {
-    match error {
-        ScrubError::TooShort => Refusal::ValueUnfit,
-        ScrubError::TooLarge => Refusal::LimitReached,
-    }
-}
-
-/// Each plan is an automaton of some hundred kilobytes.
-const PLANS_MAX: usize = 512;
-/// Users under which `auto` puts a token into Basic: GitHub, GitLab, Azure DevOps, Bitbucket, npm and Python indexes.
-const BASIC_USERS: [&str; 5] = ["x-access-token", "oauth2", "", "x-token-auth", "__token__"];

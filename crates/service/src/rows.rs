@@ -3,6 +3,7 @@
 //! Nothing is taken from the row that its seal does not cover: the kind is recognised from the opened value and the authenticated name.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use model::kind::Brokering;
 use model::{AccountId, Binding, Kind, Place, Refusal, Secret, SecretId, SecretName, StoredBinding};
@@ -37,8 +38,8 @@ pub(crate) struct Known {
 /// For how long a derived fact holds: until the store changes, or explicit bindings, devboxes or their grants do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    store: u64,
-    changes: u64,
+    pub(crate) store: u64,
+    pub(crate) changes: u64,
 }
 
 /// Whether a value can be swapped at all.
@@ -81,8 +82,8 @@ impl Gate {
     }
 
     pub(crate) fn stamp(&self) -> Result<Stamp, Refusal> {
-        let (store, changes) = self.state()?;
-        Ok(Stamp { store, changes })
+        let store = self.data_version()?;
+        Ok(Stamp { store, changes: self.changes.load(Ordering::SeqCst) })
     }
 
     /// Opens the row of a granted secret.

@@ -4,9 +4,12 @@
 #[path = "fixture/installation.rs"]
 mod installation;
 
+use std::sync::Arc;
+
 use installation::{Installation, secret_name, value};
 use model::{Asked, Binding, EventKind, Host, Refusal};
-use service::{Armed, Candidate, DevboxCard};
+use service::{Armed, Candidate, DevboxCard, Gate};
+use store::{Mode, Store};
 use vault::{Found, arm};
 
 const GITHUB: &str = "ghp_0123456789abcdefghijABCDEFGHIJ012345";
@@ -171,7 +174,8 @@ fn replies_are_scrubbed_of_every_value_bound_to_the_host() {
     let card = house.card(&["TOKEN", "OTHER"]);
     let reply = format!("{GITHUB} and another plain value");
     let scrub = |to: &str| house.gate.scrub_plan(&card, &host(to)).unwrap().scrub_all(reply.as_bytes());
-    assert_eq!(scrub("evil.example.com"), None);
+    let elsewhere = String::from_utf8(scrub("evil.example.com").unwrap()).unwrap();
+    assert_eq!(elsewhere, format!("{} and another plain value", "*".repeat(GITHUB.len())), "what is bound nowhere no host has of us");
     let scrubbed = String::from_utf8(scrub("api.github.com").unwrap()).unwrap();
     assert_eq!(scrubbed, format!("{} and another plain value", card.grants[0].token.as_str()));
     let binding = Binding::to_host("api.github.com".parse().unwrap());
@@ -194,8 +198,67 @@ fn replies_of_a_host_are_scrubbed_at_whatever_port_a_value_is_bound() {
     let plan = house.gate.scrub_plan(&card, &host("a.example.com")).unwrap();
     assert!(plan.scrub_all(GITHUB.as_bytes()).is_some());
     let beside = house.gate.scrub_plan(&card, &host("b.example.com")).unwrap();
-    assert!(std::sync::Arc::ptr_eq(&plan, &beside), "each host of a wildcard takes memory of its own");
-    assert!(house.gate.scrub_plan(&card, &host("api.github.com")).unwrap().is_empty());
+    assert!(Arc::ptr_eq(&plan, &beside), "each host of a wildcard takes memory of its own");
+    let elsewhere = house.gate.scrub_plan(&card, &host("api.github.com")).unwrap();
+    assert!(!plan.masks_all() && elsewhere.masks_all() && elsewhere.scrub_all(GITHUB.as_bytes()).is_some());
+    let another = house.gate.scrub_plan(&card, &host("evil.example.com")).unwrap();
+    assert!(Arc::ptr_eq(&elsewhere, &another), "each host beside them takes memory of its own");
+}
+
+#[test]
+fn replies_are_scrubbed_of_what_other_devboxes_of_the_account_sent_to_the_host_and_to_no_other() {
+    let house = Installation::make();
+    house.store("TOKEN", GITHUB);
+    let (first, other) = (house.card(&["TOKEN"]), house.card(&[]));
+    let plan = |to: &str| house.gate.scrub_plan(&other, &host(to)).unwrap();
+    assert!(plan("api.github.com").is_empty());
+    let state = house.gate.state().unwrap();
+    resolve(&house, &first, "api.github.com").unwrap();
+    assert_ne!(house.gate.state().unwrap(), state, "replies under way are scrubbed of it as well");
+    let state = house.gate.state().unwrap();
+    let scrubbed = String::from_utf8(plan("api.github.com").scrub_all(GITHUB.as_bytes()).unwrap()).unwrap();
+    assert_eq!(scrubbed, "*".repeat(GITHUB.len()));
+    assert!(plan("github.com").is_empty());
+    resolve(&house, &house.card(&["TOKEN"]), "api.github.com").unwrap();
+    assert_eq!(house.gate.state().unwrap(), state, "it is no news that another devbox uses it there");
+    let stranger = DevboxCard { account: model::AccountId::from_parts(model::Timestamp::from_unix_ms(7), 7), ..house.card(&[]) };
+    assert!(house.gate.scrub_plan(&stranger, &host("api.github.com")).unwrap().is_empty(), "another account's values are none of its");
+    house.house.secrets().delete(&house.caller(), &secret_name("TOKEN")).unwrap();
+    assert!(plan("api.github.com").is_empty());
+}
+
+#[test]
+fn what_a_devbox_sent_to_a_host_is_remembered_after_the_binding_and_beyond_a_restart() {
+    let house = Installation::make();
+    house.store("KEY", "another plain value");
+    let bind = Binding::to_host("a.example.com".parse().unwrap());
+    house.gate.bind(&house.admin_key, &house.caller(), &secret_name("KEY"), bind).unwrap();
+    let card = house.card(&["KEY"]);
+    resolve(&house, &card, "a.example.com").unwrap();
+    house.gate.unbind(&house.admin_key, &house.caller(), &secret_name("KEY"), None).unwrap();
+    let reader = Arc::new(Store::open(&house.folder.path().join("tightlip.db"), Mode::Reader).unwrap());
+    let hash = vault::hash_token(&house.admin_key);
+    let started_since = Gate::new(reader, Arc::clone(&house.ledger), Arc::clone(&house.keys), hash, house.clock.clone());
+    let scrub = |to: &str| started_since.scrub_plan(&card, &host(to)).unwrap().scrub_all(b"another plain value");
+    assert_eq!(scrub("a.example.com"), Some(card.grants[0].token.as_str().as_bytes().to_vec()));
+    assert_eq!(scrub("b.example.com"), None);
+}
+
+#[test]
+fn values_too_large_together_leave_those_that_are_bound_to_the_host() {
+    let house = Installation::make();
+    house.store("TOKEN", GITHUB);
+    let names: Vec<String> = (0..9).map(|number| format!("LARGE_{number}")).collect();
+    for (number, name) in names.iter().enumerate() {
+        house.store(name, &format!("{number}{}", "x+/=&<>\"".repeat(7_500)));
+        let bind = Binding::to_host("a.example.com".parse().unwrap());
+        house.gate.bind(&house.admin_key, &house.caller(), &secret_name(name), bind).unwrap();
+    }
+    let all: Vec<&str> = names.iter().map(String::as_str).chain(["TOKEN"]).collect();
+    let card = house.card(&all);
+    assert_eq!(house.gate.scrub_plan(&card, &host("a.example.com")).err(), Some(Refusal::LimitReached));
+    let plan = house.gate.scrub_plan(&card, &host("api.github.com")).unwrap();
+    assert!(!plan.masks_all() && plan.scrub_all(GITHUB.as_bytes()).is_some());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use model::limits::{ANSWER_LIFE_MS, HOSTED_ENDED_KEPT_MAX};
 use model::{
-    AccountId, ApiKeyId, BindingId, ChainedEvent, DevboxId, DevboxStatus, Event, Grant, HostPattern, Hosted, PairingId, SecretId,
+    AccountId, ApiKeyId, BindingId, ChainedEvent, DevboxId, DevboxStatus, Event, Grant, Host, HostPattern, Hosted, PairingId, SecretId,
     SecretName, StoredBinding, Timestamp, TokenHash, Transition, Writer,
 };
 
@@ -16,7 +16,7 @@ use crate::sqlite::database::{Database, Work};
 use crate::sqlite::marks::{self, Marker};
 use crate::sqlite::migrations::LEDGER;
 use crate::sqlite::snapshot::Snapshot;
-use crate::sqlite::{bindings, create, devboxes, events, exposures, grants, hosted, pairings};
+use crate::sqlite::{bindings, create, devboxes, events, exposures, grants, hosted, pairings, sent};
 use crate::store::Mode;
 
 /// The gateway's database. Verbs block; writes return when they are durable, each with its event in one transaction.
@@ -373,6 +373,22 @@ impl Ledger {
         self.database.write(Box::new(move |conn, deployment| {
             events.iter().try_for_each(|event| events::append(conn, Writer::Gateway, deployment, event))
         }))
+    }
+
+    /// The secrets of an account whose values any of its devboxes ever sent to a host: those made last, newest first, as many as `limit`.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn sent_to(&self, account: &AccountId, host: &Host, limit: usize) -> Result<Vec<SecretId>> {
+        self.database.read(|conn| sent::to_host(conn, account, host, limit))
+    }
+
+    /// Whether any devbox of the account ever sent this secret's value to a host.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn was_sent(&self, account: &AccountId, host: &Host, secret: &SecretId) -> Result<bool> {
+        self.database.read(|conn| sent::was_sent(conn, account, host, secret))
     }
 
     /// The gateway's events that the query asks for, oldest first.

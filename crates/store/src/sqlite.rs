@@ -41,6 +41,7 @@ pub(crate) mod migrations;
 pub(crate) mod pairings;
 pub(crate) mod readers;
 mod secrets;
+pub(crate) mod sent;
 pub mod snapshot;
 mod writer;
 

@@ -47,7 +47,7 @@ fn pass(plan: &Arc<ScrubPlan>, text: &[u8]) -> (f64, usize) {
 fn pair(value: &str) -> Result<ScrubPair, Box<dyn std::error::Error>> {
     Ok(ScrubPair {
         value: SecretValue::from_input(value.as_bytes().to_vec())?,
-        placeholder: vault::make_token(None, None)?,
+        placeholder: Some(vault::make_token(None, None)?),
         basic_users: vec!["x-access-token".to_owned()],
         halves: false,
         renderings: Vec::new(),

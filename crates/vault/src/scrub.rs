@@ -34,8 +34,8 @@ use words::Words;
 pub struct ScrubPair {
     /// The value; wiped once the plan is made.
     pub value: SecretValue,
-    /// The placeholder that the devbox holds for it.
-    pub placeholder: Token,
+    /// The placeholder that the devbox holds for it. Where there is none, occurrences are masked: as many asterisks stand in their place.
+    pub placeholder: Option<Token>,
     /// The user names with which its bindings write it into Basic credentials.
     pub basic_users: Vec<String>,
     /// Whether the value is used as `USER:PASSWORD`: then its halves are looked for as well, whatever they look like.
@@ -61,6 +61,7 @@ pub struct ScrubPlan {
     replacements: Vec<Vec<u8>>,
     /// The forms that can stand in a header's name, in lower case.
     in_names: Vec<Zeroizing<Vec<u8>>>,
+    masks_all: bool,
 }
 
 /// One stream of bytes on its way through a plan.
@@ -103,6 +104,7 @@ impl ScrubPlan {
     /// [`ScrubError`]
     pub fn new(pairs: Vec<ScrubPair>) -> Result<Self, ScrubError> {
         let mut forms = Vec::new();
+        let masks_all = pairs.iter().all(|pair| pair.placeholder.is_none());
         for pair in pairs {
             if pair.value.bytes().len() < BROKERED_VALUE_BYTES_MIN {
                 return Err(ScrubError::TooShort);
@@ -115,7 +117,13 @@ impl ScrubPlan {
         forms.sort_by(|a, b| a.bytes.cmp(&b.bytes));
         let (automaton, words) = (Automaton::make(&forms), Words::make(&forms));
         let in_names = forms.iter().filter_map(|form| forms::in_name(&form.bytes)).collect();
-        Ok(Self { automaton, words, replacements: forms.into_iter().map(|form| form.replacement).collect(), in_names })
+        Ok(Self { automaton, words, replacements: forms.into_iter().map(|form| form.replacement).collect(), in_names, masks_all })
+    }
+
+    /// Whether there is no placeholder for any of the values: a scrubber then gives as many bytes as it takes.
+    #[must_use]
+    pub const fn masks_all(&self) -> bool {
+        self.masks_all
     }
 
     /// Whether there is nothing to look for.
@@ -140,9 +148,13 @@ impl ScrubPlan {
             return None;
         }
         let mut out = Vec::with_capacity(bytes.len());
-        let written = self.write(&mut out, bytes, &regions, 0, Instead::Placeholder);
+        let written = self.write(&mut out, bytes, &regions, 0, self.instead());
         out.extend_from_slice(&bytes[written..]);
         Some(out)
+    }
+
+    const fn instead(&self) -> Instead {
+        if self.masks_all { Instead::Mask } else { Instead::Placeholder }
     }
 
     /// Writes `text` from `from` up to the end of the last region, with the regions replaced, and gives that end. A region that begins before `from`, or
@@ -169,7 +181,8 @@ impl Scrubber {
     /// A scrubber at the beginning of a stream.
     #[must_use]
     pub fn new(plan: Arc<ScrubPlan>) -> Self {
-        Self::with(plan, Instead::Placeholder)
+        let instead = plan.instead();
+        Self::with(plan, instead)
     }
 
     /// As [`Scrubber::new`], for a stream whose parts have their lengths written before them: an occurrence becomes as many asterisks.
@@ -249,6 +262,16 @@ impl Scrubber {
             region.end -= given;
         }
     }
+}
+
+/// Every form of a value, and what replaces it: what the fuzz targets' oracle looks for. In no build that is shipped.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+#[must_use]
+pub fn forms_of(pair: &ScrubPair) -> Vec<(Zeroizing<Vec<u8>>, Vec<u8>)> {
+    let mut forms = Vec::new();
+    forms::add_forms(&mut forms, pair);
+    forms.into_iter().map(|form| (form.bytes, form.replacement)).collect()
 }
 
 /// Appends without leaving an unwiped copy behind, as growing in place would.

@@ -7,7 +7,8 @@ const VALUE: &str = "a-value-of-some-length-0123456789";
 
 fn plan() -> Arc<ScrubPlan> {
     let value = SecretValue::from_input(VALUE.as_bytes().to_vec()).expect("a value");
-    let placeholder = format!("tlp_{}", "x".repeat(40)).parse().expect("a token");
+    let placeholder = format!("tlp_{}", "x".repeat(40)).parse().ok();
+    assert!(placeholder.is_some());
     Arc::new(
         ScrubPlan::new(vec![ScrubPair { value, placeholder, basic_users: vec![], halves: false, renderings: vec![] }]).expect("a plan"),
     )

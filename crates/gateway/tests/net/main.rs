@@ -5,7 +5,9 @@ mod addresses;
 mod bodies;
 mod bytes;
 mod client;
+mod elsewhere;
 mod ends;
+mod floods;
 mod guesses;
 mod http2;
 mod over_http2;
@@ -25,3 +27,6 @@ mod world;
 
 #[path = "../../../service/tests/fixture/installation.rs"]
 mod installation;
+
+#[path = "../../../tightlip/tests/common/h2.rs"]
+mod h2;

@@ -32,6 +32,7 @@ pub(crate) static LEDGER: Schema = Schema {
         concat!(include_str!("schema/common_1.sql"), include_str!("schema/ledger_1.sql")),
         include_str!("schema/ledger_2.sql"),
         include_str!("schema/ledger_3.sql"),
+        include_str!("schema/ledger_4.sql"),
     ],
 };
 

@@ -2,9 +2,9 @@
 //!
 //! Raw; base64 (RFC 4648, both alphabets) whole, with and without padding, and inside a longer text at each of three offsets, without the characters at the
 //! edges that neighbours share; hex in both cases; percent-encoded (RFC 3986) in full and as the common encoders do, in both cases, with `+` for a space
-//! where they write that; JSON- and HTML-escaped as the common encoders do; whole Basic credentials (RFC 7617). A value of parts
-//! that hosts read by themselves ([`parts`]) is looked for in parts as well. A value that is written into a query or a body is looked for as it stands there, too: an upstream may show the whole request
-//! in base64.
+//! where they write that; JSON- and HTML-escaped as the common encoders do; whole Basic credentials (RFC 7617). A value of parts that hosts read by themselves
+//! ([`parts`]) is looked for in parts as well. A value that is written into a query or a body is looked for as it stands there, too: an upstream may show the
+//! whole request in base64.
 //!
 //! A form is replaced by the placeholder in the same encoding, except base64 inside a longer text, where the placeholder's own text stands: the bytes around
 //! it would have to shift.
@@ -16,8 +16,9 @@ use base64::engine::general_purpose::{GeneralPurpose, STANDARD, STANDARD_NO_PAD,
 use zeroize::Zeroizing;
 
 use model::limits::BROKERED_VALUE_BYTES_MIN;
+use model::token::Token;
 
-use super::{Rendering, ScrubPair};
+use super::{MASK, Rendering, ScrubPair};
 
 /// One form and what replaces it.
 pub(super) struct ScrubForm {
@@ -28,7 +29,8 @@ pub(super) struct ScrubForm {
 /// Adds all forms of one value, each once.
 pub(super) fn add_forms(forms: &mut Vec<ScrubForm>, pair: &ScrubPair) {
     let ScrubPair { value, placeholder, basic_users, halves: by_use, renderings } = pair;
-    let (value, placeholder) = (value.bytes(), placeholder.as_str());
+    let (value, token) = (value.bytes(), placeholder);
+    let placeholder = token.as_ref().map_or("", Token::as_str);
     let mut of_value = Forms { list: forms, first: 0, placeholder: placeholder.as_bytes() };
     of_value.first = of_value.list.len();
     of_value.add_encodings(value);
@@ -41,8 +43,13 @@ pub(super) fn add_forms(forms: &mut Vec<ScrubForm>, pair: &ScrubPair) {
     for user in basic_users {
         of_value.add_basic(user, value);
     }
-    for part in parts::parts(value, *by_use).iter().filter(|part| part.len() >= BROKERED_VALUE_BYTES_MIN) {
+    let parts = parts::parts(value, *by_use);
+    for part in parts.iter().filter(|part| part.len() >= BROKERED_VALUE_BYTES_MIN).take(PARTS_MAX) {
         of_value.add_encodings(part);
+    }
+    if token.is_none() {
+        let first = of_value.first;
+        forms[first..].iter_mut().for_each(|form| form.replacement = vec![MASK; form.bytes.len()]);
     }
 }
 
@@ -222,6 +229,8 @@ enum BeyondAscii {
     Coded,
 }
 
+/// Of one value. A connection string has a dozen, a jar of cookies a few.
+const PARTS_MAX: usize = 32;
 const LOWER: &[u8; 16] = b"0123456789abcdef";
 const UPPER: &[u8; 16] = b"0123456789ABCDEF";
 

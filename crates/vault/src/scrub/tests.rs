@@ -16,7 +16,7 @@ const TOKEN: &str = "tlp_PLACEHOLDERplaceholder0123456789PLACEHOLDER";
 fn pair(value: &str, placeholder: &str, basic_users: &[&str]) -> ScrubPair {
     ScrubPair {
         value: SecretValue::from_input(value.as_bytes().to_vec()).unwrap(),
-        placeholder: placeholder.parse().unwrap(),
+        placeholder: Some(placeholder.parse().unwrap()),
         basic_users: basic_users.iter().map(|user| (*user).to_owned()).collect(),
         halves: false,
         renderings: vec![],
@@ -391,6 +391,23 @@ fn halves_of_a_value_used_as_user_and_password_are_found_whatever_they_look_like
     }
     let short = Arc::new(ScrubPlan::new(vec![ScrubPair { halves: true, ..pair("user:a password", TOKEN, &[]) }]).unwrap());
     assert_eq!(scrubbed(&short, "user and a password"), format!("user and {TOKEN}"));
+}
+
+#[test]
+fn a_value_without_a_placeholder_is_masked_and_the_text_stays_as_long_as_it_was() {
+    let (own, others) = ("my own value/0", "another's value+1");
+    let masked = || ScrubPair { placeholder: None, ..pair(others, TOKEN, &["x-access-token"]) };
+    let basic = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("x-access-token:{others}"));
+    let both = Arc::new(ScrubPlan::new(vec![pair(own, TOKEN, &[]), masked()]).unwrap());
+    assert!(!both.masks_all());
+    assert_eq!(scrubbed(&both, &format!("<{own}> <{others}>")), format!("<{TOKEN}> <{}>", "*".repeat(others.len())));
+    let alone = Arc::new(ScrubPlan::new(vec![masked()]).unwrap());
+    assert!(alone.masks_all());
+    for form in [others, "another%27s%20value%2B1", &basic] {
+        assert_eq!(scrubbed(&alone, &format!("<{form}>")), format!("<{}>", "*".repeat(form.len())), "{form}");
+    }
+    let overlapping = format!("{others}{}", &others[1..]);
+    assert_eq!(scrubbed(&alone, &overlapping).len(), overlapping.len());
 }
 
 #[test]
