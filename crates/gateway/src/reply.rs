@@ -42,7 +42,7 @@ enum Inner {
 /// A body that is coming from an upstream.
 struct Passing {
     body: Incoming,
-    /// None: the devbox has nothing bound to this host.
+    /// None: there is nothing to look for.
     scrubber: Option<Scrubber>,
     /// Where its messages end, where it has such.
     envelopes: Option<Envelopes>,
