@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use model::{Account, AccountId, ApiKey, ApiKeyId, Clock, Event, EventKind, Scopes};
 use rootkey::{PassphraseError, RootKeyError};
+use serde::{Deserialize, Serialize};
 use store::{Ledger, Mode, Store, StoreError};
 use vault::{KeyringError, OpenKeys, RootKey, Sealer, SigningKey};
 use zeroize::Zeroizing;
@@ -24,6 +25,19 @@ pub enum FirstRun {
     Yes,
     /// They were there.
     No,
+}
+
+/// The public half of the keyring's key that signs the manifest of public keys. It comes from the opened keyring, never from the api's folder: whoever took
+/// the api over may have written there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pin(Vec<u8>);
+
+impl Pin {
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// Why the data folder's contents cannot be used, or could not be made.
@@ -96,11 +110,11 @@ pub enum SetupError {
 }
 
 /// Makes the folder's contents where there are none, finishes what was interrupted, and looks at everything that the children need. Call with the lock.
-/// Gives the root key besides, where no file holds it.
+/// Gives the manifest's pin, and the root key besides where no file holds it.
 ///
 /// # Errors
 /// When something is missing, wrong, newer, or could not be made.
-pub fn ensure(folder: &DataFolder, mut root: Root, clock: &dyn Clock) -> Result<(FirstRun, Option<RootKey>), SetupError> {
+pub fn ensure(folder: &DataFolder, mut root: Root, clock: &dyn Clock) -> Result<(FirstRun, Option<RootKey>, Pin), SetupError> {
     let aside = Layout(folder.set_up());
     let mut first_run = FirstRun::No;
     if aside.0.exists() && !aside.complete().exists() {
@@ -113,10 +127,10 @@ pub fn ensure(folder: &DataFolder, mut root: Root, clock: &dyn Clock) -> Result<
         move_in(&aside, folder)?;
         first_run = FirstRun::Yes;
     }
-    check(folder, &root)?;
+    let pin = check(folder, &root)?;
     match root {
-        Root::File => Ok((first_run, None)),
-        Root::Derived(key) => Ok((first_run, Some(key))),
+        Root::File => Ok((first_run, None, pin)),
+        Root::Derived(key) => Ok((first_run, Some(key), pin)),
         Root::New(_) => Err(SetupError::Meanwhile),
     }
 }
@@ -214,11 +228,12 @@ fn move_in(aside: &Layout, folder: &DataFolder) -> Result<(), SetupError> {
     sync(folder.path())
 }
 
-/// Looks at everything that the children need, and changes none of it but an older schema, and the marks that keys of an earlier build lack.
+/// Looks at everything that the children need, and changes none of it but an older schema, and the marks that keys of an earlier build lack. Gives the
+/// manifest's pin.
 ///
 /// # Errors
 /// When something is missing, wrong or newer.
-pub fn check(folder: &DataFolder, root: &Root) -> Result<(), SetupError> {
+pub fn check(folder: &DataFolder, root: &Root) -> Result<Pin, SetupError> {
     let path = folder.root_key();
     let of_file;
     let root_key = match root {
@@ -251,7 +266,15 @@ pub fn check(folder: &DataFolder, root: &Root) -> Result<(), SetupError> {
         return Err(SetupError::Foreign(folder.signing_key()));
     }
     let signing = SigningKey::from_bytes(&seed).map_err(keyring("read the api's signing key"))?;
-    let sealer = Sealer::new(&read(&folder.manifest())?, &read(&folder.manifest_pin())?, signing).map_err(keyring("check the manifest"))?;
+    // The api may write its folder: what it would seal to is the keyring's own, or nothing starts.
+    let pin = Pin(keys.manifest_pin());
+    if read(&folder.manifest_pin())? != pin.0 {
+        return Err(SetupError::Foreign(folder.manifest_pin()));
+    }
+    let sealer = Sealer::new(&read(&folder.manifest())?, pin.bytes(), signing).map_err(|source| {
+        let forged = matches!(source, KeyringError::ManifestForged);
+        if forged { SetupError::Foreign(folder.manifest()) } else { keyring("check the manifest")(source) }
+    })?;
     let store = open_store(&folder.store_db()).map_err(store_failed("open", folder.store_db()))?;
     let ledger = Ledger::open(&folder.ledger()).map_err(store_failed("open", folder.ledger()))?;
     let told = [
@@ -262,7 +285,8 @@ pub fn check(folder: &DataFolder, root: &Root) -> Result<(), SetupError> {
     if let Some((path, _)) = told.into_iter().find(|(_, deployment)| deployment != keys.deployment()) {
         return Err(SetupError::Foreign(path));
     }
-    service::marks::mark_earlier(&folder.store_db(), &ledger, &keys).map_err(store_failed("write", folder.store_db()))
+    service::marks::mark_earlier(&folder.store_db(), &ledger, &keys).map_err(store_failed("write", folder.store_db()))?;
+    Ok(pin)
 }
 
 /// The store to read, once it has this build's schema: only a writer can bring it there.

@@ -219,7 +219,7 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
         Some(lock) => lock,
         None => detached::take_over(&folder)?,
     };
-    let (first_run, root_key) = setup::ensure(&folder, root, &service::SystemClock)?;
+    let (first_run, root_key, pin) = setup::ensure(&folder, root, &service::SystemClock)?;
     let ready = Ready {
         url: base_url(address),
         https_url: tls.as_ref().map(|(_, address, name)| https_url(*address, name.as_deref())),
@@ -240,6 +240,7 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
         gateway_socket: local_socket(&folder.socket())?,
         control_socket: local_socket(&folder.control_socket())?,
         root_key,
+        pin,
         api_socket: socket,
         tls_socket: tls.map(|(socket, _, _)| socket),
         proxy_socket: proxy.map(|(socket, _)| socket),
