@@ -49,7 +49,7 @@ struct Passing {
     body: Incoming,
     /// None: its bytes are its content.
     decoder: Option<Undoing>,
-    /// None: the devbox has nothing bound to this host.
+    /// None: there is nothing to look for.
     scrubber: Option<Scrubber>,
     /// Where its messages end, where it has such.
     envelopes: Option<Envelopes>,

@@ -3,9 +3,8 @@
 //! Raw; base64 (RFC 4648, both alphabets) whole, with and without padding, and inside a longer text at each of three offsets, without the characters at the
 //! edges that neighbours share; hex in both cases; percent-encoded (RFC 3986) in full and as the common encoders do, in both cases, with `+` for a space
 //! where they write that; JSON- and HTML-escaped as the common encoders do, and, up to [`ESCAPED_BYTES_MAX`], character for character or sign for sign;
-//! quoted-printable (RFC 2045) within a line; whole Basic credentials (RFC 7617). A value of parts that hosts read by themselves
-//! ([`parts`]) is looked for in parts as well. A value that is written into a query or a body is looked for as it stands there, too: an upstream may show the
-//! whole request in base64.
+//! quoted-printable (RFC 2045) within a line; whole Basic credentials (RFC 7617). A value of parts that hosts read by themselves ([`parts`]) is looked for in
+//! parts as well. A value that is written into a query or a body is looked for as it stands there, too: an upstream may show the whole request in base64.
 //!
 //! A form is replaced by the placeholder in the same encoding, except base64 inside a longer text, where the placeholder's own text stands: the bytes around
 //! it would have to shift.
@@ -112,13 +111,11 @@ impl Forms<'_> {
                 self.add_encoded(value, |bytes| to_percent(bytes, Some(kept), digits));
             }
         }
-        if value.iter().any(|byte| !byte.is_ascii_graphic() || br#""'&<>=+`\/"#.contains(byte)) {
-            for style in &JSON_STYLES {
-                self.add_encoded(value, |bytes| to_json(bytes, style));
-            }
-            for entities in HTML_ENTITIES {
-                self.add_encoded(value, |bytes| to_html(bytes, entities));
-            }
+        for style in &JSON_STYLES {
+            self.add_encoded(value, |bytes| to_json(bytes, style));
+        }
+        for entities in HTML_ENTITIES {
+            self.add_encoded(value, |bytes| to_html(bytes, entities));
         }
     }
 
@@ -340,7 +337,7 @@ const PERCENT_KEPT: [PercentKept; 12] = [
 /// The escapes of one letter.
 const JSON_SHORT: [(char, u8); 5] = [('\u{8}', b'b'), ('\u{c}', b'f'), ('\n', b'n'), ('\r', b'r'), ('\t', b't')];
 
-const JSON_STYLES: [JsonStyle; 8] = [
+const JSON_STYLES: [JsonStyle; 12] = [
     // serde, JavaScript.
     JsonStyle { backslashed: "\"\\", coded: "", beyond_ascii: BeyondAscii::Kept, digits: LOWER },
     // Python, and the same with capitals (Jackson).
@@ -353,6 +350,11 @@ const JSON_STYLES: [JsonStyle; 8] = [
     JsonStyle { backslashed: "\"\\", coded: "<>&\u{2028}\u{2029}", beyond_ascii: BeyondAscii::Kept, digits: LOWER },
     // Gson.
     JsonStyle { backslashed: "\"\\", coded: "<>&='\u{2028}\u{2029}", beyond_ascii: BeyondAscii::Kept, digits: LOWER },
+    // Strings of scripts: Go's html/template, Symfony's JsonResponse, Django's escapejs, Twig.
+    JsonStyle { backslashed: "\\/", coded: "\"'<>&+`\u{2028}\u{2029}", beyond_ascii: BeyondAscii::Kept, digits: LOWER },
+    JsonStyle { backslashed: "\\/", coded: "\"'<>&", beyond_ascii: BeyondAscii::Coded, digits: UPPER },
+    JsonStyle { backslashed: "", coded: "\\'\"><&=-;`\u{2028}\u{2029}", beyond_ascii: BeyondAscii::Kept, digits: UPPER },
+    JsonStyle { backslashed: "/", coded: " !\"#$%&'()*+-:;<=>?@[\\]^`{|}~\x7f", beyond_ascii: BeyondAscii::Coded, digits: UPPER },
     // .NET.
     JsonStyle { backslashed: "\\", coded: "\"'<>&+`\x7f", beyond_ascii: BeyondAscii::Coded, digits: UPPER },
 ];
@@ -366,6 +368,8 @@ const HTML_ENTITIES: [&[(u8, &str)]; 10] = [
     &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;"), (b'\'', "&#x27;")],
     &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;"), (b'\'', "&apos;")],
     &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&#34;"), (b'\'', "&#39;")],
+    // Go's html/template.
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&#34;"), (b'\'', "&#39;"), (b'+', "&#43;")],
     // Mustache and its kin.
     &[
         (b'&', "&amp;"),
@@ -377,8 +381,6 @@ const HTML_ENTITIES: [&[(u8, &str)]; 10] = [
         (b'`', "&#x60;"),
         (b'=', "&#x3D;"),
     ],
-    // Go's templates.
-    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&#34;"), (b'\'', "&#39;"), (b'+', "&#43;")],
     // .NET.
     &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;"), (b'\'', "&#x27;"), (b'`', "&#x60;"), (b'+', "&#x2B;")],
 ];
