@@ -12,7 +12,7 @@ mod load;
 mod million;
 mod nginx;
 mod open_road;
-mod process;
+pub mod process;
 mod reads;
 mod scrub;
 

@@ -1,9 +1,12 @@
-//! What developers run: house rules (`cargo xtask tidy`), bars that are measured (`bench`, `crash`), and what is made of something else (`cargo xtask openapi`).
+//! What developers run: house rules (`cargo xtask tidy`), bars that are measured (`bench`, `crash`), the fuzz targets (`fuzz`), the time of comparing keys (`timing`), what floods cost (`siege`), and what is made of something else (`cargo xtask openapi`).
 #![forbid(unsafe_code)]
 
 mod bench;
+mod fuzz;
 mod openapi;
+mod siege;
 mod tidy;
+mod timing;
 
 use std::process::ExitCode;
 
@@ -13,9 +16,12 @@ fn main() -> ExitCode {
     match verb.as_str() {
         "bench" => bench::run(&arguments),
         "crash" => bench::crash(),
+        "fuzz" => fuzz::run(&arguments),
         "openapi" => openapi::run(),
+        "siege" => siege::run(),
         "tidy" => tidy::run(),
-        _ => say("usage: cargo xtask bench|crash|openapi|tidy", ExitCode::from(2)),
+        "timing" => timing::run(&arguments),
+        _ => say("usage: cargo xtask bench|crash|fuzz|openapi|siege|tidy|timing", ExitCode::from(2)),
     }
 }
 

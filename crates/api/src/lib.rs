@@ -13,6 +13,9 @@ mod connection;
 pub mod control;
 pub mod desk;
 pub mod front;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod host;
 pub mod limits;
 pub mod listen;

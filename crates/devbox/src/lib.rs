@@ -18,6 +18,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod alone;
 mod command;
 mod control;
 mod environment;
@@ -27,12 +28,14 @@ mod hosted;
 mod init;
 mod kernel;
 mod network;
+mod places;
 mod prepared;
 mod reaper;
 mod relay;
 mod root;
 mod running;
 mod setup;
+mod shown;
 mod spec;
 mod stdio;
 mod terminal;
@@ -40,6 +43,7 @@ mod trust;
 mod trust_store;
 mod walls;
 
+pub use alone::alone;
 pub use control::Role;
 pub use error::{DevboxError, PathProblem};
 pub use hosted::{Hosted, HostedSpec, PreparedHosted, Session, Told, prepare_hosted};

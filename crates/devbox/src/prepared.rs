@@ -13,6 +13,7 @@ use crate::error::DevboxError;
 use crate::forbidden::explain;
 use crate::running::Running;
 use crate::setup::{Setup, memory};
+use crate::shown::plain;
 use crate::spec::{Spec, Terminal};
 use crate::{relay, stdio};
 
@@ -88,6 +89,7 @@ impl Prepared {
         if !masked.is_empty() {
             notes.insert(0, format!("masked in the work folder: {}", masked.join(", ")));
         }
+        let notes = notes.iter().map(|note| plain(note)).collect();
         made.control.limit_wait(None).map_err(failed)?;
         let relay = relay::Relay::new(stdio, fds.into_iter().next()).map_err(failed)?;
         Ok(Running::new(made, listeners, relay, notes, caught))

@@ -6,7 +6,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
 use crate::stdio::{Stdio, standard};
-use crate::terminal::RawMode;
+use crate::terminal::{Answers, RawMode, forget_answers};
 
 /// All that is relayed for one devbox.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(crate) struct Relay {
     pumps: Vec<Pump>,
     terminal: Option<OwnedFd>,
     raw: Option<RawMode>,
-    escaped: bool,
+    answers: Answers,
 }
 
 /// One direction.
@@ -57,7 +57,7 @@ impl Relay {
                 None => {}
             }
         }
-        Ok(Self { pumps, terminal, raw, escaped: false })
+        Ok(Self { pumps, terminal, raw, answers: Answers::default() })
     }
 
     /// What each pump waits for, in order.
@@ -70,7 +70,10 @@ impl Relay {
         let mut ready = ready.iter();
         for pump in &mut self.pumps {
             if ready.next().copied().unwrap_or(false) {
-                self.escaped |= pump.run();
+                pump.run();
+                if pump.direction == Direction::Out {
+                    self.answers = self.answers.after(&pump.held);
+                }
             }
         }
         self.pumps.retain(|pump| !pump.dry || !pump.held.is_empty());
@@ -104,8 +107,9 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        if let Some(raw) = self.raw.take() {
-            raw.leave(self.escaped);
+        match self.raw.take() {
+            Some(raw) => raw.leave(self.answers),
+            None => forget_answers(self.answers),
         }
     }
 }
@@ -123,8 +127,8 @@ impl Pump {
         }
     }
 
-    /// Reads once or writes once. Whether an escape character came out of the devbox.
-    fn run(&mut self) -> bool {
+    /// Reads once or writes once.
+    fn run(&mut self) {
         if self.held.is_empty() {
             let mut chunk = [0; CHUNK_BYTES];
             match rustix::io::read(self.from.as_fd(), &mut chunk) {
@@ -133,7 +137,7 @@ impl Pump {
                 // EIO: the last process let go of the terminal, or ours is gone.
                 Ok(_) | Err(_) => self.dry = true,
             }
-            return self.direction == Direction::Out && self.held.contains(&ESCAPE);
+            return;
         }
         match rustix::io::write(self.to.as_fd(), &self.held) {
             Ok(sent) => drop(self.held.drain(..sent)),
@@ -143,7 +147,6 @@ impl Pump {
                 self.dry = true;
             }
         }
-        false
     }
 }
 
@@ -158,4 +161,3 @@ impl AsFd for End {
 
 /// What a pipe that is ready to be written always takes (PIPE_BUF, pipe(7)): the loop never blocks on one.
 const CHUNK_BYTES: usize = 4096;
-const ESCAPE: u8 = 0x1b;

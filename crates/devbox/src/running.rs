@@ -11,6 +11,7 @@ use crate::kernel::signals::Caught;
 use crate::prepared::{Listening, Made};
 use crate::relay::Relay;
 use crate::root;
+use crate::shown::plain;
 
 /// A running devbox. Dropped, it ends with all its processes.
 #[derive(Debug)]
@@ -99,7 +100,7 @@ impl Running {
                         | Report::Ended { .. },
                         _,
                     )) => {}
-                    // Pid 1 was killed from outside: as if the command was.
+                    // Pid 1 was killed: as if the command was, but for what is said then.
                     Ok((Report::Failed(_), _)) | Err(_) => break,
                 }
             } else if self.why.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
@@ -114,7 +115,8 @@ impl Running {
         while told.is_some() && self.relay.is_open() {
             self.turn(false)?;
         }
-        let (code, git_changes) = told.unwrap_or((EXIT_LOST, Vec::new()));
+        let (code, git_changes) = told.unwrap_or_else(|| (EXIT_LOST, vec![NOT_LOOKED_AT.to_owned()]));
+        let git_changes = git_changes.iter().map(|line| plain(line)).collect();
         let ended = self.why.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(Exit { code, git_changes, ended })
     }
@@ -167,5 +169,8 @@ const SIGNALS: [Signal; 6] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, S
 const TICK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 /// Ticks until a devbox that was asked to end is killed from outside.
 const PATIENCE_TICKS: u32 = 5;
+/// Said where pid 1 did not live to look, for whatever reason.
+const NOT_LOOKED_AT: &str = "nothing was looked at when the devbox ended, since its first process was lost: look at .git/config.worktree, .git/config, \
+     .git/hooks and at what `find . -name .git -o -name HEAD` shows before you use git here";
 /// As if by SIGKILL.
 const EXIT_LOST: i32 = 128 + 9;

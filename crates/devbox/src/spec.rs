@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DevboxError, PathProblem};
+use crate::places::{Mounts, is_data_folder};
 use crate::setup::{Access, Extra, Setup};
 use crate::stdio;
 
@@ -134,11 +135,14 @@ fn mountable(path: &Path, hidden: &[PathBuf]) -> Result<(), PathProblem> {
         let by_name = hidden.starts_with(path) || path.starts_with(hidden);
         by_name || hidden.ancestors().any(|above| same(above, path)) || path.ancestors().any(|above| same(above, hidden))
     };
-    if hidden.iter().any(is_hidden) {
-        return Err(PathProblem::Hidden);
-    }
     if is_system(path) || !plain(path) {
         return Err(PathProblem::System);
+    }
+    let shows = |hidden: &PathBuf| Mounts::read().and_then(|mounts| mounts.shows(path, hidden));
+    // What cannot be told is taken for hidden.
+    let elsewhere = || hidden.iter().any(|hidden| shows(hidden).unwrap_or(true));
+    if hidden.iter().any(is_hidden) || path.ancestors().any(is_data_folder) || elsewhere() {
+        return Err(PathProblem::Hidden);
     }
     Ok(())
 }

@@ -78,9 +78,10 @@ fn allow(rules: RulesetCreated, path: &Path, access: BitFlags<AccessFs>) -> Resu
     rules.add_rule(PathBeneath::new(place, access))
 }
 
-/// Limits of the command: no core dumps, and processes that a fork bomb cannot exceed.
+/// Limits of the command: no core dumps, and processes that a fork bomb cannot exceed. A limit of one byte keeps the kernel from a file and from a program of
+/// the host's that takes dumps; one of none holds for the file alone (Linux, fs/coredump.c).
 pub(crate) fn limit() -> Result<(), Fail> {
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).at(Step::Limits)?;
+    setrlimit(Resource::Core, Rlimit { current: Some(1), maximum: Some(1) }).at(Step::Limits)?;
     let allowed = getrlimit(Resource::Nproc).maximum.map_or(DEVBOX_PROCESSES_MAX, |most| most.min(DEVBOX_PROCESSES_MAX));
     setrlimit(Resource::Nproc, Rlimit { current: Some(allowed), maximum: Some(allowed) }).at(Step::Limits)
 }

@@ -174,7 +174,15 @@ impl Dialer {
         if addresses.is_empty() {
             return Err(Refusal::UpstreamUnresolved);
         }
-        if addresses.iter().all(|address| is_public(address.ip())) { Ok(addresses) } else { Err(Refusal::AddressForbidden) }
+        if !addresses.iter().all(|address| is_public(address.ip())) {
+            return Err(Refusal::AddressForbidden);
+        }
+        #[cfg(feature = "faults")]
+        if service::faults::is_seeded(service::faults::Fault::Unpinned) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            return self.look_up(host.as_str().to_owned(), port).await?.map_err(|_| Refusal::UpstreamUnresolved);
+        }
+        Ok(addresses)
     }
 
     /// Asks the machine's resolver.

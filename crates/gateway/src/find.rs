@@ -57,17 +57,17 @@ fn candidates(value: &[u8]) -> Vec<String> {
 
 fn pieces(text: &str) -> Vec<String> {
     let separator = |c: char| matches!(c, ' ' | '\t' | ',' | ';' | '=' | '"' | '\'');
-    let whole = std::iter::once(text.trim());
+    let whole = std::iter::once(text.trim_matches(BLANKS));
     whole.chain(text.split(separator)).filter(|piece| piece.len() >= TOKEN_BYTES_MIN).map(str::to_owned).collect()
 }
 
-/// The user and password of Basic credentials, joined by a colon.
+/// The user and password of Basic credentials, joined by a colon. Where the vault reads a line as such, this does, and nowhere else.
 fn basic(text: &str) -> Option<String> {
-    let (scheme, credentials) = text.trim().split_once([' ', '\t'])?;
+    let (scheme, credentials) = text.split_once(BLANKS)?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let credentials = credentials.trim();
+    let credentials = credentials.trim_matches(BLANKS);
     let bytes = LENIENT.decode(credentials).or_else(|_| LENIENT_URL.decode(credentials)).ok()?;
     String::from_utf8(bytes).ok()
 }
@@ -76,6 +76,8 @@ const CONFIG: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true);
 const LENIENT: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, CONFIG);
 const LENIENT_URL: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, CONFIG);
+/// What HTTP has for white space (RFC 9110, section 5.6.3). Another blank is a character like any other.
+const BLANKS: [char; 2] = [' ', '\t'];
 /// A token is never shorter.
 pub(crate) const TOKEN_BYTES_MIN: usize = 16;
 /// Pieces that are looked up for one request: far more than any client's credentials have.

@@ -11,6 +11,8 @@ use crate::reply::ReplyBody;
 /// The refusal as a reply: its status, its code, and what mends it.
 pub(crate) fn refuse(refusal: Refusal) -> Response<ReplyBody> {
     let body = serde_json::json!({ "message": refusal.message(), "code": refusal.code() }).to_string();
+    #[cfg(feature = "faults")]
+    let body = format!("{body}{}", crate::faults::noted());
     let mut response = Response::new(ReplyBody::whole(Bytes::from(body)));
     *response.status_mut() = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::FORBIDDEN);
     let headers = response.headers_mut();

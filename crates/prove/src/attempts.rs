@@ -1,98 +1,173 @@
-//! The attempts: each a name, a channel, and what the agent does.
+//! The attempts: each a name, a channel, the threat that it belongs to, and what is done.
 
 use crate::probe::Knowledge;
+use crate::scene::{Remains, Scene};
 
-mod local;
-mod network;
+mod accounts;
+mod addresses;
+mod api;
+mod at_rest;
+mod channel;
+mod codings;
+mod command_line;
+mod devboxes;
+mod dns;
+mod environment;
+mod files;
+mod framing;
+mod kernel;
+mod misplaced;
+mod paths;
+mod processes;
+mod replies;
+mod sockets;
+mod taken_over;
+mod tools;
+mod ways_out;
+mod wrong_host;
+
+pub use channel::Channel;
 
 /// One way to try.
 pub struct Attempt {
-    /// Its name.
+    /// Its name: no two have the same.
     pub name: &'static str,
     /// The channel that it tries.
     pub channel: Channel,
-    /// Does it, and gives every byte obtained.
-    pub make: fn(&Knowledge) -> Vec<u8>,
+    /// The number of its threat in the threat model.
+    pub threat: u8,
+    /// What it must do in the control.
+    pub control: Control,
+    /// What is done.
+    pub way: Way,
 }
 
-/// Where a value could come out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Channel {
-    /// The environment.
-    Environment,
-    /// Files.
-    Files,
-    /// Other processes.
-    Processes,
-    /// Sockets of the host.
-    Sockets,
-    /// Names.
-    Dns,
-    /// Hosts that the secret is not bound to.
-    WrongHost,
-    /// Addresses in place of names.
-    Addresses,
-    /// What a bound host answers.
-    Replies,
+/// What an attempt must do where the value stands in a plain variable and there are no walls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Obtain it: otherwise the attempt finds nothing anywhere, and its silence proves nothing.
+    Leaks,
+    /// It has no counterpart there: it is about something that plain variables do not have.
+    Absent,
 }
 
-impl Channel {
-    /// The channel's word in tables.
-    #[must_use]
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Environment => "environment",
-            Self::Files => "files",
-            Self::Processes => "processes",
-            Self::Sockets => "host's sockets",
-            Self::Dns => "names (DNS)",
-            Self::WrongHost => "wrong host",
-            Self::Addresses => "address literals",
-            Self::Replies => "replies",
+/// What is done.
+pub enum Way {
+    /// The agent does it by itself, in the devbox.
+    Does(fn(&Knowledge) -> Vec<u8>),
+    /// The agent's shell runs a line, where the programs that it needs are there.
+    Shell {
+        /// The programs.
+        needs: &'static [&'static str],
+        /// The line.
+        line: &'static str,
+    },
+    /// The agent sends these bytes to a host over TLS: see [`Knowledge::fill`].
+    Asks {
+        /// The host.
+        to: To,
+        /// The bytes.
+        request: &'static str,
+    },
+    /// Somebody else does it: another devbox, another account, whoever has the files.
+    Outside(fn(&Scene<'_>) -> anyhow::Result<Vec<u8>>),
+    /// What is left is looked at when the server has ended.
+    After(fn(&Remains) -> anyhow::Result<Vec<u8>>),
+}
+
+/// Where the agent's bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// The host that the secret is bound to.
+    Bound,
+    /// A host that the devbox may reach and the secret is not bound to.
+    Unbound,
+    /// The host that the other secret is bound to, for one method below one path.
+    Narrow,
+    /// A host that the devbox may not reach.
+    Strange,
+}
+
+/// All of them, in the order in which they are shown.
+#[must_use]
+pub fn all() -> Vec<&'static Attempt> {
+    let tables: [&'static [Attempt]; 22] = [
+        environment::ATTEMPTS,
+        files::ATTEMPTS,
+        processes::ATTEMPTS,
+        kernel::ATTEMPTS,
+        tools::ATTEMPTS,
+        sockets::ATTEMPTS,
+        dns::ATTEMPTS,
+        ways_out::ATTEMPTS,
+        wrong_host::ATTEMPTS,
+        misplaced::ATTEMPTS,
+        framing::ATTEMPTS,
+        paths::ATTEMPTS,
+        addresses::ATTEMPTS,
+        replies::SURFACES,
+        replies::FORMS,
+        codings::ATTEMPTS,
+        devboxes::ATTEMPTS,
+        accounts::ATTEMPTS,
+        api::ATTEMPTS,
+        taken_over::ATTEMPTS,
+        at_rest::ATTEMPTS,
+        command_line::ATTEMPTS,
+    ];
+    tables.into_iter().flatten().collect()
+}
+
+const fn does(name: &'static str, channel: Channel, threat: u8, control: Control, make: fn(&Knowledge) -> Vec<u8>) -> Attempt {
+    Attempt { name, channel, threat, control, way: Way::Does(make) }
+}
+
+const fn shell(
+    name: &'static str,
+    channel: Channel,
+    threat: u8,
+    control: Control,
+    needs: &'static [&'static str],
+    line: &'static str,
+) -> Attempt {
+    Attempt { name, channel, threat, control, way: Way::Shell { needs, line } }
+}
+
+const fn asks(name: &'static str, channel: Channel, threat: u8, control: Control, to: To, request: &'static str) -> Attempt {
+    Attempt { name, channel, threat, control, way: Way::Asks { to, request } }
+}
+
+const fn outside(name: &'static str, channel: Channel, threat: u8, make: fn(&Scene<'_>) -> anyhow::Result<Vec<u8>>) -> Attempt {
+    Attempt { name, channel, threat, control: Control::Absent, way: Way::Outside(make) }
+}
+
+const fn after(name: &'static str, channel: Channel, threat: u8, make: fn(&Remains) -> anyhow::Result<Vec<u8>>) -> Attempt {
+    Attempt { name, channel, threat, control: Control::Absent, way: Way::After(make) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn at_least_two_hundred_are_tried_and_no_two_are_one() {
+        let all = all();
+        let names: BTreeSet<&str> = all.iter().map(|attempt| attempt.name).collect();
+        assert_eq!(names.len(), all.len(), "two attempts have one name");
+        let mut done = BTreeSet::new();
+        for attempt in &all {
+            assert!((1..=36).contains(&attempt.threat), "{}", attempt.name);
+            let what = match &attempt.way {
+                Way::Shell { line, .. } => (*line).to_owned(),
+                Way::Asks { to, request } => format!("{to:?} {request}"),
+                Way::Does(_) | Way::Outside(_) | Way::After(_) => String::new(),
+            };
+            let is_code = matches!(attempt.way, Way::Does(_) | Way::Outside(_) | Way::After(_));
+            // The linker may fold what is equal, so only what is data is compared.
+            assert!(is_code || done.insert(what), "{} does what another does", attempt.name);
         }
+        assert!(all.len() >= 200, "{}", all.len());
     }
 }
-
-const fn attempt(name: &'static str, channel: Channel, make: fn(&Knowledge) -> Vec<u8>) -> Attempt {
-    Attempt { name, channel, make }
-}
-
-/// All of them, in the order in which they run.
-pub const ATTEMPTS: &[Attempt] = &[
-    attempt("print the environment", Channel::Environment, local::environment),
-    attempt("read every /proc/*/environ", Channel::Environment, local::environ_files),
-    attempt("read every /proc/*/cmdline", Channel::Environment, local::command_lines),
-    attempt("read .env in the work folder", Channel::Files, local::dotenv),
-    attempt("read credentials in .git/config", Channel::Files, local::git_config),
-    attempt("read the server's data folder", Channel::Files, local::data_folder),
-    attempt("search home, /tmp, /run and /var", Channel::Files, local::search_files),
-    attempt("read inherited descriptors", Channel::Files, local::descriptors),
-    attempt("read the server's memory", Channel::Processes, local::foreign_memory),
-    attempt("attach to the server", Channel::Processes, local::attach),
-    attempt("ask gateway.sock", Channel::Sockets, local::gateway_socket),
-    attempt("ask the api on the host's loopback", Channel::Sockets, network::host_api),
-    attempt("send the token as a name to a resolver", Channel::Dns, network::dns),
-    attempt("token to an allowed but unbound host", Channel::WrongHost, network::unbound_bearer),
-    attempt("token to an unbound host as x-api-key", Channel::WrongHost, network::unbound_api_key),
-    attempt("token to an unbound host inside Basic", Channel::WrongHost, network::unbound_basic),
-    attempt("token in path, query and body", Channel::WrongHost, network::unbound_elsewhere),
-    attempt("bound TLS name, unbound Host", Channel::WrongHost, network::host_mismatch),
-    attempt("unbound TLS name at the bound host's address", Channel::WrongHost, network::name_mismatch),
-    attempt("metadata address", Channel::Addresses, network::metadata),
-    attempt("loopback address with the bound name", Channel::Addresses, network::loopback),
-    attempt("echo in the body", Channel::Replies, network::echo_body),
-    attempt("echo in base64", Channel::Replies, network::echo_base64),
-    attempt("echo in hexadecimal", Channel::Replies, network::echo_hex),
-    attempt("echo percent-encoded", Channel::Replies, network::echo_percent),
-    attempt("echo in JSON", Channel::Replies, network::echo_json),
-    attempt("echo in reason phrase, header and cookie", Channel::Replies, network::echo_head),
-    attempt("echo in a redirect", Channel::Replies, network::echo_location),
-    attempt("echo one byte a chunk", Channel::Replies, network::echo_bytewise),
-    attempt("echo in a trailer", Channel::Replies, network::echo_trailer),
-    attempt("echo compressed", Channel::Replies, network::echo_gzip),
-    attempt("echo within five megabytes", Channel::Replies, network::echo_big),
-    attempt("echo under a Range", Channel::Replies, network::echo_range),
-    attempt("store with the token, recall without", Channel::Replies, network::store_and_recall),
-    attempt("TRACE", Channel::Replies, network::trace),
-];

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use crate::unpack;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
@@ -33,11 +35,26 @@ impl Canary {
         &self.value
     }
 
-    /// Whether `bytes` hold eight characters in a row of the value's random part, raw or encoded. The prefix is no secret: placeholders have it too.
+    /// Whether `bytes` hold eight characters in a row of the value's random part: raw, encoded, packed, or cut into chunks. The prefix is no secret:
+    /// placeholders have it too.
     #[must_use]
     pub fn is_in(&self, bytes: &[u8]) -> bool {
-        self.pieces.iter().any(|(length, pieces)| bytes.windows(*length).any(|window| pieces.contains(window)))
+        self.stands_in(bytes) || unpack::readings(bytes).iter().any(|reading| self.stands_in(reading))
     }
+
+    /// The same of the bytes as they are.
+    fn stands_in(&self, bytes: &[u8]) -> bool {
+        self.pieces.iter().any(|(length, pieces)| {
+            let mut starts = [false; 1 << 16];
+            pieces.iter().for_each(|piece| starts[pair(piece)] = true);
+            bytes.windows(*length).any(|window| starts[pair(window)] && pieces.contains(window))
+        })
+    }
+}
+
+/// The first two bytes, as one number: most windows are told from every piece by them.
+fn pair(bytes: &[u8]) -> usize {
+    usize::from(bytes[0]) << 8 | usize::from(bytes[1])
 }
 
 /// The value's windows of eight characters, raw, in hexadecimal, percent-encoded, and in base64 at three offsets and in both alphabets.
@@ -51,6 +68,7 @@ fn pieces(value: &[u8]) -> BTreeMap<usize, HashSet<Vec<u8>>> {
         (WINDOW_CHARS * 3, percent.to_lowercase().into_bytes()),
         (WINDOW_CHARS * 3, percent.into_bytes()),
     ];
+
     for offset in 0..3 {
         let padded: Vec<u8> = std::iter::repeat_n(b'\0', offset).chain(value.iter().copied()).collect();
         for text in [STANDARD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)] {

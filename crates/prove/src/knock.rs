@@ -1,9 +1,8 @@
 //! A knock from inside a devbox, for `tightlip doctor`: are names answered, do the clients that are there reach the gateway, and what comes back from each host
 //! for one request with the placeholder.
 
-use std::collections::BTreeMap;
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -88,16 +87,7 @@ pub struct Answered {
 /// When there is no errand to read, or standard output is closed.
 pub fn run() -> anyhow::Result<()> {
     let errand: Errand = serde_json::from_str(&std::env::var(ERRAND_VARIABLE)?)?;
-    let knowledge = Knowledge {
-        env: TOKEN_VARIABLE.to_owned(),
-        bound: String::new(),
-        unbound: String::new(),
-        data: Default::default(),
-        api: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-        pid: 0,
-        direct: BTreeMap::new(),
-        bundle: Some(errand.bundle),
-    };
+    let knowledge = Knowledge { env: TOKEN_VARIABLE.to_owned(), bundle: Some(errand.bundle), ..Knowledge::default() };
     let found = (clients::NOBODY, 443).to_socket_addrs().is_ok_and(|mut addresses| addresses.next().is_some());
     say(&Said::Names { found })?;
     if !found {

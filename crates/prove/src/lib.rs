@@ -6,14 +6,22 @@
 
 pub mod attempts;
 pub mod canary;
+pub mod clients;
 pub mod harness;
+mod judge;
 pub mod knock;
+pub mod names;
+pub mod outcome;
+mod page;
 pub mod probe;
 pub mod report;
+pub mod scene;
 pub mod server;
+mod shell;
+mod unpack;
 pub mod upstream;
 
 pub use canary::Canary;
-pub use harness::run;
+pub use harness::{Plan, run};
 pub use server::{Launch, Named, Server};
 pub use upstream::{Upstream, UpstreamSpec};

@@ -7,17 +7,24 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde::{Deserialize, Serialize};
 
-use crate::attempts::ATTEMPTS;
+use crate::attempts::{Attempt, Channel, Control, To, Way, all};
+use crate::clients;
+use crate::outcome::{Obtained, Outcome};
+use crate::shell;
 
 /// What the agent knows: everything but the value.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Knowledge {
     /// The variable that holds the token (or, in the control, the value).
     pub env: String,
@@ -28,76 +35,198 @@ pub struct Knowledge {
     /// The server's data folder.
     pub data: PathBuf,
     /// The api's address.
-    pub api: SocketAddr,
+    pub api: Option<SocketAddr>,
     /// The supervisor's process id outside.
     pub pid: u32,
     /// In the control: where each host is, since there is no gateway to ask.
     pub direct: BTreeMap<String, SocketAddr>,
     /// The bundle to trust.
     pub bundle: Option<PathBuf>,
+    /// What is to be tried; everything where nothing is said.
+    #[serde(default)]
+    pub only: Vec<String>,
+    /// What it is sent for.
+    #[serde(default)]
+    pub errand: Errand,
+    /// A token of somebody else's, to be used in place of its own.
+    #[serde(default)]
+    pub foreign: Option<String>,
 }
 
-/// What one attempt obtained.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Obtained {
-    /// The attempt's name.
-    pub attempt: String,
-    /// Every byte, as numbers: the report itself must not encode what is searched for in another way.
-    pub bytes: Vec<u8>,
+/// What the agent is sent for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Errand {
+    /// The attempts.
+    #[default]
+    Attempts,
+    /// To use the token as it should be used, with every client that is there.
+    Clients,
+    /// To send these bytes to these hosts, and give what comes back.
+    Asks(Vec<(String, String)>),
 }
 
-/// Runs every attempt and writes one JSON line for each to standard output.
+/// Runs the errand and writes what came of it to standard output.
 ///
 /// # Errors
 /// When the knowledge is not in `TIGHTLIP_PROBE`, or standard output is closed.
 pub fn run() -> anyhow::Result<()> {
     let knowledge: Knowledge = serde_json::from_str(&std::env::var(KNOWLEDGE_VARIABLE)?)?;
-    let mut out = std::io::stdout().lock();
-    for attempt in ATTEMPTS {
-        let bytes = (attempt.make)(&knowledge);
-        serde_json::to_writer(&mut out, &Obtained { attempt: attempt.name.to_owned(), bytes })?;
-        out.write_all(b"\n")?;
+    match &knowledge.errand {
+        Errand::Attempts => many(&knowledge.attempts(), |attempt| (attempt.name.to_owned(), knowledge.make(attempt))),
+        Errand::Clients => many(clients::ALL, |client| (client.name.to_owned(), client.use_it(&knowledge))),
+        Errand::Asks(asked) => many(asked, |(host, request)| {
+            let filled = knowledge.fill("asked", host, request);
+            (host.clone(), Outcome::Tried(knowledge.ask_bytes(host, &filled)))
+        }),
     }
-    Ok(())
+}
+
+/// Does things many at a time, since most of them wait, and writes what came of each as it comes.
+fn many<T: Sync>(all: &[T], make: impl Fn(&T) -> (String, Outcome) + Sync) -> anyhow::Result<()> {
+    let next = AtomicUsize::new(0);
+    let (tell, told) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..HANDS.min(all.len()) {
+            let (tell, next, make) = (tell.clone(), &next, &make);
+            scope.spawn(move || {
+                while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let (name, outcome) = make(one);
+                    if tell.send(Obtained { name, outcome }).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(tell);
+        let mut out = std::io::stdout().lock();
+        told.iter().try_for_each(|obtained| obtained.write(&mut out))
+    })
 }
 
 impl Knowledge {
     /// What stands in the agent's environment in place of the value.
     #[must_use]
     pub fn token(&self) -> String {
-        std::env::var(&self.env).unwrap_or_default()
+        self.foreign.clone().unwrap_or_else(|| std::env::var(&self.env).unwrap_or_default())
+    }
+
+    /// Whether there are no walls: the control.
+    #[must_use]
+    pub fn is_control(&self) -> bool {
+        !self.direct.is_empty()
+    }
+
+    /// The attempts that the agent makes by itself.
+    fn attempts(&self) -> Vec<&'static Attempt> {
+        let is_wanted = |channel: Channel| self.only.is_empty() || self.only.iter().any(|word| word == channel.word());
+        let is_here = |attempt: &Attempt| !self.is_control() || attempt.control == Control::Leaks;
+        let mine = all().into_iter().filter(|attempt| !matches!(attempt.way, Way::Outside(_) | Way::After(_)));
+        mine.filter(|attempt| is_wanted(attempt.channel) && is_here(attempt)).collect()
+    }
+
+    fn make(&self, attempt: &Attempt) -> Outcome {
+        match &attempt.way {
+            Way::Does(make) => Outcome::Tried(make(self)),
+            Way::Shell { needs, line } => shell::run(self, attempt.name, needs, line),
+            Way::Asks { to, request } => {
+                let host = self.host(*to);
+                Outcome::Tried(self.ask_bytes(host, &self.fill(attempt.name, host, request)))
+            }
+            Way::Outside(_) | Way::After(_) => Outcome::NotTried("it is not the agent's".to_owned()),
+        }
+    }
+
+    /// A host's name.
+    #[must_use]
+    pub fn host(&self, to: To) -> &str {
+        match to {
+            To::Bound => &self.bound,
+            To::Unbound => &self.unbound,
+            To::Narrow => NARROW,
+            To::Strange => STRANGE,
+        }
+    }
+
+    /// A request's bytes: `{T}` is the token, `{B}` Basic with it, `{H}` the host, `{BOUND}` and `{UNBOUND}` the two hosts, `{N}` the other secret's token, `{T1}` and
+    /// `{T2}` the token's halves, `{TP}` the token percent-encoded, `{CL}` the body's length, `{A}` a header that names the attempt to whoever receives it.
+    #[must_use]
+    pub fn fill(&self, name: &str, host: &str, request: &str) -> Vec<u8> {
+        let token = self.token();
+        let (first, second) = token.split_at(token.len() / 2);
+        let percent: String = token.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let named = format!("{ATTEMPT_HEADER}: {name}\r\n");
+        let filled = request
+            .replace("{A}", &named)
+            .replace("{H}", host)
+            .replace("{BOUND}", &self.bound)
+            .replace("{UNBOUND}", &self.unbound)
+            .replace("{B}", &STANDARD.encode(format!("x-access-token:{token}")))
+            .replace("{T1}", first)
+            .replace("{T2}", second)
+            .replace("{TP}", &percent)
+            .replace("{N}", &std::env::var(NARROW_ENV).unwrap_or_default())
+            .replace("{T}", &token);
+        let body = filled.split_once("\r\n\r\n").map_or(0, |(_, body)| body.len());
+        filled.replace("{CL}", &body.to_string()).into_bytes()
     }
 
     /// Sends `request` as it stands over TLS to `host` and gives every byte of the answer, or the error's text.
     #[must_use]
     pub fn ask(&self, host: &str, request: &str) -> Vec<u8> {
-        let address = self.direct.get(host).copied().or_else(|| (host, 443).to_socket_addrs().ok()?.next());
-        match address {
-            Some(address) => self.ask_at(address, host, request),
+        self.ask_bytes(host, request.as_bytes())
+    }
+
+    /// The same, of bytes.
+    #[must_use]
+    pub fn ask_bytes(&self, host: &str, request: &[u8]) -> Vec<u8> {
+        match self.find(host) {
+            Some(address) => self.ask_at(address, host.split(':').next().unwrap_or(host), request),
             None => b"the name was not resolved".to_vec(),
         }
     }
 
+    /// Where a host is, as far as the agent can see.
+    #[must_use]
+    pub fn find(&self, host: &str) -> Option<SocketAddr> {
+        let (name, port) = host.rsplit_once(':').map_or((host, 443), |(name, port)| (name, port.parse().unwrap_or(443)));
+        self.direct.get(host).copied().or_else(|| (name, port).to_socket_addrs().ok()?.next())
+    }
+
     /// The same, with the address and the TLS name given apart.
     #[must_use]
-    pub fn ask_at(&self, address: SocketAddr, name: &str, request: &str) -> Vec<u8> {
+    pub fn ask_at(&self, address: SocketAddr, name: &str, request: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        if let Err(error) = self.exchange(address, name, request, &mut out) {
+        if let Err(error) = self.exchange(address, name, &[request], &mut out) {
             out.extend_from_slice(format!("[{error}]").as_bytes());
         }
         out
     }
 
-    fn exchange(&self, address: SocketAddr, name: &str, request: &str, out: &mut Vec<u8>) -> anyhow::Result<()> {
+    /// The same, piece by piece, each on its way before the next.
+    #[must_use]
+    pub fn ask_in_pieces(&self, host: &str, pieces: &[&[u8]]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let asked = self.find(host).map(|address| self.exchange(address, host, pieces, &mut out));
+        if let Some(Err(error)) = asked {
+            out.extend_from_slice(format!("[{error}]").as_bytes());
+        }
+        out
+    }
+
+    fn exchange(&self, address: SocketAddr, name: &str, pieces: &[&[u8]], out: &mut Vec<u8>) -> anyhow::Result<()> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
         let name = match name.parse::<IpAddr>() {
             Ok(address) => ServerName::from(address),
             Err(_) => ServerName::try_from(name.to_owned())?,
         };
         let mut stream = StreamOwned::new(ClientConnection::new(self.tls()?, name)?, stream);
-        stream.write_all(request.as_bytes())?;
-        stream.flush()?;
+        for piece in pieces {
+            stream.write_all(piece)?;
+            stream.flush()?;
+        }
         stream.take(ANSWER_BYTES_MAX).read_to_end(out)?;
         Ok(())
     }
@@ -118,6 +247,16 @@ impl Knowledge {
 
 /// The variable in which [`Knowledge`] is handed in, as JSON.
 pub const KNOWLEDGE_VARIABLE: &str = "TIGHTLIP_PROBE";
+/// The header that says which attempt a request belongs to.
+pub const ATTEMPT_HEADER: &str = "X-Attempt";
+/// The host of the other secret, which is bound to `GET /narrow`.
+pub const NARROW: &str = "narrow.example.com";
+/// The variable of the other secret.
+pub const NARROW_ENV: &str = "NARROW_TOKEN";
+/// A host that nobody allowed.
+pub const STRANGE: &str = "evil.example.net";
 /// How long one network step may take.
 pub const PATIENCE: Duration = Duration::from_secs(3);
+/// Attempts at a time.
+const HANDS: usize = 12;
 const ANSWER_BYTES_MAX: u64 = 16 << 20;

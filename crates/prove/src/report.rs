@@ -1,25 +1,26 @@
-//! What `tightlip prove` found: a table by channel, or JSON.
+//! What `tightlip prove` found: a table by channel, or JSON, or a page.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::attempts::Channel;
+use crate::clients;
+use crate::outcome::Outcome;
 
 /// The outcome of all attempts.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// One for each attempt.
     pub rows: Vec<Row>,
-    /// Requests to an unbound host that held the value.
-    pub leaked_outside: usize,
+    /// Requests with a value where none should be, of which no attempt is known.
+    pub elsewhere: usize,
     /// Requests to the bound host in which the gateway had put the value: the proof that swapping happened at all.
     pub swapped: usize,
-    /// 1 when the server's log at its most talkative held the value.
-    pub log_leaks: usize,
-    /// Files of the data folder that held the value.
-    pub at_rest: usize,
+    /// The ordinary clients.
+    pub clients: Vec<ClientRow>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -31,75 +32,256 @@ pub struct Row {
     pub name: &'static str,
     /// Its channel.
     pub channel: Channel,
-    /// Whether the devbox received the value.
-    pub leaked: bool,
-    /// Whether the same attempt obtained the value where it stood in a plain variable.
-    pub control_leaked: bool,
+    /// The number of its threat.
+    pub threat: u8,
+    /// What came of it.
+    pub state: State,
+    /// What came of it where the value stood in a plain variable.
+    pub control: InControl,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It obtained nothing.
+    Held,
+    /// It obtained a value.
+    Leaked,
+    /// It could not be made, and why.
+    NotTried(String),
+}
+
+/// What came of an attempt in the control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InControl {
+    /// It obtained the value, as it must.
+    Leaked,
+    /// It did not, so that its silence proves nothing.
+    Held,
+    /// It could not be made there.
+    NotTried,
+    /// It has no counterpart there.
+    Absent,
+}
+
+/// How an ordinary client fared.
+#[derive(Debug, Serialize)]
+pub struct ClientRow {
+    /// Its name.
+    pub name: &'static str,
+    /// What came of it.
+    pub state: ClientState,
+}
+
+/// How an ordinary client fared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientState {
+    /// It got through with the value.
+    GotThrough,
+    /// It did not, and the last of what it said.
+    Failed(String),
+    /// It is not there, and what of it.
+    NotThere(String),
+}
+
+/// A channel's sums.
+#[derive(Clone, Copy, Default, Serialize)]
+pub(crate) struct Sums {
+    pub(crate) attempts: usize,
+    pub(crate) leaks: usize,
+    pub(crate) not_tried: usize,
+    pub(crate) control_leaked: usize,
+    pub(crate) control_could: usize,
 }
 
 impl Report {
+    pub(crate) fn new(rows: Vec<Row>, elsewhere: usize, swapped: usize, clients: &BTreeMap<String, Outcome>, took: Duration) -> Self {
+        let clients = clients::ALL.iter().map(|client| ClientRow {
+            name: client.name,
+            state: match clients.get(client.name) {
+                Some(Outcome::Tried(shown)) if client.got_through(shown) => ClientState::GotThrough,
+                Some(Outcome::Tried(shown)) => ClientState::Failed(last_words(shown)),
+                Some(Outcome::NotTried(why)) => ClientState::NotThere(why.clone()),
+                None => ClientState::Failed("nothing was reported".to_owned()),
+            },
+        });
+        Self { rows, elsewhere, swapped, clients: clients.collect(), seconds: took.as_secs_f64() }
+    }
+
+    /// How many attempts were made.
+    #[must_use]
+    pub fn attempts(&self) -> usize {
+        self.sums().attempts
+    }
+
     /// How many leaks there were in all.
     #[must_use]
     pub fn leaks(&self) -> usize {
-        self.rows.iter().filter(|row| row.leaked).count() + self.leaked_outside + self.log_leaks + self.at_rest
+        self.sums().leaks + self.elsewhere
     }
 
-    /// How many attempts obtained the value in the control.
-    #[must_use]
-    pub fn control_leaks(&self) -> usize {
-        self.rows.iter().filter(|row| row.control_leaked).count()
-    }
-
-    /// Whether nothing leaked, the control did, and the gateway swapped at all: only then is the proof one.
+    /// Whether nothing leaked, every control did, every client that is there got through, and the gateway swapped at all: only then is the proof one.
     #[must_use]
     pub fn holds(&self) -> bool {
-        self.leaks() == 0 && self.control_leaks() >= CONTROL_LEAKS_MIN && self.swapped > 0
+        let sums = self.sums();
+        let failed = self.clients.iter().any(|client| matches!(client.state, ClientState::Failed(_)));
+        self.leaks() == 0 && sums.attempts > 0 && sums.control_leaked == sums.control_could && self.swapped > 0 && !failed
+    }
+
+    pub(crate) fn sums(&self) -> Sums {
+        self.rows.iter().fold(Sums::default(), Sums::with)
+    }
+
+    pub(crate) fn channels(&self) -> Vec<(Channel, Sums)> {
+        let of = |channel: Channel| self.rows.iter().filter(move |row| row.channel == channel).fold(Sums::default(), Sums::with);
+        Channel::ALL.into_iter().map(|channel| (channel, of(channel))).filter(|(_, sums)| sums.attempts + sums.not_tried > 0).collect()
+    }
+
+    /// Names of clients in a state.
+    pub(crate) fn clients_that(&self, is: impl Fn(&ClientState) -> bool) -> Vec<&'static str> {
+        self.clients.iter().filter(|client| is(&client.state)).map(|client| client.name).collect()
     }
 
     /// The report as JSON.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
+        let sums = self.sums();
+        let channels: BTreeMap<&str, Sums> = self.channels().into_iter().map(|(channel, sums)| (channel.word(), sums)).collect();
         serde_json::json!({
-            "attempts": self.rows.len(),
+            "attempts": sums.attempts,
             "leaks": self.leaks(),
+            "not_tried": sums.not_tried,
             "holds": self.holds(),
-            "controls": { "plain_environment_leaks": self.control_leaks(), "swapped_requests": self.swapped },
-            "unbound_upstream_leaks": self.leaked_outside,
-            "log_leaks": self.log_leaks,
-            "files_at_rest_leaks": self.at_rest,
+            "leaked": self.rows.iter().filter(|row| row.state == State::Leaked).map(|row| row.name).collect::<Vec<_>>(),
+            "elsewhere": self.elsewhere,
+            "controls": { "leaked": sums.control_leaked, "could": sums.control_could, "swapped_requests": self.swapped },
+            "clients": self.clients,
+            "channels": channels,
+            "rows": self.rows,
             "seconds": self.seconds,
-            "channels": self.rows,
         })
+    }
+}
+
+impl Sums {
+    fn with(mut self, row: &Row) -> Self {
+        match row.state {
+            State::Held => self.attempts += 1,
+            State::Leaked => {
+                self.attempts += 1;
+                self.leaks += 1;
+            }
+            State::NotTried(_) => self.not_tried += 1,
+        }
+        match row.control {
+            InControl::Leaked => {
+                self.control_leaked += 1;
+                self.control_could += 1;
+            }
+            InControl::Held => self.control_could += 1,
+            InControl::NotTried | InControl::Absent => {}
+        }
+        self
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut channels: BTreeMap<Channel, (usize, usize, usize)> = BTreeMap::new();
+        writeln!(f, "{:<20} {:>8} {:>9} {:>6}   {:>18}", "channel", "attempts", "not tried", "leaks", "plain value leaks")?;
+        for (channel, sums) in self.channels() {
+            let control =
+                if sums.control_could == 0 { "-".to_owned() } else { format!("{} of {}", sums.control_leaked, sums.control_could) };
+            writeln!(f, "{:<20} {:>8} {:>9} {:>6}   {control:>18}", channel.title(), sums.attempts, sums.not_tried, sums.leaks)?;
+        }
         for row in &self.rows {
-            let sums = channels.entry(row.channel).or_default();
-            *sums = (sums.0 + 1, sums.1 + usize::from(row.leaked), sums.2 + usize::from(row.control_leaked));
+            match &row.state {
+                State::Leaked => writeln!(f, "LEAK: {}", row.name)?,
+                State::NotTried(why) => writeln!(f, "not tried: {}: {}", row.name, first_line(why))?,
+                State::Held => {}
+            }
+            if row.control == InControl::Held {
+                writeln!(f, "THE CONTROL DID NOT LEAK: {}", row.name)?;
+            }
         }
-        writeln!(f, "{:<18} {:>8} {:>6}   {:>24}", "channel", "attempts", "leaks", "leaks with a plain value")?;
-        for (channel, (attempts, leaks, control)) in channels {
-            writeln!(f, "{:<18} {attempts:>8} {leaks:>6}   {control:>24}", channel.title())?;
+        if self.elsewhere > 0 {
+            writeln!(f, "LEAK: {} requests with a value where none should be", self.elsewhere)?;
         }
-        for row in self.rows.iter().filter(|row| row.leaked) {
-            writeln!(f, "LEAK: {}", row.name)?;
+        let sums = self.sums();
+        writeln!(f, "clients that got through: {}", self.clients_that(|state| *state == ClientState::GotThrough).join(", "))?;
+        let absent = self.clients_that(|state| matches!(state, ClientState::NotThere(_)));
+        if !absent.is_empty() {
+            writeln!(f, "clients that are not there: {}", absent.join(", "))?;
         }
-        let others = [
-            ("the unbound upstream", self.leaked_outside),
-            ("the server's log at TRACE", self.log_leaks),
-            ("files of the data folder", self.at_rest),
-        ];
-        for (place, leaks) in others {
-            writeln!(f, "{place}: {leaks} leaks")?;
+        for client in &self.clients {
+            if let ClientState::Failed(said) = &client.state {
+                writeln!(f, "CLIENT FAILED: {}: {said}", client.name)?;
+            }
         }
         writeln!(f, "requests in which the gateway swapped the value: {}", self.swapped)?;
-        let (attempts, leaks, control) = (self.rows.len(), self.leaks(), self.control_leaks());
-        writeln!(f, "{attempts} attempts, {leaks} leaks; the same attempts with a plain variable: {control} leaks; {:.1} s", self.seconds)
+        writeln!(
+            f,
+            "{} attempts, {} leaks; with a plain variable {} of {} leak; {:.1} s",
+            sums.attempts,
+            self.leaks(),
+            sums.control_leaked,
+            sums.control_could,
+            self.seconds
+        )
     }
 }
 
-/// How many attempts must leak in the control: those that need nothing but a value in the open.
-const CONTROL_LEAKS_MIN: usize = 10;
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+fn last_words(shown: &[u8]) -> String {
+    let text = String::from_utf8_lossy(shown);
+    let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+    last.trim().chars().take(SAID_CHARS_MAX).collect()
+}
+
+const SAID_CHARS_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(state: State, control: InControl, client: ClientState) -> Report {
+        let row = Row { name: "<a>", channel: Channel::Replies, threat: 2, state, control };
+        Report { rows: vec![row], elsewhere: 0, swapped: 1, clients: vec![ClientRow { name: "curl", state: client }], seconds: 1.0 }
+    }
+
+    #[test]
+    fn a_leak_a_control_that_holds_and_a_client_that_fails_are_no_proof() {
+        let through = ClientState::GotThrough;
+        assert!(!report(State::Leaked, InControl::Leaked, through.clone()).holds());
+        assert!(!report(State::Held, InControl::Held, through.clone()).holds());
+        assert!(!report(State::Held, InControl::Leaked, ClientState::Failed("no".into())).holds());
+        assert!(!report(State::NotTried("no".into()), InControl::Leaked, through.clone()).holds());
+        assert!(!Report { elsewhere: 1, ..report(State::Held, InControl::Leaked, through.clone()) }.holds());
+        assert!(!Report { swapped: 0, ..report(State::Held, InControl::Leaked, through.clone()) }.holds());
+        assert!(report(State::Held, InControl::Absent, ClientState::NotThere("no".into())).holds());
+        assert!(report(State::Held, InControl::Leaked, through).holds());
+    }
+
+    #[test]
+    fn what_was_not_tried_is_not_counted_as_held() {
+        let json = report(State::NotTried("curl is not there".into()), InControl::NotTried, ClientState::GotThrough).json();
+        assert_eq!(
+            (json["attempts"].as_u64(), json["not_tried"].as_u64(), json["controls"]["could"].as_u64()),
+            (Some(0), Some(1), Some(0))
+        );
+    }
+
+    #[test]
+    fn the_page_says_all_of_it_and_runs_nothing() {
+        let page = report(State::Leaked, InControl::Leaked, ClientState::Failed("<script>x</script>".into())).html();
+        assert!(page.contains("&lt;a&gt;") && page.contains("&lt;script&gt;") && page.contains("prefers-color-scheme"));
+        for forbidden in ["<script", "http://", "https://", "src=", "@import", "url("] {
+            assert!(!page.contains(forbidden), "{forbidden}");
+        }
+    }
+}

@@ -38,6 +38,8 @@ pub struct Launch<'a> {
     pub arguments: &'a [&'a str],
     /// More settings: whole sections of tightlip.toml.
     pub settings: &'a str,
+    /// More variables of the server.
+    pub variables: &'a [(&'a str, String)],
     /// Run everything as this user and group id; root only.
     pub user: Option<u32>,
 }
@@ -203,6 +205,7 @@ fn base_command(binary: &Path, folder: &Path, user: Option<u32>) -> Command {
 fn spawn(binary: &Path, folder: &Path, launch: Launch<'_>) -> anyhow::Result<(Child, Ready, std::thread::JoinHandle<Vec<u8>>)> {
     let mut command = base_command(binary, folder, launch.user);
     command.args(["up", "--listen", "127.0.0.1:0", "--json"]).args(launch.arguments).current_dir(folder).env("TIGHTLIP_LOG", "trace");
+    command.envs(launch.variables.iter().map(|(name, value)| (*name, value)));
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("failed to start the server")?;
     let mut stderr = child.stderr.take().context("no standard error")?;

@@ -1,14 +1,19 @@
 //! A TLS server on loopback that stands for hosts of the internet: it records every byte it is sent and echoes in every way an upstream might.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
+mod echo;
+mod forms;
+mod packed;
 mod reply;
 
 /// What an upstream stands for.
@@ -38,12 +43,24 @@ pub struct Record {
     pub line: String,
     /// Every byte: head and body.
     pub bytes: Vec<u8>,
+    /// The address that was dialled.
+    pub dialled: IpAddr,
+}
+
+/// A piece of an answer.
+enum Part {
+    /// Written to the network on its own.
+    Say(Vec<u8>),
+    /// Nothing for a moment, so that what was said is on its way.
+    Pause,
 }
 
 struct State {
     spec: Mutex<UpstreamSpec>,
     records: Mutex<Vec<Record>>,
-    stored: Mutex<String>,
+    stored: Mutex<HashMap<String, String>>,
+    /// Hosts of which every answer is what was sent.
+    echoes: Mutex<Vec<String>>,
 }
 
 type Stream = BufReader<StreamOwned<ServerConnection, TcpStream>>;
@@ -54,10 +71,21 @@ impl Upstream {
     /// # Errors
     /// When certificates cannot be made or no port is free.
     pub fn start(spec: UpstreamSpec) -> anyhow::Result<Self> {
+        Self::listen(spec, TcpListener::bind("127.0.0.1:0")?)
+    }
+
+    /// Starts one that is asked at this listener.
+    ///
+    /// # Errors
+    /// When certificates cannot be made.
+    pub fn listen(spec: UpstreamSpec, listener: TcpListener) -> anyhow::Result<Self> {
         let (config, ca_pem) = server_config(&spec.hosts)?;
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
-        let state = Arc::new(State { spec: Mutex::new(spec), records: Mutex::default(), stored: Mutex::default() });
+        let mut address = listener.local_addr()?;
+        if address.ip().is_unspecified() {
+            address.set_ip(IpAddr::from([127, 0, 0, 1]));
+        }
+        let state =
+            Arc::new(State { spec: Mutex::new(spec), records: Mutex::default(), stored: Mutex::default(), echoes: Mutex::default() });
         let shared = Arc::clone(&state);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -92,6 +120,11 @@ impl Upstream {
         self.records().into_iter().filter(|record| record.host == host).collect()
     }
 
+    /// Every answer of this host is what was sent, from now on.
+    pub fn echo_all(&self, host: &str) {
+        lock(&self.state.echoes).push(host.to_owned());
+    }
+
     /// Another value is right from now on.
     pub fn expect(&self, value: &str) {
         lock(&self.state.spec).expected = Some(value.to_owned());
@@ -113,21 +146,25 @@ impl Record {
 
 fn serve(stream: TcpStream, config: Arc<ServerConfig>, state: &State) -> Option<()> {
     stream.set_nodelay(true).ok()?;
+    let dialled = stream.local_addr().ok()?.ip().to_canonical();
     let mut connection = ServerConnection::new(config).ok()?;
     let mut stream = stream;
     connection.complete_io(&mut stream).ok()?;
     let host = connection.server_name().unwrap_or_default().to_owned();
     let mut stream: Stream = BufReader::new(StreamOwned::new(connection, stream));
     loop {
-        let record = read_request(&mut stream, &host)?;
+        let record = read_request(&mut stream, &host, dialled)?;
         lock(&state.records).push(record.clone());
         let spec = lock(&state.spec).clone();
-        let reply = reply::reply(&record, &spec, &mut lock(&state.stored));
+        let echoes = lock(&state.echoes).contains(&record.host);
+        let reply = if echoes { reply::plain(&record.bytes) } else { reply::reply(&record, &spec, &mut lock(&state.stored)) };
         for part in reply {
-            stream.get_mut().write_all(&part).ok()?;
-            stream.get_mut().flush().ok()?;
+            match part {
+                Part::Say(bytes) => stream.get_mut().write_all(&bytes).and_then(|()| stream.get_mut().flush()).ok()?,
+                Part::Pause => std::thread::park_timeout(PAUSE),
+            }
         }
-        if record.wants_close() {
+        if record.wants_close() || record.line.contains(" /say/") {
             stream.get_mut().conn.send_close_notify();
             return stream.get_mut().flush().ok();
         }
@@ -135,7 +172,7 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, state: &State) -> Option<
 }
 
 /// Reads one request; none at the connection's end.
-fn read_request(stream: &mut Stream, host: &str) -> Option<Record> {
+fn read_request(stream: &mut Stream, host: &str, dialled: IpAddr) -> Option<Record> {
     let mut bytes = Vec::new();
     let mut line = String::new();
     let (mut length, mut chunked) = (0, false);
@@ -163,20 +200,34 @@ fn read_request(stream: &mut Stream, host: &str) -> Option<Record> {
         stream.read_exact(&mut body).ok()?;
         bytes.extend_from_slice(&body);
     }
-    Some(Record { host: host.to_owned(), line, bytes })
+    Some(Record { host: host.to_owned(), line, bytes, dialled })
 }
 
 fn read_chunks(stream: &mut Stream, bytes: &mut Vec<u8>) -> Option<()> {
     loop {
         let mut size = Vec::new();
         stream.read_until(b'\n', &mut size).ok()?;
+        if size.contains(&b';') {
+            bytes.extend_from_slice(&size);
+        }
         let size = usize::from_str_radix(String::from_utf8_lossy(&size).trim().split(';').next()?, 16).ok()?;
+        if size == 0 {
+            return read_trailers(stream, bytes);
+        }
         let mut chunk = vec![0; size + 2];
         stream.read_exact(&mut chunk).ok()?;
         bytes.extend_from_slice(&chunk[..size]);
-        if size == 0 {
+    }
+}
+
+fn read_trailers(stream: &mut Stream, bytes: &mut Vec<u8>) -> Option<()> {
+    loop {
+        let mut line = Vec::new();
+        stream.read_until(b'\n', &mut line).ok().filter(|read| *read > 0)?;
+        if line.trim_ascii().is_empty() {
             return Some(());
         }
+        bytes.extend_from_slice(&line);
     }
 }
 
@@ -205,3 +256,5 @@ fn server_config(hosts: &[String]) -> anyhow::Result<(Arc<ServerConfig>, String)
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+const PAUSE: Duration = Duration::from_millis(150);

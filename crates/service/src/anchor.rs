@@ -110,7 +110,7 @@ impl AnchorPlace {
     /// [`AnchorError::Forged`], [`AnchorError::Io`].
     pub fn read(&self, keys: &OpenKeys) -> Result<Option<Anchored>, AnchorError> {
         let bytes = match std::fs::read(&self.0) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
             Err(source) => return Err(self.failed(source)),
             Ok(bytes) => bytes,
         };

@@ -15,6 +15,8 @@ pub mod denial;
 pub mod devboxes;
 pub mod events;
 pub mod exposures;
+#[cfg(feature = "faults")]
+pub mod faults;
 pub mod gate;
 pub mod gateways;
 pub mod hosted;

@@ -42,6 +42,8 @@ impl Desk {
             recipe: Vec::new(),
             names: Names { store: "store", ledger: "ledger", manifest: "manifest", manifest_pin: "pin", signing_key: "signing.key" },
             signing_key: at("signing.key"),
+            manifest: at("manifest"),
+            manifest_pin: at("pin"),
             files: vec![file("admin-key", Need::Always), file("settings", Need::IfThere)],
             scratch: at("scratch"),
             turn: Mutex::new(()),

@@ -331,6 +331,8 @@ fn what_is_known_is_decided_without_waiting_and_nothing_else_is() {
     let at_hand = |to: &str| house.gate.at_hand(|| resolve(&house, &card, to).map(|armed| written(armed, &card)));
     let once = |to: &str| resolve(&house, &card, to).map(|armed| written(armed, &card));
     assert_eq!(at_hand("api.github.com"), Err(Refusal::Undecided));
+    assert_eq!(house.gate.at_hand(|| -> Result<(), Refusal> { panic!("as a defect would") }), Err(Refusal::Undecided));
+    assert!(house.gate.may_wait(), "the thread may wait again");
     once("api.github.com").unwrap();
     assert_eq!(at_hand("api.github.com"), Ok(format!("Bearer {GITHUB}")));
     // A first use is written before the value leaves, and a plan is made where waiting is allowed.
@@ -353,5 +355,7 @@ fn what_is_known_is_decided_without_waiting_and_nothing_else_is() {
     assert_eq!(once("api.github.com"), Ok(format!("Bearer {new}")));
     house.gate.close(&card.devbox).unwrap();
     assert_eq!(at_hand("api.github.com"), Err(Refusal::Undecided));
+    assert_eq!(house.gate.at_hand(|| -> Result<(), Refusal> { panic!("as a defect would") }), Err(Refusal::Undecided));
+    assert!(house.gate.may_wait(), "the thread may wait again");
     assert_eq!(once("api.github.com"), Err(Refusal::TokenEnded));
 }

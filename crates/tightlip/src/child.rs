@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Resolve;
 use crate::config::ways::Ways;
+use crate::setup::Pin;
 
 /// Which child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +69,8 @@ pub enum Task {
     Api {
         /// The data folder.
         data: PathBuf,
+        /// Whose signature the manifest of public keys must carry.
+        pin: Pin,
         /// Further names of the api.
         hosts: Vec<String>,
         /// How often a caller may ask.
@@ -182,7 +185,10 @@ pub fn spawn(role: Role, task: &Task, given: &[(Given, BorrowedFd<'_>)]) -> Resu
     let (ours, theirs) = Packets::pair()?;
     let (given, fds): (Vec<Given>, Vec<BorrowedFd<'_>>) = given.iter().copied().unzip();
     ours.send(&Begin { supervisor: std::process::id(), task: task.clone(), given }, &fds)?;
-    let kept = KEPT_VARIABLES.into_iter().filter_map(|name| std::env::var_os(name).map(|value| (name, value)));
+    let kept = KEPT_VARIABLES
+        .into_iter()
+        .chain(SEEDED_VARIABLES.iter().copied())
+        .filter_map(|name| std::env::var_os(name).map(|value| (name, value)));
     let child = Command::new("/proc/self/exe")
         .arg0("tightlip")
         .arg(role.subcommand())
@@ -303,6 +309,10 @@ pub fn close_inherited() -> io::Result<()> {
 /// What a child keeps of the environment: how much it logs and how, and where the system's certificates are.
 const KEPT_VARIABLES: [&str; 5] =
     [crate::logging::VARIABLE, crate::logging::FORMAT_VARIABLE, "SSL_CERT_FILE", "SSL_CERT_DIR", "RUST_BACKTRACE"];
+#[cfg(feature = "faults")]
+const SEEDED_VARIABLES: &[&str] = &[service::faults::VARIABLE];
+#[cfg(not(feature = "faults"))]
+const SEEDED_VARIABLES: &[&str] = &[];
 /// How long what the supervisor owes is waited for.
 pub const BEGIN_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 const EXIT_USAGE: u8 = 2;

@@ -43,6 +43,8 @@ use hints::Hints;
 use output::Output;
 use target::Target;
 
+pub(crate) use self::prove::{SUBCOMMAND as ALONE_SUBCOMMAND, go_alone};
+
 /// The whole command line.
 #[derive(Parser)]
 #[command(name = "tightlip", version, about, long_about = None, after_help = AFTER_HELP, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
@@ -110,7 +112,7 @@ enum Command {
     Backup(backup::Args),
     /// Bring back what `backup` wrote
     Restore(restore::Args),
-    /// Look at every stored row and every event, and name what was changed outside tightlip
+    /// Look at all stored rows and events, and name what was changed outside tightlip
     Verify(verify::Args),
     /// Find out what stands between a secret and its host
     Doctor(doctor::Args),

@@ -142,7 +142,7 @@ impl Config {
         }
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let wrong = |line, why| ConfigError::Wrong { path: path.to_owned(), line, why };
         let line_of = |span: Range<usize>| text.get(..span.start).map(|before| before.matches('\n').count() + 1);
         let file: File = toml::from_str(text).map_err(|error| {

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Some("__gateway") => child::main(child::Role::Gateway),
         Some("__keeper") => child::main(child::Role::Keeper),
         Some(detached::SUBCOMMAND) => detached::main(),
+        Some(cli::ALONE_SUBCOMMAND) => cli::go_alone(),
         Some("__knock") => prove::knock::run().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
         Some("__probe") => prove::probe::run().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
         Some(_) | None => cli::main(),

@@ -53,6 +53,8 @@ fn nothing_of_a_value_stays_in_memory() {
     gone("many at once");
     swap(&house);
     gone("a devbox that used a value");
+    refuse_swaps(&house);
+    gone("a devbox whose requests were refused");
 }
 
 /// A protocol, as curl's option, and whether it goes over TLS.
@@ -87,7 +89,8 @@ enum Role {
 
 impl House {
     fn start() -> Self {
-        let ways = ["held", "create", "update", "refused", "large", "misplaced", "broken off", "many", "swapped", "replaced"];
+        let ways =
+            ["held", "create", "update", "refused", "large", "misplaced", "broken off", "many", "swapped", "replaced", "not swapped"];
         let values: Vec<(&str, Canary)> = ways.map(|way| (way, Canary::make("ghp_").unwrap())).into_iter().collect();
         let swapped = values.iter().find(|(way, _)| *way == "swapped").unwrap().1.value().to_owned();
         let upstream = Upstream::start(UpstreamSpec { hosts: vec![BOUND.to_owned()], expected: Some(swapped), repo: None }).unwrap();
@@ -333,20 +336,43 @@ fn swap(house: &House) {
     let line = "for path in user echo echo/head user; do \
                 curl -sS https://api.github.com/$path -H \"Authorization: Bearer $GITHUB_TOKEN\" -o /dev/null -w '%{http_code} '; \
                 curl -sS https://api.github.com/$path -u \"x:$GITHUB_TOKEN\" -d \"$GITHUB_TOKEN\" -o /dev/null -w '%{http_code} '; done";
-    let shown = run(server, line);
+    let shown = run(server, &[], line);
     assert!(shown.starts_with("200 ") && shown.split_whitespace().count() == 8, "{shown}");
     assert!(house.upstream.records().iter().any(|record| record.holds(swapped)), "the value was used");
     server.expect(&["secret", "update", "GITHUB_TOKEN"], replaced.as_bytes()).unwrap();
     house.upstream.expect(replaced);
-    assert!(run(server, line).starts_with("200 "));
+    assert!(run(server, &[], line).starts_with("200 "));
     server.expect(&["secret", "delete", "GITHUB_TOKEN"], b"").unwrap();
 }
 
-fn run(server: &Server, line: &str) -> String {
+/// A devbox that shows its token where its value may not go, and in ways that are refused: to decide, the gateway opens the value.
+fn refuse_swaps(house: &House) {
+    let (server, value) = (&house.server, house.value("not swapped"));
+    server.expect(&["secret", "set", "GITHUB_TOKEN"], value.as_bytes()).unwrap();
+    let asked = "curl -sS -o /dev/null -w '%{http_code} ' -H \"Authorization: Bearer $GITHUB_TOKEN\"";
+    let line = format!(
+        "{asked} https://api.openai.com/; {asked} -u \"x:$GITHUB_TOKEN\" https://api.openai.com/; {asked} https://nowhere.example.com/; \
+         {asked} -X TRACE https://{BOUND}/user; {asked} -H 'Host: api.openai.com' https://{BOUND}/user; {asked} https://{BOUND}/user"
+    );
+    let before = house.upstream.records().len();
+    let shown = run(server, &["--allow", "api.openai.com"], &line);
+    let statuses: Vec<&str> = shown.split_whitespace().collect();
+    assert!(statuses.len() == 6 && statuses[..5].iter().all(|status| status.starts_with('4')), "{shown}");
+    // The last one may go, and the host that expects another value refuses it itself: so the value was opened.
+    let records = house.upstream.records();
+    assert!(records.len() == before + 1 && records.last().unwrap().holds(value), "{shown}");
+    server.expect(&["secret", "delete", "GITHUB_TOKEN"], b"").unwrap();
+}
+
+fn run(server: &Server, options: &[&str], line: &str) -> String {
     let work = server.beside().join("work");
     std::fs::create_dir_all(&work).unwrap();
-    let output =
-        server.command(&["run", "-q", "--", "sh", "-c", line]).current_dir(Path::new(&work)).stdin(Stdio::null()).output().unwrap();
+    let output = server
+        .command(&[&["run", "-q"], options, &["--", "sh", "-c", line]].concat())
+        .current_dir(Path::new(&work))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     text(&output.stdout)
 }

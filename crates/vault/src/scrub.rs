@@ -264,6 +264,16 @@ impl Scrubber {
     }
 }
 
+/// Every form of a value, and what replaces it: what the fuzz targets' oracle looks for. In no build that is shipped.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+#[must_use]
+pub fn forms_of(pair: &ScrubPair) -> Vec<(Zeroizing<Vec<u8>>, Vec<u8>)> {
+    let mut forms = Vec::new();
+    forms::add_forms(&mut forms, pair);
+    forms.into_iter().map(|form| (form.bytes, form.replacement)).collect()
+}
+
 /// Appends without leaving an unwiped copy behind, as growing in place would.
 fn append(text: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
     let needed = text.len() + chunk.len();

@@ -9,6 +9,7 @@ use nix::unistd::Pid;
 use super::{Deaths, EXIT_ENDED, Inside, end_everything};
 use crate::command::{self, Asked};
 use crate::control::{Channel, Control, Fail, Order, Report, Size};
+use crate::shown;
 
 /// Runs the command to its end, and tells how it ended. Returns this process's own exit code.
 pub(super) fn live(
@@ -23,12 +24,13 @@ pub(super) fn live(
     let started = command::start(&asked, Some(walls), given)?;
     let beside: Vec<_> = started.terminal.iter().map(|terminal| terminal.outer.as_fd()).collect();
     // A maker that is gone is noticed by the loop below.
-    drop(control.send(&Report::Started { masked: short(&built.masked), notes: short(&built.notes) }, &beside));
+    let notes = shown::report(&built.notes, |left_out| format!("and {left_out} things more that were not looked at"));
+    drop(control.send(&Report::Started { masked: shown::names(&built.masked), notes }, &beside));
     let code = until_the_end(control, deaths, started.pid);
     end_everything();
     let (said, stand_ins) = built.repositories.finish();
     let beside: Vec<_> = stand_ins.iter().map(AsFd::as_fd).collect();
-    drop(control.send(&Report::Exited { code, git_changes: short(&said) }, &beside));
+    drop(control.send(&Report::Exited { code, git_changes: shown::report(&said, more) }, &beside));
     // Held until now: a terminal that nobody has open would look ended to its maker.
     drop(started.terminal);
     Ok(code)
@@ -62,15 +64,9 @@ fn pass_on(command: Pid, number: i32) {
     }
 }
 
-/// A report is one packet.
-fn short(lines: &[String]) -> Vec<String> {
-    let mut room = REPORT_BYTES_MAX;
-    let fits = lines.iter().take_while(|line| {
-        room = room.saturating_sub(line.len() + 8);
-        room > 0
-    });
-    fits.cloned().collect()
+/// What stands for the lines that have no place.
+fn more(left_out: usize) -> String {
+    format!(
+        "and {left_out} more things that the command made or changed: find all repositories with `find . -name .git -o -name HEAD` before you use git here"
+    )
 }
-
-/// Half of a packet, since JSON may double a text.
-const REPORT_BYTES_MAX: usize = 24 * 1024;

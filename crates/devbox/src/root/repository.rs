@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use model::limits::{DEVBOX_NOTES_MAX, DEVBOX_REPOSITORY_FILE_BYTES_MAX, DEVBOX_REPOSITORY_FILES_MAX};
+use model::limits::{DEVBOX_REPOSITORY_FILE_BYTES_MAX, DEVBOX_REPOSITORY_FILES_MAX};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, openat, openat2, statat, unlinkat};
 use rustix::io::{Errno, Result};
 
@@ -20,7 +20,7 @@ pub(crate) use config::mask_config;
 use hooks::Hooks;
 use nested::Nested;
 
-use super::tree::{self, POINT, Tree};
+use super::tree::{self, POINT, Tree, pin};
 use crate::kernel::mount_attr::{self, READ_ONLY, Reach};
 
 /// The repositories of a work folder, and what they were like.
@@ -125,17 +125,18 @@ impl Repositories {
         parts.iter().try_for_each(|(folder, name)| self.submodules(root, folder, name, 0))
     }
 
-    /// Guards the repositories below the work folder as far as they are found, and remembers all of them.
+    /// Guards the repositories below the work folder as far as they are found, and remembers all of them. Those that there is no room for cannot be written.
     fn guard_nested(&mut self, root: &Tree, work_folder: &OwnedFd) -> Result<()> {
         self.nested = Nested::search(work_folder);
         if !self.nested.is_all() {
             self.notes.push("the work folder is large: not all of it was searched for repositories".to_owned());
         }
+        let mut shut = 0;
         for (path, holds) in self.nested.to_guard() {
             let Ok(folder) = nested::enter(work_folder, &path) else { continue };
             if self.guarded.len() + NESTED_ROOM > DEVBOX_REPOSITORY_FILES_MAX {
-                self.notes.push("the work folder holds many repositories: not all of them are guarded".to_owned());
-                break;
+                shut += usize::from(self.shut(&folder, holds)?);
+                continue;
             }
             let shown = |path: &Path| path.to_string_lossy().into_owned();
             match file_type(&folder, ".git") {
@@ -145,14 +146,34 @@ impl Repositories {
                 None => {}
             }
         }
+        if shut > 0 {
+            self.notes.push(format!("the work folder holds many repositories: {shut} of them can be read and not written"));
+        }
         Ok(())
+    }
+
+    /// Makes a repository that is not guarded read-only as a whole. Whether it was one.
+    fn shut(&self, folder: &OwnedFd, holds: bool) -> Result<bool> {
+        if holds {
+            return if file_type(folder, ".git").is_some() { pin_read_only(folder, ".git").map(|()| true) } else { Ok(false) };
+        }
+        if self.is_guarded(folder)? {
+            return Ok(false);
+        }
+        let itself = tree::clone_at(folder)?;
+        mount_attr::add(&itself, READ_ONLY, Reach::One)?;
+        tree::attach(&itself, folder).map(|()| true)
+    }
+
+    fn is_guarded(&self, folder: &OwnedFd) -> Result<bool> {
+        let inode = |fd: &OwnedFd| rustix::fs::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
+        let own = inode(folder)?;
+        Ok(self.guarded.iter().any(|guarded| inode(&guarded.folder) == Ok(own)))
     }
 
     /// A bare repository may be guarded already, as the one that a `.git` points to.
     fn guard_once(&mut self, root: &Tree, folder: OwnedFd, name: String) -> Result<()> {
-        let inode = |fd: &OwnedFd| rustix::fs::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
-        let own = inode(&folder)?;
-        if self.guarded.iter().any(|guarded| inode(&guarded.folder) == Ok(own)) { Ok(()) } else { self.guard(root, folder, name) }
+        if self.is_guarded(&folder)? { Ok(()) } else { self.guard(root, folder, name) }
     }
 
     fn submodules(&mut self, root: &Tree, folder: &OwnedFd, name: &str, depth: usize) -> Result<()> {
@@ -175,14 +196,14 @@ impl Repositories {
     ///
     /// Beside it: folders in which the maker shall remove the `commondir` that was put there; here it is a mount point.
     pub(crate) fn finish(mut self) -> (Vec<String>, Vec<OwnedFd>) {
+        // What was there first: of what the agent made itself there may be any number.
         let mut said = Vec::new();
-        if let Some(work) = &self.work {
-            self.nested.compare(&Nested::search(work), &mut said);
-        }
         for guarded in &self.guarded {
             guarded.compare(&mut said);
         }
-        said.truncate(DEVBOX_NOTES_MAX);
+        if let Some(work) = &self.work {
+            self.nested.compare(&Nested::search(work), &mut said);
+        }
         let made = self.guarded.iter_mut().filter_map(|guarded| guarded.stand_in.take().map(|_| &guarded.folder));
         let folders = made.filter_map(|folder| rustix::io::fcntl_dupfd_cloexec(folder, 3).ok()).collect();
         (said, folders)
@@ -267,13 +288,6 @@ fn inside(target: &Path, work: &Path) -> Option<PathBuf> {
         .all(|part| matches!(part, Component::Normal(_)))
         .then(|| inside.to_owned())
         .filter(|path| path.file_name().is_some())
-}
-
-/// Makes a folder a mount point of its own, so that it can be neither renamed nor removed.
-fn pin(parent: &OwnedFd, name: &OsStr) -> Result<OwnedFd> {
-    let point = openat(parent, name, POINT | OFlags::DIRECTORY, Mode::empty())?;
-    tree::attach(&tree::clone_at(&point)?, &point)?;
-    openat(parent, name, POINT | OFlags::DIRECTORY, Mode::empty())
 }
 
 /// [`pin`] for every folder on the way.

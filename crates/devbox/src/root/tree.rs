@@ -139,6 +139,13 @@ pub(crate) fn attach(tree: &OwnedFd, point: &OwnedFd) -> Result<()> {
     move_mount(tree, c"", point, c"", flags)
 }
 
+/// Makes a folder a mount point of its own, so that it can be neither renamed nor removed. Gives it as it is then.
+pub(crate) fn pin(parent: &OwnedFd, name: &OsStr) -> Result<OwnedFd> {
+    let point = openat(parent, name, POINT | OFlags::DIRECTORY, Mode::empty())?;
+    attach(&clone_at(&point)?, &point)?;
+    openat(parent, name, POINT | OFlags::DIRECTORY, Mode::empty())
+}
+
 /// The folder at `path` in `top`, made where it is missing; no symlink is followed.
 pub(crate) fn folder_below(top: &OwnedFd, path: &Path) -> Result<OwnedFd> {
     let mut here = rustix::io::fcntl_dupfd_cloexec(top, 3)?;

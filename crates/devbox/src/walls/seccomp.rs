@@ -37,6 +37,8 @@ fn compile() -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
     forbidden.extend(FORBIDDEN_X86.iter().map(|call| (*call, Vec::new())));
     forbidden.insert(libc::SYS_clone, namespace_flags()?);
     forbidden.insert(libc::SYS_ioctl, controls()?);
+    forbidden.extend(of_the_first_process()?);
+    forbidden.extend(set_user_id()?);
     let absent: BTreeMap<i64, Vec<Rule>> = ABSENT.iter().map(|call| (*call, Vec::new())).collect();
     let sockets = [(libc::SYS_socket, families()?), (libc::SYS_socketpair, families()?)].into();
     let mut programs = Vec::new();
@@ -61,6 +63,45 @@ fn namespace_flags() -> Result<Vec<Rule>, seccompiler::BackendError> {
     ];
     let bits = flags.map(|flag| u64::from(flag.unsigned_abs()));
     bits.iter().map(|bit| Rule::new(vec![Condition::new(0, Len::Qword, Op::MaskedEq(*bit), *bit)?])).collect()
+}
+
+/// What would limit or slow the devbox's pid 1, which has the agent's own user: its limits, its processors and its priority are not the agent's.
+fn of_the_first_process() -> Result<Vec<(i64, Vec<Rule>)>, seccompiler::BackendError> {
+    let is = |argument, value| Condition::new(argument, Len::Dword, Op::Eq, value);
+    let mut rules = Vec::new();
+    for call in
+        [libc::SYS_prlimit64, libc::SYS_sched_setaffinity, libc::SYS_sched_setattr, libc::SYS_sched_setparam, libc::SYS_sched_setscheduler]
+    {
+        rules.push((call, vec![Rule::new(vec![is(0, FIRST)?])?]));
+    }
+    // By its number, or with all processes of its user.
+    for (call, [process, user]) in [(libc::SYS_setpriority, PRIO_PROCESS_USER), (libc::SYS_ioprio_set, IOPRIO_PROCESS_USER)] {
+        rules.push((call, vec![Rule::new(vec![is(0, process)?, is(1, FIRST)?])?, Rule::new(vec![is(0, user)?])?]));
+    }
+    Ok(rules)
+}
+
+/// What gives a file the bit by which others who execute it become the user: the mounts' `nosuid` holds inside only.
+fn set_user_id() -> Result<Vec<(i64, Vec<Rule>)>, seccompiler::BackendError> {
+    let has = |argument, bits| Condition::new(argument, Len::Dword, Op::MaskedEq(bits), bits);
+    let mode = |call, argument| Ok((call, vec![Rule::new(vec![has(argument, SET_USER_ID)?])?]));
+    // Without either flag the mode is no argument, and anything may stand in its place.
+    let opened = |call, flags, argument| {
+        let made = [O_CREAT, O_TMPFILE].map(|flag| Rule::new(vec![has(flags, flag)?, has(argument, SET_USER_ID)?]));
+        Ok((call, made.into_iter().collect::<Result<Vec<_>, seccompiler::BackendError>>()?))
+    };
+    let everywhere = [
+        mode(libc::SYS_fchmod, 1),
+        mode(libc::SYS_fchmodat, 2),
+        mode(SYS_FCHMODAT2, 2),
+        mode(libc::SYS_mknodat, 2),
+        opened(libc::SYS_openat, 2, 3),
+    ];
+    #[cfg(target_arch = "x86_64")]
+    let by_path = [mode(libc::SYS_chmod, 1), mode(libc::SYS_creat, 1), mode(libc::SYS_mknod, 1), opened(libc::SYS_open, 1, 2)];
+    #[cfg(not(target_arch = "x86_64"))]
+    let by_path = [];
+    everywhere.into_iter().chain(by_path).collect()
 }
 
 /// What types into a terminal from outside it, and line disciplines (each a kernel module of its own).
@@ -95,9 +136,27 @@ const TIOCSTI: u64 = 0x5412;
 const TIOCLINUX: u64 = 0x541c;
 const TIOCSETD: u64 = 0x5423;
 
-/// What libraries try and do without.
-const ABSENT: [i64; 5] =
-    [libc::SYS_clone3, libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register, libc::SYS_userfaultfd];
+/// The number of the devbox's first process, inside.
+const FIRST: u64 = 1;
+/// Whose priority is meant: one process's, or that of all of a user (setpriority(2), ioprio_set(2)).
+const PRIO_PROCESS_USER: [u64; 2] = [0, 2];
+const IOPRIO_PROCESS_USER: [u64; 2] = [1, 3];
+/// inode(7), open(2); of `O_TMPFILE` the bit of its own, the other is `O_DIRECTORY`'s.
+const SET_USER_ID: u64 = 0o4000;
+const O_CREAT: u64 = 0o100;
+const O_TMPFILE: u64 = 0o20_000_000;
+/// Younger than the C library's list; the same number on every architecture (Linux, scripts/syscall.tbl).
+const SYS_FCHMODAT2: i64 = 452;
+
+/// What libraries try and do without. openat2(2) keeps the mode of what it makes where no filter sees it.
+const ABSENT: [i64; 6] = [
+    libc::SYS_clone3,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_userfaultfd,
+    libc::SYS_openat2,
+];
 
 const FORBIDDEN: [i64; 51] = [
     // namespaces and mounts

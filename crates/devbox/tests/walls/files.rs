@@ -11,6 +11,8 @@ use super::cli::{command, folder, shell};
 pub const TESTS: &[Test] = &[
     ("hidden_paths_and_their_ancestors_are_refused", hidden_paths_and_their_ancestors_are_refused),
     ("hidden_paths_by_another_name_are_refused", hidden_paths_by_another_name_are_refused),
+    ("a_hidden_place_is_refused_wherever_it_is_mounted", a_hidden_place_is_refused_wherever_it_is_mounted),
+    ("another_data_folder_is_not_seen", another_data_folder_is_not_seen),
     ("the_home_and_the_system_are_no_work_folder", the_home_and_the_system_are_no_work_folder),
     ("a_missing_path_is_refused", a_missing_path_is_refused),
     ("a_folder_as_stdin_is_refused", a_folder_as_stdin_is_refused),
@@ -19,6 +21,10 @@ pub const TESTS: &[Test] = &[
     ("the_hosts_unix_sockets_are_not_there", the_hosts_unix_sockets_are_not_there),
     ("a_socket_in_the_work_folder_is_masked", a_socket_in_the_work_folder_is_masked),
     ("env_files_are_masked", env_files_are_masked),
+    ("env_files_are_masked_wherever_they_lie", env_files_are_masked_wherever_they_lie),
+    ("the_folder_of_a_masked_file_cannot_be_moved", the_folder_of_a_masked_file_cannot_be_moved),
+    ("a_work_folder_that_was_not_searched_whole_is_told", a_work_folder_that_was_not_searched_whole_is_told),
+    ("a_folder_that_cannot_be_looked_into_is_empty", a_folder_that_cannot_be_looked_into_is_empty),
     ("a_masked_env_symlink_is_masked_itself", a_masked_env_symlink_is_masked_itself),
     ("etc_holds_no_other_user", etc_holds_no_other_user),
     ("the_bundle_stands_at_every_usual_path", the_bundle_stands_at_every_usual_path),
@@ -84,6 +90,65 @@ fn hidden_paths_by_another_name_are_refused() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(125) && said.contains("data folder"), "{path}: {said}");
     }
+}
+
+fn a_hidden_place_is_refused_wherever_it_is_mounted() {
+    let outer = folder();
+    for name in ["real/home/data/gateway", "real/beside", "h", "work/b", "work/c"] {
+        std::fs::create_dir_all(outer.path().join(name)).unwrap();
+    }
+    std::fs::write(outer.path().join("real/home/data/gateway/root.key"), "the key").unwrap();
+    let run = |mounts: &str, asked: &super::cli::Box| {
+        let cli = asked.cli();
+        let mut bound = std::process::Command::new("unshare");
+        bound.args(["-rm", "sh", "-c", &format!("{mounts} && exec \"$@\""), "sh"]).arg(cli.get_program()).args(cli.get_args());
+        let output = bound.current_dir(outer.path()).stdin(std::process::Stdio::null()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let work = outer.path().join("work");
+    let mut asked = shell(&work, "cat */gateway/root.key */data/gateway/root.key 2>/dev/null; echo ran");
+    asked.hidden = vec![outer.path().join("h/data")];
+    // What lies beside it under the other name may be given, and a mount in the work folder is no reason by itself.
+    asked.ro = vec![outer.path().join("real/beside")];
+    assert_eq!(run("mount --bind real/home h && mount --bind real/beside work/c", &asked), (Some(0), "ran\n".to_owned()));
+    for (mounts, ro) in [
+        // An ancestor of it by the other name only.
+        ("mount --bind real/home h", Some("real")),
+        ("mount --bind real/home h", Some("real/home/data/gateway")),
+        // Mounted within the work folder: what holds it, itself, and a part.
+        ("mount --bind real/home h && mount --bind real/home work/b", None),
+        ("mount --bind real/home h && mount --bind real/home/data work/b", None),
+        ("mount --bind real/home h && mount --bind real/home/data/gateway work/b", None),
+    ] {
+        asked.ro = ro.map(|path| outer.path().join(path)).into_iter().collect();
+        let (code, said) = run(mounts, &asked);
+        assert!(code == Some(125) && said.contains("data folder") && !said.contains("the key"), "{mounts}, {ro:?}: {said}");
+    }
+}
+
+fn another_data_folder_is_not_seen() {
+    let work = folder();
+    for (data, files) in [
+        ("deep/.tl", &["gateway/keyring.json", "gateway/root.key", "api-key"][..]),
+        ("target/kept", &["keyring.json", "root.key"]),
+        ("part", &["keyring.json", "root.passphrase.json"]),
+    ] {
+        for file in files {
+            let path = work.path().join(data).join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "a canary").unwrap();
+        }
+    }
+    let script = "grep -rl canary .; mv deep/.tl deep/x 2>/dev/null && echo moved; mv deep target/deep 2>/dev/null && echo moved; ls deep/.tl target/kept part";
+    let output = shell(work.path(), script).output();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "deep/.tl:\n\npart:\n\ntarget/kept:\n");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("`deep/.tl` holds keys of tightlip's"));
+    // As the work folder, or given besides, none is taken at all.
+    let other = folder();
+    assert_eq!(shell(&work.path().join("deep/.tl"), "true").output().status.code(), Some(125));
+    let mut asked = shell(other.path(), "true");
+    asked.ro = vec![work.path().join("deep/.tl/gateway")];
+    assert_eq!(asked.output().status.code(), Some(125));
 }
 
 fn the_home_and_the_system_are_no_work_folder() {
@@ -160,6 +225,81 @@ fn env_files_are_masked() {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), ".env.example");
     assert_eq!(String::from_utf8(output.stderr).unwrap().lines().filter(|line| line.contains("service/deep/.env")).count(), 1, "said");
     assert_eq!(std::fs::read_to_string(work.path().join(".env")).unwrap(), ".env");
+}
+
+fn env_files_are_masked_wherever_they_lie() {
+    let work = folder();
+    let places = ["a/b/c/d/e/f/g/h", "target/debug", "node_modules/of/others", "x/venv/lib"];
+    for place in places {
+        std::fs::create_dir_all(work.path().join(place)).unwrap();
+        std::fs::write(work.path().join(place).join(".env"), "a canary").unwrap();
+    }
+    let output = shell(work.path(), "grep -r canary . | wc -l").output();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "0\n");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(places.iter().all(|place| said.contains(&format!("{place}/.env"))), "{said}");
+}
+
+fn the_folder_of_a_masked_file_cannot_be_moved() {
+    let work = folder();
+    std::fs::create_dir_all(work.path().join("services/api/empty")).unwrap();
+    std::fs::write(work.path().join("services/api/.env"), "a canary").unwrap();
+    let _listener = UnixListener::bind(work.path().join("services/d.sock")).unwrap();
+    let script = "mkdir target; python3 -c 'import os
+for d in (\"services\", \"services/api\"):
+    for to in (\"target/x\", \"services2\", \"services/x\"):
+        try: os.rename(d, to); print(\"renamed\", d, to)
+        except OSError: pass'
+                  cat services/api/.env; echo new > services/api/file; mv services/api/file services/api/other; mv services/api/empty services/api/full; ls -A services/api";
+    assert_eq!(shell(work.path(), script).says(), ".env\nfull\nother");
+    assert!(work.path().join("services/api/.env").exists());
+    // What an earlier devbox could move is found where it is now.
+    std::fs::rename(work.path().join("services"), work.path().join("target/services")).unwrap();
+    let script = "cat target/services/api/.env; perl -MIO::Socket::UNIX -e 'print IO::Socket::UNIX->new(Peer=>\"target/services/d.sock\") ? \"connected\" : \"refused\"'";
+    assert_eq!(shell(work.path(), script).says(), "refused");
+}
+
+fn a_work_folder_that_was_not_searched_whole_is_told() {
+    let work = folder();
+    let entries = |folder: &str, count: usize| {
+        std::fs::create_dir_all(work.path().join(folder)).unwrap();
+        (0..count).for_each(|number| drop(std::fs::File::create(work.path().join(folder).join(number.to_string())).unwrap()));
+    };
+    let told = || String::from_utf8(shell(work.path(), "true").output().stderr).unwrap();
+    entries("own", 100);
+    assert!(!told().contains("searched for .env"));
+    entries("node_modules/large", model::limits::DEVBOX_MASK_ENTRIES_MAX);
+    assert!(told().contains("not all of what others made in it (`node_modules` and its like) was searched for .env files"), "{}", told());
+    std::fs::rename(work.path().join("node_modules"), work.path().join("own/modules")).unwrap();
+    assert!(told().contains("not all of it was searched for .env files"), "{}", told());
+}
+
+fn a_folder_that_cannot_be_looked_into_is_empty() {
+    use std::os::unix::fs::chown;
+    use std::os::unix::process::CommandExt;
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: only root can make a folder of another group");
+        return;
+    }
+    // The folder is the user's and its group is not: nothing but its mode says who may look, and the owner may change that.
+    let work = folder();
+    chown(work.path(), Some(65534), Some(65534)).unwrap();
+    std::fs::create_dir_all(work.path().join("shut/deep")).unwrap();
+    for path in ["shut/.env", "shut/deep/.env"] {
+        std::fs::write(work.path().join(path), "a canary").unwrap();
+    }
+    for path in ["shut", "shut/deep", "shut/.env", "shut/deep/.env"] {
+        chown(work.path().join(path), Some(65534), Some(1)).unwrap();
+    }
+    for mode in [0o000, 0o311, 0o644] {
+        std::fs::set_permissions(work.path().join("shut"), std::fs::Permissions::from_mode(mode)).unwrap();
+        let cli = shell(work.path(), "chmod 755 shut 2>/dev/null; grep -r canary . ; echo looked").cli();
+        let mut command = std::process::Command::new(cli.get_program());
+        let output = command.args(cli.get_args()).uid(65534).gid(65534).stdin(std::process::Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "looked\n", "{mode:o}: {said}");
+        assert!(said.contains("`shut` cannot be looked into"), "{mode:o}: {said}");
+    }
 }
 
 fn a_masked_env_symlink_is_masked_itself() {

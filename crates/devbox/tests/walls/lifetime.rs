@@ -18,6 +18,7 @@ pub const TESTS: &[Test] = &[
     ("a_script_without_interpreter_line_runs", a_script_without_interpreter_line_runs),
     ("signals_are_passed_on", signals_are_passed_on),
     ("a_killed_command_is_128_and_the_signal", a_killed_command_is_128_and_the_signal),
+    ("what_was_not_looked_at_is_said", what_was_not_looked_at_is_said),
     ("zombies_are_reaped", zombies_are_reaped),
     ("what_runs_on_ends_with_the_command", what_runs_on_ends_with_the_command),
     ("nothing_is_left_when_the_maker_is_killed", nothing_is_left_when_the_maker_is_killed),
@@ -92,6 +93,28 @@ fn a_killed_command_is_128_and_the_signal() {
     kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
     assert_eq!(shell(work.path(), "kill -KILL $$").output().status.code(), Some(128 + 9));
+}
+
+fn what_was_not_looked_at_is_said() {
+    let work = folder();
+    let mut child = shell(work.path(), "echo ready; exec sleep 100")
+        .cli()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    // Its pid 1 is the only child of the maker's only child.
+    let only_child =
+        |pid: u32| -> u32 { std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap().trim().parse().unwrap() };
+    kill(Pid::from_raw(only_child(only_child(child.id())).try_into().unwrap()), Signal::SIGKILL).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(128 + 9));
+    assert!(said.contains("nothing was looked at when the devbox ended") && said.contains(".git/hooks"), "{said}");
 }
 
 fn zombies_are_reaped() {

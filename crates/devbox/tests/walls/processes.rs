@@ -11,6 +11,8 @@ pub const TESTS: &[Test] = &[
     ("forbidden_calls_are_refused", forbidden_calls_are_refused),
     ("a_nested_user_namespace_is_refused", a_nested_user_namespace_is_refused),
     ("pid_1_cannot_be_reached", pid_1_cannot_be_reached),
+    ("limits_of_pid_1_are_not_the_agents", limits_of_pid_1_are_not_the_agents),
+    ("no_file_becomes_set_user_id", no_file_becomes_set_user_id),
     ("core_dumps_and_processes_are_limited", core_dumps_and_processes_are_limited),
     ("process_numbers_are_few_for_root_too", process_numbers_are_few_for_root_too),
     ("unix_sockets_of_its_own_work", unix_sockets_of_its_own_work),
@@ -70,6 +72,7 @@ fn forbidden_calls_are_refused() {
         ("io_uring_setup", libc::SYS_io_uring_setup, libc::ENOSYS),
         ("userfaultfd", libc::SYS_userfaultfd, libc::ENOSYS),
         ("clone3", libc::SYS_clone3, libc::ENOSYS),
+        ("openat2", libc::SYS_openat2, libc::ENOSYS),
     ];
     let mut script = String::from("perl -e '");
     for (name, number, _) in calls {
@@ -93,6 +96,44 @@ fn pid_1_cannot_be_reached() {
     let work = folder();
     let script = "kill -9 1 2>/dev/null; kill -TERM 1 2>/dev/null; cat /proc/1/environ /proc/1/maps /proc/1/root/etc/passwd /proc/1/fd/* 2>/dev/null; echo alive";
     assert_eq!(shell(work.path(), script).says(), "alive");
+}
+
+fn limits_of_pid_1_are_not_the_agents() {
+    // Each call with pid 1 as whom it is about, then with the caller itself.
+    let calls = [
+        ("prlimit64", libc::SYS_prlimit64, ["1, 9, 0, $room", "0, 7, 0, $room"]),
+        ("sched_setaffinity", libc::SYS_sched_setaffinity, ["1, 8, $ones", "0, 8, $ones"]),
+        ("sched_setscheduler", libc::SYS_sched_setscheduler, ["1, 0, $zero", "0, 0, $zero"]),
+        ("sched_setparam", libc::SYS_sched_setparam, ["1, $zero", "0, $zero"]),
+        ("setpriority", libc::SYS_setpriority, ["0, 1, 5", "0, 0, 5"]),
+        ("setpriority of all", libc::SYS_setpriority, ["2, 0, 5", "0, 0, 6"]),
+        ("ioprio_set", libc::SYS_ioprio_set, ["1, 1, 16388", "1, 0, 16388"]),
+        ("ioprio_set of all", libc::SYS_ioprio_set, ["3, $<, 16388", "1, 0, 16389"]),
+    ];
+    let mut script = String::from("perl -e '$room = \"\\0\" x 64; $zero = \"\\0\" x 64; $ones = \"\\xff\" x 8;");
+    for (name, number, asked) in calls {
+        for asked in asked {
+            script.push_str(&format!("print \"{name} \", syscall({number}, {asked}) < 0 ? $!+0 : \"done\", \"\\n\";"));
+        }
+    }
+    script.push('\'');
+    let wanted: Vec<String> = calls.iter().flat_map(|(name, ..)| [format!("{name} {}", libc::EPERM), format!("{name} done")]).collect();
+    let work = folder();
+    assert_eq!(shell(work.path(), &script).says().lines().collect::<Vec<_>>(), wanted);
+}
+
+fn no_file_becomes_set_user_id() {
+    use std::os::unix::fs::PermissionsExt;
+    let work = folder();
+    let script = "cp /bin/true one; chmod 4755 one 2>/dev/null && echo chmod; install -m 4755 /bin/true two 2>/dev/null && echo install
+                  perl -e 'use Fcntl; umask 0; sysopen(F, \"three\", O_RDWR|O_CREAT, 04755) and print \"open\\n\"; syscall({}, -100, \"four\", 0102, 04755) >= 0 and print \"openat\\n\"'
+                  perl -e 'sysopen(F, \"one\", 0) and print \"plain\\n\"'; chmod 755 one && chmod +t . && chmod 600 one && echo modes";
+    let script = script.replacen("{}", &libc::SYS_openat.to_string(), 1);
+    assert_eq!(shell(work.path(), &script).says(), "plain\nmodes");
+    for entry in std::fs::read_dir(work.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o4000, 0, "{:?}", entry.file_name());
+    }
 }
 
 fn core_dumps_and_processes_are_limited() {

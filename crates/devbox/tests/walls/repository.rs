@@ -23,6 +23,11 @@ pub const TESTS: &[Test] = &[
     ("a_bare_repository_beside_is_guarded", a_bare_repository_beside_is_guarded),
     ("submodules_are_guarded", submodules_are_guarded),
     ("a_new_repository_is_told", a_new_repository_is_told),
+    ("what_does_not_fit_into_the_report_is_counted", what_does_not_fit_into_the_report_is_counted),
+    ("a_repository_that_there_is_no_room_to_guard_is_read_only", a_repository_that_there_is_no_room_to_guard_is_read_only),
+    ("a_report_of_strange_names_arrives_and_is_harmless", a_report_of_strange_names_arrives_and_is_harmless),
+    ("a_folder_that_git_takes_for_a_repository_is_named", a_folder_that_git_takes_for_a_repository_is_named),
+    ("a_repository_in_the_place_of_another_is_told", a_repository_in_the_place_of_another_is_told),
     ("git_works_inside", git_works_inside),
     ("a_symlink_as_git_is_pinned", a_symlink_as_git_is_pinned),
 ];
@@ -220,6 +225,92 @@ fn a_new_repository_is_told() {
     let output = shell(work.path(), "git init -q .").output();
     assert!(String::from_utf8(output.stderr).unwrap().contains("`.git` was made in the devbox"));
     assert!(work.path().join(".git/HEAD").exists());
+}
+
+fn what_does_not_fit_into_the_report_is_counted() {
+    let work = repository();
+    let script =
+        "for i in $(seq 60); do mkdir -p 0/d$i/.git; touch 0/d$i/.git/HEAD; done; git init -q src; echo evil > .git/hooks/pre-commit
+                  for i in $(seq 90); do echo \"[a$i]\" >> .git/config; done";
+    let said = String::from_utf8(shell(work.path(), script).output().stderr).unwrap();
+    assert!(
+        said.contains(".git/hooks/pre-commit was added") && said.contains(".git/config was changed") && said.contains("and 80 lines more"),
+        "{said}"
+    );
+    let told = said.lines().filter(|line| line.contains("was made in the devbox")).count();
+    let last = said.lines().last().unwrap();
+    assert!(last.starts_with(&format!("and {} more things", 61 - told)) && last.contains("find . -name .git"), "{told}: {last}");
+}
+
+fn a_repository_that_there_is_no_room_to_guard_is_read_only() {
+    let work = folder();
+    git(work.path(), &["init", "-q", "vendor"]);
+    git(work.path(), &["init", "-q", "--bare", "store"]);
+    for number in 0..190 {
+        let decoy = work.path().join(format!("0/d{number}/.git"));
+        std::fs::create_dir_all(&decoy).unwrap();
+        std::fs::write(decoy.join("HEAD"), "").unwrap();
+    }
+    let before = ["vendor/.git/config", "store/config"].map(|config| std::fs::read_to_string(work.path().join(config)).unwrap());
+    let script = "for r in vendor/.git store; do (echo evil >> $r/config) 2>/dev/null && echo wrote $r; (echo evil > $r/hooks/pre-commit) 2>/dev/null && echo hooked $r
+                  mv $r/config x 2>/dev/null && echo moved; done; git -C vendor config core.fsmonitor evil 2>/dev/null && echo configured; cat vendor/.git/HEAD; ls store | grep -c .";
+    let output = shell(work.path(), script).output();
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().next(), Some("ref: refs/heads/main"));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("of them can be read and not written"), "{said}");
+    assert_eq!(["vendor/.git/config", "store/config"].map(|config| std::fs::read_to_string(work.path().join(config)).unwrap()), before);
+}
+
+fn a_report_of_strange_names_arrives_and_is_harmless() {
+    let work = repository();
+    let make = "import os
+open('.env.\\x1b]0;pwned\\x07\\x1b[6n\\rlooks harmless', 'w').close()
+for i in range(110): open('.env' + '\\x01' * 200 + str(i), 'w').close()
+for i in range(60): os.makedirs('\\x01\\x1b[2K' * 40 + str(i) + '/.git/hooks'); open('\\x01\\x1b[2K' * 40 + str(i) + '/.git/HEAD', 'w').close()
+os.makedirs('x\\x1b[1A\\u009b2K\\x1b[8m/.git'); open('x\\x1b[1A\\u009b2K\\x1b[8m/.git/HEAD', 'w').close()";
+    let change = "import os
+for d in os.listdir('.'):
+    if d[0] in 'x\\x01': open(d + '/.git/hooks/post-checkout', 'w').write('x')
+open('.git/hooks/pre-commit', 'w').write('x')";
+    for (script, told) in [(make, "more things"), (change, ".git/hooks/pre-commit was added")] {
+        std::fs::write(work.path().join("agent.py"), script).unwrap();
+        let output = shell(work.path(), "python3 agent.py").output();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && said.contains(told), "{said}");
+        assert!(!said.chars().any(|c| c.is_control() && c != '\n'), "{said:?}");
+    }
+}
+
+fn a_folder_that_git_takes_for_a_repository_is_named() {
+    let work = repository();
+    git(work.path(), &["commit", "-q", "--allow-empty", "-m", "x"]);
+    std::fs::create_dir(work.path().join("docs")).unwrap();
+    // Whose objects and references lie elsewhere; a submodule's and a worktree's folder of which no `.git` tells.
+    let script = "git init -q --bare t; mkdir -p .c docs/.c/x; mv t/objects t/refs t/config docs/.c/x/; echo 'ref: refs/heads/main' > docs/HEAD; echo .c/x > docs/commondir
+                  git init -q --bare .git/modules/part; mkdir -p .git/worktrees/tree; echo ../.. > .git/worktrees/tree/commondir; cp .git/HEAD .git/worktrees/tree";
+    let said = String::from_utf8(shell(work.path(), script).output().stderr).unwrap();
+    for named in ["docs", ".git/modules/part", ".git/worktrees/tree"] {
+        // The real one is the judge.
+        let taken = Command::new("git")
+            .args(["rev-parse", "--git-dir"])
+            .current_dir(work.path().join(named))
+            .env("HOME", work.path())
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&taken.stdout).trim(), ".", "{named}: {}", String::from_utf8_lossy(&taken.stderr));
+        assert!(said.contains(&format!("`{named}` was made")), "{named}: {said}");
+    }
+    let again =
+        String::from_utf8(shell(work.path(), "(echo evil > docs/commondir) 2>/dev/null; echo x >> docs/HEAD").output().stderr).unwrap();
+    assert!(!again.contains("was made"), "{again}");
+    assert_eq!(std::fs::read_to_string(work.path().join("docs/commondir")).unwrap(), ".c/x\n");
+}
+
+fn a_repository_in_the_place_of_another_is_told() {
+    let work = folder();
+    git(work.path(), &["init", "-q", "--bare", "store"]);
+    let said = String::from_utf8(shell(work.path(), "mv store s; git init -q --bare store").output().stderr).unwrap();
+    assert!(said.contains("`s` was made a bare repository") && said.contains("`store` was made a bare repository"), "{said}");
 }
 
 fn git_works_inside() {

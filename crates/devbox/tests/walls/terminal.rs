@@ -3,7 +3,9 @@
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pty::{OpenptFlags, openpt, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
@@ -15,8 +17,12 @@ pub const TESTS: &[Test] = &[
     ("the_terminal_is_its_own", the_terminal_is_its_own),
     ("keys_and_sizes_arrive", keys_and_sizes_arrive),
     ("the_callers_terminal_is_restored", the_callers_terminal_is_restored),
+    ("answers_of_the_terminal_are_not_left_for_the_shell", answers_of_the_terminal_are_not_left_for_the_shell),
     ("a_terminal_beside_a_pipe_is_relayed", a_terminal_beside_a_pipe_is_relayed),
 ];
+
+/// How long an answer of the terminal takes.
+const LINE: Duration = Duration::from_millis(100);
 
 struct Seat {
     outer: std::fs::File,
@@ -109,6 +115,89 @@ fn the_callers_terminal_is_restored() {
         child.wait().unwrap();
         assert!(tcgetattr(&seat.inner).unwrap().local_modes.contains(LocalModes::ECHO | LocalModes::ICANON), "restored");
     }
+}
+
+/// A terminal at the end of a line: what is asked of it is answered after `LINE`, and what it was given to answer is counted.
+fn answer(mut outer: std::fs::File) {
+    let (send, due) = std::sync::mpsc::channel::<(Instant, Vec<u8>)>();
+    let mut keys = outer.try_clone().unwrap();
+    std::thread::spawn(move || {
+        for (at, answer) in due {
+            std::thread::park_timeout(at.saturating_duration_since(Instant::now()));
+            // The terminal is gone at the end.
+            let _ = keys.write_all(&answer);
+        }
+    });
+    std::thread::spawn(move || {
+        let mut seen = String::new();
+        let mut chunk = [0; 4096];
+        while let Ok(got) = outer.read(&mut chunk) {
+            if got == 0 {
+                return;
+            }
+            seen.push_str(&String::from_utf8_lossy(&chunk[..got]).replace('\u{9b}', "\u{1b}["));
+            while let Some((_, after)) = seen.split_once("\u{1b}[") {
+                let Some(end) = after.find(|c: char| c.is_ascii_alphabetic()) else { break };
+                let question = after[..=end].to_owned();
+                let answer = match question.as_str() {
+                    "5n" => "\u{1b}[0n".to_owned(),
+                    "6n" => "\u{1b}[24;80R".to_owned(),
+                    mode => mode.strip_suffix("$p").map(|mode| format!("\u{1b}[{mode};0$y")).unwrap_or_default(),
+                };
+                seen = after[end + 1..].to_owned();
+                send.send((Instant::now() + LINE, answer.into_bytes())).unwrap();
+            }
+        }
+    });
+}
+
+fn answers_of_the_terminal_are_not_left_for_the_shell() {
+    let work = folder();
+    for agent in [
+        "print \"\\x1b[6n\" x 20",
+        // An 8-bit control in UTF-8, and no escape character.
+        "print \"\\xc2\\x9b6n\" x 20",
+        // It asks the question first that it guesses is asked at the end, and the rest a moment later.
+        "$| = 1; print \"\\x1b[5n\"; select undef, undef, undef, 0.06; print \"\\x1b[6n\" x 20",
+        "$| = 1; print \"\\x1b[5n\", map({ \"\\x1b[?$_\\$p\" } 20000 .. 21000); print \"\\x1b[6n\" x 20",
+    ] {
+        let asked = super::cli::command(work.path(), &["perl", "-e", agent]);
+        let at_the_terminal = seat();
+        let nothing_is_left = |seat: &Seat, mut child: Child| {
+            assert!(child.wait().unwrap().success(), "{agent}");
+            assert_eq!(typed(seat), "", "{agent}");
+        };
+        answer(at_the_terminal.outer.try_clone().unwrap());
+        let child = sit(&at_the_terminal, &asked);
+        nothing_is_left(&at_the_terminal, child);
+
+        // Where standard input is a file there is no raw mode, and what is written goes to the terminal all the same.
+        let beside = seat();
+        answer(beside.outer.try_clone().unwrap());
+        let (cli, end) = (asked.cli(), || Stdio::from(beside.inner.try_clone().unwrap()));
+        let mut leader = std::process::Command::new("setsid");
+        leader.args(["-c", "sh", "-c", "exec \"$@\" < /dev/null", "sh"]).arg(cli.get_program()).args(cli.get_args());
+        let child = leader.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+        nothing_is_left(&beside, child);
+    }
+}
+
+/// What a shell would read at this terminal, once everything has come that still comes.
+fn typed(seat: &Seat) -> String {
+    let late = Instant::now() + 3 * LINE;
+    let mut raw = tcgetattr(&seat.inner).unwrap();
+    raw.make_raw();
+    rustix::termios::tcsetattr(&seat.inner, rustix::termios::OptionalActions::Now, &raw).unwrap();
+    let mut typed = Vec::new();
+    while let Some(left) = late.checked_duration_since(Instant::now()) {
+        let mut source = [PollFd::new(&seat.inner, PollFlags::IN)];
+        if poll(&mut source, Some(&left.try_into().unwrap())).unwrap() > 0 {
+            let mut chunk = [0; 4096];
+            let got = rustix::io::read(&seat.inner, &mut chunk).unwrap();
+            typed.extend_from_slice(&chunk[..got]);
+        }
+    }
+    String::from_utf8_lossy(&typed).into_owned()
 }
 
 fn a_terminal_beside_a_pipe_is_relayed() {

@@ -3,6 +3,7 @@
 
 use base64::engine::general_purpose::STANDARD;
 
+use http::HeaderValue;
 use model::Token;
 
 use super::*;
@@ -22,7 +23,7 @@ fn lookup(candidate: &str) -> Result<Candidate, Refusal> {
 fn search(lines: &[(&str, &str)], extra: &[&str]) -> Result<Vec<(String, String)>, Refusal> {
     let mut headers = HeaderMap::new();
     for (name, value) in lines {
-        headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+        headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
     }
     let extra: Vec<String> = extra.iter().map(|&name| name.to_owned()).collect();
     let found = find(&headers, &extra, lookup)?;
@@ -80,6 +81,22 @@ fn each_token_is_found_once_in_each_header() {
 fn a_part_of_a_token_and_what_is_not_base64_are_nothing() {
     for value in [format!("Bearer {}", &OURS[..39]), format!("Bearer {OURS}x"), "Basic !!!!".to_owned(), "Basic".to_owned()] {
         assert_eq!(search(&[("authorization", &value)], &[]), Ok(Vec::new()), "{value}");
+    }
+}
+
+/// The vault takes blanks and tabs for separators, and a scheme at the line's beginning: what it could not write is not found either.
+#[test]
+fn a_token_beside_another_blank_or_behind_a_scheme_elsewhere_is_inert() {
+    for blank in ["\u{2028}", "\u{a0}", "\u{3000}", "\u{85}"] {
+        for token in [OURS, FOREIGN] {
+            for line in [format!("{blank}{token}"), format!("{token}{blank}"), format!("Bearer {blank}{token}")] {
+                assert_eq!(search(&[("authorization", &line)], &[]), Ok(Vec::new()), "{line:?}");
+            }
+        }
+    }
+    for before in [" ", "\u{a0}"] {
+        let line = format!("{before}Basic {}", STANDARD.encode(format!("x:{FOREIGN}")));
+        assert_eq!(search(&[("authorization", &line)], &[]), Ok(Vec::new()), "{line:?}");
     }
 }
 

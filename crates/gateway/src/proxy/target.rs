@@ -13,7 +13,7 @@ use super::has_content;
 use crate::greet::{Destination, Scheme, check_host};
 
 /// The host and port of a CONNECT (RFC 9110, section 9.3.6), which its `Host` repeats where there is one.
-pub(super) fn of_connect(parts: &Parts) -> Result<(Host, u16), Refusal> {
+pub(crate) fn of_connect(parts: &Parts) -> Result<(Host, u16), Refusal> {
     if has_content(parts) || parts.uri.scheme().is_some() || parts.uri.path_and_query().is_some() {
         return Err(Refusal::RequestMalformed);
     }
@@ -26,7 +26,7 @@ pub(super) fn of_connect(parts: &Parts) -> Result<(Host, u16), Refusal> {
 }
 
 /// The host and port of a request in absolute form with plain http. All other requests are of no form that a proxy takes.
-pub(super) fn of_plain(uri: &Uri) -> Result<(Host, u16), Refusal> {
+pub(crate) fn of_plain(uri: &Uri) -> Result<(Host, u16), Refusal> {
     match (uri.scheme_str(), uri.authority()) {
         (Some("http"), Some(authority)) => {
             let (host, port) = named(authority.as_str())?;

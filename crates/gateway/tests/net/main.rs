@@ -5,19 +5,27 @@ mod addresses;
 mod bodies;
 mod bytes;
 mod client;
+mod compressed;
+mod decided;
+mod echoes;
 mod elsewhere;
 mod ends;
+mod floods;
 mod guesses;
 mod http2;
+mod notes;
 mod over_http2;
 mod plain;
 mod proxied;
 mod proxy;
 mod puppet;
+mod rebinding;
 mod refused;
 mod replies;
 mod revoked;
 mod road;
+mod room;
+mod smuggled;
 mod sockets;
 mod streaming;
 mod unseen;
@@ -26,3 +34,6 @@ mod world;
 
 #[path = "../../../service/tests/fixture/installation.rs"]
 mod installation;
+
+#[path = "../../../tightlip/tests/common/h2.rs"]
+mod h2;

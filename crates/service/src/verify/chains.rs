@@ -58,73 +58,10 @@ impl Looking<'_> {
 
     /// What the store must have after this event of the api's.
     fn api_event(&mut self, seq: u64, event: &Event) -> Result<()> {
-        let store = self.store;
         match event.kind {
-            EventKind::AccountCreated => {
-                if !store.has_account(&event.account)? {
-                    self.find("accounts", About::row(event.account.as_str()), "it was made, and its row is gone", RESTORE);
-                }
-            }
-            EventKind::KeyCreated => {
-                self.told_keys += 1;
-                if let Some(key) = &event.about_key
-                    && store.revoked(key)?.is_none()
-                {
-                    self.find("api_keys", About::row(key.as_str()), "it was made, and its row is gone", RESTORE);
-                }
-            }
-            EventKind::KeyRevoked => {
-                if let Some(key) = &event.about_key
-                    && store.revoked(key)? == Some(None)
-                {
-                    self.find(
-                        "api_keys",
-                        About::row(key.as_str()),
-                        "it was revoked, and its row says that it is good",
-                        "tightlip key revoke ID",
-                    );
-                }
-            }
-            EventKind::SecretCreated => {
-                if let (Some(id), Some(name)) = (&event.secret, &event.name)
-                    && !store.has_secret(id)?
-                    && !store.deleted_after(seq, &event.account, name, id)?
-                {
-                    let about = About::row(id.as_str()).named(Some(name));
-                    self.find("secrets", about, "it was stored and never deleted, and its row is gone", RESTORE);
-                }
-            }
-            EventKind::SecretDeleted => {
-                if let Some(id) = &event.secret
-                    && store.has_secret(id)?
-                {
-                    let about = About::row(id.as_str()).named(event.name.as_ref());
-                    self.find("secrets", about, "it was deleted, and a row of it is there again", "tightlip secret delete NAME");
-                }
-            }
-            EventKind::GatewayConfigCreated => {
-                self.told_configs += 1;
-                if let Some(id) = &event.gateway
-                    && !store.has_gateway_config(id)?
-                {
-                    self.awaited.insert(id.clone());
-                }
-            }
-            EventKind::GatewayConfigDeleted => {
-                self.told_configs = self.told_configs.saturating_sub(1);
-                if let Some(id) = &event.gateway {
-                    self.awaited.remove(id);
-                    if store.has_gateway_config(id)? {
-                        let about = About::row(id.as_str());
-                        self.find(
-                            "gateway_configs",
-                            about,
-                            "it was deleted, and its row is there again",
-                            "tightlip gateway-config delete ID",
-                        );
-                    }
-                }
-            }
+            EventKind::AccountCreated | EventKind::KeyCreated | EventKind::KeyRevoked => self.key_event(event),
+            EventKind::SecretCreated | EventKind::SecretDeleted => self.secret_event(seq, event),
+            EventKind::GatewayConfigCreated | EventKind::GatewayConfigDeleted => self.config_event(event),
             // No row of the store's follows from these.
             EventKind::KeyMarked
             | EventKind::SecretUpdated
@@ -146,7 +83,58 @@ impl Looking<'_> {
             | EventKind::PassedThrough
             | EventKind::BackedUp
             | EventKind::AnchorMissing
-            | EventKind::RollbackAccepted => {}
+            | EventKind::RollbackAccepted => Ok(()),
+        }
+    }
+
+    fn key_event(&mut self, event: &Event) -> Result<()> {
+        let Some(key) = &event.about_key else {
+            if event.kind == EventKind::AccountCreated && !self.store.has_account(&event.account)? {
+                self.find("accounts", About::row(event.account.as_str()), "it was made, and its row is gone", RESTORE);
+            }
+            return Ok(());
+        };
+        let about = About::row(key.as_str());
+        let is_made = event.kind == EventKind::KeyCreated;
+        self.told_keys += u64::from(is_made);
+        match self.store.revoked(key)? {
+            None if is_made => self.find("api_keys", about, "it was made, and its row is gone", RESTORE),
+            Some(None) if !is_made => {
+                self.find("api_keys", about, "it was revoked, and its row says that it is good", "tightlip key revoke ID");
+            }
+            None | Some(_) => {}
+        }
+        Ok(())
+    }
+
+    fn secret_event(&mut self, seq: u64, event: &Event) -> Result<()> {
+        let (Some(id), Some(name)) = (&event.secret, &event.name) else { return Ok(()) };
+        let about = About::row(id.as_str()).named(Some(name));
+        let (is_there, is_deleted) = (self.store.has_secret(id)?, event.kind == EventKind::SecretDeleted);
+        if is_there && is_deleted {
+            self.find("secrets", about, "it was deleted, and a row of it is there again", "tightlip secret delete NAME");
+        }
+        if !is_there && !is_deleted && !self.store.deleted_after(seq, &event.account, name, id)? {
+            self.find("secrets", about, "it was stored and never deleted, and its row is gone", RESTORE);
+        }
+        Ok(())
+    }
+
+    fn config_event(&mut self, event: &Event) -> Result<()> {
+        let Some(id) = &event.gateway else { return Ok(()) };
+        let is_there = self.store.has_gateway_config(id)?;
+        if event.kind == EventKind::GatewayConfigCreated {
+            self.told_configs += 1;
+            if !is_there {
+                self.awaited.insert(id.clone());
+            }
+            return Ok(());
+        }
+        self.told_configs = self.told_configs.saturating_sub(1);
+        self.awaited.remove(id);
+        if is_there {
+            let next = "tightlip gateway-config delete ID";
+            self.find("gateway_configs", About::row(id.as_str()), "it was deleted, and its row is there again", next);
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! `tightlip secret`: store, list, show and delete. Nothing shows a value: there is no call for it.
 
+use std::ffi::OsStr;
+
 use clap::Subcommand;
 use client::SecretView;
 use model::{Clock, SecretName};
@@ -7,6 +9,7 @@ use serde::Serialize;
 use service::SystemClock;
 
 use super::ago::ago;
+use super::argv;
 use super::bind::{self, Where};
 use super::fault::{Exit, Fault};
 use super::history;
@@ -125,6 +128,10 @@ pub(super) fn unknown(fault: Fault, name: &SecretName) -> Fault {
     if fault.exit != Exit::NotFound {
         return fault;
     }
+    // A value that was taken for a name is not repeated.
+    if argv::looks_secret(OsStr::new(name.as_str())).is_some() {
+        return argv::value_in_argv("NAME");
+    }
     let fault = Fault { message: format!("there is no secret {name}"), ..fault };
     fault.next(format!("tightlip secret list\ntightlip secret set {name}"))
 }
@@ -151,3 +158,17 @@ Every version is erased. The same name can be used again, for another secret.
 
 Examples:
   tightlip secret delete GITHUB_TOKEN";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_in_a_names_place_is_not_repeated() {
+        let value = "ghp_0000aaaa1111bbbb2222cccc3333dddd4444";
+        let fault = unknown(Fault::new(Exit::NotFound, "not found"), &value.parse().expect("it is spelt like a name"));
+        assert!(!fault.message.contains(value) && !fault.next.unwrap_or_default().contains(value));
+        let fault = unknown(Fault::new(Exit::NotFound, "not found"), &"A".parse().expect("a name"));
+        assert_eq!(fault.message, "there is no secret A");
+    }
+}

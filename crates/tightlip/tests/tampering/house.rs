@@ -48,7 +48,7 @@ impl House {
         self.tool(&["expose", "OTHER", "--plain"], "");
         self.tool(&["account", "create", "tenant"], "");
         let made: Value = serde_json::from_str(&self.tool(&["key", "create", "--name", "old", "--scope", "read", "--json"], "")).unwrap();
-        self.tool(&["key", "revoke", made["id"].as_str().unwrap()], "");
+        self.tool(&["key", "revoke", made["api_key"]["id"].as_str().unwrap()], "");
     }
 
     pub fn data(&self) -> PathBuf {

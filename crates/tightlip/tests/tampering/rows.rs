@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 use crate::house::{House, copy, verify};
+use crate::server::{Server, up, wait_for};
 
 /// The row of a secret by its name.
 const OTHER: &str = "(SELECT ciphertext FROM secrets WHERE name = 'OTHER')";
@@ -58,9 +59,9 @@ fn a_row_that_was_swapped_moved_renamed_or_removed_is_found() {
 fn a_row_that_was_put_back_to_an_older_version_is_found_and_refused_by_a_gateway_that_was_started_since() {
     let house = House::make();
     let old = house.copy("old");
-    let server = house.serve();
+    let mut server = house.serve();
     house.tool(&["secret", "set", "OTHER"], "the third value of another");
-    drop(server);
+    assert!(server.stop().success());
     let conn = Connection::open(house.data().join("store/tightlip.db")).unwrap();
     conn.execute_batch(&format!(
         "PRAGMA foreign_keys = OFF; ATTACH '{}' AS old;
@@ -109,11 +110,57 @@ fn a_changed_or_planted_row_of_the_gateways_is_found() {
         FROM bindings LIMIT 1 /* ledger */";
     house.assert_found(plant, "bindings", "mark");
     let pairing = "ledger:INSERT INTO pairings (id, account, secret, binding, devbox, config, status, created, mac)
-        SELECT 'par_000000000000000000001', account, secret, binding, 'dbx_000000000000000000001', 'gwc_000000000000000000001', 'waiting', 5, zeroblob(32)
+        SELECT 'prq_000000000000000000001', account, secret, binding, 'dbx_000000000000000000001', 'gwc_000000000000000000001', 'waiting', 5, zeroblob(32)
         FROM bindings LIMIT 1 /* ledger */";
-    house.assert_found(pairing, "pairings", "");
+    house.assert_found(pairing, "pairings", "mark");
     // A row of another account's secret, under a mark that was made for this one.
     house.assert_found("ledger:UPDATE bindings SET account = 'acc_000000000000000000001' /* ledger */", "bindings", "mark");
     copy(&house.data(), &house.beside("untouched"));
     verify(&house.beside("untouched")).assert_holds();
+}
+
+#[test]
+fn a_row_of_the_gateways_that_was_removed_or_put_back_is_found_and_nothing_passes_by_what_is_left() {
+    let house = House::make();
+    for table in ["bindings", "exposures"] {
+        house.assert_found(&format!("ledger:DELETE FROM {table} /* ledger */"), "marks", "removed");
+    }
+    house.assert_found("ledger:DELETE FROM marks /* ledger */", "marks", "is gone");
+    // What was said before, with its marks: only the events tell.
+    let old = house.copy("old");
+    let mut server = house.serve();
+    house.tool(&["expose", "OTHER", "--brokered"], "");
+    house.tool(&["bind", "GITHUB_TOKEN", "--host", "api.github.com", "--methods", "GET", "--path", "/repos/me"], "");
+    assert!(server.stop().success());
+    let conn = Connection::open(house.data().join("gateway/gateway.db")).unwrap();
+    conn.execute_batch(&format!(
+        "ATTACH '{}' AS old; DELETE FROM bindings; INSERT INTO bindings SELECT * FROM old.bindings; DELETE FROM exposures;
+         INSERT INTO exposures SELECT * FROM old.exposures; DELETE FROM marks; INSERT INTO marks SELECT * FROM old.marks;",
+        old.join("gateway/gateway.db").display()
+    ))
+    .unwrap();
+    conn.close().unwrap();
+    verify(&house.data()).assert_finds("marks", "put back to older ones");
+    let _server = house.serve();
+    for name in ["OTHER", "GITHUB_TOKEN"] {
+        let refused = crate::house::call(&house.data(), &["bind", name, "--host", "b.example.com"], "");
+        assert_eq!(refused.status.code(), Some(7), "{}", String::from_utf8_lossy(&refused.stderr));
+    }
+    let shown = house.tool(&["bindings"], "");
+    assert!(!shown.contains("api.github.com") && !shown.contains("api.example.com"), "a binding is in force: {shown}");
+}
+
+#[test]
+fn a_devbox_that_was_given_another_secret_is_found_and_not_taken_up() {
+    let house = House::make();
+    let mut command = up(&house.data());
+    command.args(["--gateway", "127.0.0.1:0"]);
+    let server = Server::spawned(command, &house.data());
+    house.tool(&["devbox", "env", "--secret", "OTHER", "--out", house.beside("box").to_str().unwrap()], "");
+    drop(server);
+    wait_for("the lock", || (!crate::house::call(&house.data(), &["verify"], "").stdout.is_empty()).then_some(()));
+    verify(&house.data()).assert_holds();
+    let github = "(SELECT secret FROM bindings WHERE binding LIKE '%api.github.com%')";
+    house.assert_found(&format!("ledger:UPDATE grants SET secret = {github} /* ledger */"), "devboxes", "grants were changed");
+    house.assert_found("ledger:UPDATE devboxes SET allow = '[\"evil.example.com\"]' /* ledger */", "devboxes", "grants were changed");
 }

@@ -1,6 +1,6 @@
 //! git's configuration: credentials masked on the way in, changes told on the way out.
 
-use model::limits::DEVBOX_NOTES_MAX;
+use crate::shown::short;
 
 /// The text without credentials: user and password of URLs, extra headers, credential helpers, and keys whose names say so.
 pub(crate) fn mask_config(text: &str) -> String {
@@ -32,12 +32,11 @@ pub(crate) fn changes(shown: &str, before: &str, after: &str, said: &mut Vec<Str
     let new: Vec<&str> = after.lines().collect();
     let added = new.iter().filter(|line| !old.contains(line)).map(|line| ('+', line));
     let gone = old.iter().filter(|line| !new.contains(line)).map(|line| ('-', line));
-    said.extend(added.chain(gone).take(DEVBOX_NOTES_MAX).map(|(sign, line)| format!("  {sign} {}", plain(line.trim()))));
-}
-
-/// A text of the agent's making, fit for a terminal: short, and no control characters in it.
-pub(crate) fn plain(text: &str) -> String {
-    text.chars().take(SHOWN_CHARS_MAX).map(|c| if c.is_control() || is_bidi(c) { '?' } else { c }).collect()
+    let lines: Vec<_> = added.chain(gone).collect();
+    said.extend(lines.iter().take(CHANGED_LINES_MAX).map(|(sign, line)| format!("  {sign} {}", short(line.trim()))));
+    if lines.len() > CHANGED_LINES_MAX {
+        said.push(format!("  and {} lines more", lines.len() - CHANGED_LINES_MAX));
+    }
 }
 
 /// Lines with continuations (a backslash at the end) joined, so that nothing hides behind one.
@@ -97,13 +96,10 @@ fn mask_urls(line: &str) -> String {
     out
 }
 
-const fn is_bidi(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// Parts of key names, in lower case, whose values are credentials or lead to them.
 const SECRET_KEYS: [&str; 9] = ["extraheader", "pass", "token", "secret", "cookiefile", "apikey", "oauth", "sslkey", "sslcert"];
-const SHOWN_CHARS_MAX: usize = 200;
+/// Lines told of one file: others have changed, too.
+const CHANGED_LINES_MAX: usize = 10;
 
 #[cfg(test)]
 mod tests {
@@ -135,5 +131,12 @@ mod tests {
         let mut said = Vec::new();
         changes(".git/config", "[core]\n", "[core]\n\tpager = \u{1b}]0;owned\u{7}\u{202e}\n", &mut said);
         assert_eq!(said, [".git/config was changed in the devbox; this was not kept:", "  + pager = ?]0;owned??"]);
+    }
+
+    #[test]
+    fn lines_that_are_not_told_are_counted() {
+        let (mut said, many) = (Vec::new(), (0..100).map(|number| format!("x{number}\n")).collect::<String>());
+        changes(".git/config", "", &many, &mut said);
+        assert_eq!((said.len(), said.last().unwrap().as_str()), (12, "  and 90 lines more"));
     }
 }

@@ -8,9 +8,9 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Result;
 
-use super::config::plain;
 use super::{names, read_bounded};
 use crate::root::tree::{self, POINT, Tree};
+use crate::shown::short;
 
 /// The hooks as they were.
 #[derive(Debug)]
@@ -44,10 +44,10 @@ impl Hooks {
                 Some(before) if *before != content(&folder, name) => "changed",
                 Some(_) => continue,
             };
-            said.push(format!("{shown}/{} was {what} in the devbox; this was not kept", plain(&name.to_string_lossy())));
+            said.push(format!("{shown}/{} was {what} in the devbox; this was not kept", short(&name.to_string_lossy())));
         }
         for name in self.0.keys().filter(|name| !after.contains(name)) {
-            said.push(format!("{shown}/{} was removed in the devbox; this was not kept", plain(&name.to_string_lossy())));
+            said.push(format!("{shown}/{} was removed in the devbox; this was not kept", short(&name.to_string_lossy())));
         }
     }
 }

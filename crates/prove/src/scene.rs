@@ -1,0 +1,236 @@
+//! What others than the agent have in hand: a running server, its files, its API, other devboxes, other accounts.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::names::Names;
+use crate::outcome::{Obtained, Outcome};
+use crate::probe::{Errand, KNOWLEDGE_VARIABLE, Knowledge};
+use crate::server::Server;
+use crate::upstream::Upstream;
+
+/// What is there while the server runs.
+pub struct Scene<'a> {
+    pub(crate) server: &'a Server,
+    pub(crate) upstream: &'a Upstream,
+    pub(crate) values: &'a Values,
+    pub(crate) work: &'a Path,
+    /// The names that lead somewhere, where the proof has a network of its own.
+    pub(crate) names: Option<&'a Names>,
+    /// One at a time changes the names.
+    pub(crate) naming: Mutex<u32>,
+}
+
+/// What is left when the server has ended.
+pub struct Remains {
+    pub(crate) folder: TempDir,
+    pub(crate) log: Vec<u8>,
+}
+
+/// The planted values, by what they are planted for.
+pub struct Values {
+    /// The agent's secret.
+    pub agents: String,
+    /// The value that another secret had before it was rotated.
+    pub rotated: String,
+    /// The older version of a row that is put back.
+    pub old: String,
+    /// For secrets that come and go.
+    pub spare: String,
+}
+
+impl Scene<'_> {
+    /// What a command shows, on both streams.
+    pub(crate) fn shown(&self, arguments: &[&str], input: &str) -> anyhow::Result<Vec<u8>> {
+        let output = self.server.call(arguments, input.as_bytes())?;
+        Ok([output.stdout, output.stderr].concat())
+    }
+
+    /// Stores a secret.
+    pub(crate) fn store(&self, name: &str, value: &str) -> anyhow::Result<()> {
+        self.server.expect(&["secret", "set", name], value.as_bytes()).map(drop)
+    }
+
+    /// The owner's API key.
+    pub(crate) fn key(&self) -> anyhow::Result<String> {
+        Ok(fs::read_to_string(self.server.data().join("api-key"))?.trim().to_owned())
+    }
+
+    /// A key and an account of somebody else's, made anew.
+    pub(crate) fn stranger(&self, name: &str) -> anyhow::Result<String> {
+        let made = self.server.expect(&["account", "create", name, "--json"], b"")?;
+        let made: serde_json::Value = serde_json::from_str(&made).context("the account's answer")?;
+        let texts = made.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str());
+        texts.into_iter().find(|text| text.starts_with("tlk_")).map(str::to_owned).context("no key in the account's answer")
+    }
+
+    /// One request to the API as it stands; every byte of the answer.
+    pub(crate) fn ask_api(&self, head: &str, body: &str) -> anyhow::Result<Vec<u8>> {
+        let address = self.server.url().trim_start_matches("http://");
+        let (line, headers) = head.split_once("\r\n").unwrap_or((head, ""));
+        let headers = if headers.is_empty() { String::new() } else { format!("{headers}\r\n") };
+        let request =
+            format!("{line} HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(API_WAIT))?;
+        let mut out = Vec::new();
+        let asked = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_end(&mut out));
+        if out.is_empty() {
+            bail!("the API did not answer: {asked:?}")
+        }
+        Ok(out)
+    }
+
+    /// Runs a devbox with these options and a line for its shell; all that it shows.
+    pub(crate) fn devbox(&self, options: &[&str], line: &str, key: Option<&str>) -> anyhow::Result<Vec<u8>> {
+        let arguments = [&["run"], options, &["--", "sh", "-c", line]].concat();
+        let mut command = self.server.command(&arguments);
+        command.envs(key.map(|key| ("TIGHTLIP_API_KEY", key)));
+        let output = command.current_dir(self.work).stdin(Stdio::null()).output()?;
+        Ok([output.stdout, output.stderr].concat())
+    }
+
+    /// Has a devbox with these options send requests to hosts, with the token of `env`, or with somebody else's; all that it shows.
+    pub(crate) fn ask_from_devbox(
+        &self,
+        options: &[&str],
+        env: &str,
+        asked: &[(&str, &str)],
+        foreign: Option<&str>,
+        key: Option<&str>,
+    ) -> anyhow::Result<Vec<u8>> {
+        let asked = asked.iter().map(|(host, request)| ((*host).to_owned(), (*request).to_owned())).collect();
+        let knowledge =
+            Knowledge { env: env.to_owned(), errand: Errand::Asks(asked), foreign: foreign.map(str::to_owned), ..Knowledge::default() };
+        let known = format!("{KNOWLEDGE_VARIABLE}={}", serde_json::to_string(&knowledge)?);
+        let program = self.server.binary().to_string_lossy().into_owned();
+        let arguments = [&["run"], options, &["--ro", &program, "--env", &known, "--", &program, "__probe"]].concat();
+        let mut command = self.server.command(&arguments);
+        command.envs(key.map(|key| ("TIGHTLIP_API_KEY", key)));
+        let output = command.current_dir(self.work).stdin(Stdio::null()).output()?;
+        Ok([output.stdout, output.stderr].concat())
+    }
+
+    /// Uses a secret towards a host from a devbox of its own.
+    pub(crate) fn use_secret(&self, name: &str, host: &str, key: Option<&str>) -> anyhow::Result<Vec<u8>> {
+        self.ask_from_devbox(&["--secret", name, "--allow", host], name, &[(host, ECHO)], None, key)
+    }
+
+    /// A devbox over the API that goes on running: its id, and its token for a secret.
+    pub(crate) fn lasting(&self, secret: &str, key: Option<&str>) -> anyhow::Result<(String, String)> {
+        let id = self.keyed(&["devbox", "create", "--secret", secret], key)?;
+        let id = id.trim().to_owned();
+        let token = self.server.expect(&["devbox", "exec", &id, "--", &format!("printf %s \"${secret}\"")], b"")?;
+        if token.is_empty() {
+            bail!("the devbox has no token")
+        }
+        Ok((id, token))
+    }
+
+    fn keyed(&self, arguments: &[&str], key: Option<&str>) -> anyhow::Result<String> {
+        let output = self.server.command(arguments).envs(key.map(|key| ("TIGHTLIP_API_KEY", key))).stdin(Stdio::null()).output()?;
+        if !output.status.success() {
+            bail!("`{}` failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// The store's database, as whoever took the API over has it: to read and to write.
+    pub(crate) fn store_database(&self) -> anyhow::Result<Connection> {
+        open(&self.server.data().join("store/tightlip.db"))
+    }
+
+    /// The gateway's database, as whoever can write files has it.
+    pub(crate) fn ledger_database(&self) -> anyhow::Result<Connection> {
+        open(&self.server.data().join("gateway/gateway.db"))
+    }
+
+    /// Uses a secret towards a name that leads to these addresses. Whatever arrives at one that is not public has leaked.
+    pub(crate) fn lead_to(&self, addresses: &[&str]) -> anyhow::Result<Vec<u8>> {
+        let Some(names) = self.names else { bail!("the proof has no network of its own here") };
+        let mut number = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
+        *number += 1;
+        let host = format!("n{number}.{LED}");
+        names.lead(&host, addresses)?;
+        self.ask_led(&host, 1)
+    }
+
+    /// Uses a secret towards a name that leads to `first` and `then` by turns, each time it is looked up.
+    pub(crate) fn rebind(&self, first: &str, then: &str) -> anyhow::Result<Vec<u8>> {
+        let Some(names) = self.names else { bail!("the proof has no network of its own here") };
+        let mut number = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
+        *number += 1;
+        let host = format!("n{number}.{LED}");
+        let turning = names.turn(&host, [first, then])?;
+        let shown = self.ask_led(&host, REBOUND_ASKS);
+        turning.stop()?;
+        shown
+    }
+
+    fn ask_led(&self, host: &str, times: usize) -> anyhow::Result<Vec<u8>> {
+        let place = format!("{host}:{}", self.upstream.address().port());
+        let request = ECHO.replace("{H}", &place);
+        let asked: Vec<(&str, &str)> = std::iter::repeat_n((place.as_str(), request.as_str()), times).collect();
+        self.ask_from_devbox(&["--secret", LED_SECRET], LED_SECRET, &asked, None, None)
+    }
+
+    /// A folder's files, one after the other.
+    pub(crate) fn files(&self, folder: &Path) -> anyhow::Result<Vec<u8>> {
+        read_all(folder)
+    }
+
+    /// A file beside the data folder.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.server.beside().join(name)
+    }
+}
+
+/// Every file below a folder, one after the other.
+pub(crate) fn read_all(folder: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        if about.is_dir() {
+            out.extend(read_all(&entry.path())?);
+        } else if about.is_file() {
+            // What is gone in between is no file any more.
+            out.extend(fs::read(entry.path()).unwrap_or_default());
+            out.push(b'\n');
+        }
+    }
+    Ok(out)
+}
+
+/// What a report of several requests obtained.
+pub(crate) fn obtained(mut report: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    while let Ok(Some(Obtained { outcome: Outcome::Tried(bytes), .. })) = Obtained::read(&mut report) {
+        out.extend(bytes);
+    }
+    out
+}
+
+fn open(path: &Path) -> anyhow::Result<Connection> {
+    let database = Connection::open(path)?;
+    database.busy_timeout(API_WAIT)?;
+    Ok(database)
+}
+
+/// A request that its host echoes.
+pub(crate) const ECHO: &str = "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n";
+/// Names below this one lead where the proof says.
+pub(crate) const LED: &str = "led.example.com";
+/// The secret that is bound to them.
+pub(crate) const LED_SECRET: &str = "LED_TOKEN";
+const REBOUND_ASKS: usize = 6;
+const API_WAIT: Duration = Duration::from_secs(5);
