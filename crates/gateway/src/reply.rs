@@ -268,13 +268,7 @@ impl ReplyBody {
         Self(Inner::Whole(bytes))
     }
 
-    fn passing(
-        body: Incoming,
-        means: Means,
-        plans_set: usize,
-        ticket: Ticket,
-        idle_limit: Duration,
-    ) -> Self {
+    fn passing(body: Incoming, means: Means, plans_set: usize, ticket: Ticket, idle_limit: Duration) -> Self {
         let Means { decoder, scrubber, envelopes } = means;
         let cut: CancellationToken = ticket.cut();
         Self(Inner::Passing(Box::new(Passing {
