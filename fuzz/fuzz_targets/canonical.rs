@@ -73,7 +73,7 @@ fn path(text: &str) {
     if !plain.contains('%') {
         assert_eq!(fuzzing::judge(&plain), Ok(Some(plain.clone())));
     }
-    assert_ne!(fuzzing::judge(&plain.replace('%', "%25")), Err(()), "written anew it is as good");
+    assert_ne!(fuzzing::judge(&plain.replace('%', "%25")), Err(fuzzing::Devious), "written anew it is as good");
 }
 
 /// Percent-decoded as often as anything changes.

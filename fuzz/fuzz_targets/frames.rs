@@ -1,11 +1,13 @@
 //! WebSocket frames: each keeps its place and its length, whatever the pieces in which they come; no value passes, and after an error nothing does.
 //!
+//! Messages of gRPC end where their heads say, whatever the pieces.
+//!
 //! Input: a byte for the pieces' length, a byte of flags, then frames: built from descriptions, or as they are.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
 
-use gateway::fuzzing::Frames;
+use gateway::fuzzing::{Frames, ends_between};
 use libfuzzer_sys::fuzz_target;
 use vault::{ScrubPair, ScrubPlan, SecretValue};
 
@@ -21,6 +23,7 @@ static PLAN: LazyLock<Arc<ScrubPlan>> = LazyLock::new(|| {
 fuzz_target!(|data: &[u8]| {
     let [piece, flags, rest @ ..] = data else { return };
     let sent = if flags & 1 == 0 { built(rest) } else { rest.to_vec() };
+    messages(rest, usize::from(*piece).max(1));
     let follows = flags & 2 != 0;
     let whole = fed(&sent, sent.len().max(1), false);
     let pieces = fed(&sent, usize::from(*piece).max(1), follows);
@@ -56,6 +59,30 @@ fn hold_no_value(frames: Vec<(u8, Vec<u8>)>) {
         };
         assert!(!text.windows(VALUE.len()).any(|window| window == VALUE.as_bytes()), "a value passed");
     }
+}
+
+/// Heads of five bytes, a flag first; none of them compressed.
+fn messages(body: &[u8], piece: usize) {
+    let whole = ends_between(body, body.len().max(1));
+    assert_eq!(ends_between(body, piece), whole, "the same ends, whatever the pieces");
+    let (mut rest, mut expected) = (body, Some(true));
+    // What does not begin as a message is none, and has no ends.
+    let is_loose = body.first().is_some_and(|flags| !matches!(flags, 0..=3 | 0x80 | 0x81));
+    while let (Some(first), false) = (rest.first(), is_loose) {
+        if !matches!(first, 0 | 2 | 0x80) {
+            expected = None;
+            break;
+        }
+        let length = rest.get(1..5).map(|bytes| u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize);
+        match length.and_then(|length| rest.get(5 + length..)) {
+            Some(after) => rest = after,
+            None => {
+                expected = Some(false);
+                break;
+            }
+        }
+    }
+    assert_eq!(whole, if is_loose { Some(false) } else { expected });
 }
 
 /// In pieces of this length; none where something was refused. With `follows`, the plan is made known anew before each.

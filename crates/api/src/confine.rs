@@ -1,4 +1,5 @@
 //! What the api gives up before it listens: every file but its own folder's and the store's (and what its certificate lies in, to read), every outgoing connection, every other process.
+//! It makes threads and no processes: what ends it ends all that ran in it.
 //!
 //! Landlock (landlock(7)) for files, TCP, abstract sockets and signals; seccomp (seccomp(2)) for calls that make sockets, run programs, look into other
 //! processes or reach the kernel's less trodden parts. Both bind the calling thread and all threads that it starts later.
@@ -81,23 +82,32 @@ fn restrict_files(folders: &[&Path], readable: &[PathBuf]) -> Result<(), Confine
 }
 
 fn filter_calls() -> Result<(), ConfineError> {
-    let numbers = DENIED_CALLS.iter().copied().chain(x32_calls());
+    let numbers = DENIED_CALLS.iter().chain(FORKS).copied().chain(x32_calls());
     let mut rules: BTreeMap<i64, _> = numbers.map(|number| (number, Vec::new())).collect();
     // Its own limits it may look at and lower; those of other processes are none of its business.
     let is_another = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, 0).map_err(seccomp)?;
     rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![is_another]).map_err(seccomp)?]);
+    // A process of its own would outlive this one, with its sockets and its end of the link: threads only.
+    let is_process = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(THREAD), 0).map_err(seccomp)?;
+    rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![is_process]).map_err(seccomp)?]);
+    // clone3(2) keeps its flags where no filter sees them: the C library goes on to clone(2) where there is none.
+    let absent = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(seccomp)?;
-    let denied = SeccompAction::Errno(u32::try_from(libc::EPERM).expect("a small positive number"));
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, denied, arch).map_err(seccomp)?;
-    let program: seccompiler::BpfProgram = filter.try_into().map_err(seccomp)?;
-    seccompiler::apply_filter(&program).map_err(seccomp)
+    for (rules, errno) in [(rules, libc::EPERM), (absent, libc::ENOSYS)] {
+        let denied = SeccompAction::Errno(errno.unsigned_abs());
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, denied, arch).map_err(seccomp)?;
+        let program: seccompiler::BpfProgram = filter.try_into().map_err(seccomp)?;
+        seccompiler::apply_filter(&program).map_err(seccomp)?;
+    }
+    Ok(())
 }
 
 /// On x86-64 a call's number with this bit is the same call in the x32 convention; 512 to 547 are calls of x32 alone. We make none of them.
 #[cfg(target_arch = "x86_64")]
 fn x32_calls() -> impl Iterator<Item = i64> {
     const X32: i64 = 0x4000_0000;
-    DENIED_CALLS.iter().copied().chain([libc::SYS_prlimit64]).chain(512..=547).map(|number| number | X32)
+    let conditional = [libc::SYS_prlimit64, libc::SYS_clone, libc::SYS_clone3];
+    DENIED_CALLS.iter().chain(FORKS).copied().chain(conditional).chain(512..=547).map(|number| number | X32)
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -116,6 +126,15 @@ const KNOWN_ABI: ABI = ABI::V7;
 const SYS_FCHMODAT2: i64 = 452;
 const SYS_SETXATTRAT: i64 = 463;
 const SYS_REMOVEXATTRAT: i64 = 466;
+
+/// What clone(2) is told by whoever makes a thread (`CLONE_THREAD`).
+const THREAD: u64 = 0x0001_0000;
+
+/// What makes a process, and never a thread.
+#[cfg(target_arch = "x86_64")]
+const FORKS: &[i64] = &[libc::SYS_fork, libc::SYS_vfork];
+#[cfg(not(target_arch = "x86_64"))]
+const FORKS: &[i64] = &[];
 
 /// Calls that the api never needs once its sockets exist, and a stranger in it would.
 const DENIED_CALLS: &[i64] = &[

@@ -184,7 +184,7 @@ mod tests {
         let all: String = modes.iter().map(|mode| answer(*mode)).collect();
         assert!(is_answered(format!("\x1b[0n\x1b[24;80R{all}").as_bytes(), &modes));
         assert!(is_answered(all.replace("\x1b[", "\u{9b}").as_bytes(), &modes), "with controls of eight bits");
-        let ascending: String = (20_000..60_000).map(|mode| answer(mode)).collect();
+        let ascending: String = (20_000..60_000).map(answer).collect();
         assert!(!is_answered(ascending.as_bytes(), &modes), "whoever asks for all of them");
         assert!(!is_answered(all.trim_end_matches("$y").as_bytes(), &modes), "not yet whole");
     }

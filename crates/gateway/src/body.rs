@@ -21,7 +21,7 @@ use vault::arm::body::{Media, arm_body, tokens_in};
 use model::limits::ARMED_BODY_BYTES_MAX;
 use model::{Refusal, Spot, Token};
 
-use crate::charset::charset;
+use crate::charset::charsets;
 use crate::coming::Coming;
 use crate::exchange::{Ask, resolve, settle};
 use crate::upstream::{RequestBody, Whole};
@@ -96,7 +96,7 @@ pub(crate) fn media(headers: &HeaderMap) -> Option<Media> {
     let one = one.to_str().ok()?.to_ascii_lowercase();
     let (name, parameters) = one.split_once(';').unwrap_or((&one, ""));
     let says_charset = parameters.matches("charset").count();
-    let is_utf8 = || charset(&one).is_some_and(|name| ["utf-8", "utf8", "us-ascii"].contains(&name.as_str()));
+    let is_utf8 = || charsets(&one).iter().all(|name| ["utf-8", "utf8", "us-ascii"].contains(&name.as_str()));
     let is_plain = match says_charset {
         0 => !parameters.contains(['"', '\'', '\\']),
         1 => !parameters.replace("\"utf-8\"", "utf-8").contains(['"', '\'', '\\']) && is_utf8(),
@@ -175,7 +175,7 @@ pub(crate) const BODIES_MAX: usize = 16;
 const DISCARDED_BYTES_MAX: usize = 256 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(20);
 /// What says how the body's bytes add up (RFC 9530 and what was before it).
-const DIGESTS: [HeaderName; 4] = [
+pub(crate) const DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("content-digest"),
     HeaderName::from_static("repr-digest"),
     HeaderName::from_static("digest"),

@@ -21,6 +21,7 @@ use crate::greet::{Destination, Scheme, greet};
 use crate::headers::prepare_request;
 use crate::leave::Leave;
 use crate::listen::Devbox;
+use crate::note::{NOTE_HEADER, note};
 use crate::overrides::drop_overrides;
 use crate::path::Path;
 use crate::query::{find_in, write_query};
@@ -107,12 +108,14 @@ impl Conversation {
         let devbox_end = websocket::devbox_end(&mut request);
         let (parts, whole) = request.into_parts();
         *body = Some(Unread::new(whole, &parts));
+        let place = self.devbox.room.exchange()?;
         let said = self.to.clone()?;
         let path = greet(&parts, &said)?;
         let is_socket = websocket::is_wanted(&parts)?;
         let wants_leave = Leave::is_wanted(&parts);
         let method = parts.method.clone();
-        let Decided { ask, ticket, head: Head { uri, mut headers, for_body } } = self.decide_on(said, parts, path).await?;
+        let Decided { ask, mut ticket, head: Head { uri, mut headers, for_body } } = self.decide_on(said, parts, path).await?;
+        ticket.hold(place);
         if is_socket {
             websocket::dress(&mut headers);
         }
@@ -145,9 +148,13 @@ impl Conversation {
                 Ok(agreement)
             }
             _ => {
-                let mut reply = reply(response, &method, ticket, self.devbox.net.timeouts.body_idle)?;
+                let note = note(&ask, response.status());
+                let mut reply = reply(response, &method, ticket, &self.devbox)?;
                 if ask.live.carries_values() {
                     self.devbox.tags.veil(&ask.to.host, reply.headers_mut());
+                }
+                if let Some(note) = note {
+                    reply.headers_mut().insert(NOTE_HEADER, note);
                 }
                 Ok(reply)
             }
@@ -166,8 +173,9 @@ impl Conversation {
 
     /// Sends a request over a connection of its own, in HTTP/1.1, which is given back with the reply.
     async fn send_alone(&self, ask: &Arc<Ask>, request: Request<RequestBody>) -> Result<(Response<Incoming>, Upstream), Refusal> {
+        let place = self.devbox.room.upstream().await?;
         let dialled = self.devbox.net.dialer.dial(&ask.to, Spoken::Http1).await?;
-        let mut alone = Upstream::open(dialled).await?;
+        let mut alone = Upstream::open(dialled, place).await?;
         // Over HTTP/2 it would be another handshake (RFC 8441).
         if matches!(alone, Upstream::Http2(_)) {
             return Err(Refusal::UpgradeUnsupported);
@@ -201,7 +209,7 @@ impl Conversation {
                 Err(Unanswered::Late) => return Err(Refusal::UpstreamTimeout),
             }
         }
-        let mut fresh = self.upstreams.fresh(&self.devbox.net.dialer, &ask.to).await?;
+        let mut fresh = self.upstreams.fresh(&self.devbox, &ask.to).await?;
         ask.live.driven_by(fresh.driver());
         // Dialling took time.
         if !stands_elsewhere(ask).await {
@@ -302,10 +310,8 @@ fn decide(ask: &Ask) -> Result<Head, Refusal> {
 
 /// Has every reply of the host scrubbed of all that was written for it by now, and looks whether it still stands.
 pub(crate) fn settle(ask: &Ask) -> Result<(), Refusal> {
-    let Ask { devbox, to, live, .. } = ask;
-    let plan = devbox.net.gate.scrub_plan(&devbox.card, &to.host)?;
-    live.set_plan(&plan);
-    devbox.watch.share_plan(to, &plan);
+    let Ask { devbox, live, .. } = ask;
+    live.renew_plan(&devbox.net.gate, &devbox.card)?;
     // What stands now also stood when the plan was made: the plan knows every value that was written.
     if live.stands(&devbox.net.gate, &devbox.card) { Ok(()) } else { Err(Refusal::Undecided) }
 }

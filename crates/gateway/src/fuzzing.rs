@@ -19,7 +19,11 @@ use crate::greet::{Destination, Scheme, ServerName};
 use crate::path::Path;
 
 /// A path's one reading; none where it has many; an error where it is devious.
-pub type Reading = Result<Option<String>, ()>;
+pub type Reading = Result<Option<String>, Devious>;
+
+/// It could leave the place that it seems to name.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Devious;
 
 /// See `find::find`.
 ///
@@ -114,11 +118,21 @@ impl Frames {
     }
 }
 
+/// See `envelopes::Envelopes`: whether a body ends between two messages, in pieces of this length. None for what may not pass.
+#[must_use]
+pub fn ends_between(body: &[u8], piece: usize) -> Option<bool> {
+    let mut envelopes = crate::envelopes::Envelopes::new();
+    for piece in body.chunks(piece) {
+        envelopes.read(piece).ok()?;
+    }
+    Some(envelopes.is_between())
+}
+
 fn reading(path: Path) -> Reading {
     match path {
         Path::Plain(text) => Ok(Some(text)),
         Path::Loose => Ok(None),
-        Path::Devious => Err(()),
+        Path::Devious => Err(Devious),
     }
 }
 

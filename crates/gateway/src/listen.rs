@@ -21,6 +21,7 @@ use crate::ca::Authority;
 use crate::intercept;
 use crate::names::Names;
 use crate::net::Net;
+use crate::room::Room;
 use crate::tags::Tags;
 use crate::watch::{self, Watch};
 
@@ -34,6 +35,8 @@ pub(crate) struct Devbox {
     pub(crate) names: Names,
     pub(crate) watch: Watch,
     pub(crate) tags: Tags,
+    /// What it may have open at a time.
+    pub(crate) room: Room,
     /// Decisions that wait for the databases at a time.
     pub(crate) turns: Arc<Semaphore>,
     /// Request bodies that are held whole at a time.

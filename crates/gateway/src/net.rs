@@ -22,6 +22,7 @@ use crate::listen::{self, DECISIONS_MAX, Devbox};
 use crate::names::{Names, Synthetic};
 use crate::proxy;
 use crate::remotes::{Enrolled, Remotes};
+use crate::room::{Room, RoomSize};
 use crate::seats::Seats;
 use crate::tags::Tags;
 use crate::watch::{self, Watch};
@@ -39,6 +40,8 @@ pub struct NetConfig {
     pub timeouts: Timeouts,
     /// Where the addresses that stand for names begin.
     pub synthetic: Synthetic,
+    /// What one devbox may have at a time.
+    pub room: RoomSize,
 }
 
 /// How long each thing may take.
@@ -65,6 +68,7 @@ pub struct Net {
     /// Others' sandboxes, which come in by the forward proxy.
     pub(crate) remotes: Arc<Remotes>,
     synthetic: Synthetic,
+    room: RoomSize,
 }
 
 /// A devbox's connection to the world. When it is dropped, every task and connection of the devbox ends.
@@ -93,7 +97,14 @@ impl NetConfig {
     /// The operator's exceptions with this version's timeouts and address book.
     #[must_use]
     pub fn new(resolve: HashMap<(Host, u16), SocketAddr>, upstream_ca: Vec<CertificateDer<'static>>) -> Self {
-        Self { resolve, upstream_ca, proxy: None, timeouts: Timeouts::default(), synthetic: Synthetic::default() }
+        Self {
+            resolve,
+            upstream_ca,
+            proxy: None,
+            timeouts: Timeouts::default(),
+            synthetic: Synthetic::default(),
+            room: RoomSize::default(),
+        }
     }
 }
 
@@ -115,7 +126,7 @@ impl Net {
     /// # Errors
     /// When a certificate of `upstream_ca` cannot be used.
     pub fn new(config: NetConfig, gate: Arc<Gate>) -> Result<Arc<Self>, NetError> {
-        let NetConfig { resolve, upstream_ca, proxy, timeouts, synthetic } = config;
+        let NetConfig { resolve, upstream_ca, proxy, timeouts, synthetic, room } = config;
         Ok(Arc::new(Self {
             gate,
             dialer: Dialer::new(resolve, &upstream_ca, proxy, timeouts.connect)?,
@@ -123,6 +134,7 @@ impl Net {
             seats: Seats::of_this_process(),
             remotes: Arc::default(),
             synthetic,
+            room,
         }))
     }
 
@@ -174,6 +186,7 @@ impl Net {
     }
 
     fn devbox(self: &Arc<Self>, card: DevboxCard, authority: Authority) -> Arc<Devbox> {
+        let room = Room::new(self.room, Arc::clone(&self.seats), card.account.clone(), self.timeouts.connect);
         Arc::new(Devbox {
             net: Arc::clone(self),
             card,
@@ -181,6 +194,7 @@ impl Net {
             names: Names::new(self.synthetic),
             watch: Watch::default(),
             tags: Tags::new(),
+            room,
             turns: Arc::new(Semaphore::new(DECISIONS_MAX)),
             bodies: Arc::new(Semaphore::new(BODIES_MAX)),
         })

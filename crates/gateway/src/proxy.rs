@@ -21,7 +21,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use model::binding::{HTTP_PORT, HTTPS_PORT};
 use model::limits::HEADER_LIST_BYTES_MAX;
@@ -99,12 +100,12 @@ pub(crate) async fn serve(net: Arc<Net>, listener: std::net::TcpListener) -> io:
         };
         match accepted {
             Ok((stream, peer)) => {
-                // A network that has too many strangers waiting is not listened to; its devboxes' connections are no strangers.
-                let Some(guest) = guests.admit(peer.ip()) else { continue };
+                let guest = guests.admit(peer.ip());
+                let sent_away = guest.sent_away();
                 let state = State { guest: Some(guest), strange: 0, of: None, tunnel: None, plain: None };
                 let (net, guests) = (Arc::clone(&net), Arc::clone(&guests));
                 let visit = Visit { net, peer, guests, recognised: Notify::new(), state: Mutex::new(state) };
-                connections.spawn(Arc::new(visit).serve(stream));
+                connections.spawn(Arc::new(visit).serve(stream, sent_away));
             }
             Err(error) => {
                 tracing::warn!(%error, "failed to accept a connection to the forward proxy");
@@ -115,13 +116,14 @@ pub(crate) async fn serve(net: Arc<Net>, listener: std::net::TcpListener) -> io:
 }
 
 impl Visit {
-    async fn serve(self: Arc<Self>, stream: TcpStream) {
+    async fn serve(self: Arc<Self>, stream: TcpStream, sent_away: CancellationToken) {
         if stream.set_nodelay(true).is_err() {
             return;
         }
         let mut talk = std::pin::pin!(self.talk(stream));
         let strange_for_too_long = async {
-            tokio::time::sleep(self.net.timeouts.greeting * GUEST_GREETINGS).await;
+            // A network that has too many strangers waiting loses the oldest; its devboxes' connections are no strangers.
+            let _ = timeout(self.net.timeouts.greeting * GUEST_GREETINGS, sent_away.cancelled()).await;
             if lock(&self.state).of.is_some() {
                 std::future::pending::<()>().await;
             }

@@ -15,16 +15,21 @@ use http::{Extensions, Method, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use vault::{ScrubPlan, Scrubber};
 
 use model::Refusal;
 
+use crate::body::DIGESTS;
 use crate::charset;
+use crate::decode::{Coding, DecodeError, Decoder};
 use crate::disguises::{is_disguised, is_sum};
 use crate::envelopes::{EnvelopeError, Envelopes};
 use crate::headers::strip_hop_by_hop;
+use crate::listen::Devbox;
+use crate::note::NOTE_HEADER;
 use crate::refuse::REFUSAL_HEADER;
 use crate::watch::Ticket;
 use crate::websocket::dress_agreement;
@@ -42,7 +47,9 @@ enum Inner {
 /// A body that is coming from an upstream.
 struct Passing {
     body: Incoming,
-    /// None: the devbox has nothing bound to this host.
+    /// None: its bytes are its content.
+    decoder: Option<Undoing>,
+    /// None: there is nothing to look for.
     scrubber: Option<Scrubber>,
     /// Where its messages end, where it has such.
     envelopes: Option<Envelopes>,
@@ -56,6 +63,19 @@ struct Passing {
     is_over: bool,
 }
 
+/// The codings of a body on their way off, and the memory that this takes.
+struct Undoing {
+    decoder: Decoder,
+    _memory: OwnedSemaphorePermit,
+}
+
+/// What a body passes on its way; each is none where there is nothing for it to do.
+struct Means {
+    decoder: Option<Undoing>,
+    scrubber: Option<Scrubber>,
+    envelopes: Option<Envelopes>,
+}
+
 /// A reply that broke off: the devbox's connection is closed before the reply's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BrokenOff {
@@ -63,6 +83,8 @@ pub(crate) enum BrokenOff {
     Revoked,
     #[error("the upstream's reply broke off")]
     Upstream,
+    #[error(transparent)]
+    Coded(#[from] DecodeError),
     #[error("the upstream's reply stopped coming")]
     Idle,
     #[error(transparent)]
@@ -72,12 +94,13 @@ pub(crate) enum BrokenOff {
 /// Turns an upstream's reply into what the devbox receives.
 ///
 /// # Errors
-/// [`Refusal::ReplyUnreadable`] where its coding hides what is in it, [`Refusal::UpgradeUnsupported`] where it changes the protocol.
+/// [`Refusal::ReplyUnreadable`] where a coding that is not known here hides what is in it, [`Refusal::LimitReached`] where too many are decoded already,
+/// [`Refusal::UpgradeUnsupported`] where it changes the protocol.
 pub(crate) fn reply(
     response: Response<Incoming>,
     method: &Method,
     ticket: Ticket,
-    idle_limit: Duration,
+    devbox: &Devbox,
 ) -> Result<Response<ReplyBody>, Refusal> {
     let (mut parts, body) = response.into_parts();
     if parts.status.is_informational() {
@@ -85,9 +108,11 @@ pub(crate) fn reply(
     }
     let (Some(plan), plans_set) = ticket.live().plan() else { return Err(Refusal::Undecided) };
     let bodiless = *method == Method::HEAD || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if !bodiless && (!is_readable(&parts.headers, &plan) || (!plan.is_empty() && is_disguised(parts.status, &parts.headers))) {
+    let bodiless = bodiless || body.is_end_stream();
+    if !bodiless && !plan.is_empty() && is_disguised(parts.status, &parts.headers) {
         return Err(Refusal::ReplyUnreadable);
     }
+    let codings = if bodiless { Vec::new() } else { codings(&parts.headers, &plan).ok_or(Refusal::ReplyUnreadable)? };
     let announced: Vec<HeaderValue> = parts.headers.get_all(TRAILER).iter().cloned().collect();
     strip(&mut parts.headers);
     for value in announced {
@@ -95,10 +120,14 @@ pub(crate) fn reply(
     }
     parts.version = Version::default();
     scrub_head(&mut parts, &plan);
-    let body = if bodiless || body.is_end_stream() {
+    let body = if bodiless {
         ReplyBody::whole(Bytes::new())
     } else {
-        let is_framed = [&b"application/grpc"[..], b"application/connect+"].iter().any(|word| begins(&parts.headers, &CONTENT_TYPE, word));
+        let decoder = undoing(&codings, devbox)?;
+        if decoder.is_some() {
+            undress(&mut parts.headers);
+        }
+        let is_framed = is_framed(&parts.headers);
         // As long as it was.
         let is_masked = is_framed || plan.masks_all();
         let scrubber = (!plan.is_empty()).then(|| if is_masked { Scrubber::masking(plan) } else { Scrubber::new(plan) });
@@ -107,7 +136,7 @@ pub(crate) fn reply(
         if scrubber.is_some() && !is_masked {
             parts.headers.remove(CONTENT_LENGTH);
         }
-        ReplyBody::passing(body, scrubber, envelopes, plans_set, ticket, idle_limit)
+        ReplyBody::passing(body, Means { decoder, scrubber, envelopes }, plans_set, ticket, devbox.net.timeouts.body_idle)
     };
     Ok(Response::from_parts(parts, body))
 }
@@ -127,27 +156,60 @@ pub(crate) fn agreement(response: &mut Response<Incoming>, ticket: &Ticket) -> R
     Ok(Response::from_parts(parts, ReplyBody::whole(Bytes::new())))
 }
 
-/// Whether the body's bytes are its content: no coding but chunks (RFC 9112, section 7), which hyper undoes. Compression matters only where there is
-/// something to look for; it was asked not to be used.
-fn is_readable(headers: &HeaderMap, plan: &ScrubPlan) -> bool {
+/// The codings that have to be undone before the body's bytes are its content; none where they would not be even then. Chunks (RFC 9112, section 7) hyper
+/// undoes, and no other coding of the transfer passes. The rest matters only where there is something to look for.
+fn codings(headers: &HeaderMap, plan: &ScrubPlan) -> Option<Vec<Coding>> {
     let plain_transfer = headers.get_all(TRANSFER_ENCODING).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    let identity = |value: &HeaderValue| value.as_bytes().is_empty() || value.as_bytes().eq_ignore_ascii_case(b"identity");
-    plain_transfer
-        && (plan.is_empty() || (headers.get_all(CONTENT_ENCODING).iter().all(identity) && !is_piece(headers) && keeps_ascii(headers)))
+    if !plain_transfer {
+        return None;
+    }
+    if plan.is_empty() {
+        return Some(Vec::new());
+    }
+    // Messages of gRPC and Connect are compressed one by one, or not at all.
+    let is_plain = !is_piece(headers) && keeps_ascii(headers);
+    Coding::of(headers).filter(|codings| is_plain && (codings.is_empty() || !is_framed(headers)))
+}
+
+/// Whether the body's parts have their lengths written before them.
+fn is_framed(headers: &HeaderMap) -> bool {
+    [&b"application/grpc"[..], b"application/connect+"].iter().any(|word| begins(headers, &CONTENT_TYPE, word))
+}
+
+/// What undoes these codings; none where there are none.
+fn undoing(codings: &[Coding], devbox: &Devbox) -> Result<Option<Undoing>, Refusal> {
+    if codings.is_empty() {
+        return Ok(None);
+    }
+    let memory = devbox.room.decoding(codings.iter().map(|coding| coding.mib()).sum())?;
+    Ok(Some(Undoing { decoder: Decoder::new(codings), _memory: memory }))
+}
+
+/// Takes away what is said of the coded bytes. Of a body that is equal byte for byte, no more is said than that it means the same (RFC 9110, section 8.8.1).
+fn undress(headers: &mut HeaderMap) {
+    for name in DIGESTS.into_iter().chain([CONTENT_ENCODING, CONTENT_LENGTH]) {
+        headers.remove(name);
+    }
+    if let Some(tag) = headers.get(ETAG).filter(|tag| !tag.as_bytes().starts_with(b"W/")) {
+        match HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()) {
+            Ok(weak) => headers.insert(ETAG, weak),
+            Err(_) => headers.remove(ETAG),
+        };
+    }
 }
 
 /// Whether values would stand in the body as they are looked for. A devbox may ask a host for text in another coding.
 fn keeps_ascii(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_TYPE).iter().all(|value| {
-        let named = value.to_str().map(charset::charset);
-        named.is_ok_and(|name| name.is_none_or(|name| charset::keeps_ascii(&name)))
+        let named = value.to_str().map(charset::charsets);
+        named.is_ok_and(|names| names.iter().all(|name| charset::keeps_ascii(name)))
     })
 }
 
 /// Takes away what is between the upstream and us, and what only we say.
 fn strip(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);
-    for name in [ALT_SVC, ACCEPT_RANGES, REFUSAL_HEADER] {
+    for name in [ALT_SVC, ACCEPT_RANGES, REFUSAL_HEADER, NOTE_HEADER] {
         headers.remove(name);
     }
 }
@@ -208,15 +270,16 @@ impl ReplyBody {
 
     fn passing(
         body: Incoming,
-        scrubber: Option<Scrubber>,
-        envelopes: Option<Envelopes>,
+        means: Means,
         plans_set: usize,
         ticket: Ticket,
         idle_limit: Duration,
     ) -> Self {
+        let Means { decoder, scrubber, envelopes } = means;
         let cut: CancellationToken = ticket.cut();
         Self(Inner::Passing(Box::new(Passing {
             body,
+            decoder,
             scrubber,
             envelopes,
             plans_set,
@@ -240,6 +303,14 @@ impl Passing {
             if self.cut.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Some(Err(BrokenOff::Revoked)));
             }
+            if let Some(decoded) = self.decoded()? {
+                let carried = self.follow_plan()?;
+                let piece = self.scrub(carried, decoded);
+                if !piece.is_empty() {
+                    return Poll::Ready(Some(Ok(Frame::data(piece))));
+                }
+                continue;
+            }
             let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
                 if let Some(piece) = self.between_messages() {
                     return Poll::Ready(Some(Ok(Frame::data(piece))));
@@ -256,15 +327,23 @@ impl Passing {
                         if let Some(envelopes) = &mut self.envelopes {
                             envelopes.read(&data)?;
                         }
-                        self.scrub(carried, data)
+                        match &mut self.decoder {
+                            None => self.scrub(carried, data),
+                            Some(undoing) => {
+                                undoing.decoder.feed(data);
+                                Bytes::from(carried)
+                            }
+                        }
                     }
                     Err(frame) => {
+                        self.end_decoding()?;
                         self.is_over = true;
                         self.trailers = self.scrub_trailers(frame);
                         self.scrub_end(carried)
                     }
                 },
                 None => {
+                    self.end_decoding()?;
                     self.is_over = true;
                     self.scrub_end(carried)
                 }
@@ -273,6 +352,18 @@ impl Passing {
                 return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
         }
+    }
+
+    /// What can be decoded of what has come; none where more has to come first.
+    fn decoded(&mut self) -> Result<Option<Bytes>, BrokenOff> {
+        match &mut self.decoder {
+            Some(undoing) if !undoing.decoder.is_drained() => Ok(Some(Bytes::from(undoing.decoder.pull()?))),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    fn end_decoding(&self) -> Result<(), BrokenOff> {
+        self.decoder.as_ref().map_or(Ok(()), |undoing| undoing.decoder.end().map_err(BrokenOff::Coded))
     }
 
     /// Goes over to a newer plan. What the old scrubber held back is given to the new one first, so that a value whose beginning it held is still whole.

@@ -20,7 +20,7 @@ struct Taken {
     accounts: HashMap<AccountId, usize>,
 }
 
-/// One connection's; given back when it is dropped.
+/// One connection's, a devbox's or one to a host; given back when it is dropped.
 pub(crate) struct Seat {
     seats: Arc<Seats>,
     account: AccountId,
@@ -31,7 +31,7 @@ impl Seats {
     pub(crate) fn of_this_process() -> Arc<Self> {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let descriptors = limit.map_or(DESCRIPTORS_MAX, |limit| usize::try_from(limit).unwrap_or(DESCRIPTORS_MAX).min(DESCRIPTORS_MAX));
-        Self::new(descriptors.saturating_sub(RESERVE.min(descriptors / 2)) / DESCRIPTORS_EACH)
+        Self::new(descriptors.saturating_sub(RESERVE.min(descriptors / 2)))
     }
 
     fn new(max: usize) -> Arc<Self> {
@@ -65,8 +65,6 @@ impl Drop for Seat {
     }
 }
 
-/// The devbox's end and the upstream's.
-const DESCRIPTORS_EACH: usize = 2;
 /// Kept for databases, listeners and people: a devbox's listeners are some ten.
 const RESERVE: usize = 8192;
 /// Where there is no limit.

@@ -14,6 +14,7 @@ use model::{Host, Refusal};
 
 use crate::greet::{Destination, Scheme, ServerName};
 use crate::listen::Devbox;
+use crate::room::UpstreamPlace;
 use crate::watch::Ticket;
 
 /// Why a connection does not pass.
@@ -39,7 +40,7 @@ pub(crate) async fn pass<S: AsyncRead + AsyncWrite + Unpin>(devbox: Arc<Devbox>,
     let ticket = devbox.watch.enter(Destination { host: host.clone(), port: HTTPS_PORT, scheme: Scheme::Https });
     ticket.live().pass_unseen();
     match open(&devbox, &mut stream, &host, &ticket).await {
-        Ok(mut upstream) => {
+        Ok((mut upstream, _place)) => {
             let passing = copy_bidirectional(&mut stream, &mut upstream);
             if let Some(Err(error)) = ticket.cut().run_until_cancelled(passing).await {
                 tracing::debug!(%error, "a connection that passes unseen ended");
@@ -55,7 +56,12 @@ pub(crate) async fn pass<S: AsyncRead + AsyncWrite + Unpin>(devbox: Arc<Devbox>,
 }
 
 /// The connection to the host, with the devbox's hello said on it.
-async fn open<S: AsyncRead + Unpin>(devbox: &Arc<Devbox>, stream: &mut S, host: &Host, ticket: &Ticket) -> Result<TcpStream, Unpassed> {
+async fn open<S: AsyncRead + Unpin>(
+    devbox: &Arc<Devbox>,
+    stream: &mut S,
+    host: &Host,
+    ticket: &Ticket,
+) -> Result<(TcpStream, UpstreamPlace), Unpassed> {
     let greeting = timeout(devbox.net.timeouts.greeting, read_hello(stream)).await;
     let (hello, said) = greeting.map_err(|_| Unpassed::NoHello)?.map_err(|_| Unpassed::NoHello)?;
     if said != ServerName::Named(host.clone()) {
@@ -65,16 +71,17 @@ async fn open<S: AsyncRead + Unpin>(devbox: &Arc<Devbox>, stream: &mut S, host: 
         let (asking, name) = (Arc::clone(devbox), host.clone());
         let may = devbox.blocking(move || asking.net.gate.pass_unseen(&asking.card, &name)).await;
         may.unwrap_or(Err(Refusal::Undecided))?;
+        let place = devbox.room.upstream().await?;
         let upstream = devbox.net.dialer.dial_unseen(host, HTTPS_PORT).await?;
         // Dialling took time.
         let (asking, live) = (Arc::clone(devbox), Arc::clone(ticket.live()));
         let stands = devbox.blocking(move || live.stands(&asking.net.gate, &asking.card)).await;
-        if stands == Some(true) { Ok(upstream) } else { Err(Refusal::Undecided) }
+        if stands == Some(true) { Ok((upstream, place)) } else { Err(Refusal::Undecided) }
     };
     let decided = ticket.cut().run_until_cancelled(decided).await;
-    let mut upstream = decided.unwrap_or(Err(Refusal::Undecided)).map_err(Unpassed::Refused)?;
+    let (mut upstream, place) = decided.unwrap_or(Err(Refusal::Undecided)).map_err(Unpassed::Refused)?;
     upstream.write_all(&hello).await.map_err(|_| Unpassed::Refused(Refusal::UpstreamBroken))?;
-    Ok(upstream)
+    Ok((upstream, place))
 }
 
 /// The bytes of a TLS client hello, with what came after it, and the name that it says.

@@ -33,6 +33,7 @@ use crate::dial::Wire;
 use crate::greet::Destination;
 use crate::http2::{CONNECTION_WINDOW_BYTES, HEADER_LIST_SIZE_MAX, Nest, PING_EVERY, PING_WAIT, SEND_BYTES_MAX, STREAM_WINDOW_BYTES};
 use crate::leave::{Answer, Awaiting, Leave};
+use crate::room::UpstreamPlace;
 
 /// A connection; closed when all who hold it have dropped it.
 pub(crate) enum Upstream {
@@ -42,6 +43,7 @@ pub(crate) enum Upstream {
         driver: AbortOnDropHandle<()>,
         /// Whether a body that was announced never comes, so that nothing can follow.
         is_spent: bool,
+        _place: UpstreamPlace,
     },
     /// For many at a time.
     Http2(Shared),
@@ -51,7 +53,7 @@ pub(crate) enum Upstream {
 #[derive(Clone)]
 pub(crate) struct Shared {
     sender: http2::SendRequest<RequestBody>,
-    _driver: Arc<(AbortOnDropHandle<()>, DropGuard)>,
+    _driver: Arc<(AbortOnDropHandle<()>, DropGuard, UpstreamPlace)>,
 }
 
 /// A devbox's request body. It breaks off when the exchange is cut.
@@ -114,23 +116,23 @@ pub(crate) enum Unanswered {
 }
 
 impl Upstream {
-    /// Begins to speak what was agreed on in TLS; without TLS, HTTP/1.1.
-    pub(crate) async fn open(wire: Wire) -> Result<Self, Refusal> {
+    /// Begins to speak what was agreed on in TLS; without TLS, HTTP/1.1. It takes this place for as long as it is open.
+    pub(crate) async fn open(wire: Wire, place: UpstreamPlace) -> Result<Self, Refusal> {
         match wire {
-            Wire::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(H2) => Self::open_http2(*stream).await,
-            Wire::Tls(stream) => Self::open_http1(*stream).await,
-            Wire::Plain(stream) => Self::open_http1(stream).await,
+            Wire::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(H2) => Self::open_http2(*stream, place).await,
+            Wire::Tls(stream) => Self::open_http1(*stream, place).await,
+            Wire::Plain(stream) => Self::open_http1(stream, place).await,
         }
     }
 
-    async fn open_http1(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Self, Refusal> {
+    async fn open_http1(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, place: UpstreamPlace) -> Result<Self, Refusal> {
         let mut builder = http1::Builder::new();
         builder.max_headers(HEADERS_MAX).max_header_size(HEADER_LIST_BYTES_MAX).max_buf_size(BUFFER_BYTES_MAX);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|_| Refusal::UpstreamBroken)?;
-        Ok(Self::Http1 { sender, driver: drive(connection.with_upgrades()), is_spent: false })
+        Ok(Self::Http1 { sender, driver: drive(connection.with_upgrades()), is_spent: false, _place: place })
     }
 
-    async fn open_http2(stream: TlsStream<TcpStream>) -> Result<Self, Refusal> {
+    async fn open_http2(stream: TlsStream<TcpStream>, place: UpstreamPlace) -> Result<Self, Refusal> {
         let (nest, guard) = Nest::new();
         let mut builder = http2::Builder::new(nest);
         builder
@@ -142,7 +144,7 @@ impl Upstream {
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_WAIT);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|_| Refusal::UpstreamBroken)?;
-        Ok(Self::Http2(Shared { sender, _driver: Arc::new((drive(connection), guard)) }))
+        Ok(Self::Http2(Shared { sender, _driver: Arc::new((drive(connection), guard, place)) }))
     }
 
     /// Ends the connection when it is aborted; none where others use it as well: there an exchange ends with its bodies.

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::Refusal;
 
-use crate::dial::Dialer;
 use crate::greet::Destination;
+use crate::listen::Devbox;
 use crate::unpoisoned::lock;
 use crate::upstream::Upstream;
 
@@ -43,23 +43,32 @@ impl Upstreams {
     }
 
     /// A new connection, or one that another exchange has made meanwhile and that can be shared.
-    pub(crate) async fn fresh(&self, dialer: &Dialer, to: &Destination) -> Result<Upstream, Refusal> {
-        let dialling = match self.spoken {
-            Spoken::Http1 => None,
-            Spoken::Http2 if self.unshared.load(Ordering::Relaxed) => None,
-            Spoken::Http2 => Some(self.dialling.lock().await),
-        };
-        if dialling.is_some()
-            && let Some(shared) = self.take(to)
-        {
-            return Ok(shared);
+    pub(crate) async fn fresh(&self, devbox: &Devbox, to: &Destination) -> Result<Upstream, Refusal> {
+        let mut place = None;
+        loop {
+            let dialling = match self.spoken {
+                Spoken::Http1 => None,
+                Spoken::Http2 if self.unshared.load(Ordering::Relaxed) => None,
+                Spoken::Http2 => Some(self.dialling.lock().await),
+            };
+            if dialling.is_some()
+                && let Some(shared) = self.take(to)
+            {
+                return Ok(shared);
+            }
+            // Nobody else waits while this one waits for its place.
+            let Some(place) = place.take().or_else(|| devbox.room.upstream_now()) else {
+                drop(dialling);
+                place = Some(devbox.room.upstream().await?);
+                continue;
+            };
+            let opened = Upstream::open(devbox.net.dialer.dial(to, self.spoken).await?, place).await?;
+            match &opened {
+                Upstream::Http2(shared) => self.keep(to, Upstream::Http2(shared.clone())),
+                Upstream::Http1 { .. } => self.unshared.store(true, Ordering::Relaxed),
+            }
+            return Ok(opened);
         }
-        let opened = Upstream::open(dialer.dial(to, self.spoken).await?).await?;
-        match &opened {
-            Upstream::Http2(shared) => self.keep(to, Upstream::Http2(shared.clone())),
-            Upstream::Http1 { .. } => self.unshared.store(true, Ordering::Relaxed),
-        }
-        Ok(opened)
     }
 
     /// Keeps a connection whose reply has begun.

@@ -2,18 +2,19 @@
 //! coming is scrubbed of what its host may know by now.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use service::{DevboxCard, Gate};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use vault::ScrubPlan;
 
-use model::SecretId;
 use model::limits::REVOCATION_TICK_MS;
+use model::{Host, Refusal, SecretId};
 
 use crate::base_url::Door;
 use crate::greet::Destination;
@@ -22,9 +23,24 @@ use crate::unpoisoned::lock;
 
 /// The exchanges of one devbox.
 #[derive(Default)]
-pub(crate) struct Watch {
-    live: Arc<Mutex<HashMap<u64, Arc<Live>>>>,
-    next: AtomicU64,
+pub(crate) struct Watch(Arc<Mutex<Book>>);
+
+#[derive(Default)]
+struct Book {
+    live: HashMap<u64, Arc<Live>>,
+    next: u64,
+    /// What the exchanges with one host share, and how many they are.
+    hosts: HashMap<Host, (Arc<Replies>, usize)>,
+}
+
+/// How the replies of one host are scrubbed, for as long as there are exchanges with it.
+#[derive(Default)]
+struct Replies {
+    /// Held while a plan is made and set, so that no older one follows a newer one.
+    making: Mutex<()>,
+    newest: Mutex<Option<Arc<ScrubPlan>>>,
+    /// How often the plan was set; lets a reply see without a lock that nothing changed.
+    plans_set: AtomicUsize,
 }
 
 /// One exchange, from its decision to the end of its reply.
@@ -32,8 +48,9 @@ pub(crate) struct Live {
     to: Destination,
     cut: CancellationToken,
     state: Mutex<State>,
-    /// How often the plan was set; lets a reply see without a lock that nothing changed.
-    plans_set: AtomicUsize,
+    replies: Arc<Replies>,
+    /// Whether it was decided by which plan its reply is scrubbed.
+    is_decided: AtomicBool,
 }
 
 #[derive(Default)]
@@ -45,6 +62,7 @@ struct State {
     door: Option<Door>,
     /// What moves the bytes between us and the upstream.
     driver: Option<AbortHandle>,
+    /// The plan that its reply was scrubbed by last.
     plan: Option<Arc<ScrubPlan>>,
 }
 
@@ -58,33 +76,31 @@ struct Use {
 pub(crate) struct Ticket {
     number: u64,
     live: Arc<Live>,
-    all: Arc<Mutex<HashMap<u64, Arc<Live>>>>,
+    book: Arc<Mutex<Book>>,
+    /// Its place in the devbox's room.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Watch {
     /// Watches an exchange from now on.
     pub(crate) fn enter(&self, to: Destination) -> Ticket {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let live = Arc::new(Live { to, cut: CancellationToken::new(), state: Mutex::default(), plans_set: AtomicUsize::new(0) });
-        lock(&self.live).insert(number, Arc::clone(&live));
-        Ticket { number, live, all: Arc::clone(&self.live) }
-    }
-
-    /// Tells every exchange with this host by which plan replies are scrubbed now: before a value leaves in one exchange, all others with its host know it.
-    pub(crate) fn share_plan(&self, to: &Destination, plan: &Arc<ScrubPlan>) {
-        for live in self.all() {
-            if live.to.host == to.host {
-                live.set_plan(plan);
-            }
-        }
+        let mut book = lock(&self.0);
+        let number = book.next;
+        book.next += 1;
+        let (replies, exchanges) = book.hosts.entry(to.host.clone()).or_default();
+        *exchanges += 1;
+        let (cut, replies) = (CancellationToken::new(), Arc::clone(replies));
+        let live = Arc::new(Live { to, cut, state: Mutex::default(), replies, is_decided: AtomicBool::new(false) });
+        book.live.insert(number, Arc::clone(&live));
+        Ticket { number, live, book: Arc::clone(&self.0), place: None }
     }
 
     fn is_quiet(&self) -> bool {
-        lock(&self.live).is_empty()
+        lock(&self.0).live.is_empty()
     }
 
     fn all(&self) -> Vec<Arc<Live>> {
-        lock(&self.live).values().cloned().collect()
+        lock(&self.0).live.values().cloned().collect()
     }
 
     /// Looks for a change since `seen` and acts on it. What cannot be looked up is taken for changed. Gives what was seen.
@@ -94,13 +110,9 @@ impl Watch {
             return seen;
         }
         for live in self.all() {
-            if !live.stands(gate, card) {
+            let is_lost = || live.is_decided.load(Ordering::Acquire) && live.renew_plan(gate, card).is_err();
+            if !live.stands(gate, card) || is_lost() {
                 live.end();
-            } else if live.is_decided() {
-                match gate.scrub_plan(card, &live.to.host) {
-                    Ok(plan) => live.set_plan(&plan),
-                    Err(_) => live.end(),
-                }
             }
         }
         state
@@ -116,6 +128,11 @@ impl Live {
     /// Whether the exchange carries any value.
     pub(crate) fn carries_values(&self) -> bool {
         !lock(&self.state).uses.is_empty()
+    }
+
+    /// Whether it carries a value of this secret.
+    pub(crate) fn has_use_of(&self, secret: &SecretId) -> bool {
+        lock(&self.state).uses.iter().any(|held| held.secret == *secret)
     }
 
     /// It is no exchange but a connection that passes unseen.
@@ -162,31 +179,68 @@ impl Live {
         lock(&self.state).uses.iter().all(stands)
     }
 
-    /// Sets the plan for the reply, where it is another one than before. A plan with nothing in it never follows one with something.
-    pub(crate) fn set_plan(&self, plan: &Arc<ScrubPlan>) {
-        let mut state = lock(&self.state);
-        match &state.plan {
-            Some(old) if Arc::ptr_eq(old, plan) || (plan.is_empty() && !old.is_empty()) => {}
-            Some(_) | None => {
-                state.plan = Some(Arc::clone(plan));
-                self.plans_set.fetch_add(1, Ordering::Release);
-            }
-        }
+    /// Has the replies of its host, to every exchange of the devbox with it, scrubbed by the plan of this moment: before a value leaves in one exchange, all
+    /// others with its host know it. What that costs does not grow with their number.
+    ///
+    /// # Errors
+    /// Where there is no plan, and where making one would wait and this thread may not.
+    pub(crate) fn renew_plan(&self, gate: &Gate, card: &DevboxCard) -> Result<(), Refusal> {
+        let _turn = if gate.may_wait() { lock(&self.replies.making) } else { self.replies.turn_now().ok_or(Refusal::Undecided)? };
+        let plan = gate.scrub_plan(card, &self.to.host)?;
+        self.follow(&plan);
+        Ok(())
     }
 
-    /// The plan, and how often it was set.
+    /// Sets the plan of its host's replies, while its turn to do so is held.
+    fn follow(&self, plan: &Arc<ScrubPlan>) {
+        self.replies.set(plan);
+        self.take_newest();
+        self.is_decided.store(true, Ordering::Release);
+    }
+
+    /// The plan, and how often it was set. One with nothing in it never follows one with something.
     pub(crate) fn plan(&self) -> (Option<Arc<ScrubPlan>>, usize) {
-        let state = lock(&self.state);
-        (state.plan.clone(), self.plans_set.load(Ordering::Acquire))
+        let plans_set = self.take_newest();
+        (lock(&self.state).plan.clone(), plans_set)
+    }
+
+    fn take_newest(&self) -> usize {
+        let (newest, plans_set) = self.replies.newest();
+        let mut state = lock(&self.state);
+        let keeps_own = |newest: &ScrubPlan| newest.is_empty() && state.plan.as_ref().is_some_and(|own| !own.is_empty());
+        if let Some(newest) = newest.filter(|newest| !keeps_own(newest)) {
+            state.plan = Some(newest);
+        }
+        plans_set
     }
 
     /// How often the plan was set.
     pub(crate) fn plans_set(&self) -> usize {
-        self.plans_set.load(Ordering::Acquire)
+        self.replies.plans_set.load(Ordering::Acquire)
+    }
+}
+
+impl Replies {
+    /// The turn to set a plan, where nobody has it.
+    fn turn_now(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.making.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(TryLockError::Poisoned(poisoned)) => Some(PoisonError::into_inner(poisoned)),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
-    fn is_decided(&self) -> bool {
-        self.plans_set() > 0
+    fn set(&self, plan: &Arc<ScrubPlan>) {
+        let mut newest = lock(&self.newest);
+        if newest.as_ref().is_none_or(|newest| !Arc::ptr_eq(newest, plan)) {
+            *newest = Some(Arc::clone(plan));
+            self.plans_set.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    fn newest(&self) -> (Option<Arc<ScrubPlan>>, usize) {
+        let newest = lock(&self.newest);
+        (newest.clone(), self.plans_set.load(Ordering::Acquire))
     }
 }
 
@@ -194,6 +248,11 @@ impl Ticket {
     /// The exchange.
     pub(crate) const fn live(&self) -> &Arc<Live> {
         &self.live
+    }
+
+    /// Keeps the exchange's place in the devbox's room for as long as it goes on.
+    pub(crate) fn hold(&mut self, place: OwnedSemaphorePermit) {
+        self.place = Some(place);
     }
 
     /// Cancelled when the exchange must end.
@@ -204,7 +263,15 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        lock(&self.all).remove(&self.number);
+        let mut book = lock(&self.book);
+        book.live.remove(&self.number);
+        let host = &self.live.to.host;
+        if let Some((_, exchanges)) = book.hosts.get_mut(host) {
+            *exchanges -= 1;
+            if *exchanges == 0 {
+                book.hosts.remove(host);
+            }
+        }
     }
 }
 
@@ -235,3 +302,40 @@ pub(crate) async fn run(devbox: Arc<Devbox>) {
 
 /// With the tick before it, less than the second in which a revocation is in force.
 const LOOK_WAIT: Duration = Duration::from_millis(700);
+
+#[cfg(test)]
+mod tests {
+    use crate::greet::Scheme;
+
+    use super::*;
+
+    fn to(host: &str) -> Destination {
+        Destination { host: host.parse().expect("a host"), port: 443, scheme: Scheme::Https }
+    }
+
+    #[test]
+    fn sharing_a_plan_costs_the_same_however_many_exchanges_there_are() {
+        let watch = Watch::default();
+        let [one, other] = [0, 1].map(|_| Arc::new(ScrubPlan::new(vec![]).expect("an empty plan")));
+        let mine: Vec<_> = (0..1000).map(|_| watch.enter(to("api.example.com"))).collect();
+        let elsewhere = watch.enter(to("other.example.com"));
+        elsewhere.live().follow(&other);
+        mine[0].live().follow(&one);
+        // Ours, the host's, and that of the exchange which set it: no other exchange was touched.
+        assert_eq!(Arc::strong_count(&one), 3);
+        assert!(mine.iter().all(|ticket| ticket.live().plan().0.is_some_and(|plan| Arc::ptr_eq(&plan, &one))));
+        assert!(elsewhere.live().plan().0.is_some_and(|plan| Arc::ptr_eq(&plan, &other)));
+        drop((mine, elsewhere));
+        let book = lock(&watch.0);
+        assert!(book.live.is_empty() && book.hosts.is_empty());
+    }
+
+    #[test]
+    fn a_plan_is_set_by_one_at_a_time() {
+        let replies = Replies::default();
+        let turn = replies.turn_now();
+        assert!(turn.is_some() && replies.turn_now().is_none());
+        drop(turn);
+        assert!(replies.turn_now().is_some());
+    }
+}

@@ -86,8 +86,10 @@ impl Tunnel {
         let cut = ticket.cut();
         let passing = async {
             let (devbox, host) = tokio::try_join!(devbox, host)?;
+            let passed = pass(devbox, host, &ticket).await;
+            // Its place is taken until now.
             drop(upstream);
-            pass(devbox, host, &ticket).await
+            passed
         };
         let ended = cut.run_until_cancelled(passing).await;
         if let Some(Err(error)) = ended {

@@ -204,7 +204,7 @@ impl Gate {
         self.ledger.record(&[event]).map_err(|_| Refusal::Undecided)?;
         if is_new_there {
             // What that host says to other devboxes is scrubbed of it from now on.
-            self.sends.fetch_add(1, Ordering::SeqCst);
+            self.sends.count(&secret.account, host);
         }
         let seen = Use { account: secret.account.clone(), name: secret.name.clone(), version: secret.version, count: 0 };
         self.tally.remember_use(key, seen);

@@ -1,7 +1,7 @@
 //! The gateway's side of the house: the only holder of keys that open values. Here is its state; its verbs stand in the files of their nouns.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::{
@@ -15,7 +15,7 @@ use crate::authenticate::{self, AuthError, Caller};
 use crate::events::Tally;
 use crate::ids::{Ids, IdsError};
 use crate::memo::Memo;
-use crate::plans::Plans;
+use crate::plans::{Plans, Sends};
 use crate::rows::{KeptRow, Known, Stamp};
 use crate::uses::Uses;
 
@@ -44,8 +44,7 @@ pub struct Gate {
     pub(crate) uses: Uses,
     /// Counted up whenever an explicit binding changes, a devbox gets a secret more, or a grant ends.
     pub(crate) changes: AtomicU64,
-    /// Counted up whenever a value went to a host to which no devbox of its account had sent it before.
-    pub(crate) sends: AtomicU64,
+    pub(crate) sends: Sends,
     pub(crate) policy: Policy,
     /// Hosts of pinned clients, whose connections pass unseen.
     pub(crate) pass_through: Vec<HostPattern>,
@@ -104,7 +103,7 @@ impl Gate {
             tally: Tally::default(),
             uses: Uses::default(),
             changes: AtomicU64::new(0),
-            sends: AtomicU64::new(0),
+            sends: Sends::default(),
             policy: Policy::default(),
             pass_through: Vec::new(),
             anchor: None,
@@ -196,7 +195,7 @@ impl Gate {
     pub fn state(&self) -> Result<(u64, u64), Refusal> {
         let Stamp { store, changes } = self.stamp()?;
         // Neither ever goes back, so their sum changes with each.
-        Ok((store, changes + self.sends.load(Ordering::SeqCst)))
+        Ok((store, changes + self.sends.all()))
     }
 
     /// An id for a devbox that is about to be opened.

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
 use model::Refusal;
@@ -54,9 +55,19 @@ impl<K: Hash + Eq + Clone, V: Clone> Memo<K, V> {
 
 impl Gate {
     /// Does `work` without waiting for the disk or for anybody who writes: whatever it does not find in memory, it is refused, as when the databases do not
-    /// answer. A yes can be taken; a refusal means to ask again where waiting is allowed.
-    pub fn at_hand<T>(&self, work: impl FnOnce() -> T) -> T {
-        store::at_hand(work)
+    /// answer. A yes can be taken; a refusal means to ask again where waiting is allowed, and so does a panic.
+    ///
+    /// # Errors
+    /// Those of `work`; [`Refusal::Undecided`] where it panicked.
+    pub fn at_hand<T>(&self, work: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+        // What `work` changes are memories, each by a single insert or remove under its lock.
+        catch_unwind(AssertUnwindSafe(|| store::at_hand(work))).unwrap_or(Err(Refusal::Undecided))
+    }
+
+    /// Whether this thread may wait now: not inside [`Gate::at_hand`].
+    #[must_use]
+    pub fn may_wait(&self) -> bool {
+        store::may_wait().is_ok()
     }
 }
 

@@ -4,10 +4,11 @@
 //! Where a devbox has sent nothing and nothing of its own is bound, values are masked instead, so that replies keep their length.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::{DevboxId, Form, Host, Refusal, SecretId, Token};
+use model::{AccountId, DevboxId, Form, Host, Refusal, SecretId, Token};
 use vault::{Rendering, ScrubError, ScrubPair, ScrubPlan, SecretValue};
 
 use crate::devboxes::DevboxCard;
@@ -18,8 +19,16 @@ use crate::rows::{Fitness, OpenedRow, Stamp};
 #[derive(Default)]
 pub(crate) struct Plans(HashMap<(DevboxId, Host), Made>);
 
+/// How often values went to hosts to which no devbox of their account had sent them before.
+pub(crate) struct Sends {
+    hasher: RandomState,
+    all: AtomicU64,
+    /// By account and host, several in one place: whoever sends to many hosts makes few others' plans void.
+    places: [AtomicU64; SEND_PLACES],
+}
+
 struct Made {
-    /// With how many first sends there had been.
+    /// With how many first sends there had been in the host's place.
     stamp: (Stamp, u64),
     of: Vec<Part>,
     plan: Arc<ScrubPlan>,
@@ -69,7 +78,7 @@ impl Gate {
         if crate::faults::is_seeded(crate::faults::Fault::Unscrubbed) {
             return ScrubPlan::new(Vec::new()).map(Arc::new).map_err(unscrubbable);
         }
-        let stamp = (self.stamp()?, self.sends.load(Ordering::SeqCst));
+        let stamp = (self.stamp()?, self.sends.to(&card.account, host));
         let key = (card.devbox.clone(), host.clone());
         if let Some(made) = lock(&self.plans).0.get(&key).filter(|made| made.stamp == stamp) {
             return Ok(Arc::clone(&made.plan));
@@ -163,6 +172,35 @@ impl Gate {
     }
 }
 
+impl Sends {
+    /// Counts one.
+    pub(crate) fn count(&self, account: &AccountId, host: &Host) {
+        self.place(account, host).fetch_add(1, Ordering::SeqCst);
+        self.all.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// To any host.
+    pub(crate) fn all(&self) -> u64 {
+        self.all.load(Ordering::SeqCst)
+    }
+
+    /// To this host, and perhaps to some others.
+    fn to(&self, account: &AccountId, host: &Host) -> u64 {
+        self.place(account, host).load(Ordering::SeqCst)
+    }
+
+    fn place(&self, account: &AccountId, host: &Host) -> &AtomicU64 {
+        let hash = self.hasher.hash_one((account, host));
+        &self.places[usize::try_from(hash % SEND_PLACES as u64).unwrap_or_default()]
+    }
+}
+
+impl Default for Sends {
+    fn default() -> Self {
+        Self { hasher: RandomState::new(), all: AtomicU64::new(0), places: [const { AtomicU64::new(0) }; SEND_PLACES] }
+    }
+}
+
 impl Plans {
     /// Plans hold values, so a devbox's are dropped with it.
     pub(crate) fn forget(&mut self, devbox: &DevboxId) {
@@ -176,7 +214,7 @@ impl Plans {
 
     /// Plans of an older stamp are of no more use to anybody and hold values that may have been replaced.
     fn insert(&mut self, key: (DevboxId, Host), new: Made) {
-        self.0.retain(|_, made| made.stamp == new.stamp);
+        self.0.retain(|_, made| made.stamp.0 == new.stamp.0);
         if self.0.len() >= PLANS_MAX {
             self.0.clear();
         }
@@ -237,6 +275,8 @@ const fn unscrubbable(error: ScrubError) -> Refusal {
 
 /// Each plan is an automaton of some hundred kilobytes.
 const PLANS_MAX: usize = 512;
+/// Two kilobytes.
+const SEND_PLACES: usize = 256;
 /// Secrets that were sent to one host, of which those made last are looked at.
 const SENT_MAX: usize = 256;
 /// Values of other devboxes in one plan: a megabyte of it at most, where they are tokens.

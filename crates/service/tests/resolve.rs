@@ -201,7 +201,7 @@ fn replies_of_a_host_are_scrubbed_at_whatever_port_a_value_is_bound() {
     assert!(Arc::ptr_eq(&plan, &beside), "each host of a wildcard takes memory of its own");
     let elsewhere = house.gate.scrub_plan(&card, &host("api.github.com")).unwrap();
     assert!(!plan.masks_all() && elsewhere.masks_all() && elsewhere.scrub_all(GITHUB.as_bytes()).is_some());
-    let another = house.gate.scrub_plan(&card, &host("evil.example.com")).unwrap();
+    let another = house.gate.scrub_plan(&card, &host("evil.example.net")).unwrap();
     assert!(Arc::ptr_eq(&elsewhere, &another), "each host beside them takes memory of its own");
 }
 
@@ -331,6 +331,8 @@ fn what_is_known_is_decided_without_waiting_and_nothing_else_is() {
     let at_hand = |to: &str| house.gate.at_hand(|| resolve(&house, &card, to).map(|armed| written(armed, &card)));
     let once = |to: &str| resolve(&house, &card, to).map(|armed| written(armed, &card));
     assert_eq!(at_hand("api.github.com"), Err(Refusal::Undecided));
+    assert_eq!(house.gate.at_hand(|| -> Result<(), Refusal> { panic!("as a defect would") }), Err(Refusal::Undecided));
+    assert!(house.gate.may_wait(), "the thread may wait again");
     once("api.github.com").unwrap();
     assert_eq!(at_hand("api.github.com"), Ok(format!("Bearer {GITHUB}")));
     // A first use is written before the value leaves, and a plan is made where waiting is allowed.
@@ -353,5 +355,7 @@ fn what_is_known_is_decided_without_waiting_and_nothing_else_is() {
     assert_eq!(once("api.github.com"), Ok(format!("Bearer {new}")));
     house.gate.close(&card.devbox).unwrap();
     assert_eq!(at_hand("api.github.com"), Err(Refusal::Undecided));
+    assert_eq!(house.gate.at_hand(|| -> Result<(), Refusal> { panic!("as a defect would") }), Err(Refusal::Undecided));
+    assert!(house.gate.may_wait(), "the thread may wait again");
     assert_eq!(once("api.github.com"), Err(Refusal::TokenEnded));
 }

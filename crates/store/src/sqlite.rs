@@ -1,7 +1,8 @@
 //! The store on SQLite: one file, one writing thread with group commit, a few reading connections, one connection that watches for commits.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use model::{
     Account, AccountId, ApiKey, ApiKeyId, ChainedEvent, Event, GatewayConfig, GatewayConfigId, Label, Secret, SecretId, SecretName,
@@ -157,9 +158,29 @@ impl SqliteStore {
     }
 
     pub(crate) fn data_version(&self) -> Result<u64> {
-        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        let version: i64 = watch.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
-        u64::try_from(version).map_err(StoreError::damaged)
+        if readers::may_wait().is_ok() {
+            return version_of(&self.watch.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        let watch = self.watch_now()?;
+        watch.busy_timeout(Duration::ZERO)?;
+        let version = version_of(&watch);
+        watch.busy_timeout(connection::BUSY_WAIT)?;
+        match version {
+            Err(StoreError::Busy) => Err(StoreError::WouldWait),
+            other => other,
+        }
+    }
+
+    /// The connection that watches, where nobody waits with it: others who do not wait have it for a few microseconds.
+    fn watch_now(&self) -> Result<MutexGuard<'_, Connection>> {
+        for _ in 0..SPINS_MAX {
+            match self.watch.try_lock() {
+                Ok(watch) => return Ok(watch),
+                Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
+            }
+        }
+        Err(StoreError::WouldWait)
     }
 
     pub(crate) fn check(&self) -> Result<()> {
@@ -284,6 +305,14 @@ impl SqliteStore {
         self.database.write(with_record(recorded, move |conn| gateway_configs::delete(conn, &account, &id)))
     }
 }
+
+fn version_of(watch: &Connection) -> Result<u64> {
+    let version: i64 = watch.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+    u64::try_from(version).map_err(StoreError::damaged)
+}
+
+/// Looks for the watching connection before somebody is taken to wait with it: a look at the version takes as long as some hundred of them.
+const SPINS_MAX: usize = 1000;
 
 /// A change, its event, and the answer to the request that asked for it.
 fn with_record(recorded: Recorded<'_>, change: impl Fn(&Connection) -> Result<()> + Send + 'static) -> Work {

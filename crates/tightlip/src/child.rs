@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Resolve;
 use crate::config::ways::Ways;
+use crate::setup::Pin;
 
 /// Which child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +69,8 @@ pub enum Task {
     Api {
         /// The data folder.
         data: PathBuf,
+        /// Whose signature the manifest of public keys must carry.
+        pin: Pin,
         /// Further names of the api.
         hosts: Vec<String>,
         /// How often a caller may ask.

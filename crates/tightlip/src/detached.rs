@@ -144,7 +144,7 @@ pub fn take_over(folder: &DataFolder) -> Result<Lock, FolderError> {
     let mut asked = None;
     loop {
         match folder.lock() {
-            Err(FolderError::Locked { pid: Some(pid), .. }) if Instant::now() < limit && is_one(pid) => {
+            Err(FolderError::Locked { pid: Some(pid), .. }) if Instant::now() < limit && is_one(pid) && listens(folder, pid) => {
                 if asked != Some(pid) {
                     ask_to_stop(pid);
                     asked = Some(pid);
@@ -170,6 +170,9 @@ pub fn stop(folder: &DataFolder) -> Result<Option<Stopped>, StopError> {
     };
     let limit = Instant::now() + STOP_WAIT;
     let process = process_of(pid)?;
+    if !listens(folder, pid) {
+        return Err(StopError::Unknown(Some(pid)));
+    }
     // Looked at once the descriptor is there: from here on, the number means this process and no later one.
     let started_by = if is_one(pid) {
         Starter::Command
@@ -198,6 +201,13 @@ fn process_of(pid: u32) -> Result<OwnedFd, StopError> {
         Errno::SRCH => StopError::Unknown(Some(pid)),
         error => StopError::Io(error.into()),
     })
+}
+
+/// Whether the folder's local socket is this process's. The number in the lock alone says little: the children have the lock open, and one that was taken
+/// over may write another's into it.
+fn listens(folder: &DataFolder, pid: u32) -> bool {
+    let listener = link::Packets::connect(&folder.socket()).and_then(|end| end.peer());
+    listener.is_ok_and(|peer| u32::try_from(peer.pid) == Ok(pid))
 }
 
 /// The arguments of a process, none where there is none.

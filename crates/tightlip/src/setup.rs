@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use model::{Account, AccountId, ApiKey, ApiKeyId, Clock, Event, EventKind, Scopes};
 use rootkey::{PassphraseError, RootKeyError};
+use serde::{Deserialize, Serialize};
 use store::{Ledger, Mode, Store, StoreError};
 use vault::{KeyringError, OpenKeys, RootKey, Sealer, SigningKey};
 use zeroize::Zeroizing;
@@ -24,6 +25,19 @@ pub enum FirstRun {
     Yes,
     /// They were there.
     No,
+}
+
+/// The public half of the keyring's key that signs the manifest of public keys. It comes from the opened keyring, never from the api's folder: whoever took
+/// the api over may have written there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pin(Vec<u8>);
+
+impl Pin {
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// Why the data folder's contents cannot be used, or could not be made.
@@ -103,6 +117,8 @@ pub struct Opened {
     pub store: Store,
     /// The ledger.
     pub ledger: Ledger,
+    /// The manifest's pin, for the api.
+    pub pin: Pin,
 }
 
 /// Makes the folder's contents where there are none, finishes what was interrupted, and looks at everything that the children need. Call with the lock.
@@ -244,15 +260,20 @@ pub fn check(folder: &DataFolder, root: &Root) -> Result<Opened, SetupError> {
         return Err(SetupError::Missing(missing));
     }
     let keys = open_keys(folder, root)?;
-    if read(&folder.manifest_pin())? != keys.manifest_pin() {
-        return Err(SetupError::Foreign(folder.manifest_pin()));
-    }
     let seed = Zeroizing::new(read(&folder.signing_key())?);
     if !keys.trusts_seed(&seed) {
         return Err(SetupError::Foreign(folder.signing_key()));
     }
     let signing = SigningKey::from_bytes(&seed).map_err(keyring("read the api's signing key"))?;
-    let sealer = Sealer::new(&read(&folder.manifest())?, &read(&folder.manifest_pin())?, signing).map_err(keyring("check the manifest"))?;
+    // The api may write its folder: what it would seal to is the keyring's own, or nothing starts.
+    let pin = Pin(keys.manifest_pin());
+    if read(&folder.manifest_pin())? != pin.0 {
+        return Err(SetupError::Foreign(folder.manifest_pin()));
+    }
+    let sealer = Sealer::new(&read(&folder.manifest())?, pin.bytes(), signing).map_err(|source| {
+        let forged = matches!(source, KeyringError::ManifestForged);
+        if forged { SetupError::Foreign(folder.manifest()) } else { keyring("check the manifest")(source) }
+    })?;
     let store = open_store(&folder.store_db()).map_err(store_failed("open", folder.store_db()))?;
     let ledger = Ledger::open(&folder.ledger()).map_err(store_failed("open", folder.ledger()))?;
     let told = [
@@ -264,7 +285,7 @@ pub fn check(folder: &DataFolder, root: &Root) -> Result<Opened, SetupError> {
         return Err(SetupError::Foreign(path));
     }
     service::marks::mark_earlier(&folder.store_db(), &ledger, &keys).map_err(store_failed("write", folder.store_db()))?;
-    Ok(Opened { keys, store, ledger })
+    Ok(Opened { keys, store, ledger, pin })
 }
 
 /// The keyring, opened with the root key.

@@ -18,6 +18,7 @@ use vault::{KeyringError, RootKey};
 use crate::child::{self, Given, Hand, Policy, Report, Role, Task};
 use crate::config::Config;
 use crate::folder::{DataFolder, FILE_MODE, Lock};
+use crate::setup::Pin;
 use crate::up::UpError;
 
 /// What is to be supervised.
@@ -44,6 +45,8 @@ pub struct Plan<'a> {
     pub control_socket: Listener,
     /// The root key, where it comes from a passphrase: kept for a gateway that is started again.
     pub root_key: Option<RootKey>,
+    /// The manifest's pin, for every start of the api: it takes none from a folder that it may write.
+    pub pin: Pin,
     /// Stop when unused for so long.
     pub idle_exit: Option<Duration>,
     /// Whether devboxes are made over the API.
@@ -300,6 +303,7 @@ impl<'a> Supervisor<'a> {
                 let tls = config.tls.as_ref().map(|port| port.files.clone());
                 Task::Api {
                     data,
+                    pin: self.plan.pin.clone(),
                     hosts: config.hosts.clone(),
                     rates: self.plan.rates,
                     tls,
@@ -373,15 +377,15 @@ impl Ward {
     /// Takes in what the child says; keeps why it ends, which it says a moment before it does.
     fn listen(&mut self) {
         let (State::Up { leash, ready, .. }, asks) = (&mut self.state, &mut self.asks_for_key) else { return };
-        while let Some(end) = leash {
-            if !readable(end) {
-                break;
-            }
+        // One that never stops talking keeps nobody from the signals.
+        for _ in 0..WORDS_AT_ONCE {
+            let Some(end) = leash.as_ref().filter(|end| readable(end)) else { break };
             match end.recv::<Report>() {
                 Ok((Report::Closed, _)) => *asks = true,
                 Ok((Report::Ready, _)) => {
-                    *ready = true;
-                    tracing::info!("the {} is ready", self.role.as_str());
+                    if !std::mem::replace(ready, true) {
+                        tracing::info!("the {} is ready", self.role.as_str());
+                    }
                 }
                 Ok((Report::Failed { message }, _)) => self.last_words = Some(message),
                 Err(_) => *leash = None,
@@ -438,6 +442,8 @@ fn readable(end: &Packets) -> bool {
     poll(&mut [PollFd::new(end, PollFlags::IN)], Some(&now)).is_ok_and(|count| count > 0)
 }
 
+/// What a child says before others are looked at again: more than an honest one has to say.
+const WORDS_AT_ONCE: usize = 8;
 /// Until both children serve at the first start. Ordinarily a fraction of a second.
 const READY_WAIT: Duration = Duration::from_secs(20);
 /// Until a server that was asked to stop has stopped.

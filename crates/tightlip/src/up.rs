@@ -234,6 +234,7 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
     };
     let (first_run, root_key, opened) = setup::ensure(&folder, root, &service::SystemClock)?;
     let anchor = anchor::begin(&folder, &config, &opened, options.rollback, &service::SystemClock)?;
+    let pin = opened.pin.clone();
     drop(opened);
     let ready = Ready {
         url: base_url(address),
@@ -256,6 +257,7 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
         gateway_socket: local_socket(&folder.socket())?,
         control_socket: local_socket(&folder.control_socket())?,
         root_key,
+        pin,
         api_socket: socket,
         tls_socket: tls.map(|(socket, _, _)| socket),
         proxy_socket: proxy.map(|(socket, _)| socket),

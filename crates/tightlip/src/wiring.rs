@@ -99,11 +99,10 @@ fn handed_root_key(leash: &Packets) -> anyhow::Result<RootKey> {
 /// When it cannot serve.
 pub fn api(start: Start) -> anyhow::Result<ExitCode> {
     let Start { task, mut handed, leash } = start;
-    let Task::Api { data, hosts, rates, tls, devboxes } = task else { bail!("this is another child's task") };
+    let Task::Api { data, pin, hosts, rates, tls, devboxes } = task else { bail!("this is another child's task") };
     let folder = DataFolder::locate(Some(&data))?;
     let signing = SigningKey::from_bytes(&Zeroizing::new(read(&folder.signing_key())?)).context("failed to read the signing key")?;
-    let sealer =
-        Sealer::new(&read(&folder.manifest())?, &read(&folder.manifest_pin())?, signing).context("failed to check the manifest")?;
+    let sealer = Sealer::new(&read(&folder.manifest())?, pin.bytes(), signing).context("failed to check the manifest")?;
     let setup = api::Setup {
         bound: api::Bound::from_fd(handed.take(Given::Socket)?),
         store: folder.store_db(),

@@ -72,6 +72,19 @@ fn use_the_api(road: &Road, shown: &mut Shown) {
         (format!("GET /v1/api-keys?starting_after={value}\r\n{auth}"), String::new()),
         (format!("GET /v1/api-keys\r\n{auth}"), String::new()),
         (format!("POST /v1/api-keys/{value}/revoke\r\n{auth}"), String::new()),
+        (format!("GET /metrics\r\n{auth}"), String::new()),
+        (format!("GET /v1/secrets/{value}\r\n{auth}"), String::new()),
+        (format!("POST /v1/secrets?value={value}\r\n{auth}"), json.clone()),
+        (format!("GET /v1/secrets\r\n{auth}\r\nUser-Agent: {value}\r\nCookie: a={value}\r\nX-Request-Id: {value}"), String::new()),
+        (format!("GET /v1/secrets\r\n{auth}\r\nOrigin: https://{value}"), String::new()),
+        (format!("POST /v1/secrets\r\n{auth}\r\nContent-Type: {value}/json"), json.clone()),
+        (format!("{value} /v1/secrets\r\n{auth}"), String::new()),
+        (format!("POST /v1/gateway-configs\r\n{auth}"), format!("{{\"name\":\"n\",\"endpoint\":\"https://x:{value}@a.example.com\"}}")),
+        (format!("GET /v1/gateway-configs/{value}\r\n{auth}"), String::new()),
+        (format!("GET /v1/gateway-configs\r\n{auth}"), String::new()),
+        (format!("POST /v1/devboxes\r\n{auth}"), format!("{{\"secrets\":{{\"A\":\"{value}\"}}}}")),
+        (format!("POST /v1/devboxes/{value}/shutdown\r\n{auth}"), "{}".to_owned()),
+        (format!("GET /v1/devboxes\r\n{auth}"), String::new()),
         ("GET /healthz".to_owned(), String::new()),
         ("GET /readyz".to_owned(), String::new()),
     ];
@@ -86,7 +99,7 @@ fn use_the_command_line(road: &Road, shown: &mut Shown) {
     let value = road.canary.value();
     let assignment = format!("A={value}");
     let known = format!("TOKEN={value}");
-    let calls: [&[&str]; 29] = [
+    let calls: [&[&str]; 39] = [
         &["secret", "set", "B"],
         &["secret", "set", "B"],
         &["secret", "create", "B"],
@@ -114,6 +127,16 @@ fn use_the_command_line(road: &Road, shown: &mut Shown) {
         &["account", "create", "team"],
         &["account", "list"],
         &["run", "--env", &known, "--", "true"],
+        &["secret", "history", "B"],
+        &["secret", "history", value],
+        &["secret", "get", value],
+        &["--json", "secret", "delete", value],
+        &["bindings", value],
+        &["gateway-config", "get", value],
+        &["devbox", "get", value],
+        &["--json", "events"],
+        &["completions", "bash"],
+        &["doctor", "B"],
         &["backup", BACKUP],
         &["secret", "delete", "B"],
     ];

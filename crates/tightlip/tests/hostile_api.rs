@@ -9,6 +9,7 @@ use std::fs::Permissions;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
@@ -297,6 +298,13 @@ impl Loot {
             self.note(&format!("read the gateway's {file}"), read);
         }
         self.note("run a program", Command::new("/bin/cat").arg(knowledge.data.join("gateway/root.key")).output());
+        // With a group to set, the standard library forks by itself, and it is the child that does not find the folder.
+        let mut forking = Command::new("/bin/cat");
+        let forked = forking.gid(nix::unistd::getgid().as_raw()).current_dir("/nowhere-at-all").spawn();
+        self.let_through
+            .insert("fork".to_owned(), forked.err().and_then(|error| error.raw_os_error()) != Some(rustix::io::Errno::PERM.raw_os_error()));
+        let thread = std::thread::Builder::new().spawn(|| ()).map(std::thread::JoinHandle::join);
+        self.note("may start a thread", thread);
         let target = nix::unistd::Pid::from_raw(pid);
         self.note("attach to the gateway", nix::sys::ptrace::attach(target).map_err(Into::into));
         let limits = rustix::process::Rlimit { current: Some(1), maximum: Some(1) };

@@ -278,7 +278,7 @@ fn a_folder_that_cannot_be_looked_into_is_empty() {
     use std::os::unix::fs::chown;
     use std::os::unix::process::CommandExt;
     if !nix::unistd::geteuid().is_root() {
-        println!("skipped: only root can make a folder of another group");
+        eprintln!("skipped: only root can make a folder of another group");
         return;
     }
     // The folder is the user's and its group is not: nothing but its mode says who may look, and the owner may change that.

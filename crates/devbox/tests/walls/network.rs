@@ -12,6 +12,7 @@ pub const TESTS: &[Test] = &[
     ("a_dns_question_is_answered_from_the_asked_address", a_dns_question_is_answered_from_the_asked_address),
     ("lo_is_the_only_interface", lo_is_the_only_interface),
     ("raw_and_foreign_sockets_are_refused", raw_and_foreign_sockets_are_refused),
+    ("no_other_family_or_protocol_leads_out", no_other_family_or_protocol_leads_out),
     ("abstract_sockets_of_the_host_are_unreachable", abstract_sockets_of_the_host_are_unreachable),
 ];
 
@@ -78,6 +79,31 @@ fn raw_and_foreign_sockets_are_refused() {
     }
     script.push('\'');
     assert_eq!(shell(work.path(), &script).says(), "refused refused refused refused refused made");
+}
+
+/// Families that know no network namespace, or bring a module of the kernel with them; and what could leave beside TCP and UDP.
+fn no_other_family_or_protocol_leads_out() {
+    let allowed = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+    let families = (1..=46).filter(|family| !allowed.contains(family)).map(|family| (family, libc::SOCK_STREAM, 0));
+    let netlink = (1..=22).map(|protocol| (libc::AF_NETLINK, libc::SOCK_RAW, protocol));
+    let echoes = [(libc::AF_INET, libc::SOCK_DGRAM, libc::IPPROTO_ICMP), (libc::AF_INET6, libc::SOCK_DGRAM, libc::IPPROTO_ICMPV6)];
+    let raw = [(libc::AF_INET6, libc::SOCK_RAW, libc::IPPROTO_ICMPV6), (libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_RAW)];
+    let (unknown, denied): (Vec<_>, Vec<_>) = (families.chain(netlink).collect(), echoes.into_iter().chain(raw).collect());
+    let mut script = String::from("perl -e '");
+    for (family, kind, protocol) in unknown.iter().chain(&denied) {
+        script.push_str(&format!("print syscall({}, {family}, {kind}, {protocol}) < 0 ? $!+0 : \"made\", \"\\n\";", libc::SYS_socket));
+    }
+    script.push('\'');
+    let work = folder();
+    let said = shell(work.path(), &script).says();
+    let answers: Vec<&str> = said.lines().collect();
+    assert_eq!(answers.len(), unknown.len() + denied.len());
+    for (asked, answer) in unknown.iter().zip(&answers) {
+        assert_eq!(*answer, libc::EAFNOSUPPORT.to_string(), "{asked:?}");
+    }
+    for (asked, answer) in denied.iter().zip(&answers[unknown.len()..]) {
+        assert!([libc::EPERM, libc::EACCES].iter().any(|errno| *answer == errno.to_string()), "{asked:?}: {answer}");
+    }
 }
 
 fn abstract_sockets_of_the_host_are_unreachable() {

@@ -114,4 +114,30 @@ proptest! {
         let sent: Vec<u8> = payloads.iter().flat_map(|(payload, is_last)| frame(if *is_last { 0x82 } else { 0x02 }, payload)).collect();
         prop_assert_eq!(fed(&sent, piece).expect("frames"), sent);
     }
+
+    #[test]
+    fn a_value_in_a_message_is_masked_however_it_is_fragmented(
+        messages in proptest::collection::vec((proptest::collection::vec("[k-z ]{0,200}", 1..4), proptest::collection::vec((0..1000_usize, any::<bool>()), 0..6)), 1..5),
+        piece in 1..300_usize,
+    ) {
+        let (mut sent, mut given) = (Vec::new(), Vec::new());
+        for (parts, cuts) in messages {
+            let (text, clean) = (parts.join(VALUE), parts.join(&masked()));
+            let mut cuts: Vec<_> = cuts.into_iter().map(|(cut, pings)| (cut % (text.len() + 1), pings)).collect();
+            cuts.sort_unstable();
+            let (mut from, mut opcode) = (0, 0x01);
+            for (cut, pings) in cuts {
+                sent.extend(frame(opcode, &text.as_bytes()[from..cut]));
+                given.extend(frame(opcode, &clean.as_bytes()[from..cut]));
+                if pings {
+                    sent.extend(frame(0x89, VALUE.as_bytes()));
+                    given.extend(frame(0x89, masked().as_bytes()));
+                }
+                (from, opcode) = (cut, 0x00);
+            }
+            sent.extend(frame(0x80 | opcode, &text.as_bytes()[from..]));
+            given.extend(frame(0x80 | opcode, &clean.as_bytes()[from..]));
+        }
+        prop_assert_eq!(fed(&sent, piece).expect("frames"), given);
+    }
 }

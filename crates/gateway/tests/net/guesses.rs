@@ -45,9 +45,12 @@ async fn chunks_before_a_pause_are_as_long_for_wrong_guesses_as_for_right_ones()
     connection.expect(format!("{}0\r\n\r\n", chunk(&world.token("KEY"))).as_bytes()).await;
 }
 
+/// What says the frames of the body that was last asked for.
+type Hand = Arc<Mutex<Option<UnboundedSender<Vec<u8>>>>>;
+
 /// Answers with a body whose frames the test says.
-fn saying(content_type: &'static str) -> (Service, Arc<Mutex<Option<UnboundedSender<Vec<u8>>>>>) {
-    let hand: Arc<Mutex<Option<UnboundedSender<Vec<u8>>>>> = Arc::default();
+fn saying(content_type: &'static str) -> (Service, Hand) {
+    let hand = Hand::default();
     let given = Arc::clone(&hand);
     let answer = service(move |_| {
         let (say, said) = unbounded_channel();
@@ -134,7 +137,7 @@ async fn messages_are_given_whole_whatever_they_end_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_goes_on_behind_its_end_or_is_compressed_breaks_off() {
-    let behind = [message(0, VALUE[..20].as_bytes()), VALUE[20..].as_bytes().to_vec()].concat();
+    let behind = [message(0, &VALUE.as_bytes()[..20]), VALUE.as_bytes()[20..].to_vec()].concat();
     for bytes in [behind, message(1, b"compressed")] {
         let sent = bytes.clone();
         let answer = service(move |_| {

@@ -198,6 +198,23 @@ async fn who_says_nothing_is_not_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_holds_places_for_strangers_loses_the_oldest_and_keeps_nobody_out() {
+    let world = world().await;
+    let sandbox = sandbox(&world, &[]);
+    let mut known = sandbox.tunnel(&format!("{API}:443"), API).await;
+    let mut silent = Vec::new();
+    for _ in 0..257 {
+        silent.push(sandbox.connection().await);
+    }
+    let begun = Instant::now();
+    silent[0].rest().await;
+    assert!(begun.elapsed() < Duration::from_secs(20), "it was sent away, and did not only run out of time: {:?}", begun.elapsed());
+    assert_eq!(sandbox.get(API, "").await.status, 200);
+    let request = format!("GET / HTTP/1.1\r\nhost: {API}\r\n\r\n");
+    assert_eq!(known.ask(&request).await.status, 200, "who is known is no stranger");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_network_than_the_sandboxs_is_refused_and_recorded() {
     let world = world().await;
     let sandbox = sandbox(&world, &["10.0.0.0/8", "fd00::/64"]);

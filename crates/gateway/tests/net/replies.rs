@@ -142,13 +142,17 @@ async fn trailers_that_were_asked_for_come_scrubbed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_that_cannot_be_read_is_withheld() {
     for head in [
-        "content-encoding: gzip\r\ncontent-length: 3\r\n",
-        "content-encoding: identity, br\r\ncontent-length: 3\r\n",
-        "connection: content-encoding\r\ncontent-encoding: deflate\r\ncontent-length: 3\r\n",
+        "content-encoding: compress\r\ncontent-length: 3\r\n",
+        "content-encoding: identity, br, unheard-of\r\ncontent-length: 3\r\n",
+        "content-encoding: gzip, br\r\ncontent-encoding: gzip\r\ncontent-length: 3\r\n",
+        "connection: content-encoding\r\ncontent-encoding: dcb\r\ncontent-length: 3\r\n",
+        "content-type: application/grpc\r\ncontent-encoding: gzip\r\ncontent-length: 3\r\n",
         "content-encoding: zstd\r\ncontent-length: 3\r\n",
         "content-type: text/plain; charset=utf-16\r\ncontent-length: 3\r\n",
         "content-type: application/json;charset=\"IBM037\"\r\ncontent-length: 3\r\n",
         "content-type: text/plain; charset=unheard-of\r\ncontent-length: 3\r\n",
+        "content-type: text/plain; charset=utf-8; charset=utf-16\r\ncontent-length: 3\r\n",
+        "content-type: text/plain; charset=utf-8\r\ncontent-type: text/plain; charset=utf-16\r\ncontent-length: 3\r\n",
     ] {
         let (_, reply) = reply_to(vec![say(format!("HTTP/1.1 200 OK\r\n{head}\r\nabc")), Step::Close]).await;
         assert_eq!(reply.refusal().as_deref(), Some("reply_unreadable"), "{head}");

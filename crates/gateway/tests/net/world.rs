@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway::{Attached, Authority, Net, NetConfig, Synthetic, UpstreamProxy};
+use gateway::{Attached, Authority, Net, NetConfig, RoomSize, Synthetic, UpstreamProxy};
 use model::{Binding, EventKind, Host, HostPattern, Scopes};
 use rustls_pki_types::CertificateDer;
 use service::{DevboxCard, KeyPlan};
@@ -44,6 +44,7 @@ pub struct Plan {
     proxy: Option<UpstreamProxy>,
     pass_through: Vec<HostPattern>,
     by_proxy: Vec<String>,
+    room: RoomSize,
 }
 
 /// A value of no known kind.
@@ -129,6 +130,12 @@ impl Plan {
         self
     }
 
+    /// What a devbox may have at a time.
+    pub fn room(mut self, room: RoomSize) -> Self {
+        self.room = room;
+        self
+    }
+
     /// How long the gateway takes to reach a host.
     pub fn connecting(mut self, limit: Duration) -> Self {
         self.connecting = Some(limit);
@@ -184,6 +191,7 @@ impl Plan {
         config.synthetic = Synthetic { v4: Ipv4Addr::new(127, 77, 0, 0), ..Synthetic::default() };
         config.timeouts.connect = self.connecting.unwrap_or(Duration::from_secs(10));
         config.proxy = self.proxy;
+        config.room = self.room;
         config.timeouts.head = Duration::from_secs(3);
         if let Some(idle) = self.idle {
             (config.timeouts.idle, config.timeouts.greeting) = (idle, idle);

@@ -12,6 +12,7 @@ use crate::error::StoreError;
 use crate::sqlite::create::create;
 use crate::sqlite::database::{Database, Work};
 use crate::sqlite::migrations::STORE;
+use crate::sqlite::readers;
 use crate::store::Mode;
 
 fn database() -> (TempDir, Database) {
@@ -131,4 +132,20 @@ fn a_lock_held_elsewhere_is_busy() {
 fn more_readers_than_connections_take_turns() {
     let (_folder, database) = database();
     thread::scope(|scope| (0..32).for_each(|_| drop(scope.spawn(|| assert_eq!(keys(&database), "deployment")))));
+}
+
+#[test]
+fn whoever_may_not_wait_does_not_wait_for_the_connection_that_watches() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    super::SqliteStore::create(&path, "deployment").unwrap();
+    let store = super::SqliteStore::open(&path, Mode::Reader).unwrap();
+    let version = || readers::at_hand(|| store.data_version());
+    let before = version().unwrap();
+    let held = store.watch.lock().unwrap();
+    thread::scope(|scope| assert!(matches!(scope.spawn(version).join().unwrap(), Err(StoreError::WouldWait))));
+    let patience_ms: i64 = held.query_row("PRAGMA busy_timeout", [], |row| row.get(0)).unwrap();
+    assert_eq!(patience_ms, 5000, "others still wait for a lock of the file");
+    drop(held);
+    assert_eq!(version().unwrap(), before);
 }

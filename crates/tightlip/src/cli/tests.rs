@@ -41,6 +41,7 @@ fn refused(words: &[&str]) -> Fault {
         | Command::Account(_)
         | Command::Backup(_)
         | Command::Restore(_)
+        | Command::Verify(_)
         | Command::Doctor(_)
         | Command::Prove(_)
         | Command::Completions(_) => panic!("another command"),

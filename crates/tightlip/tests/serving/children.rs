@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Read;
 
-use crate::server::{Place, Server, is_gone, kill_9, up, wait_for};
+use crate::server::{Place, Server, is_gone, kill_9, manifest_of_a_thief, up, wait_for};
 
 const BOTH: [&str; 2] = ["__api", "__gateway"];
 
@@ -49,6 +49,29 @@ fn a_child_that_keeps_ending_is_given_up() {
     server.process.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(said.contains("the api ended") && said.contains("gave up"), "{said}");
     wait_for("the gateway's end", || is_gone(gateway).then_some(()));
+}
+
+#[test]
+fn an_api_that_is_started_again_takes_no_pin_from_a_folder_that_it_may_write() {
+    let place = Place::new();
+    let mut server = Server::start(&place.data());
+    let theirs = manifest_of_a_thief(&place.data());
+    let restarted = |server: &Server| {
+        let before = server.child("__api", None);
+        kill_9(before);
+        before
+    };
+    fs::write(place.data().join("api/manifest.pin"), theirs.manifest_pin()).unwrap();
+    let before = restarted(&server);
+    server.child("__api", Some(before));
+    server.wait_until_both_serve();
+    fs::write(place.data().join("api/manifest.json"), theirs.manifest().unwrap()).unwrap();
+    restarted(&server);
+    let status = wait_for("the end of a server whose manifest is somebody else's", || server.process.try_wait().unwrap());
+    assert_eq!(status.code(), Some(1));
+    let mut said = String::new();
+    server.process.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(said.contains("is not signed by the key that was pinned"), "{said}");
 }
 
 #[test]

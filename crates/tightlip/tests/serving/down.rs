@@ -73,6 +73,27 @@ fn what_holds_the_folder_and_is_no_server_is_left_alone() {
 }
 
 #[test]
+fn the_lock_does_not_choose_who_is_stopped() {
+    let place = Place::new();
+    let mut server = Server::start(&place.data());
+    // What an api that was taken over may write: the lock is open in it.
+    let mut victim =
+        Command::new("sh").args(["-c", "echo runs; read never", "sh", "up"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(victim.stdout.take().unwrap()), &mut line).unwrap();
+    std::fs::write(place.data().join("lock"), format!("{}\n", victim.id())).unwrap();
+    let output = call(&place.data(), &["down"]);
+    assert_eq!(output.status.code(), Some(6), "{}", said(&output));
+    assert!(!said(&output).contains("kill -9"), "{}", said(&output));
+    assert!(victim.try_wait().unwrap().is_none() && server.process.try_wait().unwrap().is_none(), "nobody was stopped");
+    std::fs::write(place.data().join("lock"), format!("{}\n", server.process.id())).unwrap();
+    assert!(call(&place.data(), &["down"]).status.success());
+    assert!(wait_for("the end", || server.process.try_wait().unwrap()).success());
+    drop(victim.stdin.take());
+    victim.wait().unwrap();
+}
+
+#[test]
 fn a_restore_ends_a_commands_own_server_and_not_a_persons() {
     let place = Place::new();
     let (data, backup) = (place.data(), place.data().with_file_name("kept.backup"));

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use crate::server::{Place, Server, refused, set_up, snapshot, up, up_at};
+use crate::server::{Place, Server, manifest_of_a_thief, refused, set_up, snapshot, up, up_at};
 
 /// Runs `up` on `data`, which is to refuse with exit code 1, say all `words`, and change nothing.
 fn refuses_and_changes_nothing(data: &Path, words: &[&str]) {
@@ -93,6 +93,22 @@ fn a_signing_key_of_another_folder_is_refused() {
     set_up(&other.data());
     fs::copy(other.data().join("api/signing.key"), place.data().join("api/signing.key")).unwrap();
     refuses_and_changes_nothing(&place.data(), &["api/signing.key", "another installation"]);
+}
+
+#[test]
+fn a_manifest_of_somebody_elses_making_is_not_sealed_to() {
+    let place = Place::new();
+    set_up(&place.data());
+    let [own, pin] = ["api/manifest.json", "api/manifest.pin"].map(|file| fs::read(place.data().join(file)).unwrap());
+    let theirs = manifest_of_a_thief(&place.data());
+    fs::write(place.data().join("api/manifest.json"), theirs.manifest().unwrap()).unwrap();
+    refuses_and_changes_nothing(&place.data(), &["api/manifest.json", "another installation"]);
+    fs::write(place.data().join("api/manifest.pin"), theirs.manifest_pin()).unwrap();
+    refuses_and_changes_nothing(&place.data(), &["api/manifest.pin", "another installation"]);
+    fs::write(place.data().join("api/manifest.json"), own).unwrap();
+    refuses_and_changes_nothing(&place.data(), &["api/manifest.pin", "another installation"]);
+    fs::write(place.data().join("api/manifest.pin"), pin).unwrap();
+    Server::start(&place.data()).wait_until_both_serve();
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
+use vault::OpenKeys;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_tightlip");
 /// Far beyond what anything here takes; a test that needs it has failed.
@@ -124,6 +125,12 @@ pub fn refused(command: &mut Command) -> (i32, String) {
     let Output { status, stderr, stdout } = command.output().unwrap();
     assert!(stdout.is_empty(), "it said it was ready");
     (status.code().unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// Keys that say to be this installation's, as whoever took its api over would make them: the deployment's name is in the manifest.
+pub fn manifest_of_a_thief(data: &Path) -> OpenKeys {
+    let manifest: serde_json::Value = serde_json::from_slice(&fs::read(data.join("api/manifest.json")).unwrap()).unwrap();
+    OpenKeys::make(manifest["deployment"].as_str().unwrap()).unwrap()
 }
 
 /// Sets `data` up by a server that ends again.

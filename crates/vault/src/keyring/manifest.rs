@@ -1,4 +1,5 @@
-//! The manifest: the gateway's public keys as JSON, signed, so that nobody who can write the api's folder makes it seal to a key of his own.
+//! The manifest: the gateway's public keys as JSON, signed, so that nobody who can write the api's folder makes it seal to a key of his own. For that the
+//! pin must come from the keyring at every start, and not from that folder.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -2,9 +2,9 @@
 //!
 //! Raw; base64 (RFC 4648, both alphabets) whole, with and without padding, and inside a longer text at each of three offsets, without the characters at the
 //! edges that neighbours share; hex in both cases; percent-encoded (RFC 3986) in full and as the common encoders do, in both cases, with `+` for a space
-//! where they write that; JSON- and HTML-escaped as the common encoders do; whole Basic credentials (RFC 7617). A value of parts that hosts read by themselves
-//! ([`parts`]) is looked for in parts as well. A value that is written into a query or a body is looked for as it stands there, too: an upstream may show the
-//! whole request in base64.
+//! where they write that; JSON- and HTML-escaped as the common encoders do, and, up to [`ESCAPED_BYTES_MAX`], character for character or sign for sign;
+//! quoted-printable (RFC 2045) within a line; whole Basic credentials (RFC 7617). A value of parts that hosts read by themselves ([`parts`]) is looked for in
+//! parts as well. A value that is written into a query or a body is looked for as it stands there, too: an upstream may show the whole request in base64.
 //!
 //! A form is replaced by the placeholder in the same encoding, except base64 inside a longer text, where the placeholder's own text stands: the bytes around
 //! it would have to shift.
@@ -92,6 +92,12 @@ impl Forms<'_> {
         if !value.iter().all(|byte| byte.is_ascii_alphanumeric()) {
             self.add_escaped(value);
         }
+        if value.contains(&b'=') {
+            self.add_encoded(value, to_quoted_printable);
+        }
+        if value.len() <= ESCAPED_BYTES_MAX {
+            self.add_escaped_throughout(value);
+        }
         // A value of nothing that the common encoders keep looks the same in theirs, which is the likelier one and goes before.
         for digits in [LOWER, UPPER] {
             self.add_encoded(value, |bytes| to_percent(bytes, None, digits));
@@ -105,13 +111,23 @@ impl Forms<'_> {
                 self.add_encoded(value, |bytes| to_percent(bytes, Some(kept), digits));
             }
         }
-        if value.iter().any(|byte| !byte.is_ascii_graphic() || br#""'&<>=+`\/"#.contains(byte)) {
-            for style in &JSON_STYLES {
-                self.add_encoded(value, |bytes| to_json(bytes, style));
+        for style in &JSON_STYLES {
+            self.add_encoded(value, |bytes| to_json(bytes, style));
+        }
+        for entities in HTML_ENTITIES {
+            self.add_encoded(value, |bytes| to_html(bytes, entities));
+        }
+    }
+
+    /// Every character escaped, and every one but letters and digits.
+    fn add_escaped_throughout(&mut self, value: &[u8]) {
+        let has_signs = !value.iter().all(u8::is_ascii_alphanumeric);
+        for reach in [Reach::All, Reach::Signs].into_iter().filter(|reach| *reach == Reach::All || has_signs) {
+            for digits in [LOWER, UPPER] {
+                self.add_encoded(value, |bytes| to_each(bytes, reach, |out, character| push_json_unit(out, character, digits)));
+                self.add_encoded(value, |bytes| to_each(bytes, reach, |out, character| push_hex_entity(out, character, digits)));
             }
-            for entities in HTML_ENTITIES {
-                self.add_encoded(value, |bytes| to_html(bytes, entities));
-            }
+            self.add_encoded(value, |bytes| to_each(bytes, reach, push_decimal_entity));
         }
     }
 
@@ -184,12 +200,62 @@ fn to_json(bytes: &[u8], style: &JsonStyle) -> Zeroizing<Vec<u8>> {
         } else if let Some((_, letter)) = short {
             out.extend_from_slice(&[b'\\', *letter]);
         } else if coded || character < ' ' {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                out.extend_from_slice(b"\\u");
-                unit.to_be_bytes().iter().for_each(|byte| push_hex(&mut out, *byte, style.digits));
-            }
+            push_json_unit(&mut out, character, style.digits);
         } else {
             out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+    out
+}
+
+/// The characters in `reach` as `escape` writes them, the others as they are.
+fn to_each(bytes: &[u8], reach: Reach, escape: impl Fn(&mut Vec<u8>, char)) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(bytes.len() * ESCAPE_BYTES_MAX));
+    let text = std::str::from_utf8(bytes).expect("values and placeholders are text");
+    for character in text.chars() {
+        if reach == Reach::Signs && character.is_ascii_alphanumeric() {
+            out.push(character as u8);
+        } else {
+            escape(&mut out, character);
+        }
+    }
+    out
+}
+
+/// `\u` and four digits, for each unit of UTF-16 (RFC 8259, section 7).
+fn push_json_unit(out: &mut Vec<u8>, character: char, digits: &[u8; 16]) {
+    for unit in character.encode_utf16(&mut [0; 2]) {
+        out.extend_from_slice(b"\\u");
+        unit.to_be_bytes().iter().for_each(|byte| push_hex(out, *byte, digits));
+    }
+}
+
+/// `&#x` and as few digits as there are.
+fn push_hex_entity(out: &mut Vec<u8>, character: char, digits: &[u8; 16]) {
+    let code = u32::from(character);
+    let count = code.checked_ilog(16).unwrap_or(0) + 1;
+    out.extend_from_slice(b"&#x");
+    out.extend((0..count).rev().map(|place| digits[(code >> (4 * place) & 0xf) as usize]));
+    out.push(b';');
+}
+
+fn push_decimal_entity(out: &mut Vec<u8>, character: char) {
+    let code = u32::from(character);
+    let count = code.checked_ilog10().unwrap_or(0) + 1;
+    out.extend_from_slice(b"&#");
+    out.extend((0..count).rev().map(|place| LOWER[(code / 10_u32.pow(place) % 10) as usize]));
+    out.push(b';');
+}
+
+/// Within a line (RFC 2045, section 6.7): what is no visible ASCII, and the sign of the escape itself.
+fn to_quoted_printable(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(bytes.len() * 3));
+    for byte in bytes {
+        if matches!(byte, b' '..=b'~') && *byte != b'=' {
+            out.push(*byte);
+        } else {
+            out.push(b'=');
+            push_hex(&mut out, *byte, UPPER);
         }
     }
     out
@@ -213,6 +279,14 @@ struct PercentKept {
     space: Option<u8>,
 }
 
+/// Which characters an encoder escapes that knows no better.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    All,
+    /// All but letters and digits.
+    Signs,
+}
+
 /// How an encoder writes JSON strings.
 struct JsonStyle {
     /// Characters with a backslash before them.
@@ -231,6 +305,10 @@ enum BeyondAscii {
 
 /// Of one value. A connection string has a dozen, a jar of cookies a few.
 const PARTS_MAX: usize = 32;
+/// Values up to here are looked for with every character escaped: longer ones would take as much room again as all their other forms.
+const ESCAPED_BYTES_MAX: usize = 1024;
+/// `&#x10ffff;`, or two units of UTF-16 for four bytes of a value.
+const ESCAPE_BYTES_MAX: usize = 6;
 const LOWER: &[u8; 16] = b"0123456789abcdef";
 const UPPER: &[u8; 16] = b"0123456789ABCDEF";
 
@@ -259,7 +337,7 @@ const PERCENT_KEPT: [PercentKept; 12] = [
 /// The escapes of one letter.
 const JSON_SHORT: [(char, u8); 5] = [('\u{8}', b'b'), ('\u{c}', b'f'), ('\n', b'n'), ('\r', b'r'), ('\t', b't')];
 
-const JSON_STYLES: [JsonStyle; 8] = [
+const JSON_STYLES: [JsonStyle; 12] = [
     // serde, JavaScript.
     JsonStyle { backslashed: "\"\\", coded: "", beyond_ascii: BeyondAscii::Kept, digits: LOWER },
     // Python, and the same with capitals (Jackson).
@@ -272,12 +350,17 @@ const JSON_STYLES: [JsonStyle; 8] = [
     JsonStyle { backslashed: "\"\\", coded: "<>&\u{2028}\u{2029}", beyond_ascii: BeyondAscii::Kept, digits: LOWER },
     // Gson.
     JsonStyle { backslashed: "\"\\", coded: "<>&='\u{2028}\u{2029}", beyond_ascii: BeyondAscii::Kept, digits: LOWER },
+    // Strings of scripts: Go's html/template, Symfony's JsonResponse, Django's escapejs, Twig.
+    JsonStyle { backslashed: "\\/", coded: "\"'<>&+`\u{2028}\u{2029}", beyond_ascii: BeyondAscii::Kept, digits: LOWER },
+    JsonStyle { backslashed: "\\/", coded: "\"'<>&", beyond_ascii: BeyondAscii::Coded, digits: UPPER },
+    JsonStyle { backslashed: "", coded: "\\'\"><&=-;`\u{2028}\u{2029}", beyond_ascii: BeyondAscii::Kept, digits: UPPER },
+    JsonStyle { backslashed: "/", coded: " !\"#$%&'()*+-:;<=>?@[\\]^`{|}~\x7f", beyond_ascii: BeyondAscii::Coded, digits: UPPER },
     // .NET.
     JsonStyle { backslashed: "\\", coded: "\"'<>&+`\x7f", beyond_ascii: BeyondAscii::Coded, digits: UPPER },
 ];
 
 const HTML_ENTITY_BYTES_MAX: usize = 6;
-const HTML_ENTITIES: [&[(u8, &str)]; 8] = [
+const HTML_ENTITIES: [&[(u8, &str)]; 10] = [
     &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;")],
     &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;")],
     &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;"), (b'\'', "&#39;")],
@@ -285,6 +368,8 @@ const HTML_ENTITIES: [&[(u8, &str)]; 8] = [
     &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;"), (b'\'', "&#x27;")],
     &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;"), (b'\'', "&apos;")],
     &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&#34;"), (b'\'', "&#39;")],
+    // Go's html/template.
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&#34;"), (b'\'', "&#39;"), (b'+', "&#43;")],
     // Mustache and its kin.
     &[
         (b'&', "&amp;"),
@@ -296,4 +381,6 @@ const HTML_ENTITIES: [&[(u8, &str)]; 8] = [
         (b'`', "&#x60;"),
         (b'=', "&#x3D;"),
     ],
+    // .NET.
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;"), (b'\'', "&#x27;"), (b'`', "&#x60;"), (b'+', "&#x2B;")],
 ];

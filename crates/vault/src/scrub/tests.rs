@@ -3,6 +3,7 @@
 
 mod encoders;
 mod oracle;
+mod related;
 
 use std::collections::HashSet;
 
@@ -232,6 +233,17 @@ fn a_value_that_every_percent_encoder_writes_alike_comes_back_as_the_common_ones
 }
 
 #[test]
+fn what_templates_escape_beside_the_signs_of_html_is_found() {
+    let value = "a+b/c=d'e\"f`g<h&0123456789";
+    let go = "a&#43;b/c=d&#39;e&#34;f`g&lt;h&amp;0123456789";
+    let net = "a&#x2B;b/c=d&#x27;e&quot;f&#x60;g&lt;h&amp;0123456789";
+    let mustache = "a+b&#x2F;c&#x3D;d&#39;e&quot;f&#x60;g&lt;h&amp;0123456789";
+    for text in [go, net, mustache] {
+        assert_eq!(scrubbed(&plan(&[value]), &format!("<p>{text}</p>")), format!("<p>{TOKEN}</p>"), "{text}");
+    }
+}
+
+#[test]
 fn base64_inside_a_longer_text_is_found_at_each_offset() {
     let value = "correct horse battery staple";
     let plan = plan(&[value]);
@@ -431,8 +443,40 @@ fn what_was_written_into_a_query_or_a_body_is_found_in_an_encoding_of_the_whole(
 }
 
 #[test]
+fn strings_of_scripts_and_of_pages_are_known_as_frameworks_write_them() {
+    let table = |pairs: &[(char, &str)], text: &str| -> String {
+        text.chars().map(|c| pairs.iter().find(|(from, _)| *from == c).map_or_else(|| c.to_string(), |(_, to)| (*to).to_owned())).collect()
+    };
+    let coded = |text: &str, which: &dyn Fn(char) -> bool| -> String {
+        text.chars().map(|c| if which(c) { format!("\\u{:04X}", u32::from(c)) } else { c.to_string() }).collect()
+    };
+    let go_html = [('"', "&#34;"), ('&', "&amp;"), ('\'', "&#39;"), ('+', "&#43;"), ('<', "&lt;"), ('>', "&gt;")];
+    let go_script = [
+        ('"', "\\u0022"),
+        ('&', "\\u0026"),
+        ('\'', "\\u0027"),
+        ('+', "\\u002b"),
+        ('/', "\\/"),
+        ('<', "\\u003c"),
+        ('>', "\\u003e"),
+        ('`', "\\u0060"),
+    ];
+    let symfony = [('"', "\\u0022"), ('&', "\\u0026"), ('\'', "\\u0027"), ('<', "\\u003C"), ('>', "\\u003E"), ('/', "\\/")];
+    let written = |text: &str| {
+        let twig = coded(text, &|c| !c.is_ascii_alphanumeric() && !",._/".contains(c)).replace('/', "\\/");
+        [table(&go_html, text), table(&go_script, text), table(&symfony, text), coded(text, &|c| "'\"><&=-;`".contains(c)), twig]
+    };
+    for value in ["sk-Ab12+Cd34/Ef56==Gh-ij&k'l", "sk-proj-Ab12Cd34Ef56Gh78"] {
+        let plan = plan(&[value]);
+        for (text, instead) in written(value).iter().zip(written(TOKEN)) {
+            assert_eq!(scrubbed(&plan, &format!("[{text}]")), format!("[{instead}]"));
+        }
+    }
+}
+
+#[test]
 fn parts_that_hosts_read_by_themselves_are_found_by_themselves_and_names_are_not() {
-    let secret = "8f14e45fjkeea167zO5a36deddlmea2543";
+    let secret = "8f14e45f_jkeea167zO5a36deddlmea2543";
     let basic = format!("Basic {}", encoders::base64(&format!("somebody:{secret}")));
     for value in [
         format!("sessionid={secret}"),

@@ -37,7 +37,7 @@ impl Words {
         all().filter(is_always_in_words).for_each(|byte| is_in_word[usize::from(byte)] = true);
         for is_of_sort in SORTS {
             if all().any(|byte| is_of_sort(&byte) && is_used[usize::from(byte)]) {
-                all().filter(|byte| is_of_sort(byte)).for_each(|byte| is_in_word[usize::from(byte)] = true);
+                all().filter(is_of_sort).for_each(|byte| is_in_word[usize::from(byte)] = true);
             }
         }
         let has_empty_line = |form: &ScrubForm| (2..=form.bytes.len()).any(|end| ends_in_empty_line(&form.bytes[..end]));

@@ -42,7 +42,7 @@ fn behind_scheme(value: &[u8]) -> Option<(bool, &[u8])> {
     let space = value.iter().position(|byte| *byte == b' ')?;
     let (scheme, credentials) = (&value[..space], value[space..].trim_ascii());
     let is = |known: &&str| scheme.eq_ignore_ascii_case(known.as_bytes());
-    SCHEMES.iter().any(|known| is(&known)).then(|| (is(&"basic"), credentials))
+    SCHEMES.iter().any(is).then(|| (is(&"basic"), credentials))
 }
 
 /// The values of `name=value; name=value`, as in cookies and in parameters.

@@ -17,7 +17,7 @@ pub struct Occurrence {
 pub type Encode = fn(&str) -> String;
 
 /// Every listed encoding that stands alone.
-pub const ENCODERS: [(&str, Encode); 17] = [
+pub const ENCODERS: [(&str, Encode); 24] = [
     ("raw", |text| text.to_owned()),
     ("base64", base64),
     ("base64 unpadded", |text| STANDARD_NO_PAD.encode(text)),
@@ -35,6 +35,13 @@ pub const ENCODERS: [(&str, Encode); 17] = [
     ("json", |text| json(text)),
     ("json ascii", |text| json(text).chars().map(ascii).collect()),
     ("html", |text| html(text)),
+    ("json in full", |text| text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()),
+    ("JSON in full", |text| text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect()),
+    ("decimal entities", |text| text.chars().map(|character| format!("&#{};", u32::from(character))).collect()),
+    ("hex entities", |text| text.chars().map(|character| format!("&#x{:x};", u32::from(character))).collect()),
+    ("HEX entities of signs", |text| signs(text, |sign| format!("&#x{:X};", u32::from(sign)))),
+    ("decimal entities of signs", |text| signs(text, |sign| format!("&#{};", u32::from(sign)))),
+    ("quoted-printable", quoted_printable),
 ];
 
 trait LowercaseEscapes {
@@ -74,6 +81,15 @@ fn json(text: &str) -> String {
 fn ascii(character: char) -> String {
     let coded = |unit: &u16| format!("\\u{unit:04x}");
     if (' '..='~').contains(&character) { character.to_string() } else { character.encode_utf16(&mut [0; 2]).iter().map(coded).collect() }
+}
+
+fn signs(text: &str, escape: impl Fn(char) -> String) -> String {
+    text.chars().map(|one| if one.is_ascii_alphanumeric() { one.to_string() } else { escape(one) }).collect()
+}
+
+fn quoted_printable(text: &str) -> String {
+    let one = |byte: u8| if (b' '..=b'~').contains(&byte) && byte != b'=' { char::from(byte).to_string() } else { format!("={byte:02X}") };
+    if text.contains('=') { text.bytes().map(one).collect() } else { text.to_owned() }
 }
 
 fn html(text: &str) -> String {
