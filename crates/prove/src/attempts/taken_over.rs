@@ -31,7 +31,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         changed(
             scene,
             "PLANT_KEY",
-            "UPDATE data_keys SET signature = randomblob(64) WHERE id = (SELECT data_key FROM secrets WHERE name = 'PLANT_KEY')",
+            "INSERT INTO data_keys (id, suite, recipient, encapsulated, ciphertext, created, signer, signature) SELECT substr(id, 1, length(id) - 1) || 'b', suite, recipient, encapsulated, ciphertext, created, signer, randomblob(64) FROM data_keys WHERE id = (SELECT data_key FROM secrets WHERE name = 'PLANT_KEY'); UPDATE secrets SET data_key = substr(data_key, 1, length(data_key) - 1) || 'b' WHERE name = 'PLANT_KEY'",
             "PLANT_KEY",
         )
     }),
