@@ -13,6 +13,13 @@ mod product {
     pub mod config;
 }
 
+/// What the file takes of the product beside it: no variable is set here.
+mod folder {
+    pub fn set(_name: &str) -> Option<std::path::PathBuf> {
+        None
+    }
+}
+
 use product::config::{Config, ConfigError};
 
 const PASSWORD: &str = "zq8Passw0rd";

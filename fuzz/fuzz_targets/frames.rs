@@ -15,7 +15,7 @@ const VALUE: &str = "a-value-of-some-length-0123456789";
 
 static PLAN: LazyLock<Arc<ScrubPlan>> = LazyLock::new(|| {
     let value = SecretValue::from_input(VALUE.as_bytes().to_vec()).expect("a value");
-    let placeholder = format!("tlp_{}", "x".repeat(40)).parse().expect("a token");
+    let placeholder = format!("tlp_{}", "x".repeat(40)).parse().ok();
     let pair = ScrubPair { value, placeholder, basic_users: vec![], halves: false, renderings: vec![] };
     Arc::new(ScrubPlan::new(vec![pair]).expect("a plan"))
 });

@@ -30,10 +30,11 @@ fuzz_target!(|data: &[u8]| {
     let asked = &reply.queries[0];
     let host: Host = asked.name().to_ascii().parse().expect("only hosts have addresses");
     assert_eq!(&answer.name, asked.name());
-    let address = match &answer.data {
-        RData::A(a) => IpAddr::V4(a.0),
-        RData::AAAA(aaaa) => IpAddr::V6(aaaa.0),
-        other => panic!("{other:?} was never asked for"),
+    let address = if let RData::A(a) = &answer.data {
+        IpAddr::V4(a.0)
+    } else {
+        let RData::AAAA(aaaa) = &answer.data else { panic!("{:?} was never asked for", answer.data) };
+        IpAddr::V6(aaaa.0)
     };
     assert_eq!(asked.query_type(), if address.is_ipv4() { RecordType::A } else { RecordType::AAAA });
     match address {

@@ -33,7 +33,7 @@ const TOKEN: &str = "tlp_PLACEHOLDERplaceholder0123456789PLACEHOLDER";
 fn pair(value: &str, placeholder: &str, basic_users: &[&str]) -> ScrubPair {
     ScrubPair {
         value: SecretValue::from_input(value.as_bytes().to_vec()).expect("a value"),
-        placeholder: placeholder.parse().expect("a token"),
+        placeholder: Some(placeholder.parse().expect("a token")),
         basic_users: basic_users.iter().map(|user| (*user).to_owned()).collect(),
         halves: value.ends_with('h'),
         renderings: if value.ends_with(['h', 'r']) { vec![Rendering::Percent, Rendering::Json] } else { vec![] },

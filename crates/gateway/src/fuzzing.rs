@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Uri};
 use service::Candidate;
@@ -15,6 +16,7 @@ use vault::{Found, ScrubPlan, Scrubber};
 
 use model::{Host, Refusal};
 
+use crate::decode::{Coding, Decoder};
 use crate::greet::{Destination, Scheme, ServerName};
 use crate::path::Path;
 
@@ -128,6 +130,25 @@ pub fn ends_between(body: &[u8], piece: usize) -> Option<bool> {
     Some(envelopes.is_between())
 }
 
+/// A body decoded as its `Content-Encoding` says, in pieces of this length; none where it is not what that says, or the coding is not known. Of more than
+/// [`DECODED_BYTES_MAX`] no more is decoded.
+#[must_use]
+pub fn decoded(headers: &HeaderMap, body: &[u8], piece: usize) -> Option<Vec<u8>> {
+    let mut decoder = Decoder::new(&Coding::of(headers)?);
+    let mut out = Vec::new();
+    for piece in body.chunks(piece) {
+        decoder.feed(Bytes::copy_from_slice(piece));
+        while !decoder.is_drained() {
+            out.extend(decoder.pull().ok()?);
+            if out.len() > DECODED_BYTES_MAX {
+                return Some(out);
+            }
+        }
+    }
+    decoder.end().ok()?;
+    Some(out)
+}
+
 fn reading(path: Path) -> Reading {
     match path {
         Path::Plain(text) => Ok(Some(text)),
@@ -150,3 +171,6 @@ impl AsyncRead for Pieces<'_> {
         Poll::Ready(Ok(()))
     }
 }
+
+/// A few kilobytes may stand for many megabytes.
+pub const DECODED_BYTES_MAX: usize = 4 * 1024 * 1024;
