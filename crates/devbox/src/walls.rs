@@ -81,7 +81,9 @@ fn allow(rules: RulesetCreated, path: &Path, access: BitFlags<AccessFs>) -> Resu
 /// Limits of the command: no core dumps, and processes that a fork bomb cannot exceed. A limit of one byte keeps the kernel from a file and from a program of
 /// the host's that takes dumps; one of none holds for the file alone (Linux, fs/coredump.c).
 pub(crate) fn limit() -> Result<(), Fail> {
-    setrlimit(Resource::Core, Rlimit { current: Some(1), maximum: Some(1) }).at(Step::Limits)?;
+    // Whoever made us may have less: that is no more than we want either.
+    let dumped = getrlimit(Resource::Core).maximum.map_or(1, |most| most.min(1));
+    setrlimit(Resource::Core, Rlimit { current: Some(dumped), maximum: Some(dumped) }).at(Step::Limits)?;
     let allowed = getrlimit(Resource::Nproc).maximum.map_or(DEVBOX_PROCESSES_MAX, |most| most.min(DEVBOX_PROCESSES_MAX));
     setrlimit(Resource::Nproc, Rlimit { current: Some(allowed), maximum: Some(allowed) }).at(Step::Limits)
 }

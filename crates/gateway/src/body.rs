@@ -96,7 +96,7 @@ pub(crate) fn media(headers: &HeaderMap) -> Option<Media> {
     let one = one.to_str().ok()?.to_ascii_lowercase();
     let (name, parameters) = one.split_once(';').unwrap_or((&one, ""));
     let says_charset = parameters.matches("charset").count();
-    let is_utf8 = || charsets(&one).iter().all(|name| ["utf-8", "utf8", "us-ascii"].contains(&name.as_str()));
+    let is_utf8 = || matches!(&charsets(&one)[..], [name] if ["utf-8", "utf8", "us-ascii"].contains(&name.as_str()));
     let is_plain = match says_charset {
         0 => !parameters.contains(['"', '\'', '\\']),
         1 => !parameters.replace("\"utf-8\"", "utf-8").contains(['"', '\'', '\\']) && is_utf8(),

@@ -54,8 +54,6 @@ pub const DEVBOX_PROCESSES_MAX: u64 = 4096;
 pub const DEVBOX_MASKS_MAX: usize = 1000;
 /// Entries of the work folder looked at for `.env` files: keeps the start quick in large trees.
 pub const DEVBOX_MASK_ENTRIES_MAX: usize = 20_000;
-/// How deep below the work folder `.env` files are looked for.
-pub const DEVBOX_MASK_DEPTH_MAX: usize = 5;
 /// A repository's configuration, or one of its hooks: larger ones are hidden, not copied.
 pub const DEVBOX_REPOSITORY_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Repositories (submodules included) of one work folder, and files in one's hooks.

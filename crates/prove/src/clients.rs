@@ -66,7 +66,7 @@ impl Client {
             Outcome::Tried(said) if String::from_utf8_lossy(&said).contains(NOT_THERE) => {
                 Outcome::NotTried("its library is not there".to_owned())
             }
-            other => other,
+            told @ (Outcome::Tried(_) | Outcome::NotTried(_)) => told,
         }
     }
 

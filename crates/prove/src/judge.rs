@@ -2,18 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::bail;
 use tempfile::TempDir;
 
-use crate::attempts::{Attempt, Control};
+use crate::attempts::{Attempt, Control, all};
 use crate::canary::Canary;
 use crate::outcome::Outcome;
 use crate::probe::{ATTEMPT_HEADER, NARROW};
 use crate::report::{InControl, Row, State};
-use crate::scene::{LED, Values};
+use crate::scene::{FOREIGN, LED, PUBLIC, Values};
 use crate::upstream::Record;
 
 /// The planted values.
@@ -34,7 +33,7 @@ impl Judge {
         let canaries =
             ["ghp_", "ghp_", "ghp_", "ghp_", "nrw_", "led_"].into_iter().map(Canary::make).collect::<anyhow::Result<Vec<_>>>()?;
         let value = |number: usize| canaries[number].value().to_owned();
-        let values = Values { agents: value(0), rotated: value(1), old: value(2), spare: value(3) };
+        let values = Values { agents: value(0), rotated: value(1), old: value(2), spare: value(3), kindless: value(5) };
         let repo = tempfile::Builder::new().prefix("tightlip-repo-").tempdir()?;
         fs::create_dir_all(repo.path().join("info"))?;
         fs::write(repo.path().join("HEAD"), "ref: refs/heads/main\n")?;
@@ -90,7 +89,8 @@ impl Judge {
 
     /// Values that arrived where they should not, and of which no attempt is known.
     pub(crate) fn elsewhere(&self, seen: &Seen) -> usize {
-        self.strayed(seen).filter(|record| named(record).is_none()).count()
+        let known: BTreeSet<&str> = all().into_iter().map(|attempt| attempt.name).collect();
+        self.strayed(seen).filter(|record| named(record).is_none_or(|name| !known.contains(name.as_str()))).count()
     }
 
     /// Requests in which the gateway wrote the value where it belongs.
@@ -101,7 +101,9 @@ impl Judge {
     /// Requests that hold a value and should not: at another host, in another place, or at an address that is no host's.
     fn strayed<'a>(&'a self, seen: &'a Seen) -> impl Iterator<Item = &'a Record> {
         seen.upstream.iter().filter(|record| {
-            if record.host == seen.bound {
+            if named(record).is_some_and(|name| name == FOREIGN) {
+                self.is_in(&record.bytes)
+            } else if record.host == seen.bound {
                 self.is_in(&without_credentials(&record.bytes))
             } else if record.host == NARROW {
                 !is_narrow(&record.line) && self.is_in(&record.bytes) || self.is_in(&without_credentials(&record.bytes))
@@ -139,11 +141,10 @@ fn named(record: &Record) -> Option<String> {
     named.next().map(|(_, value)| value.trim().to_owned())
 }
 
-/// The public addresses to which the proof's names lead.
-const PUBLIC: [IpAddr; 1] = [IpAddr::V4(std::net::Ipv4Addr::new(8, 8, 4, 4))];
-
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn record(host: &str, text: &str) -> Record {
@@ -164,6 +165,7 @@ mod tests {
         assert!(strays("b", format!("GET / HTTP/1.1\nx-note: {value}\n\n")));
         assert!(strays("b", format!("POST / HTTP/1.1\nauthorization: Bearer {value}\n\n{value}")));
         assert!(!strays("b", format!("GET / HTTP/1.1\nauthorization: Bearer {value}\n\n")));
+        assert!(strays("b", format!("GET / HTTP/1.1\nauthorization: Bearer {value}\nx-attempt: {FOREIGN}\n\n")));
         assert!(strays(NARROW, format!("POST /narrow HTTP/1.1\nauthorization: Bearer {narrow}\n\n")));
         assert!(strays(NARROW, format!("GET /narrow/../x HTTP/1.1\nauthorization: Bearer {narrow}\n\n")));
         assert!(!strays(NARROW, format!("GET /narrow/x HTTP/1.1\nauthorization: Bearer {narrow}\n\n")));

@@ -75,10 +75,7 @@ pub fn run() -> anyhow::Result<()> {
     match &knowledge.errand {
         Errand::Attempts => many(&knowledge.attempts(), |attempt| (attempt.name.to_owned(), knowledge.make(attempt))),
         Errand::Clients => many(clients::ALL, |client| (client.name.to_owned(), client.use_it(&knowledge))),
-        Errand::Asks(asked) => many(asked, |(host, request)| {
-            let filled = knowledge.fill("asked", host, request);
-            (host.clone(), Outcome::Tried(knowledge.ask_bytes(host, &filled)))
-        }),
+        Errand::Asks(asked) => knowledge.ask_in_turn(asked),
     }
 }
 
@@ -115,6 +112,15 @@ impl Knowledge {
     #[must_use]
     pub fn is_control(&self) -> bool {
         !self.direct.is_empty()
+    }
+
+    /// One request after the other, so that who answers them can tell one from the next.
+    fn ask_in_turn(&self, asked: &[(String, String)]) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        asked.iter().try_for_each(|(host, request)| {
+            let bytes = self.ask_bytes(host, &self.fill("asked", host, request));
+            Obtained { name: host.clone(), outcome: Outcome::Tried(bytes) }.write(&mut out)
+        })
     }
 
     /// The attempts that the agent makes by itself.

@@ -179,6 +179,10 @@ impl Gate {
     /// Whether a secret of the devbox is bound to this host and port now, and the devbox's key is still good. False also where that cannot be decided.
     #[must_use]
     pub fn is_bound(&self, card: &DevboxCard, secret: &SecretId, host: &Host, port: u16) -> bool {
+        #[cfg(feature = "faults")]
+        if crate::faults::is_seeded(crate::faults::Fault::HostUnchecked) {
+            return true;
+        }
         let of_gateways = card.gateway_grants();
         let Some(held) = card.grants.iter().chain(&of_gateways).find(|held| held.grant.secret == *secret) else { return false };
         let known = self.stamp().and_then(|stamp| self.held_known(stamp, held));

@@ -237,7 +237,7 @@ fn an_exposure_without_our_mac_gives_nothing() {
     };
     let event = model::Event::bare(EventKind::SecretExposed, installation::START, house.owner.id.clone());
     house.ledger.put_exposure(&planted, &event).unwrap();
-    assert!(house.create(wanted(&[("A", "TOKEN")], &[])).unwrap().plain.is_none());
+    assert!(matches!(house.create(wanted(&[("A", "TOKEN")], &[])), Err(service::DevboxDenial::Unusable { .. })));
     assert!(given_plain(&house).is_empty());
 }
 

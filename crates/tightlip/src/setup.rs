@@ -121,6 +121,14 @@ pub struct Opened {
     pub pin: Pin,
 }
 
+impl Opened {
+    /// The pin alone; the keys are wiped and the databases closed.
+    #[must_use]
+    pub fn into_pin(self) -> Pin {
+        self.pin
+    }
+}
+
 /// Makes the folder's contents where there are none, finishes what was interrupted, and looks at everything that the children need. Call with the lock.
 /// Gives the root key besides, where no file holds it.
 ///

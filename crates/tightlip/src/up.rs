@@ -234,8 +234,7 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
     };
     let (first_run, root_key, opened) = setup::ensure(&folder, root, &service::SystemClock)?;
     let anchor = anchor::begin(&folder, &config, &opened, options.rollback, &service::SystemClock)?;
-    let pin = opened.pin.clone();
-    drop(opened);
+    let pin = opened.into_pin();
     let ready = Ready {
         url: base_url(address),
         https_url: tls.as_ref().map(|(_, address, name)| https_url(*address, name.as_deref())),

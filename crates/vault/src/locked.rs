@@ -8,7 +8,7 @@ use std::ptr::{self, NonNull};
 
 use rustix::io::Errno;
 use rustix::mm::{self, Advice, MapFlags, ProtFlags};
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use zeroize::Zeroize;
 
 /// Bytes in pages of their own: locked into memory (mlock(2)), left out of core dumps, zero in a forked child, wiped when dropped.
@@ -43,7 +43,9 @@ pub enum LockError {
 /// # Errors
 /// [`LockError::Seclude`] where the kernel refuses.
 pub fn seclude() -> Result<(), LockError> {
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).map_err(LockError::Seclude)?;
+    // One byte, not none: none holds for a file alone, and what is started from here may not go back to one (Linux, fs/coredump.c).
+    let dumped = getrlimit(Resource::Core).maximum.map_or(1, |most| most.min(1));
+    setrlimit(Resource::Core, Rlimit { current: Some(dumped), maximum: Some(dumped) }).map_err(LockError::Seclude)?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(LockError::Seclude)
 }
 

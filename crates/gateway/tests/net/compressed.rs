@@ -98,10 +98,13 @@ async fn a_head_alone_says_what_the_host_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_nothing_is_bound_it_passes_as_it_is() {
-    let body = gzip(b"some text");
-    let plan = Plan::default().bound("KEY", VALUE, API).upstream(OTHER, always(vec![coded("gzip", &body)])).allow(OTHER);
-    let reply = plan.start().await.connect(OTHER).await.ask(&get(OTHER)).await;
+async fn where_nothing_is_bound_it_is_undone_for_a_devbox_with_values_and_passes_as_it_is_otherwise() {
+    let text = format!("some text and {VALUE}");
+    let body = gzip(text.as_bytes());
+    let plan = || Plan::default().upstream(OTHER, always(vec![coded("gzip", &body)])).allow(OTHER);
+    let reply = plan().bound("KEY", VALUE, API).start().await.connect(OTHER).await.ask(&get(OTHER)).await;
+    assert_eq!((reply.header("content-encoding"), reply.text()), (None, format!("some text and {}", "*".repeat(VALUE.len()))));
+    let reply = plan().start().await.connect(OTHER).await.ask(&get(OTHER)).await;
     assert_eq!((reply.header("content-encoding"), reply.header("etag")), (Some("gzip"), Some("\"a-tag\"")));
     assert_eq!(reply.body, body);
 }

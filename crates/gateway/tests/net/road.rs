@@ -187,9 +187,12 @@ async fn replies_without_a_body_keep_their_meaning() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_without_values_gets_its_reply_as_it_is() {
+async fn a_devbox_without_values_gets_replies_as_they_are() {
     let coded = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 3\r\n\r\nabc";
-    let world = Plan::default().bound("KEY", VALUE, API).upstream(OTHER, always(vec![say(coded)])).allow(OTHER).start().await;
+    let unknown = coded.replace("gzip", "unheard-of");
+    let with_values = Plan::default().bound("KEY", VALUE, API).upstream(OTHER, always(vec![say(unknown)])).allow(OTHER).start().await;
+    assert_eq!(with_values.get(OTHER, "/", "").await.refusal().as_deref(), Some("reply_unreadable"), "one of its values may be in there");
+    let world = Plan::default().upstream(OTHER, always(vec![say(coded)])).allow(OTHER).start().await;
     let reply = world.get(OTHER, "/", "authorization: Bearer the-devboxs-own-credential\r\n").await;
     assert_eq!((reply.text().as_str(), reply.header("content-length")), ("abc", Some("3")));
     assert!(world.received(OTHER)[0].contains("authorization: Bearer the-devboxs-own-credential\r\n"));

@@ -41,20 +41,28 @@ fn of_an_ended(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
     abroad(scene, &token)
 }
 
-/// A devbox with a secret of its own, something that happens to the secret, and the token used afterwards.
-fn after(scene: &Scene<'_>, name: &str, key: Option<&str>, happens: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Vec<u8>> {
+/// A devbox with a secret of its own, something that happens to the secret, and the token used afterwards. `banned` must not arrive at the host from then on.
+fn after(
+    scene: &Scene<'_>,
+    name: &str,
+    key: Option<&str>,
+    banned: &str,
+    happens: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<u8>> {
     let (id, _) = scene.lasting(name, key)?;
-    let line = format!("curl -sSi -m 5 https://{BOUND}/echo -H \"Authorization: Bearer ${name}\"");
+    let line = format!("curl -sSi -m 8 https://{BOUND}/echo -H \"Authorization: Bearer ${name}\" -H \"X-Note: {name}\"");
     let before = scene.shown(&["devbox", "exec", &id, "--", &line], "")?;
     happens()?;
+    let mark = scene.upstream.records().len();
     let shown = scene.shown(&["devbox", "exec", &id, "--", &line], "")?;
+    let arrived = scene.upstream.records().into_iter().skip(mark).filter(|record| record.holds(name) && record.holds(banned));
     scene.shown(&["devbox", "shutdown", &id], "")?;
-    Ok([before, shown].concat())
+    Ok(arrived.fold([before, shown].concat(), |shown, record| [shown, record.bytes].concat()))
 }
 
 fn of_a_deleted(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
     scene.store("DELETED_TOKEN", &scene.values.spare)?;
-    after(scene, "DELETED_TOKEN", None, || scene.server.expect(&["secret", "delete", "DELETED_TOKEN"], b"").map(drop))
+    after(scene, "DELETED_TOKEN", None, &scene.values.spare, || scene.server.expect(&["secret", "delete", "DELETED_TOKEN"], b"").map(drop))
 }
 
 fn of_a_revoked_key(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
@@ -64,19 +72,21 @@ fn of_a_revoked_key(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let (id, key) = (text(&made["api_key"]["id"]), text(&made["key"]));
     anyhow::ensure!(key.starts_with("tlk_"), "no key was made");
-    after(scene, "REVOKED_TOKEN", Some(&key), || scene.server.expect(&["key", "revoke", &id], b"").map(drop))
+    after(scene, "REVOKED_TOKEN", Some(&key), &scene.values.spare, || scene.server.expect(&["key", "revoke", &id], b"").map(drop))
 }
 
 /// The old value was the host's until now; what must not be is that it goes there again.
 fn of_a_rotated(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
     scene.store("ROTATED_TOKEN", &scene.values.rotated)?;
-    after(scene, "ROTATED_TOKEN", None, || scene.store("ROTATED_TOKEN", &scene.values.spare))
+    after(scene, "ROTATED_TOKEN", None, &scene.values.rotated, || scene.store("ROTATED_TOKEN", &scene.values.spare))
 }
 
 fn of_an_unbound(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
-    scene.store("UNBOUND_TOKEN", &scene.values.spare)?;
+    scene.store("UNBOUND_TOKEN", &scene.values.kindless)?;
     scene.server.expect(&["bind", "UNBOUND_TOKEN", "--host", BOUND], b"")?;
-    after(scene, "UNBOUND_TOKEN", None, || scene.server.expect(&["unbind", "UNBOUND_TOKEN", "--host", BOUND], b"").map(drop))
+    after(scene, "UNBOUND_TOKEN", None, &scene.values.kindless, || {
+        scene.server.expect(&["unbind", "UNBOUND_TOKEN", "--host", BOUND], b"").map(drop)
+    })
 }
 
 fn almost(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {

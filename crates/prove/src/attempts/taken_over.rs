@@ -31,7 +31,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         changed(
             scene,
             "PLANT_KEY",
-            "UPDATE data_keys SET signature = randomblob(64) WHERE id = (SELECT data_key FROM secrets WHERE name = 'PLANT_KEY')",
+            "INSERT INTO data_keys (id, suite, recipient, encapsulated, ciphertext, created, signer, signature) SELECT substr(id, 1, length(id) - 1) || 'b', suite, recipient, encapsulated, ciphertext, created, signer, randomblob(64) FROM data_keys WHERE id = (SELECT data_key FROM secrets WHERE name = 'PLANT_KEY'); UPDATE secrets SET data_key = substr(data_key, 1, length(data_key) - 1) || 'b' WHERE name = 'PLANT_KEY'",
             "PLANT_KEY",
         )
     }),
@@ -205,7 +205,7 @@ fn planted_grant(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
     let (devbox, token) = scene.lasting("NARROW_TOKEN", None)?;
     let changed = scene.ledger_database()?.execute("UPDATE grants SET secret = ?1 WHERE devbox = ?2", [&id, &devbox])?;
     anyhow::ensure!(changed >= 1 && !token.is_empty(), "no grant was changed");
-    let line = "for h in api.github.com allowed.example.com narrow.example.com/narrow; do curl -sSi -m 5 https://$h/echo -H \"Authorization: Bearer $NARROW_TOKEN\"; done";
+    let line = "for h in api.github.com allowed.example.com narrow.example.com/narrow; do curl -sSi -m 5 https://$h/echo -H \"Authorization: Bearer $NARROW_TOKEN\" -H \"X-Attempt: with somebody else's token or key\"; done";
     let shown = scene.shown(&["devbox", "exec", &devbox, "--", line], "")?;
     scene.shown(&["devbox", "shutdown", &devbox], "")?;
     Ok(shown)

@@ -6,6 +6,7 @@ use super::{Part, forms, packed};
 pub(super) fn say(place: &str, form: &str, text: &str) -> Vec<Part> {
     let bytes = forms::write(form, text);
     in_head(place, &bytes)
+        .or_else(|| odd_answer(place, &bytes))
         .or_else(|| in_frames(place, &bytes))
         .or_else(|| in_socket(place, &bytes))
         .or_else(|| packed_body(place, &bytes))
@@ -96,6 +97,13 @@ fn in_head(place: &str, bytes: &[u8]) -> Option<Vec<Part>> {
             ]
             .concat(),
         ),
+        _ => return None,
+    })
+}
+
+/// Answers whose end is not where it should be, or that are none.
+fn odd_answer(place: &str, bytes: &[u8]) -> Option<Vec<Part>> {
+    Some(match place {
         "notype" => said(&[format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len()).as_bytes(), bytes].concat()),
         "endless" => said(&[b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", bytes].concat()),
         "longer" => said(&[b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", bytes].concat()),

@@ -77,7 +77,6 @@ mod tests {
             used(EventKind::SecretUsed, 1, 6, "a.example.com"),
         ];
         all.iter().try_for_each(|event| events::append(&conn, Writer::Gateway, "here", event)).expect("events");
-        conn.execute("UPDATE events SET body = '{\"kind\":\"secret_first_used\"' WHERE seq = 7", []).expect("a damaged event");
         let [account, host] = [AccountId::from_parts(AT, 1), AccountId::from_parts(AT, 9)];
         let at = "a.example.com".parse().expect("a host");
         let secret = |number| SecretId::from_parts(AT, number);

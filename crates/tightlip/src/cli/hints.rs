@@ -75,8 +75,9 @@ pub(super) fn quoted(path: &Path) -> String {
 
 const PROGRAM: &str = "tightlip ";
 /// Commands about the data folder itself, on its own machine.
-const LOCAL: [&str; 13] =
-    ["up", "down", "bind", "unbind", "bindings", "expose", "requests", "approve", "refuse", "run", "account", "backup", "restore"];
+const LOCAL: [&str; 14] = [
+    "up", "down", "bind", "unbind", "bindings", "expose", "requests", "approve", "refuse", "run", "account", "backup", "restore", "verify",
+];
 /// Commands that the API alone serves, from any machine.
 const REMOTE: [&str; 6] = ["doctor", "secret", "key", "events", "devbox", "gateway-config"];
 

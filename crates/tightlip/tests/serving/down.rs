@@ -103,7 +103,7 @@ fn a_restore_ends_a_commands_own_server_and_not_a_persons() {
     let pid = holder(&data);
     let kept = call(&data, &["restore", backup.to_str().unwrap()]);
     assert!(kept.status.code() == Some(5) && !is_gone(pid.cast_signed()), "nothing is stopped for nothing: {}", said(&kept));
-    let restored = call(&data, &["restore", backup.to_str().unwrap(), "--force"]);
+    let restored = call(&data, &["restore", backup.to_str().unwrap(), "--force", "--accept-rollback"]);
     assert!(restored.status.success() && is_gone(pid.cast_signed()), "{}", said(&restored));
     assert!(said(&restored).contains("tightlip --data"), "{}", said(&restored));
 

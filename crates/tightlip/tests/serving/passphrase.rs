@@ -209,6 +209,7 @@ fn a_person_is_asked_at_a_terminal_and_nothing_typed_is_shown() {
     let talk = |answers: &[&str], last: &str| {
         let mut command = Command::new("/usr/bin/python3");
         command.args(["-c", TERMINAL, BINARY]).arg(place.data()).arg(last).args(answers).env_remove("TIGHTLIP_PASSPHRASE_FILE");
+        command.env("XDG_STATE_HOME", crate::server::state(&place.data()));
         let output = command.output().unwrap();
         let shown = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(!shown.contains("horse"), "{shown}");
