@@ -89,7 +89,9 @@ fn stands(line: &[u8], token: &[u8], engine: &GeneralPurpose) -> bool {
         })
     };
     let hidden = text.split_once([' ', '\t']).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
-    let hidden = hidden.and_then(|(_, credentials)| engine.decode(credentials.trim()).ok()).and_then(|bytes| String::from_utf8(bytes).ok());
+    let hidden = hidden
+        .and_then(|(_, credentials)| engine.decode(credentials.trim_matches([' ', '\t'])).ok())
+        .and_then(|bytes| String::from_utf8(bytes).ok());
     let hidden = hidden.is_some_and(|pair| {
         let (user, password) = pair.split_once(':').unwrap_or((&pair, ""));
         alone(user.as_bytes()) || alone(password.as_bytes())

@@ -102,7 +102,7 @@ pub(crate) fn media(headers: &HeaderMap) -> Option<Media> {
         1 => !parameters.replace("\"utf-8\"", "utf-8").contains(['"', '\'', '\\']) && is_utf8(),
         _ => false,
     };
-    match name.trim() {
+    match name.trim_end() {
         _ if !is_plain => None,
         "application/json" => Some(Media::Json),
         FORM => Some(Media::Form),
@@ -207,6 +207,7 @@ mod tests {
             &["application/json; charset*=utf-16le"],
             &["application/json; x=\"y\""],
             &["application/json; charset"],
+            &["  application/json"],
         ] {
             assert_eq!(of(types), None, "{types:?}");
         }

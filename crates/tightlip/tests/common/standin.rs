@@ -118,7 +118,7 @@ fn reply(line: &str, whole: &str, values: &[String]) -> String {
     let path = line.split(' ').nth(1).unwrap_or_default();
     let (status, more, body) = match path {
         "/open" => ("200 OK", "", "open"),
-        "/packed" => ("200 OK", "Content-Encoding: br\r\n", "whatever it is"),
+        "/packed" => ("200 OK", "Content-Encoding: zstd\r\n", "whatever it is"),
         _ if values.iter().any(|value| whole.contains(value)) => ("200 OK", "", "authorized"),
         _ => ("401 Unauthorized", "", "who are you?"),
     };

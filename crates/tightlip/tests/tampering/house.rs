@@ -21,6 +21,11 @@ pub struct Verdict {
     pub text: String,
 }
 
+/// What is stored within 100 ms shares a data key, and then there is none to exchange it with. Nothing tells that the time is over.
+fn await_another_data_key() {
+    std::thread::park_timeout(std::time::Duration::from_millis(150));
+}
+
 impl House {
     /// Two accounts, secrets of several versions, one deleted, bindings of two sorts, an exposure, keys; and no server.
     pub fn make() -> Self {
@@ -39,8 +44,10 @@ impl House {
         for (name, value) in
             [("GITHUB_TOKEN", "ghp_0123456789abcdefghijklmnopqrstuvwxyz"), ("OTHER", "another value that is long"), ("GONE", "x1234567")]
         {
+            await_another_data_key();
             self.tool(&["secret", "set", name], value);
         }
+        await_another_data_key();
         self.tool(&["secret", "set", "OTHER"], "the second value of another");
         self.tool(&["secret", "delete", "GONE"], "");
         self.tool(&["bind", "OTHER", "--host", "api.example.com"], "");
