@@ -15,14 +15,16 @@ pub struct Canary {
 }
 
 impl Canary {
-    /// A canary of random letters and digits behind `prefix`, 40 characters in all.
+    /// A canary of random letters and digits behind `prefix`, 40 characters in all. None of the prefix's own are among them: where a beginning of the value is cut
+    /// off and the prefix follows, as a placeholder's does, it must not go on as the value would.
     ///
     /// # Errors
     /// When the system gives no randomness.
     pub fn make(prefix: &str) -> anyhow::Result<Self> {
         let mut random = [0_u8; 96];
         getrandom::fill(&mut random)?;
-        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        let all = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        let letters: Vec<u8> = all.iter().copied().filter(|letter| !prefix.as_bytes().contains(letter)).collect();
         let even = random.iter().filter(|byte| usize::from(**byte) < letters.len() * 4);
         let tail: String =
             even.map(|byte| char::from(letters[usize::from(*byte) % letters.len()])).take(CANARY_CHARS - prefix.len()).collect();
@@ -103,5 +105,13 @@ mod tests {
         }
         let other = Canary::make("ghp_").expect("randomness");
         assert!(!canary.is_in(other.value().as_bytes()) && !canary.is_in(b"") && !canary.is_in(&value.as_bytes()[..11]));
+    }
+
+    #[test]
+    fn a_beginning_before_a_placeholder_is_no_more_than_a_beginning() {
+        for _ in 0..1000 {
+            let canary = Canary::make("ghp_").expect("randomness");
+            assert!(!canary.is_in(format!("{}ghp_", &canary.value()[..11]).as_bytes()));
+        }
     }
 }
