@@ -170,4 +170,13 @@ mod tests {
         }
         assert!(all.len() >= 200, "{}", all.len());
     }
+
+    #[test]
+    fn the_threat_model_says_of_no_threat_that_is_tried_that_it_is_not() {
+        let page = include_str!("../../../docs/threat-model.md");
+        let rows = page.split("\n### ").skip(1).filter_map(|row| Some((row.split_once(". ")?.0.parse::<u8>().ok()?, row)));
+        let untried: BTreeSet<u8> = rows.filter(|(_, row)| row.contains("\n- Proof: none")).map(|(number, _)| number).collect();
+        let tried: BTreeSet<u8> = all().iter().map(|attempt| attempt.threat).collect();
+        assert!(!untried.is_empty() && untried.is_disjoint(&tried), "{untried:?} of {tried:?}");
+    }
 }
