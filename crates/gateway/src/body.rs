@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Version;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http_body::Body;
 use hyper::body::Incoming;
@@ -23,6 +23,7 @@ use model::{Refusal, Spot, Token};
 
 use crate::charset::charsets;
 use crate::coming::Coming;
+use crate::disguises::drop_sums;
 use crate::exchange::{Ask, resolve, settle};
 use crate::upstream::{RequestBody, Whole};
 
@@ -79,10 +80,7 @@ pub(crate) async fn write_body(
     headers.remove(TRANSFER_ENCODING);
     headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.data.len()));
     if is_armed {
-        // They are of the body as it was.
-        for name in DIGESTS {
-            headers.remove(name);
-        }
+        drop_sums(headers);
     }
     Ok(RequestBody::whole(whole, cut))
 }
@@ -168,19 +166,12 @@ fn armed(ask: &Ask, media: Media, data: &[u8], tokens: &[Token]) -> Result<Optio
 
 const FORM: &str = "application/x-www-form-urlencoded";
 /// What hosts look for anywhere in a type's name, and then read it as something else.
-const OTHER_READERS: [&str; 5] = ["urlencoded", "multipart", "form", "xml", "text"];
+const OTHER_READERS: [&str; 5] = ["urlencoded", "multipart", "form-data", "www-form", "xml"];
 /// Of one devbox at a time: each may be as large as the limit.
 pub(crate) const BODIES_MAX: usize = 16;
 /// Of a body that was refused: more than that and the client sees a broken connection.
 const DISCARDED_BYTES_MAX: usize = 256 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(20);
-/// What says how the body's bytes add up (RFC 9530 and what was before it).
-pub(crate) const DIGESTS: [HeaderName; 4] = [
-    HeaderName::from_static("content-digest"),
-    HeaderName::from_static("repr-digest"),
-    HeaderName::from_static("digest"),
-    HeaderName::from_static("content-md5"),
-];
 
 #[cfg(test)]
 mod tests {
@@ -217,6 +208,7 @@ mod tests {
             "application/json;charset=\"UTF-8\"",
             "application/json; odata.metadata=minimal",
             "application/vnd.api+json",
+            "application/vnd.platform.context+json",
         ] {
             assert_eq!(of(&[text]), Some(Media::Json), "{text}");
         }

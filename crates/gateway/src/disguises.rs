@@ -48,6 +48,14 @@ const CODED: [HeaderName; 4] = [
     HeaderName::from_static("x-content-encoding"),
 ];
 
+/// Takes the sums over a body off, where it is no longer the body that they are of.
+pub(crate) fn drop_sums(headers: &mut HeaderMap) {
+    let sums: Vec<HeaderName> = headers.keys().filter(|name| is_sum(name)).cloned().collect();
+    for name in sums {
+        headers.remove(name);
+    }
+}
+
 /// RFC 9530 and what was before it; Google's, Azure's and Artifactory's.
 const SUMS: [HeaderName; 10] = [
     HeaderName::from_static("content-digest"),

@@ -22,10 +22,9 @@ use vault::{ScrubPlan, Scrubber};
 
 use model::Refusal;
 
-use crate::body::DIGESTS;
 use crate::charset;
 use crate::decode::{Coding, DecodeError, Decoder};
-use crate::disguises::{is_disguised, is_sum};
+use crate::disguises::{drop_sums, is_disguised, is_sum};
 use crate::envelopes::{EnvelopeError, Envelopes};
 use crate::headers::strip_hop_by_hop;
 use crate::listen::Devbox;
@@ -187,7 +186,8 @@ fn undoing(codings: &[Coding], devbox: &Devbox) -> Result<Option<Undoing>, Refus
 
 /// Takes away what is said of the coded bytes. Of a body that is equal byte for byte, no more is said than that it means the same (RFC 9110, section 8.8.1).
 fn undress(headers: &mut HeaderMap) {
-    for name in DIGESTS.into_iter().chain([CONTENT_ENCODING, CONTENT_LENGTH]) {
+    drop_sums(headers);
+    for name in [CONTENT_ENCODING, CONTENT_LENGTH] {
         headers.remove(name);
     }
     if let Some(tag) = headers.get(ETAG).filter(|tag| !tag.as_bytes().starts_with(b"W/")) {

@@ -94,7 +94,7 @@ struct Spot {
 /// The places of tokens in a body, in their order; none in a body that does not read as its type says.
 fn spots(media: Media, body: &[u8], tokens: &[&Token]) -> Vec<Spot> {
     let mut spots = Vec::new();
-    // Most bodies that are looked through hold none; the escaped ones begin with an escape.
+    // Escaped, a token is only longer.
     let may_hold = |field: &Range<usize>| field.len() >= tokens.iter().map(|token| token.as_str().len()).min().unwrap_or(usize::MAX);
     for field in fields(media, body).into_iter().filter(may_hold) {
         if let Some(text) = Text::read(media, body, field) {
