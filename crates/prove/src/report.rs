@@ -131,6 +131,12 @@ impl Report {
         self.leaks() == 0 && sums.attempts > 0 && sums.control_leaked == sums.control_could && self.swapped > 0 && !failed
     }
 
+    /// Whether every attempt could be made on this machine, in the control too.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.rows.iter().all(|row| !matches!(row.state, State::NotTried(_)) && row.control != InControl::NotTried)
+    }
+
     pub(crate) fn sums(&self) -> Sums {
         self.rows.iter().fold(Sums::default(), Sums::with)
     }
@@ -265,6 +271,14 @@ mod tests {
         assert!(!Report { swapped: 0, ..report(State::Held, InControl::Leaked, through.clone()) }.holds());
         assert!(report(State::Held, InControl::Absent, ClientState::NotThere("no".into())).holds());
         assert!(report(State::Held, InControl::Leaked, through).holds());
+    }
+
+    #[test]
+    fn a_proof_of_which_a_part_was_not_tried_is_not_complete() {
+        let report = |state, control| report(state, control, ClientState::NotThere("no".into()));
+        assert!(!report(State::NotTried("no".into()), InControl::Leaked).is_complete());
+        assert!(!report(State::Held, InControl::NotTried).is_complete());
+        assert!(report(State::Held, InControl::Leaked).is_complete() && report(State::Leaked, InControl::Absent).is_complete());
     }
 
     #[test]
