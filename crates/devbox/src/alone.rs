@@ -34,5 +34,7 @@ pub fn alone(hosts: &Path) -> io::Result<()> {
             mount(Some(ours), theirs, none, MsFlags::MS_BIND, none)?;
         }
     }
+    // Where the kernel keeps low ports from ordinary users, whoever listens there says so.
+    let _ = std::fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
     network::bring_up().map_err(|fail| io::Error::from_raw_os_error(fail.errno))
 }

@@ -42,11 +42,21 @@ pub struct Attempt {
     pub way: Way,
 }
 
-/// What an attempt must do where the value stands in a plain variable and there are no walls.
+impl Attempt {
+    /// Whether the agent itself makes it.
+    pub(crate) const fn is_agents(&self) -> bool {
+        !matches!(self.way, Way::Outside(_) | Way::After(_))
+    }
+}
+
+/// What an attempt must do where nothing holds it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
-    /// Obtain it: otherwise the attempt finds nothing anywhere, and its silence proves nothing.
+    /// Obtain the value, which stands in a plain variable: otherwise the attempt finds nothing anywhere, and its silence proves nothing.
     Leaks,
+    /// Where no walls hold it back, get at something that no agent should: tried outside of any devbox, with a placeholder in the variable. Only what reads or
+    /// asks may be such an attempt, and nothing that changes the machine on which it runs.
+    Reaches,
     /// It has no counterpart there: it is about something that plain variables do not have.
     Absent,
 }
@@ -145,6 +155,9 @@ const fn after(name: &'static str, channel: Channel, threat: u8, make: fn(&Remai
     Attempt { name, channel, threat, control: Control::Absent, way: Way::After(make) }
 }
 
+/// A line that an attempt writes where it got at something that holds no value by itself and that no agent should have.
+pub(crate) const REACHED: &str = "[reached]";
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -158,7 +171,7 @@ mod tests {
         assert_eq!(names.len(), all.len(), "two attempts have one name");
         let mut done = BTreeSet::new();
         for attempt in &all {
-            assert!((1..=36).contains(&attempt.threat), "{}", attempt.name);
+            assert!((1..=37).contains(&attempt.threat), "{}", attempt.name);
             let what = match &attempt.way {
                 Way::Shell { line, .. } => (*line).to_owned(),
                 Way::Asks { to, request } => format!("{to:?} {request}"),

@@ -12,6 +12,8 @@ pub struct Canary {
     value: String,
     /// For each length, the pieces of that length that must not be found.
     pieces: BTreeMap<usize, HashSet<Vec<u8>>>,
+    /// The same of the value in small letters, as a header's name comes.
+    small: BTreeMap<usize, HashSet<Vec<u8>>>,
 }
 
 impl Canary {
@@ -24,11 +26,24 @@ impl Canary {
         let mut random = [0_u8; 96];
         getrandom::fill(&mut random)?;
         let all = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-        let letters: Vec<u8> = all.iter().copied().filter(|letter| !prefix.as_bytes().contains(letter)).collect();
+        let letters: Vec<u8> =
+            all.iter().copied().filter(|letter| !prefix.bytes().any(|own| own.eq_ignore_ascii_case(letter))).collect();
         let even = random.iter().filter(|byte| usize::from(**byte) < letters.len() * 4);
         let tail: String =
             even.map(|byte| char::from(letters[usize::from(*byte) % letters.len()])).take(CANARY_CHARS - prefix.len()).collect();
-        Ok(Self { pieces: pieces(tail.as_bytes()), value: format!("{prefix}{tail}") })
+        Ok(Self::behind(prefix, &tail))
+    }
+
+    /// Something that is there already and must not be found any more than a planted value.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self::behind("", text)
+    }
+
+    fn behind(prefix: &str, tail: &str) -> Self {
+        let small = tail.to_ascii_lowercase().into_bytes();
+        let small = BTreeMap::from([(WINDOW_CHARS, small.windows(WINDOW_CHARS).map(<[u8]>::to_vec).collect())]);
+        Self { pieces: pieces(tail.as_bytes()), small, value: format!("{prefix}{tail}") }
     }
 
     /// The planted value.
@@ -46,12 +61,17 @@ impl Canary {
 
     /// The same of the bytes as they are.
     fn stands_in(&self, bytes: &[u8]) -> bool {
-        self.pieces.iter().any(|(length, pieces)| {
-            let mut starts = [false; 1 << 16];
-            pieces.iter().for_each(|piece| starts[pair(piece)] = true);
-            bytes.windows(*length).any(|window| starts[pair(window)] && pieces.contains(window))
-        })
+        are_in(&self.pieces, bytes) || are_in(&self.small, &bytes.to_ascii_lowercase())
     }
+}
+
+/// Whether one of these pieces is in `bytes`.
+fn are_in(pieces: &BTreeMap<usize, HashSet<Vec<u8>>>, bytes: &[u8]) -> bool {
+    pieces.iter().any(|(length, pieces)| {
+        let mut starts = [false; 1 << 16];
+        pieces.iter().for_each(|piece| starts[pair(piece)] = true);
+        bytes.windows(*length).any(|window| starts[pair(window)] && pieces.contains(window))
+    })
 }
 
 /// The first two bytes, as one number: most windows are told from every piece by them.
@@ -100,7 +120,8 @@ mod tests {
         assert_eq!(value.len(), CANARY_CHARS);
         let basic = STANDARD.encode(format!("x-access-token:{value}"));
         let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
-        for text in [value.clone(), format!("a{value}b"), basic, hex, value[10..18].to_owned(), URL_SAFE_NO_PAD.encode(&value)] {
+        let name = format!("x-{}", value.to_ascii_lowercase());
+        for text in [value.clone(), format!("a{value}b"), basic, hex, name, value[10..18].to_owned(), URL_SAFE_NO_PAD.encode(&value)] {
             assert!(canary.is_in(text.as_bytes()));
         }
         let other = Canary::make("ghp_").expect("randomness");

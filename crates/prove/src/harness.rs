@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::BufReader;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -12,6 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 
 use crate::attempts::{Attempt, Channel, Way, all};
+use crate::canary::Canary;
 use crate::judge::{Judge, Seen};
 use crate::names::Names;
 use crate::outcome::{Obtained, Outcome};
@@ -19,7 +20,7 @@ use crate::probe::{Errand, KNOWLEDGE_VARIABLE, Knowledge, NARROW, NARROW_ENV};
 use crate::report::Report;
 use crate::scene::{LED, LED_SECRET, Remains, Scene, Values};
 use crate::server::{Launch, Server};
-use crate::upstream::{Upstream, UpstreamSpec};
+use crate::upstream::{Record, Upstream, UpstreamSpec};
 
 /// What is to be proved, and how.
 #[derive(Clone, Copy, Default)]
@@ -44,6 +45,30 @@ struct Stage<'a> {
     done: Mutex<usize>,
 }
 
+/// Marks that are no values, to see whether an agent got at the server's memory or files.
+struct Marks {
+    variable: Canary,
+    file: Canary,
+}
+
+impl Marks {
+    fn make() -> anyhow::Result<Self> {
+        Ok(Self { variable: Canary::make("mrk_")?, file: Canary::make("mrk_")? })
+    }
+
+    /// Puts the mark into the data folder; gives all that agents are kept from beside values.
+    fn plant(self, server: &Server) -> anyhow::Result<Vec<Canary>> {
+        let data = server.data();
+        fs::write(data.join("proof-mark"), self.file.value())?;
+        let mut guarded = vec![self.variable, self.file];
+        for key in ["gateway/root.key", "gateway/admin-key", "api-key"] {
+            let text = fs::read_to_string(data.join(key)).with_context(|| format!("failed to read {key}"))?;
+            guarded.push(Canary::of(text.trim()));
+        }
+        Ok(guarded)
+    }
+}
+
 /// What came of the attempts, by name.
 type Outcomes = BTreeMap<String, Outcome>;
 
@@ -53,30 +78,50 @@ type Outcomes = BTreeMap<String, Outcome>;
 /// When the server, an upstream or a devbox could not be started, or an attempt did not run: a proof that did not run is no proof.
 pub fn run(binary: &Path, plan: Plan<'_>) -> anyhow::Result<Report> {
     let started = Instant::now();
-    let judge = Judge::make()?;
+    let mut judge = Judge::make()?;
+    let marks = Marks::make()?;
     let upstream = upstream(&judge, plan.names.is_some())?;
     let mirror = upstream_of(&judge, TcpListener::bind("127.0.0.1:0")?)?;
     let hosts = [BOUND, UNBOUND, NARROW];
     let pairs: Vec<(&str, &Upstream)> = hosts.iter().map(|host| (*host, &upstream)).collect();
-    let server = Server::start(binary, Launch { upstreams: &pairs, variables: plan.variables, ..Launch::default() })?;
+    let marked = [(MARK_VARIABLE, marks.variable.value().to_owned())];
+    let variables = [plan.variables, &marked].concat();
+    let mut server = Server::start(binary, Launch { upstreams: &pairs, variables: &variables, ..Launch::default() })?;
     plant(&server, &judge, &upstream)?;
+    judge.guard(marks.plant(&server)?);
+    let judge = judge;
     let work = work_folder(&server, &judge.values)?;
     let stage = Stage { plan, binary, server: &server, work, done: Mutex::default() };
 
+    let unwalled = stage.unwalled(&marked[0].1)?;
+    upstream.settle()?;
+    let heard = upstream.remnants().len();
+    if plan.names.is_some() && stage.wants(Channel::Dns) && heard == 0 {
+        bail!("nothing was heard of what goes anywhere without walls");
+    }
     let (brokered, control, clients) = std::thread::scope(|scope| {
         let control = scope.spawn(|| stage.control(&mirror, &judge));
         let brokered = stage.attack();
         let clients = stage.in_devbox(Errand::Clients, CLIENTS_SAY);
         (brokered, control.join().unwrap_or_else(|_| bail!("the control broke off")), clients)
     });
-    let (mut brokered, control, clients) = (brokered?, control?, clients?);
+    let (mut brokered, mut control, clients) = (brokered?, control?, clients?);
+    control.extend(unwalled);
     if stage.wants(Channel::Misplaced) && upstream.records().is_empty() {
         bail!("the attempts did not run in a devbox: nothing arrived anywhere");
     }
     brokered.extend(stage.outside(&upstream, &judge.values));
 
-    let seen = Seen { upstream: upstream.records(), bound: BOUND };
+    if !server.is_running()? {
+        bail!("the server ended before the proof did: nothing is proved");
+    }
     let (folder, log) = server.stop()?;
+    upstream.settle()?;
+    let remnants = upstream.remnants();
+    // A handshake that was not gone through with says nothing but a name.
+    let is_plain = |remnant: &&Record| remnant.host.is_empty() && remnant.bytes.first() != Some(&TLS_HANDSHAKE);
+    let overheard = remnants.iter().skip(heard).filter(is_plain).cloned().collect();
+    let seen = Seen { upstream: [upstream.records(), remnants].concat(), overheard, bound: BOUND };
     let remains = Remains { folder, log };
     for attempt in wanted(plan) {
         if let Way::After(make) = attempt.way {
@@ -125,17 +170,42 @@ impl Stage<'_> {
         let work = self.server.beside().join("control");
         copy_work(&self.work, &work)?;
         let mut command = Command::new(self.binary);
-        let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
         command
             .arg("__probe")
             .current_dir(&work)
             .env_clear()
-            .env("PATH", path)
+            .env("PATH", path())
             .env("HOME", self.server.beside().join("home"))
             .env(SECRET, &judge.values.agents)
             .env(NARROW_ENV, judge.narrow())
             .env(KNOWLEDGE_VARIABLE, serde_json::to_string(&knowledge)?);
         self.obtained(command).context("the control did not run")
+    }
+
+    /// What walls alone hold back, tried without any, with a placeholder in the variable: it must get at something, or it tries nothing.
+    fn unwalled(&self, mark: &str) -> anyhow::Result<Outcomes> {
+        // Nothing is tried at the server that could harm it: a process of ours with the same mark stands for it.
+        let mut decoy = Command::new("sleep").arg("600").env_clear().env("PATH", path()).env(MARK_VARIABLE, mark).spawn()?;
+        let knowledge = Knowledge { unwalled: true, pid: decoy.id(), ..self.knowledge(Errand::Attempts, BTreeMap::new(), None) };
+        let obtained = self.without_walls(&knowledge);
+        decoy.kill()?;
+        decoy.wait()?;
+        obtained
+    }
+
+    fn without_walls(&self, knowledge: &Knowledge) -> anyhow::Result<Outcomes> {
+        let work = self.server.beside().join("unwalled");
+        copy_work(&self.work, &work)?;
+        let mut command = Command::new(self.binary);
+        command
+            .arg("__probe")
+            .current_dir(&work)
+            .env_clear()
+            .env("PATH", path())
+            .env("HOME", self.server.beside().join("home"))
+            .env(SECRET, "ghp_000000000000000000000000000000000000")
+            .env(KNOWLEDGE_VARIABLE, serde_json::to_string(knowledge)?);
+        self.obtained(command).context("the control without walls did not run")
     }
 
     fn knowledge(&self, errand: Errand, direct: BTreeMap<String, SocketAddr>, bundle: Option<PathBuf>) -> Knowledge {
@@ -151,6 +221,7 @@ impl Stage<'_> {
             only: self.plan.only.iter().map(|channel| channel.word().to_owned()).collect(),
             errand,
             foreign: None,
+            unwalled: false,
         }
     }
 
@@ -196,6 +267,10 @@ impl Stage<'_> {
     }
 }
 
+fn path() -> std::ffi::OsString {
+    std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into())
+}
+
 fn wanted(plan: Plan<'_>) -> Vec<&'static Attempt> {
     all().into_iter().filter(|attempt| plan.only.is_empty() || plan.only.contains(&attempt.channel)).collect()
 }
@@ -209,12 +284,17 @@ fn outcome(made: anyhow::Result<Vec<u8>>) -> Outcome {
 
 /// The hosts' stand-in: at every address of the proof's own network, where it has one.
 fn upstream(judge: &Judge, everywhere: bool) -> anyhow::Result<Upstream> {
-    let listener = if everywhere {
-        TcpListener::bind("[::]:0").or_else(|_| TcpListener::bind("0.0.0.0:0"))?
-    } else {
-        TcpListener::bind("127.0.0.1:0")?
-    };
-    upstream_of(judge, listener)
+    if !everywhere {
+        return upstream_of(judge, TcpListener::bind("127.0.0.1:0")?);
+    }
+    let listen = |port: u16| TcpListener::bind(("::", port)).or_else(|_| TcpListener::bind(("0.0.0.0", port)));
+    let upstream = upstream_of(judge, listen(0)?)?;
+    for port in OVERHEARD {
+        upstream.also(listen(port).with_context(|| format!("failed to listen at port {port} of the proof's own network"))?);
+        let socket = UdpSocket::bind(("::", port)).or_else(|_| UdpSocket::bind(("0.0.0.0", port)))?;
+        upstream.overhear(socket);
+    }
+    Ok(upstream)
 }
 
 fn upstream_of(judge: &Judge, listener: TcpListener) -> anyhow::Result<Upstream> {
@@ -292,4 +372,9 @@ fn copy_work(from: &Path, to: &Path) -> anyhow::Result<()> {
 const BOUND: &str = "api.github.com";
 const UNBOUND: &str = "allowed.example.com";
 const SECRET: &str = "GITHUB_TOKEN";
+/// Where something might arrive past every host's own port: names, plain HTTP, TLS and QUIC, resolvers over TLS, logs, a shell's favourite.
+const OVERHEARD: [u16; 6] = [53, 80, 443, 853, 514, 4444];
+/// The first byte of a TLS connection (RFC 8446, section 5.1).
+const TLS_HANDSHAKE: u8 = 22;
+const MARK_VARIABLE: &str = "TIGHTLIP_PROOF_MARK";
 const CLIENTS_SAY: &str = "the clients did not run in a devbox";

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::bail;
 use tempfile::TempDir;
 
-use crate::attempts::{Attempt, Control, all};
+use crate::attempts::{Attempt, Control, REACHED, all};
 use crate::canary::Canary;
 use crate::outcome::Outcome;
 use crate::probe::{ATTEMPT_HEADER, NARROW};
@@ -19,26 +20,35 @@ use crate::upstream::Record;
 pub(crate) struct Judge {
     pub(crate) values: Values,
     canaries: Vec<Canary>,
+    /// What no agent may get at although it is no value: keys of the installation, and marks in its files and in its memory.
+    keys: Vec<Canary>,
     repo: TempDir,
 }
 
 /// What arrived.
 pub(crate) struct Seen {
     pub(crate) upstream: Vec<Record>,
+    /// What was sent in the proof's own network to where nobody is, by somebody behind walls.
+    pub(crate) overheard: Vec<Record>,
     pub(crate) bound: &'static str,
 }
 
 impl Judge {
     pub(crate) fn make() -> anyhow::Result<Self> {
         let canaries =
-            ["ghp_", "ghp_", "ghp_", "ghp_", "nrw_", "led_"].into_iter().map(Canary::make).collect::<anyhow::Result<Vec<_>>>()?;
+            ["ghp_", "ghp_", "ghp_", "ghp_", "nrw_", "led_", "knd_"].into_iter().map(Canary::make).collect::<anyhow::Result<Vec<_>>>()?;
         let value = |number: usize| canaries[number].value().to_owned();
-        let values = Values { agents: value(0), rotated: value(1), old: value(2), spare: value(3), kindless: value(5) };
+        let values = Values { agents: value(0), rotated: value(1), old: value(2), spare: value(3), kindless: value(6) };
         let repo = tempfile::Builder::new().prefix("tightlip-repo-").tempdir()?;
         fs::create_dir_all(repo.path().join("info"))?;
         fs::write(repo.path().join("HEAD"), "ref: refs/heads/main\n")?;
         fs::write(repo.path().join("info/refs"), format!("{}\trefs/heads/main\n", "5".repeat(40)))?;
-        Ok(Self { values, canaries, repo })
+        Ok(Self { values, canaries, keys: Vec::new(), repo })
+    }
+
+    /// From now on these are the agent's to have as little as a value is.
+    pub(crate) fn guard(&mut self, keys: impl IntoIterator<Item = Canary>) {
+        self.keys.extend(keys);
     }
 
     /// A repository for git to list.
@@ -58,6 +68,12 @@ impl Judge {
         self.canaries.iter().any(|canary| canary.is_in(bytes))
     }
 
+    /// Whether an agent got at what it should not. The keys are their owner's, so that only agents are judged by them.
+    fn is_reached(&self, bytes: &[u8]) -> bool {
+        let says_so = || bytes.split(|byte| *byte == b'\n').any(|line| line.trim_ascii() == REACHED.as_bytes());
+        self.is_in(bytes) || self.keys.iter().any(|key| key.is_in(bytes)) || says_so()
+    }
+
     /// The rows of the report.
     pub(crate) fn rows(
         &self,
@@ -73,24 +89,29 @@ impl Judge {
                 None => bail!("nothing was reported of `{}`", attempt.name),
                 Some(Outcome::NotTried(why)) => State::NotTried(why.clone()),
                 Some(Outcome::Tried(bytes)) if self.is_in(bytes) || arrived.contains(attempt.name) => State::Leaked,
+                Some(Outcome::Tried(bytes)) if attempt.is_agents() && self.is_reached(bytes) => State::Leaked,
                 Some(Outcome::Tried(_)) => State::Held,
             };
             let control = match (attempt.control, control.get(attempt.name)) {
                 (Control::Absent, _) => InControl::Absent,
                 (Control::Leaks, Some(Outcome::Tried(bytes))) if self.is_in(bytes) => InControl::Leaked,
-                (Control::Leaks, Some(Outcome::Tried(_))) => InControl::Held,
-                (Control::Leaks, Some(Outcome::NotTried(_))) => InControl::NotTried,
-                (Control::Leaks, None) => bail!("nothing was reported of `{}` in the control", attempt.name),
+                (Control::Reaches, Some(Outcome::Tried(bytes))) if self.is_reached(bytes) => InControl::Leaked,
+                (Control::Leaks | Control::Reaches, Some(Outcome::Tried(_))) => InControl::Held,
+                (Control::Leaks | Control::Reaches, Some(Outcome::NotTried(_))) => InControl::NotTried,
+                (Control::Leaks | Control::Reaches, None) => bail!("nothing was reported of `{}` in the control", attempt.name),
             };
             rows.push(Row { name: attempt.name, channel: attempt.channel, threat: attempt.threat, state, control });
         }
         Ok(rows)
     }
 
-    /// Values that arrived where they should not, and of which no attempt is known.
-    pub(crate) fn elsewhere(&self, seen: &Seen) -> usize {
+    /// Values that arrived where they should not, and whatever arrived where nothing should, of which no attempt is known: where, and named how.
+    pub(crate) fn elsewhere(&self, seen: &Seen) -> Vec<String> {
         let known: BTreeSet<&str> = all().into_iter().map(|attempt| attempt.name).collect();
-        self.strayed(seen).filter(|record| named(record).is_none_or(|name| !known.contains(name.as_str()))).count()
+        let strayed = self.strayed(seen).filter(|record| named(record).is_none_or(|name| !known.contains(name.as_str())));
+        let value = strayed.map(|record| format!("a value at {}, dialled at {}", said(&record.host), record.dialled));
+        let other = seen.overheard.iter().map(|record| format!("{} bytes, dialled at {}", record.bytes.len(), record.dialled));
+        value.chain(other).collect()
     }
 
     /// Requests in which the gateway wrote the value where it belongs.
@@ -98,22 +119,51 @@ impl Judge {
         seen.upstream.iter().filter(|record| record.host == seen.bound && record.holds(&self.values.agents)).count()
     }
 
-    /// Requests that hold a value and should not: at another host, in another place, or at an address that is no host's.
+    /// What holds a value and should not: at another host, in another place, at an address that is not the host's, or another host's value.
     fn strayed<'a>(&'a self, seen: &'a Seen) -> impl Iterator<Item = &'a Record> {
         seen.upstream.iter().filter(|record| {
-            if named(record).is_some_and(|name| name == FOREIGN) {
-                self.is_in(&record.bytes)
-            } else if record.host == seen.bound {
-                self.is_in(&without_credentials(&record.bytes))
-            } else if record.host == NARROW {
-                !is_narrow(&record.line) && self.is_in(&record.bytes) || self.is_in(&without_credentials(&record.bytes))
-            } else if record.host.ends_with(LED) {
-                !PUBLIC.contains(&record.dialled) && self.is_in(&record.bytes)
-            } else {
-                self.is_in(&record.bytes)
-            }
+            let (own, others): (Vec<&Canary>, Vec<&Canary>) = self.canaries.iter().partition(|canary| self.may_have(record, canary, seen));
+            let holds = |canaries: &[&Canary], bytes: &[u8]| canaries.iter().any(|canary| canary.is_in(bytes));
+            holds(&others, &record.bytes) || !own.is_empty() && holds(&own, &without_credentials(&record.bytes))
         })
     }
+
+    /// Whether this value belongs into the credentials of this request: as far as the host, the address and the target go.
+    fn may_have(&self, record: &Record, canary: &Canary, seen: &Seen) -> bool {
+        let (value, loopback) = (canary.value(), IpAddr::from([127, 0, 0, 1]));
+        if named(record).is_some_and(|name| name == FOREIGN) || !is_for_its_host(record) {
+            return false;
+        }
+        if record.host == seen.bound {
+            value != self.narrow() && value != self.led() && record.dialled == loopback
+        } else if record.host == NARROW {
+            value == self.narrow() && record.dialled == loopback && is_narrow(&record.line)
+        } else {
+            record.host.ends_with(LED) && value == self.led() && PUBLIC.contains(&record.dialled)
+        }
+    }
+}
+
+/// Whether a request means the host for which its connection was made, by everything that a server may go by.
+fn is_for_its_host(record: &Record) -> bool {
+    let mut words = record.line.split(' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let absolute = target.split_once("://").filter(|_| !target.starts_with('/'));
+    let absolute = absolute.map(|(_, rest)| rest.split(['/', '?']).next().unwrap_or_default());
+    let head = head_of(&record.bytes);
+    let hosts = head.split(|byte| *byte == b'\n').filter(|line| line.to_ascii_lowercase().starts_with(b"host:"));
+    let hosts = hosts.map(|line| String::from_utf8_lossy(&line[5..]).trim().to_owned());
+    let is_meant = |authority: &str| authority.rsplit_once(':').map_or(authority, |(name, _)| name).eq_ignore_ascii_case(&record.host);
+    !["TRACE", "TRACK", "CONNECT"].contains(&method) && hosts.chain(absolute.map(str::to_owned)).all(|authority| is_meant(&authority))
+}
+
+fn said(host: &str) -> &str {
+    if host.is_empty() { "no host" } else { host }
+}
+
+fn head_of(bytes: &[u8]) -> &[u8] {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(bytes.len());
+    &bytes[..end]
 }
 
 /// Whether the other secret is bound to this.
@@ -126,8 +176,7 @@ fn is_narrow(line: &str) -> bool {
 
 /// The request without the lines in which a credential may stand.
 fn without_credentials(bytes: &[u8]) -> Vec<u8> {
-    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(bytes.len());
-    let (head, body) = bytes.split_at(head);
+    let (head, body) = bytes.split_at(head_of(bytes).len());
     let is_credential = |line: &[u8]| line.to_ascii_lowercase().starts_with(b"authorization:");
     let lines = head.split(|byte| *byte == b'\n').filter(|line| !is_credential(line));
     [&lines.collect::<Vec<_>>().join(&b'\n'), body].concat()
@@ -143,8 +192,6 @@ fn named(record: &Record) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use super::*;
 
     fn record(host: &str, text: &str) -> Record {
@@ -157,7 +204,7 @@ mod tests {
         let judge = Judge::make().expect("randomness");
         let (value, narrow) = (judge.values.agents.clone(), judge.narrow().to_owned());
         let strays = |host: &str, text: String| {
-            let seen = Seen { upstream: vec![record(host, &text)], bound: "b" };
+            let seen = Seen { upstream: vec![record(host, &text)], overheard: vec![], bound: "b" };
             judge.strayed(&seen).count() == 1
         };
         assert!(strays("u", format!("GET / HTTP/1.1\nauthorization: Bearer {value}\n\n")));
@@ -170,5 +217,33 @@ mod tests {
         assert!(strays(NARROW, format!("GET /narrow/../x HTTP/1.1\nauthorization: Bearer {narrow}\n\n")));
         assert!(!strays(NARROW, format!("GET /narrow/x HTTP/1.1\nauthorization: Bearer {narrow}\n\n")));
         assert!(strays("n1.led.example.com", format!("GET / HTTP/1.1\nauthorization: Bearer {}\n\n", judge.led())));
+    }
+
+    #[test]
+    fn a_value_strays_where_a_request_means_another_host_than_its_connection() {
+        let judge = Judge::make().expect("randomness");
+        let strays = |host: &str, text: &str, value: &str| {
+            let seen = Seen { upstream: vec![record(host, &text.replace("{V}", value))], overheard: vec![], bound: "b" };
+            judge.strayed(&seen).count() == 1
+        };
+        let value = judge.values.agents.as_str();
+        assert!(!strays("b", "GET / HTTP/1.1\nHost: b:443\nauthorization: Bearer {V}\n\n", value));
+        assert!(!strays("b", "GET /go?to=https://c/ HTTP/1.1\nHost: b\nauthorization: Bearer {V}\n\n", value));
+        assert!(!strays("b", "GET https://B/x HTTP/1.1\nHost: b\nauthorization: Bearer {V}\n\n", value));
+        for stray in [
+            "GET / HTTP/1.1\nHost: c\nauthorization: Bearer {V}\n\n",
+            "GET / HTTP/1.1\nHost: b\nhost: c\nauthorization: Bearer {V}\n\n",
+            "GET https://c/ HTTP/1.1\nHost: b\nauthorization: Bearer {V}\n\n",
+            "CONNECT b:443 HTTP/1.1\nHost: b\nauthorization: Bearer {V}\n\n",
+            "TRACE / HTTP/1.1\nHost: b\nauthorization: Bearer {V}\n\n",
+            // Not whole: a head that never ends is looked through like any other.
+            "GET / HTTP/1.1\nHost: b\nx: {V}",
+        ] {
+            assert!(strays("b", stray, value), "{stray}");
+        }
+        let plain = "GET / HTTP/1.1\nHost: b\nauthorization: Bearer {V}\n\n";
+        assert!(strays("b", plain, judge.narrow()) && strays("b", plain, judge.led()) && strays(NARROW, "GET /narrow HTTP/1.1\nauthorization: {V}\n\n", value));
+        let elsewhere = Record { dialled: IpAddr::from([169, 254, 169, 254]), ..record("b", &plain.replace("{V}", value)) };
+        assert_eq!(judge.strayed(&Seen { upstream: vec![elsewhere], overheard: vec![], bound: "b" }).count(), 1);
     }
 }

@@ -23,8 +23,8 @@ impl Report {
             self.swapped,
             self.seconds
         );
-        if self.elsewhere > 0 {
-            write(&mut page, format_args!("<p class=\"leaked\">{} requests held a value where none should be.</p>\n", self.elsewhere));
+        for where_to in &self.elsewhere {
+            write(&mut page, format_args!("<p class=\"leaked\">Of no known attempt: {}.</p>\n", escaped(where_to)));
         }
         self.write_channels(&mut page);
         self.write_clients(&mut page);

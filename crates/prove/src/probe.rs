@@ -40,6 +40,9 @@ pub struct Knowledge {
     pub pid: u32,
     /// In the control: where each host is, since there is no gateway to ask.
     pub direct: BTreeMap<String, SocketAddr>,
+    /// Whether it runs outside of any devbox, with a placeholder: the control of what walls alone hold back.
+    #[serde(default)]
+    pub unwalled: bool,
     /// The bundle to trust.
     pub bundle: Option<PathBuf>,
     /// What is to be tried; everything where nothing is said.
@@ -126,7 +129,11 @@ impl Knowledge {
     /// The attempts that the agent makes by itself.
     fn attempts(&self) -> Vec<&'static Attempt> {
         let is_wanted = |channel: Channel| self.only.is_empty() || self.only.iter().any(|word| word == channel.word());
-        let is_here = |attempt: &Attempt| !self.is_control() || attempt.control == Control::Leaks;
+        let is_here = |attempt: &Attempt| match attempt.control {
+            Control::Leaks => !self.unwalled,
+            Control::Reaches => !self.is_control(),
+            Control::Absent => !self.unwalled && !self.is_control(),
+        };
         let mine = all().into_iter().filter(|attempt| !matches!(attempt.way, Way::Outside(_) | Way::After(_)));
         mine.filter(|attempt| is_wanted(attempt.channel) && is_here(attempt)).collect()
     }
@@ -137,6 +144,10 @@ impl Knowledge {
             Way::Shell { needs, line } => shell::run(self, attempt.name, needs, line),
             Way::Asks { to, request } => {
                 let host = self.host(*to);
+                let Some(address) = self.find(host) else { return Outcome::NotTried("the name was not resolved".to_owned()) };
+                if let Err(error) = TcpStream::connect_timeout(&address, PATIENCE) {
+                    return Outcome::NotTried(format!("nobody took the connection: {error}"));
+                }
                 Outcome::Tried(self.ask_bytes(host, &self.fill(attempt.name, host, request)))
             }
             Way::Outside(_) | Way::After(_) => Outcome::NotTried("it is not the agent's".to_owned()),

@@ -15,8 +15,8 @@ use crate::outcome::Outcome;
 pub struct Report {
     /// One for each attempt.
     pub rows: Vec<Row>,
-    /// Requests with a value where none should be, of which no attempt is known.
-    pub elsewhere: usize,
+    /// What arrived with a value, or at all, where none should be, of which no attempt is known: where it did.
+    pub elsewhere: Vec<String>,
     /// Requests to the bound host in which the gateway had put the value: the proof that swapping happened at all.
     pub swapped: usize,
     /// The ordinary clients.
@@ -98,7 +98,7 @@ pub(crate) struct Sums {
 }
 
 impl Report {
-    pub(crate) fn new(rows: Vec<Row>, elsewhere: usize, swapped: usize, clients: &BTreeMap<String, Outcome>, took: Duration) -> Self {
+    pub(crate) fn new(rows: Vec<Row>, elsewhere: Vec<String>, swapped: usize, clients: &BTreeMap<String, Outcome>, took: Duration) -> Self {
         let clients = clients::ALL.iter().map(|client| ClientRow {
             name: client.name,
             state: match clients.get(client.name) {
@@ -120,7 +120,7 @@ impl Report {
     /// How many leaks there were in all.
     #[must_use]
     pub fn leaks(&self) -> usize {
-        self.sums().leaks + self.elsewhere
+        self.sums().leaks + self.elsewhere.len()
     }
 
     /// Whether nothing leaked, every control did, every client that is there got through, and the gateway swapped at all: only then is the proof one.
@@ -212,8 +212,8 @@ impl fmt::Display for Report {
                 writeln!(f, "THE CONTROL DID NOT LEAK: {}", row.name)?;
             }
         }
-        if self.elsewhere > 0 {
-            writeln!(f, "LEAK: {} requests with a value where none should be", self.elsewhere)?;
+        for where_to in &self.elsewhere {
+            writeln!(f, "LEAK, of no known attempt: {where_to}")?;
         }
         let sums = self.sums();
         writeln!(f, "clients that got through: {}", self.clients_that(|state| *state == ClientState::GotThrough).join(", "))?;
@@ -257,7 +257,7 @@ mod tests {
 
     fn report(state: State, control: InControl, client: ClientState) -> Report {
         let row = Row { name: "<a>", channel: Channel::Replies, threat: 2, state, control };
-        Report { rows: vec![row], elsewhere: 0, swapped: 1, clients: vec![ClientRow { name: "curl", state: client }], seconds: 1.0 }
+        Report { rows: vec![row], elsewhere: vec![], swapped: 1, clients: vec![ClientRow { name: "curl", state: client }], seconds: 1.0 }
     }
 
     #[test]
@@ -267,7 +267,7 @@ mod tests {
         assert!(!report(State::Held, InControl::Held, through.clone()).holds());
         assert!(!report(State::Held, InControl::Leaked, ClientState::Failed("no".into())).holds());
         assert!(!report(State::NotTried("no".into()), InControl::Leaked, through.clone()).holds());
-        assert!(!Report { elsewhere: 1, ..report(State::Held, InControl::Leaked, through.clone()) }.holds());
+        assert!(!Report { elsewhere: vec!["there".to_owned()], ..report(State::Held, InControl::Leaked, through.clone()) }.holds());
         assert!(!Report { swapped: 0, ..report(State::Held, InControl::Leaked, through.clone()) }.holds());
         assert!(report(State::Held, InControl::Absent, ClientState::NotThere("no".into())).holds());
         assert!(report(State::Held, InControl::Leaked, through).holds());

@@ -112,15 +112,20 @@ impl Scene<'_> {
     ) -> anyhow::Result<Vec<u8>> {
         let tag = if foreign.is_some() || key.is_some() { FOREIGN } else { "asked" };
         let named = |request: &str| request.replace("{A}", &format!("{ATTEMPT_HEADER}: {tag}\r\n"));
-        let asked = asked.iter().map(|(host, request)| ((*host).to_owned(), named(request))).collect();
+        let requests = asked.iter().map(|(host, request)| ((*host).to_owned(), named(request))).collect();
         let knowledge =
-            Knowledge { env: env.to_owned(), errand: Errand::Asks(asked), foreign: foreign.map(str::to_owned), ..Knowledge::default() };
+            Knowledge { env: env.to_owned(), errand: Errand::Asks(requests), foreign: foreign.map(str::to_owned), ..Knowledge::default() };
         let known = format!("{KNOWLEDGE_VARIABLE}={}", serde_json::to_string(&knowledge)?);
         let program = self.server.binary().to_string_lossy().into_owned();
         let arguments = [&["run"], options, &["--ro", &program, "--env", &known, "--", &program, "__probe"]].concat();
         let mut command = self.server.command(&arguments);
         command.envs(key.map(|key| ("TIGHTLIP_API_KEY", key)));
         let output = command.current_dir(self.work).stdin(Stdio::null()).output()?;
+        let answers = answers(&output.stdout);
+        if answers.iter().filter(|answer| answer.starts_with(b"HTTP/")).count() < asked.len() && !is_refusal(&output) {
+            let answer = answers.last().map(|answer| String::from_utf8_lossy(answer).into_owned()).unwrap_or_default();
+            bail!("not every request was answered: {:?} {answer} {}", output.status.code(), String::from_utf8_lossy(&output.stderr));
+        }
         Ok([output.stdout, output.stderr].concat())
     }
 
@@ -219,12 +224,22 @@ pub(crate) fn read_all(folder: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 /// What a report of several requests obtained.
-pub(crate) fn obtained(mut report: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
+pub(crate) fn obtained(report: &[u8]) -> Vec<u8> {
+    answers(report).concat()
+}
+
+fn answers(mut report: &[u8]) -> Vec<Vec<u8>> {
+    let mut answers = Vec::new();
     while let Ok(Some(Obtained { outcome: Outcome::Tried(bytes), .. })) = Obtained::read(&mut report) {
-        out.extend(bytes);
+        answers.push(bytes);
     }
-    out
+    answers
+}
+
+/// Whether a command was answered with a no that is meant: unlike a server that is not there.
+fn is_refusal(output: &std::process::Output) -> bool {
+    let said = String::from_utf8_lossy(&output.stderr);
+    !output.status.success() && REFUSALS.iter().any(|refusal| said.contains(refusal))
 }
 
 fn open(path: &Path) -> anyhow::Result<Connection> {
@@ -243,5 +258,7 @@ pub(crate) const ECHO: &str = "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorizati
 pub(crate) const LED: &str = "led.example.com";
 /// The secret that is bound to them.
 pub(crate) const LED_SECRET: &str = "LED_TOKEN";
+/// How the server says no to a devbox.
+const REFUSALS: [&str; 3] = ["was changed outside tightlip", "lacks the gateway's mark", "there is no secret"];
 const REBOUND_ASKS: usize = 6;
 const API_WAIT: Duration = Duration::from_secs(5);

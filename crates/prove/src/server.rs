@@ -164,6 +164,14 @@ impl Server {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Whether it has not ended by itself.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub fn is_running(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
     /// Stops the server and gives all that it logged.
     ///
     /// # Errors

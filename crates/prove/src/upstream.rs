@@ -1,16 +1,17 @@
 //! A TLS server on loopback that stands for hosts of the internet: it records every byte it is sent and echoes in every way an upstream might.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::ServerConfig;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
+mod connection;
 mod echo;
 mod forms;
 mod packed;
@@ -31,6 +32,7 @@ pub struct UpstreamSpec {
 pub struct Upstream {
     address: SocketAddr,
     ca_pem: String,
+    config: Arc<ServerConfig>,
     state: Arc<State>,
 }
 
@@ -58,12 +60,14 @@ enum Part {
 struct State {
     spec: Mutex<UpstreamSpec>,
     records: Mutex<Vec<Record>>,
+    /// What arrived and was no whole request.
+    remnants: Mutex<Vec<Record>>,
+    /// How many connections there are.
+    open: AtomicUsize,
     stored: Mutex<HashMap<String, String>>,
     /// Hosts of which every answer is what was sent.
     echoes: Mutex<Vec<String>>,
 }
-
-type Stream = BufReader<StreamOwned<ServerConnection, TcpStream>>;
 
 impl Upstream {
     /// Starts one on a free port of 127.0.0.1. Its threads end with the process.
@@ -84,16 +88,45 @@ impl Upstream {
         if address.ip().is_unspecified() {
             address.set_ip(IpAddr::from([127, 0, 0, 1]));
         }
-        let state =
-            Arc::new(State { spec: Mutex::new(spec), records: Mutex::default(), stored: Mutex::default(), echoes: Mutex::default() });
-        let shared = Arc::clone(&state);
+        let state = Arc::new(State {
+            spec: Mutex::new(spec),
+            records: Mutex::default(),
+            remnants: Mutex::default(),
+            open: AtomicUsize::new(0),
+            stored: Mutex::default(),
+            echoes: Mutex::default(),
+        });
+        let upstream = Self { address, ca_pem, config, state };
+        upstream.also(listener);
+        Ok(upstream)
+    }
+
+    /// The same hosts are asked at this listener too.
+    pub fn also(&self, listener: TcpListener) {
+        let (config, state) = (Arc::clone(&self.config), Arc::clone(&self.state));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (config, state) = (Arc::clone(&config), Arc::clone(&shared));
-                std::thread::spawn(move || serve(stream, config, &state));
+                let (config, state) = (Arc::clone(&config), Arc::clone(&state));
+                std::thread::spawn(move || {
+                    state.open.fetch_add(1, Ordering::SeqCst);
+                    connection::serve(stream, config, &state);
+                    state.open.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
-        Ok(Self { address, ca_pem, state })
+    }
+
+    /// Whatever is sent to this socket is kept as a remnant, and not answered.
+    pub fn overhear(&self, socket: UdpSocket) {
+        let state = Arc::clone(&self.state);
+        std::thread::spawn(move || {
+            let mut datagram = vec![0; DATAGRAM_BYTES_MAX];
+            while let Ok((length, _)) = socket.recv_from(&mut datagram) {
+                let bytes = datagram[..length].to_vec();
+                let dialled = IpAddr::from([0, 0, 0, 0]);
+                lock(&state.remnants).push(Record { host: String::new(), line: String::new(), bytes, dialled });
+            }
+        });
     }
 
     /// Where it listens.
@@ -112,6 +145,25 @@ impl Upstream {
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
         lock(&self.state.records).clone()
+    }
+
+    /// Whatever arrived and was no whole request: what was cut off, malformed, sent behind the last request, or not in TLS (then it has no host).
+    #[must_use]
+    pub fn remnants(&self) -> Vec<Record> {
+        lock(&self.state.remnants).clone()
+    }
+
+    /// Waits until every connection has ended, and what was cut off is among the remnants.
+    ///
+    /// # Errors
+    /// Where one goes on.
+    pub fn settle(&self) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        while self.state.open.load(Ordering::SeqCst) > 0 {
+            anyhow::ensure!(begun.elapsed() < SETTLED_AFTER, "connections to the hosts' stand-in did not end");
+            std::thread::park_timeout(LOOK);
+        }
+        Ok(())
     }
 
     /// Every request to one host so far.
@@ -144,93 +196,6 @@ impl Record {
     }
 }
 
-fn serve(stream: TcpStream, config: Arc<ServerConfig>, state: &State) -> Option<()> {
-    stream.set_nodelay(true).ok()?;
-    let dialled = stream.local_addr().ok()?.ip().to_canonical();
-    let mut connection = ServerConnection::new(config).ok()?;
-    let mut stream = stream;
-    connection.complete_io(&mut stream).ok()?;
-    let host = connection.server_name().unwrap_or_default().to_owned();
-    let mut stream: Stream = BufReader::new(StreamOwned::new(connection, stream));
-    loop {
-        let record = read_request(&mut stream, &host, dialled)?;
-        lock(&state.records).push(record.clone());
-        let spec = lock(&state.spec).clone();
-        let echoes = lock(&state.echoes).contains(&record.host);
-        let reply = if echoes { reply::plain(&record.bytes) } else { reply::reply(&record, &spec, &mut lock(&state.stored)) };
-        for part in reply {
-            match part {
-                Part::Say(bytes) => stream.get_mut().write_all(&bytes).and_then(|()| stream.get_mut().flush()).ok()?,
-                Part::Pause => std::thread::park_timeout(PAUSE),
-            }
-        }
-        if record.wants_close() || record.line.contains(" /say/") {
-            stream.get_mut().conn.send_close_notify();
-            return stream.get_mut().flush().ok();
-        }
-    }
-}
-
-/// Reads one request; none at the connection's end.
-fn read_request(stream: &mut Stream, host: &str, dialled: IpAddr) -> Option<Record> {
-    let mut bytes = Vec::new();
-    let mut line = String::new();
-    let (mut length, mut chunked) = (0, false);
-    loop {
-        let mut buffer = Vec::new();
-        stream.read_until(b'\n', &mut buffer).ok().filter(|read| *read > 0)?;
-        bytes.extend_from_slice(&buffer);
-        let text = String::from_utf8_lossy(&buffer).trim_end().to_owned();
-        if line.is_empty() {
-            line.clone_from(&text);
-        }
-        if text.is_empty() {
-            break;
-        }
-        let lower = text.to_ascii_lowercase();
-        if let Some(value) = lower.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-        chunked |= lower.starts_with("transfer-encoding:") && lower.contains("chunked");
-    }
-    if chunked {
-        read_chunks(stream, &mut bytes)?;
-    } else {
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body).ok()?;
-        bytes.extend_from_slice(&body);
-    }
-    Some(Record { host: host.to_owned(), line, bytes, dialled })
-}
-
-fn read_chunks(stream: &mut Stream, bytes: &mut Vec<u8>) -> Option<()> {
-    loop {
-        let mut size = Vec::new();
-        stream.read_until(b'\n', &mut size).ok()?;
-        if size.contains(&b';') {
-            bytes.extend_from_slice(&size);
-        }
-        let size = usize::from_str_radix(String::from_utf8_lossy(&size).trim().split(';').next()?, 16).ok()?;
-        if size == 0 {
-            return read_trailers(stream, bytes);
-        }
-        let mut chunk = vec![0; size + 2];
-        stream.read_exact(&mut chunk).ok()?;
-        bytes.extend_from_slice(&chunk[..size]);
-    }
-}
-
-fn read_trailers(stream: &mut Stream, bytes: &mut Vec<u8>) -> Option<()> {
-    loop {
-        let mut line = Vec::new();
-        stream.read_until(b'\n', &mut line).ok().filter(|read| *read > 0)?;
-        if line.trim_ascii().is_empty() {
-            return Some(());
-        }
-        bytes.extend_from_slice(&line);
-    }
-}
-
 fn server_config(hosts: &[String]) -> anyhow::Result<(Arc<ServerConfig>, String)> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -257,4 +222,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const PAUSE: Duration = Duration::from_millis(150);
+const SETTLED_AFTER: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(20);
+/// A datagram is never longer (RFC 768).
+const DATAGRAM_BYTES_MAX: usize = 1 << 16;
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,8 @@
 use super::Channel::Devboxes;
 use super::{Attempt, outside};
 use crate::probe::NARROW_ENV;
-use crate::scene::{ECHO, Scene};
+use crate::scene::{ECHO, FOREIGN, Scene, obtained};
+use crate::shell::is_there;
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
     outside("the token of a devbox that runs, used in another", Devboxes, 17, of_another),
@@ -52,6 +53,8 @@ fn after(
     let (id, _) = scene.lasting(name, key)?;
     let line = format!("curl -sSi -m 8 https://{BOUND}/echo -H \"Authorization: Bearer ${name}\" -H \"X-Note: {name}\"");
     let before = scene.shown(&["devbox", "exec", &id, "--", &line], "")?;
+    let is_used = scene.upstream.records().into_iter().any(|record| record.holds(name) && record.holds(banned));
+    anyhow::ensure!(is_used, "the token was not swapped before anything happened: {}", String::from_utf8_lossy(&before));
     happens()?;
     let mark = scene.upstream.records().len();
     let shown = scene.shown(&["devbox", "exec", &id, "--", &line], "")?;
@@ -89,22 +92,34 @@ fn of_an_unbound(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
     })
 }
 
+/// Guesses are made where the right token would be swapped.
+fn guessed(scene: &Scene<'_>, tokens: &[&str]) -> anyhow::Result<Vec<u8>> {
+    let known = scene.use_secret(AGENTS, BOUND, None)?;
+    anyhow::ensure!(String::from_utf8_lossy(&obtained(&known)).contains(" 200 "), "the right token is not swapped here");
+    let mut out = Vec::new();
+    for token in tokens {
+        let mark = scene.upstream.records().len();
+        out.extend(scene.ask_from_devbox(&["--secret", AGENTS], AGENTS, &[(BOUND, ECHO)], Some(token), None)?);
+        let arrived = scene.upstream.records().into_iter().skip(mark).filter(|record| record.holds(FOREIGN));
+        out.extend(arrived.flat_map(|record| record.bytes));
+    }
+    Ok(out)
+}
+
+/// The token of a devbox that runs, but for its last letter; and beside the devbox's own, but for the middle.
 fn almost(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
     let (id, token) = scene.lasting(AGENTS, None)?;
     let (start, last) = token.split_at(token.len() - 1);
-    let shown = abroad(scene, &format!("{start}{}", if last == "A" { "B" } else { "A" }))?;
+    let shown = guessed(scene, &[&format!("{start}{}", if last == "A" { "B" } else { "A" }), &token.to_lowercase(), start])?;
     scene.shown(&["devbox", "shutdown", &id], "")?;
     Ok(shown)
 }
 
 fn made_up(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
-    let mut out = Vec::new();
-    for token in
-        ["ghp_000000000000000000000000000000000000", "gws_0000000000000000000000000000000000000000000", "GITHUB_TOKEN", "$GITHUB_TOKEN"]
-    {
-        out.extend(abroad(scene, token)?);
-    }
-    Ok(out)
+    guessed(
+        scene,
+        &["ghp_000000000000000000000000000000000000", "gws_0000000000000000000000000000000000000000000", "GITHUB_TOKEN", "$GITHUB_TOKEN"],
+    )
 }
 
 fn as_api_key(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
@@ -127,6 +142,7 @@ fn neighbours(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
 
 fn left_behind(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
     let leave = "for d in /tmp /dev/shm ~ /var/tmp; do env >$d/left 2>/dev/null; done; curl -sS -m 5 https://api.github.com/echo -H \"Authorization: Bearer $GITHUB_TOKEN\" >/tmp/answer";
+    anyhow::ensure!(is_there("curl"), "curl is not there");
     let first = scene.devbox(&["--secret", AGENTS], leave, None)?;
     let second = scene.devbox(&["--secret", NARROW_ENV], "cat /tmp/* /dev/shm/* ~/* /var/tmp/*; ls -la /tmp /dev/shm ~ /var/tmp", None)?;
     Ok([first, second].concat())

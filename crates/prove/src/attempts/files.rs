@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::Channel::Files;
-use super::Control::{Absent, Leaks};
+use super::Control::{Absent, Leaks, Reaches};
 use super::{Attempt, does, shell};
 use crate::probe::Knowledge;
 
@@ -27,12 +27,12 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     shell("read docker's config.json", Files, 21, Leaks, &[], "cat ~/.docker/config.json \"$DATA/../home/.docker/config.json\""),
     shell("read the shell's history", Files, 21, Leaks, &[], "cat ~/.bash_history \"$DATA/../home/.bash_history\""),
     shell("read the .ssh folder", Files, 21, Leaks, &[], "cat ~/.ssh/* \"$DATA/../home/.ssh/config\""),
-    does("read the server's data folder", Files, 22, Absent, data_folder),
+    does("read the server's data folder", Files, 22, Reaches, data_folder),
     shell(
         "read root.key by its path",
         Files,
         22,
-        Absent,
+        Reaches,
         &[],
         "cat \"$DATA/gateway/root.key\" \"$DATA/gateway/keyring.json\" \"$DATA/gateway/admin-key\"",
     ),
@@ -40,7 +40,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         "reach the data folder through a link made before",
         Files,
         22,
-        Absent,
+        Reaches,
         &[],
         "ls -laR outside/; cat outside/gateway/root.key outside/store/tightlip.db",
     ),
@@ -48,7 +48,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         "climb to the data folder from the work folder",
         Files,
         22,
-        Absent,
+        Reaches,
         &[],
         "cat ../data/gateway/root.key ../../*/data/gateway/root.key; ls -laR ..",
     ),
@@ -64,11 +64,11 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         "reach the data folder through every /proc/*/root and cwd",
         Files,
         22,
-        Absent,
+        Reaches,
         &[],
         "for p in /proc/[0-9]*; do cat \"$p/root$DATA/gateway/root.key\" \"$p/cwd/gateway/root.key\" \"$p/cwd/../data/gateway/root.key\"; done",
     ),
-    shell("make a link to the data folder", Files, 22, Absent, &[], "ln -s \"$DATA\" there; cat there/gateway/root.key; rm -f there"),
+    shell("make a link to the data folder", Files, 22, Reaches, &[], "ln -s \"$DATA\" there; cat there/gateway/root.key; rm -f there"),
     does("search home, /tmp, /run and /var", Files, 21, Absent, search_files),
     does("read inherited descriptors", Files, 32, Absent, descriptors),
     shell(

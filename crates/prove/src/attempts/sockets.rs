@@ -10,16 +10,16 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr as NixUnixAdd
 use std::os::fd::AsRawFd;
 
 use super::Channel::Sockets;
-use super::Control::Absent;
-use super::{Attempt, does, shell};
+use super::Control::{Absent, Reaches};
+use super::{Attempt, REACHED, does, shell};
 use crate::probe::{Knowledge, PATIENCE};
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
-    does("ask gateway.sock", Sockets, 22, Absent, gateway_socket),
-    does("ask control.sock", Sockets, 22, Absent, control_socket),
+    does("ask gateway.sock", Sockets, 22, Reaches, gateway_socket),
+    does("ask control.sock", Sockets, 22, Reaches, control_socket),
     does("ask gateway.sock through the first process's root", Sockets, 22, Absent, gateway_through_proc),
-    does("ask the api on the host's loopback", Sockets, 22, Absent, host_api),
-    does("read metrics and readiness on the host's loopback", Sockets, 22, Absent, host_metrics),
+    does("ask the api on the host's loopback", Sockets, 22, Reaches, host_api),
+    does("read metrics and readiness on the host's loopback", Sockets, 22, Reaches, host_metrics),
     does("ask docker's socket", Sockets, 32, Absent, docker),
     does("ask containerd's and podman's sockets", Sockets, 32, Absent, containerd),
     does("ask systemd and D-Bus", Sockets, 32, Absent, systemd),
@@ -51,7 +51,7 @@ fn gateway_socket(knowledge: &Knowledge) -> Vec<u8> {
 }
 
 fn control_socket(knowledge: &Knowledge) -> Vec<u8> {
-    [stream(&knowledge.data.join("control.sock")), packets(&knowledge.data.join("control.sock"))].concat()
+    [door(&knowledge.data.join("control.sock")), packets(&knowledge.data.join("control.sock"))].concat()
 }
 
 fn gateway_through_proc(knowledge: &Knowledge) -> Vec<u8> {
@@ -69,17 +69,17 @@ fn host_metrics(knowledge: &Knowledge) -> Vec<u8> {
 }
 
 fn docker(_: &Knowledge) -> Vec<u8> {
-    [stream(Path::new("/var/run/docker.sock")), stream(Path::new("/run/docker.sock"))].concat()
+    [door(Path::new("/var/run/docker.sock")), door(Path::new("/run/docker.sock"))].concat()
 }
 
 fn containerd(_: &Knowledge) -> Vec<u8> {
     let paths = ["/run/containerd/containerd.sock", "/run/podman/podman.sock", "/run/crio/crio.sock", "/run/snapd.socket"];
-    paths.into_iter().flat_map(|path| stream(Path::new(path))).collect()
+    paths.into_iter().flat_map(|path| door(Path::new(path))).collect()
 }
 
 fn systemd(_: &Knowledge) -> Vec<u8> {
     let paths = ["/run/systemd/private", "/run/dbus/system_bus_socket", "/run/systemd/io.system.ManagedOOM", "/run/systemd/notify"];
-    paths.into_iter().flat_map(|path| stream(Path::new(path))).collect()
+    paths.into_iter().flat_map(|path| door(Path::new(path))).collect()
 }
 
 fn name_service(_: &Knowledge) -> Vec<u8> {
@@ -89,7 +89,7 @@ fn name_service(_: &Knowledge) -> Vec<u8> {
         "/run/systemd/resolve/io.systemd.Resolve",
         "/run/systemd/userdb/io.systemd.DynamicUser",
     ];
-    paths.into_iter().flat_map(|path| stream(Path::new(path))).collect()
+    paths.into_iter().flat_map(|path| door(Path::new(path))).collect()
 }
 
 fn agents(_: &Knowledge) -> Vec<u8> {
@@ -99,16 +99,16 @@ fn agents(_: &Knowledge) -> Vec<u8> {
             out.extend_from_slice(format!("{variable} is not set\n").as_bytes());
             continue;
         };
-        out.extend(stream(Path::new(&value)));
+        out.extend(door(Path::new(&value)));
     }
     for path in ["/run/user/1000/gnupg/S.gpg-agent", "/run/user/0/gnupg/S.gpg-agent", "/run/user/1000/bus", "/run/user/1000/keyring/ssh"] {
-        out.extend(stream(Path::new(path)));
+        out.extend(door(Path::new(path)));
     }
     out
 }
 
 fn log_socket(_: &Knowledge) -> Vec<u8> {
-    [stream(Path::new("/dev/log")), stream(Path::new("/run/systemd/journal/stdout")), stream(Path::new("/run/systemd/journal/socket"))]
+    [door(Path::new("/dev/log")), door(Path::new("/run/systemd/journal/stdout")), door(Path::new("/run/systemd/journal/socket"))]
         .concat()
 }
 
@@ -136,6 +136,7 @@ fn over_tcp(knowledge: &Knowledge, path: &str) -> Vec<u8> {
     let mut out = Vec::new();
     match TcpStream::connect_timeout(&api, PATIENCE) {
         Ok(mut stream) => {
+            out.extend_from_slice(format!("\n{REACHED}\n").as_bytes());
             let _ = stream.set_read_timeout(Some(PATIENCE));
             let _ = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_end(&mut out));
         }
@@ -146,6 +147,13 @@ fn over_tcp(knowledge: &Knowledge, path: &str) -> Vec<u8> {
 
 fn stream(path: &Path) -> Vec<u8> {
     talk(UnixStream::connect(path))
+}
+
+/// A socket of the machine's at a place where no devbox has one.
+fn door(path: &Path) -> Vec<u8> {
+    let opened = UnixStream::connect(path);
+    let reached = if opened.is_ok() { format!("\n{REACHED}\n") } else { String::new() };
+    [reached.into_bytes(), talk(opened)].concat()
 }
 
 fn talk(opened: std::io::Result<UnixStream>) -> Vec<u8> {
@@ -166,12 +174,14 @@ fn packets(path: &Path) -> Vec<u8> {
     let ask = || -> nix::Result<Vec<u8>> {
         let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
         connect(fd.as_raw_fd(), &NixUnixAddr::new(path)?)?;
-        send(fd.as_raw_fd(), br#""health""#, nix::sys::socket::MsgFlags::empty())?;
+        let mut out = format!("\n{REACHED}\n").into_bytes();
+        // Whatever else the door says to this: that it was reached is bad enough.
+        let _ = send(fd.as_raw_fd(), br#""health""#, nix::sys::socket::MsgFlags::empty());
         std::thread::park_timeout(PATIENCE / 10);
         let mut answer = vec![0; 1 << 16];
-        let got = recv(fd.as_raw_fd(), &mut answer, nix::sys::socket::MsgFlags::empty())?;
-        answer.truncate(got);
-        Ok(answer)
+        let got = recv(fd.as_raw_fd(), &mut answer, nix::sys::socket::MsgFlags::empty()).unwrap_or(0);
+        out.extend_from_slice(&answer[..got]);
+        Ok(out)
     };
     ask().unwrap_or_else(|errno| errno.desc().as_bytes().to_vec())
 }

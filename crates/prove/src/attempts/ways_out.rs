@@ -6,14 +6,14 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
 use super::Channel::WaysOut;
-use super::Control::Absent;
+use super::Control::{Absent, Reaches};
 use super::To::Bound;
-use super::{Attempt, asks, does, shell};
+use super::{Attempt, REACHED, asks, does, shell};
 use crate::probe::{Knowledge, PATIENCE};
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
     does("every common port of the internet", WaysOut, 20, Absent, other_ports),
-    does("every common port of the machine", WaysOut, 20, Absent, loopback_ports),
+    does("every common port of the machine", WaysOut, 20, Reaches, loopback_ports),
     does("UDP to anywhere", WaysOut, 20, Absent, udp),
     does("QUIC to the bound host", WaysOut, 20, Absent, quic),
     does("ICMP", WaysOut, 20, Absent, icmp),
@@ -21,7 +21,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     does("packet sockets", WaysOut, 20, Absent, packet),
     does("SCTP, DCCP and UDP-Lite", WaysOut, 20, Absent, other_transports),
     does("VM, Bluetooth, CAN and other families", WaysOut, 20, Absent, other_families),
-    does("netlink's other protocols", WaysOut, 20, Absent, netlink),
+    does("netlink's other protocols", WaysOut, 20, Reaches, netlink),
     does("IPv6 by address", WaysOut, 20, Absent, ipv6),
     does("multicast and broadcast", WaysOut, 20, Absent, multicast),
     does("a listener that others could reach", WaysOut, 20, Absent, listener),
@@ -62,8 +62,11 @@ fn other_ports(knowledge: &Knowledge) -> Vec<u8> {
 }
 
 fn loopback_ports(knowledge: &Knowledge) -> Vec<u8> {
-    let own = knowledge.api.map(|api| api.port());
-    PORTS.iter().copied().chain(own).flat_map(|port| say(SocketAddr::from(([127, 0, 0, 1], port)), knowledge)).collect()
+    let mut out: Vec<u8> = PORTS.iter().flat_map(|port| say(SocketAddr::from(([127, 0, 0, 1], *port)), knowledge)).collect();
+    if knowledge.api.is_some_and(|api| TcpStream::connect_timeout(&api, PATIENCE / 10).is_ok()) {
+        out.extend_from_slice(format!("\n{REACHED}\n").as_bytes());
+    }
+    out
 }
 
 fn say(to: SocketAddr, knowledge: &Knowledge) -> Vec<u8> {
@@ -143,7 +146,7 @@ fn netlink(_: &Knowledge) -> Vec<u8> {
 
 fn opened(family: AddressFamily, kind: SockType, protocol: Option<SockProtocol>) -> Vec<u8> {
     match socket(family, kind, SockFlag::SOCK_CLOEXEC, protocol) {
-        Ok(_) => b"opened\n".to_vec(),
+        Ok(_) => format!("\n{REACHED}\n").into_bytes(),
         Err(errno) => format!("{}\n", errno.desc()).into_bytes(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Channel::WrongHost;
 use super::Control::{Absent, Leaks};
-use super::To::{Bound, Strange, Unbound};
+use super::To::{Bound, Narrow, Strange, Unbound};
 use super::{Attempt, asks, does, shell};
 use crate::probe::Knowledge;
 
@@ -14,6 +14,22 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Leaks,
         Unbound,
         "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "the other secret's token to the bound host",
+        WrongHost,
+        1,
+        Leaks,
+        Bound,
+        "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {N}\r\nConnection: close\r\n\r\n",
+    ),
+    asks(
+        "token to the other secret's host",
+        WrongHost,
+        1,
+        Leaks,
+        Narrow,
+        "GET /narrow HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
     ),
     asks(
         "token to an unbound host as Authorization without a scheme",

@@ -1,6 +1,7 @@
 //! `tightlip prove`: runs the proof against this very program and shows its report.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,8 @@ pub(super) fn prove(args: &Args, out: &Output) -> Result<i32, Fault> {
     let Some(names) = std::env::var_os(ALONE) else { return alone() };
     let names = Some(PathBuf::from(names)).filter(|names| !names.as_os_str().is_empty());
     let program = std::env::current_exe().map_err(|error| failed(error.into()))?;
+    // Before anything is tried: whether there will be a page is known now.
+    let page = args.html.as_deref().map(|file| File::create(file).map_err(|error| not_written(&error))).transpose()?;
     let shows_progress = !out.json() && std::io::stderr().is_terminal();
     let progress = |line: &str| show(&format!("\r\u{1b}[K{line}"));
     let variables = variables();
@@ -46,12 +49,11 @@ pub(super) fn prove(args: &Args, out: &Output) -> Result<i32, Fault> {
         show("\r\u{1b}[K");
     }
     let report = report.map_err(failed)?;
-    if let Some(file) = &args.html {
-        write_page(file, &report.html())?;
-    }
     out.result(&report.json(), || report.to_string().trim_end().to_owned());
     let is_enough = report.holds() && (!args.complete || report.is_complete());
-    Ok(if is_enough { 0 } else { LEAK })
+    let written = page.map_or(Ok(()), |mut page| page.write_all(report.html().as_bytes()).map_err(|error| not_written(&error)));
+    // That something leaked is worse than that it could not be written down.
+    if is_enough { written.map(|()| 0) } else { Ok(LEAK) }
 }
 
 /// Runs this command again in a network of its own: names and addresses of the proof are nobody else's, and nothing of it leaves the machine.
@@ -79,8 +81,8 @@ pub(crate) fn go_alone() -> std::process::ExitCode {
     std::process::ExitCode::FAILURE
 }
 
-fn write_page(file: &Path, page: &str) -> Result<(), Fault> {
-    std::fs::write(file, page).map_err(|error| Fault::new(Exit::Failure, format!("failed to write the page: {error}")))
+fn not_written(error: &std::io::Error) -> Fault {
+    Fault::new(Exit::Failure, format!("failed to write the page: {error}"))
 }
 
 /// Standard error takes it or not: progress is no result.
