@@ -26,8 +26,7 @@ impl Canary {
         let mut random = [0_u8; 96];
         getrandom::fill(&mut random)?;
         let all = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-        let letters: Vec<u8> =
-            all.iter().copied().filter(|letter| !prefix.bytes().any(|own| own.eq_ignore_ascii_case(letter))).collect();
+        let letters: Vec<u8> = all.iter().copied().filter(|letter| !prefix.bytes().any(|own| own.eq_ignore_ascii_case(letter))).collect();
         let even = random.iter().filter(|byte| usize::from(**byte) < letters.len() * 4);
         let tail: String =
             even.map(|byte| char::from(letters[usize::from(*byte) % letters.len()])).take(CANARY_CHARS - prefix.len()).collect();

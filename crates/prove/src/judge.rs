@@ -242,7 +242,11 @@ mod tests {
             assert!(strays("b", stray, value), "{stray}");
         }
         let plain = "GET / HTTP/1.1\nHost: b\nauthorization: Bearer {V}\n\n";
-        assert!(strays("b", plain, judge.narrow()) && strays("b", plain, judge.led()) && strays(NARROW, "GET /narrow HTTP/1.1\nauthorization: {V}\n\n", value));
+        assert!(
+            strays("b", plain, judge.narrow())
+                && strays("b", plain, judge.led())
+                && strays(NARROW, "GET /narrow HTTP/1.1\nauthorization: {V}\n\n", value)
+        );
         let elsewhere = Record { dialled: IpAddr::from([169, 254, 169, 254]), ..record("b", &plain.replace("{V}", value)) };
         assert_eq!(judge.strayed(&Seen { upstream: vec![elsewhere], overheard: vec![], bound: "b" }).count(), 1);
     }

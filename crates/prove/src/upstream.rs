@@ -158,6 +158,8 @@ impl Upstream {
     /// # Errors
     /// Where one goes on.
     pub fn settle(&self) -> anyhow::Result<()> {
+        // What was connected a moment ago may not be counted yet.
+        std::thread::park_timeout(TAKEN_AFTER);
         let begun = Instant::now();
         while self.state.open.load(Ordering::SeqCst) > 0 {
             anyhow::ensure!(begun.elapsed() < SETTLED_AFTER, "connections to the hosts' stand-in did not end");
@@ -222,6 +224,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+const TAKEN_AFTER: Duration = Duration::from_millis(250);
 const SETTLED_AFTER: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(20);
 /// A datagram is never longer (RFC 768).

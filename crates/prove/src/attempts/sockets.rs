@@ -108,8 +108,7 @@ fn agents(_: &Knowledge) -> Vec<u8> {
 }
 
 fn log_socket(_: &Knowledge) -> Vec<u8> {
-    [door(Path::new("/dev/log")), door(Path::new("/run/systemd/journal/stdout")), door(Path::new("/run/systemd/journal/socket"))]
-        .concat()
+    [door(Path::new("/dev/log")), door(Path::new("/run/systemd/journal/stdout")), door(Path::new("/run/systemd/journal/socket"))].concat()
 }
 
 fn abstract_sockets(_: &Knowledge) -> Vec<u8> {
