@@ -72,7 +72,11 @@ impl Prepared {
         let stdio = stdio::make(terminal).map_err(failed)?;
         let caught = Running::catch_signals();
         let given: Vec<_> = stdio.given.iter().map(AsFd::as_fd).collect();
-        made.control.send(&Order::Start { stdio: stdio.channels, size: stdio.size() }, &given).map_err(failed)?;
+        match made.control.send(&Order::Start { stdio: stdio.channels, size: stdio.size() }, &given) {
+            // It has gone already, and said why.
+            Err(gone) if gone.kind() == std::io::ErrorKind::BrokenPipe => {}
+            sent => sent.map_err(failed)?,
+        }
         let (masked, mut notes, fds) = match made.control.recv::<Report>().map_err(failed)? {
             (Report::Started { masked, notes }, fds) => (masked, notes, fds),
             (Report::Failed(fail), _) => return Err(explain(fail)),

@@ -6,11 +6,12 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use model::limits::{DEVBOX_MASK_ENTRIES_MAX, DEVBOX_MASKS_MAX};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, openat, openat2, statat};
+use model::limits::DEVBOX_MASKS_MAX;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, openat, openat2, statat};
 use rustix::io::{Errno, Result};
 
 use super::etc::{EMPTY_FILE, EMPTY_FOLDER};
+use super::search::{Room, Search};
 use super::tree::{self, Kind, POINT, Tree};
 use crate::control::{At, Fail, Step};
 use crate::kernel::mount_attr::{self, READ_ONLY, Reach};
@@ -28,15 +29,15 @@ pub(crate) struct Masks<'a> {
     pub notes: Vec<String>,
 }
 
-/// A walk through the work folder.
-struct Walk {
-    top: OwnedFd,
-    /// The user's own, the top first.
-    own: VecDeque<PathBuf>,
-    /// Other people's code, looked at last.
-    others: VecDeque<PathBuf>,
-    /// Entries that are still looked at.
-    left: usize,
+/// What is of interest in one folder.
+#[derive(Default)]
+struct Looked {
+    /// Folders in it.
+    below: VecDeque<PathBuf>,
+    /// Names that are to be masked.
+    masked: Vec<OsString>,
+    /// It may be a data folder of tightlip's.
+    keys: bool,
 }
 
 impl<'a> Masks<'a> {
@@ -46,56 +47,57 @@ impl<'a> Masks<'a> {
         Ok(Self { root, file, folder, pinned: BTreeSet::new(), names: Vec::new(), notes: Vec::new() })
     }
 
-    /// Masks the `.env` files and Unix sockets of the work folder, and data folders of tightlip's, its top first.
+    /// Masks the `.env` files and Unix sockets of the work folder, and data folders of tightlip's, wherever they lie in it. What cannot be searched is refused.
     pub(crate) fn work_folder(&mut self, work: &Path) -> std::result::Result<(), Fail> {
         let Some(top) = self.root.find(work) else { return Ok(()) };
-        let mut walk = Walk { top, own: [PathBuf::new()].into(), others: VecDeque::new(), left: DEVBOX_MASK_ENTRIES_MAX };
-        let mut others = false;
-        while walk.left > 0 {
-            others = walk.own.is_empty();
-            let Some(folder) = walk.own.pop_front().or_else(|| walk.others.pop_front()) else { return Ok(()) };
-            match self.look(&mut walk, &folder, others) {
+        let mut search = Search::new();
+        let mut folders = VecDeque::from([PathBuf::new()]);
+        while let Some(folder) = folders.pop_front() {
+            match self.look(&top, &folder, &mut search) {
+                Ok(Some(mut below)) => folders.append(&mut below),
+                Ok(None) => return Err(Fail::too_large(&search.most_in())),
                 // Removed or replaced by whoever else works here: what stands there now is looked at by its own name.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
                 Err(Errno::NAMETOOLONG) => self.note("folders lie too deep in the work folder: they were not searched for .env files"),
                 // What cannot be looked into now the agent may open later, as its owner.
-                Err(Errno::ACCESS) => self.close(&walk.top, &folder, "cannot be looked into").at(Step::Masks)?,
-                Err(Errno::TOOBIG) => return Err(Fail { step: Step::TooManyMasks, errno: libc::E2BIG }),
-                looked => looked.at(Step::Masks)?,
+                Err(Errno::ACCESS) => self.close(&top, &folder, "cannot be looked into").at(Step::Masks)?,
+                Err(Errno::TOOBIG) => return Err(Fail::new(Step::TooManyMasks, libc::E2BIG)),
+                Err(errno) => return Err(errno).at(Step::Masks),
             }
         }
-        let what = if others { "what others made in it (`node_modules` and its like)" } else { "it" };
-        self.note(&format!("the work folder is large: not all of {what} was searched for .env files"));
         Ok(())
     }
 
-    /// Masks what is to be masked in one folder, and notes the folders in it.
-    fn look(&mut self, walk: &mut Walk, folder: &Path, others: bool) -> Result<()> {
-        let here = openat2(&walk.top, at(folder), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), BENEATH)?;
-        if is_data_folder(&here) {
-            return self.close(&walk.top, folder, "holds keys of tightlip's");
-        }
-        for entry in Dir::read_from(&here)? {
-            let entry = entry?;
-            let Some(left) = walk.left.checked_sub(1) else { return Ok(()) };
-            walk.left = left;
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            let kind = kind(&here, name, entry.file_type())?;
-            if kind == FileType::Directory && !NOT_ENTERED.iter().any(|own| name == *own) {
-                let later = others || OTHERS.iter().any(|others| name == *others);
-                let queue = if later { &mut walk.others } else { &mut walk.own };
-                queue.push_back(folder.join(name));
-            }
+    /// Masks what is to be masked in one folder. Gives the folders in it; none where there is more than is searched.
+    fn look(&mut self, top: &OwnedFd, folder: &Path, search: &mut Search) -> Result<Option<VecDeque<PathBuf>>> {
+        let here = openat2(top, at(folder), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), BENEATH)?;
+        let is_gits = folder.iter().any(|part| part == ".git");
+        let mut looked = Looked::default();
+        let room = search.list(&here, folder, |name, kind| {
             let env_file = matches!(kind, FileType::RegularFile | FileType::Symlink) && is_env_file(name);
             if env_file || kind == FileType::Socket {
-                match self.one(&walk.top, folder, name) {
-                    // Gone meanwhile, and the next entry may not be.
-                    Err(Errno::NOENT) => {}
-                    masked => masked?,
-                }
+                looked.masked.push(name.to_owned());
+            }
+            if kind == FileType::Directory && !(is_gits && name == OBJECTS) {
+                looked.below.push_back(folder.join(name));
+            }
+            looked.keys |= KEYS.iter().flat_map(|keys| keys.iter()).any(|key| Path::new(key).iter().next() == Some(name));
+        })?;
+        if looked.keys && is_data_folder(&here) {
+            self.close(top, folder, "holds keys of tightlip's")?;
+            return Ok(Some(VecDeque::new()));
+        }
+        if room == Room::None {
+            return Ok(None);
+        }
+        for name in &looked.masked {
+            match self.one(top, folder, name) {
+                // Gone meanwhile, and the next may not be.
+                Err(Errno::NOENT) => {}
+                masked => masked?,
             }
         }
-        Ok(())
+        Ok(Some(looked.below))
     }
 
     /// Masks what must never be seen, should something mounted hold it after all.
@@ -178,10 +180,13 @@ pub(crate) fn kernel(root: &Tree) -> Result<()> {
     Ok(())
 }
 
-/// `.env`, `.env.local`, `.envrc`, ...; not the templates, which are committed and would be lost by the next `git commit -a`.
+/// `.env`, `.env.local`, `.envrc`, ... and what editors call their copies of them (`..env.swp`, `#.env#`, `.#.env`); not the templates, which are committed and
+/// would be lost by the next `git commit -a`.
 fn is_env_file(name: &OsStr) -> bool {
     let name = name.as_bytes();
-    name.starts_with(b".env") && !TEMPLATES.iter().any(|ending| name.ends_with(ending.as_bytes()))
+    let sign = |byte: &u8| b".#~%".contains(byte);
+    let (signs, word) = name.split_at(name.iter().position(|byte| !sign(byte)).unwrap_or(name.len()));
+    signs.ends_with(b".") && word.starts_with(b"env") && !TEMPLATES.iter().any(|ending| name.ends_with(ending.as_bytes()))
 }
 
 /// A folder as openat2(2) wants it.
@@ -195,22 +200,10 @@ fn is_data_folder(folder: &OwnedFd) -> bool {
     KEYS.iter().any(|keys| keys.iter().all(|name| there(name)))
 }
 
-fn kind(folder: &OwnedFd, name: &OsStr, told: FileType) -> Result<FileType> {
-    if told != FileType::Unknown {
-        return Ok(told);
-    }
-    match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT) => Ok(FileType::Unknown),
-        about => about.map(|about| FileType::from_raw_mode(about.st_mode)),
-    }
-}
-
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 const TEMPLATES: [&str; 4] = [".example", ".sample", ".template", ".dist"];
-/// git's own, which is guarded elsewhere.
-const NOT_ENTERED: [&str; 3] = [".", "..", ".git"];
-/// Trees of other people's code, large and mostly without the user's own files.
-const OTHERS: [&str; 5] = ["node_modules", "target", ".venv", "venv", "__pycache__"];
+/// What git keeps by its content's sum: much, and nobody's names.
+const OBJECTS: &str = "objects";
 /// What makes a data folder one, or the part of it that holds the keys.
 const KEYS: [&[&str]; 3] = [&["gateway/keyring.json"], &["keyring.json", "root.key"], &["keyring.json", "root.passphrase.json"]];
 const MACHINE: [&str; 15] = [
@@ -238,10 +231,10 @@ mod tests {
 
     #[test]
     fn env_files_are_told_from_their_templates() {
-        for masked in [".env", ".env.local", ".env.production", ".envrc"] {
+        for masked in [".env", ".env.local", ".env.production", ".envrc", "..env.swp", ".env~", "#.env#", ".#.env", ".env.swp", "~.env"] {
             assert!(is_env_file(OsStr::new(masked)), "{masked}");
         }
-        for kept in [".env.example", ".env.sample", "env", "environment.rs"] {
+        for kept in [".env.example", ".env.sample", "env", "environment.rs", "#env#", ".#env", "...", ""] {
             assert!(!is_env_file(OsStr::new(kept)), "{kept}");
         }
     }

@@ -21,6 +21,7 @@ use hooks::Hooks;
 use nested::Nested;
 
 use super::tree::{self, POINT, Tree, pin};
+use crate::control::{At, Fail, Step};
 use crate::kernel::mount_attr::{self, READ_ONLY, Reach};
 
 /// The repositories of a work folder, and what they were like.
@@ -50,19 +51,16 @@ struct Guarded {
 }
 
 /// Protects the repository of the work folder. Call when the work folder is mounted.
-pub(crate) fn protect(root: &Tree, work: &Path) -> Result<Repositories> {
+pub(crate) fn protect(root: &Tree, work: &Path) -> std::result::Result<Repositories, Fail> {
     let mut found = Repositories { work: root.find(work), ..Repositories::default() };
     let Some(work_folder) = found.work.as_ref() else { return Ok(found) };
-    let work_folder = rustix::io::fcntl_dupfd_cloexec(work_folder, 3)?;
-    match file_type(&work_folder, ".git") {
-        None => {}
-        Some(FileType::Directory) => {
-            let git = pin(&work_folder, OsStr::new(".git"))?;
-            found.guard(root, git, ".git".to_owned())?;
-        }
-        Some(kind) => found.pointer(root, &work_folder, work, kind)?,
+    let work_folder = rustix::io::fcntl_dupfd_cloexec(work_folder, 3).at(Step::Repository)?;
+    found.guard_own(root, &work_folder, work).at(Step::Repository)?;
+    found.nested = Nested::search(&work_folder);
+    if let Some(most) = found.nested.unsearched() {
+        return Err(Fail::too_large(most));
     }
-    found.guard_nested(root, &work_folder)?;
+    found.guard_nested(root, &work_folder).at(Step::Repository)?;
     Ok(found)
 }
 
@@ -70,6 +68,15 @@ impl Repositories {
     /// What the user should know at the start.
     pub(crate) fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Guards the work folder's own `.git`, whatever it is.
+    fn guard_own(&mut self, root: &Tree, work_folder: &OwnedFd, work: &Path) -> Result<()> {
+        match file_type(work_folder, ".git") {
+            None => Ok(()),
+            Some(FileType::Directory) => self.guard(root, pin(work_folder, OsStr::new(".git"))?, ".git".to_owned()),
+            Some(kind) => self.pointer(root, work_folder, work, kind),
+        }
     }
 
     /// A `.git` that points elsewhere: it must not be pointed to anything of the agent's making.
@@ -125,12 +132,8 @@ impl Repositories {
         parts.iter().try_for_each(|(folder, name)| self.submodules(root, folder, name, 0))
     }
 
-    /// Guards the repositories below the work folder as far as they are found, and remembers all of them. Those that there is no room for cannot be written.
+    /// Guards the repositories that were found below the work folder. Those that there is no room for cannot be written.
     fn guard_nested(&mut self, root: &Tree, work_folder: &OwnedFd) -> Result<()> {
-        self.nested = Nested::search(work_folder);
-        if !self.nested.is_all() {
-            self.notes.push("the work folder is large: not all of it was searched for repositories".to_owned());
-        }
         let mut shut = 0;
         for (path, holds) in self.nested.to_guard() {
             let Ok(folder) = nested::enter(work_folder, &path) else { continue };

@@ -2,23 +2,22 @@
 //! repository. What was there is remembered, so that what is new can be told.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use model::limits::DEVBOX_MASK_ENTRIES_MAX;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, openat2, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, openat2, statat};
 use rustix::io::Result;
 
 use super::file_type;
+use crate::root::search::{Room, Search};
 use crate::shown::plain;
 
 /// The folders that git takes for repositories, each by its path below the work folder.
 #[derive(Debug, Default)]
 pub(super) struct Nested {
     found: BTreeMap<PathBuf, Kind>,
-    all: bool,
+    /// Not everything was looked at: there is too much, most of it here.
+    unsearched: Option<PathBuf>,
 }
 
 /// Why git takes a folder for one.
@@ -36,40 +35,19 @@ impl Nested {
     /// Looks for repositories, the top first.
     pub(super) fn search(work_folder: &OwnedFd) -> Self {
         let mut found = BTreeMap::new();
+        let mut search = Search::new();
         let mut folders = VecDeque::from([PathBuf::new()]);
-        let mut left = DEVBOX_MASK_ENTRIES_MAX;
         while let Some(path) = folders.pop_front() {
-            let Ok(here) = enter(work_folder, &path) else {
-                found.insert(path, Kind::Closed);
-                continue;
-            };
-            let itself = kind(&here);
-            if let Some(kind) = itself {
-                found.insert(path.clone(), kind);
-            }
-            let is_part = path.iter().any(|part| part == ".git");
-            for parts in if is_part { OWN_PARTS } else { PARTS } {
-                if is_folder(&here, parts) {
-                    folders.push_back(path.join(parts));
+            match Looked::at(work_folder, &path, &mut search) {
+                Ok((looked, Room::Left)) => {
+                    folders.extend(looked.below);
+                    found.extend(looked.kind.map(|kind| (path, kind)));
                 }
-            }
-            // What a repository keeps in its folder is git's, and much.
-            if is_part && itself.is_some() {
-                continue;
-            }
-            for entry in Dir::read_from(&here).into_iter().flatten().flatten() {
-                if left == 0 {
-                    return Self { found, all: false };
-                }
-                left -= 1;
-                let name = OsStr::from_bytes(entry.file_name().to_bytes());
-                let kind = if entry.file_type() == FileType::Unknown { file_type(&here, name) } else { Some(entry.file_type()) };
-                if kind == Some(FileType::Directory) && ![".", "..", ".git"].iter().any(|own| name == *own) {
-                    folders.push_back(path.join(name));
-                }
+                Ok((_, Room::None)) => return Self { found, unsearched: Some(search.most_in()) },
+                Err(_) => drop(found.insert(path, Kind::Closed)),
             }
         }
-        Self { found, all: true }
+        Self { found, unsearched: None }
     }
 
     /// Those that are to be guarded, each by its folder: whether it holds a `.git` or is bare. The top's own `.git` is guarded already.
@@ -82,9 +60,9 @@ impl Nested {
         kinds.collect()
     }
 
-    /// Everything was looked at.
-    pub(super) const fn is_all(&self) -> bool {
-        self.all
+    /// Where most of it lies, when not everything was looked at.
+    pub(super) fn unsearched(&self) -> Option<&Path> {
+        self.unsearched.as_deref()
     }
 
     /// Says which repositories are new, or not what they were.
@@ -111,9 +89,45 @@ impl Nested {
                 Kind::Closed => format!("`{}` cannot be looked into: repositories may have been made in it", shown(path, "")),
             });
         }
-        if !after.all {
-            said.push("the work folder is large: not all of it was searched for new repositories".to_owned());
+        if let Some(most) = after.unsearched() {
+            said.push(format!(
+                "the work folder holds too much by now, most of it in `{}`: not all was searched for new repositories; \
+                 look for them before you use git here, and remove it before the next start",
+                plain(&most.to_string_lossy())
+            ));
         }
+    }
+}
+
+/// One folder.
+struct Looked {
+    kind: Option<Kind>,
+    /// The folders in it that are to be looked at.
+    below: Vec<PathBuf>,
+}
+
+impl Looked {
+    fn at(work_folder: &OwnedFd, path: &Path, search: &mut Search) -> Result<(Self, Room)> {
+        let here = enter(work_folder, path)?;
+        let is_part = path.iter().any(|part| part == ".git");
+        let mut below = Vec::new();
+        let (mut holds, mut is_one) = (false, false);
+        let room = search.list(&here, path, |name, kind| {
+            holds |= name == ".git";
+            is_one |= name == "HEAD";
+            if kind == FileType::Directory && name != ".git" {
+                below.push(path.join(name));
+            }
+        })?;
+        let kind = if holds || is_one { kind(&here) } else { None };
+        if is_part && kind.is_some() {
+            // What a repository keeps in its folder is git's, and much.
+            below.retain(|path| OWN_PARTS.iter().any(|part| path.ends_with(part)));
+        }
+        if holds && !is_part {
+            below.extend(PARTS.iter().filter(|parts| is_folder(&here, parts)).map(|parts| path.join(parts)));
+        }
+        Ok((Self { kind, below }, room))
     }
 }
 
