@@ -75,9 +75,10 @@ pub(crate) fn build(setup: &Setup, bundle: &[u8]) -> Result<Built, Fail> {
     }
     home_over_asked(&root, setup, &home).at(Step::Folders)?;
     own::fill(&root, setup, &home).at(Step::Folders)?;
-    let repositories = repository::protect(&root, Path::new(&setup.work))?;
+    let mut noticed = masks::Noticed::default();
+    let repositories = repository::protect(&root, Path::new(&setup.work), &mut noticed)?;
     let mut masked = masks::Masks::new(&root).at(Step::Masks)?;
-    masked.work_folder(Path::new(&setup.work))?;
+    masked.work_folder(Path::new(&setup.work), &noticed)?;
     masked.hidden(&setup.hidden).at(Step::Masks)?;
     root.seal().at(Step::Root)?;
     enter(&root).at(Step::Pivot)?;

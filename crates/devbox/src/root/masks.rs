@@ -1,17 +1,16 @@
 //! Masks: what stands in a mounted folder and is nobody's business inside. They go on last, over everything else.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use model::limits::DEVBOX_MASKS_MAX;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, openat, openat2, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat};
 use rustix::io::{Errno, Result};
 
 use super::etc::{EMPTY_FILE, EMPTY_FOLDER};
-use super::search::{Room, Search};
 use super::tree::{self, Kind, POINT, Tree};
 use crate::control::{At, Fail, Step};
 use crate::kernel::mount_attr::{self, READ_ONLY, Reach};
@@ -29,15 +28,45 @@ pub(crate) struct Masks<'a> {
     pub notes: Vec<String>,
 }
 
-/// What is of interest in one folder.
-#[derive(Default)]
-struct Looked {
-    /// Folders in it.
-    below: VecDeque<PathBuf>,
-    /// Names that are to be masked.
-    masked: Vec<OsString>,
-    /// It may be a data folder of tightlip's.
-    keys: bool,
+/// What a search of the work folder came upon that is to be masked.
+#[derive(Debug, Default)]
+pub(crate) struct Noticed {
+    /// `.env` files and Unix sockets, each with its folder.
+    names: Vec<(PathBuf, OsString)>,
+    /// Folders that are to be empty, and why.
+    closed: Vec<(PathBuf, &'static str)>,
+    too_deep: bool,
+}
+
+impl Noticed {
+    /// An entry of a folder.
+    pub(super) fn entry(&mut self, folder: &Path, name: &OsStr, kind: FileType) {
+        let env_file = matches!(kind, FileType::RegularFile | FileType::Symlink) && is_env_file(name);
+        // One more than there may be is refused.
+        if (env_file || kind == FileType::Socket) && self.names.len() <= DEVBOX_MASKS_MAX {
+            self.names.push((folder.to_owned(), name.to_owned()));
+        }
+    }
+
+    /// A folder that holds one of [`is_key`]; whether it is closed.
+    pub(super) fn keys(&mut self, here: &OwnedFd, folder: &Path) -> bool {
+        let is_one = is_data_folder(here);
+        if is_one {
+            self.closed.push((folder.to_owned(), "holds keys of tightlip's"));
+        }
+        is_one
+    }
+
+    /// A folder that could not be listed.
+    pub(super) fn unlisted(&mut self, folder: &Path, why: Errno) {
+        match why {
+            // What cannot be looked into now the agent may open later, as its owner.
+            Errno::ACCESS => self.closed.push((folder.to_owned(), "cannot be looked into")),
+            Errno::NAMETOOLONG => self.too_deep = true,
+            // Removed or replaced by whoever else works here: what stands there now is looked at by its own name.
+            _ => {}
+        }
+    }
 }
 
 impl<'a> Masks<'a> {
@@ -47,57 +76,24 @@ impl<'a> Masks<'a> {
         Ok(Self { root, file, folder, pinned: BTreeSet::new(), names: Vec::new(), notes: Vec::new() })
     }
 
-    /// Masks the `.env` files and Unix sockets of the work folder, and data folders of tightlip's, wherever they lie in it. What cannot be searched is refused.
-    pub(crate) fn work_folder(&mut self, work: &Path) -> std::result::Result<(), Fail> {
+    /// Masks what was noticed in the work folder.
+    pub(crate) fn work_folder(&mut self, work: &Path, noticed: &Noticed) -> std::result::Result<(), Fail> {
         let Some(top) = self.root.find(work) else { return Ok(()) };
-        let mut search = Search::new();
-        let mut folders = VecDeque::from([PathBuf::new()]);
-        while let Some(folder) = folders.pop_front() {
-            match self.look(&top, &folder, &mut search) {
-                Ok(Some(mut below)) => folders.append(&mut below),
-                Ok(None) => return Err(Fail::too_large(&search.most_in())),
-                // Removed or replaced by whoever else works here: what stands there now is looked at by its own name.
+        for (folder, why) in &noticed.closed {
+            self.close(&top, folder, why).at(Step::Masks)?;
+        }
+        for (folder, name) in &noticed.names {
+            match self.one(&top, folder, name) {
+                // Gone meanwhile, and the next may not be.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
-                Err(Errno::NAMETOOLONG) => self.note("folders lie too deep in the work folder: they were not searched for .env files"),
-                // What cannot be looked into now the agent may open later, as its owner.
-                Err(Errno::ACCESS) => self.close(&top, &folder, "cannot be looked into").at(Step::Masks)?,
                 Err(Errno::TOOBIG) => return Err(Fail::new(Step::TooManyMasks, libc::E2BIG)),
-                Err(errno) => return Err(errno).at(Step::Masks),
+                masked => masked.at(Step::Masks)?,
             }
+        }
+        if noticed.too_deep {
+            self.note("folders lie too deep in the work folder: they were not searched for .env files");
         }
         Ok(())
-    }
-
-    /// Masks what is to be masked in one folder. Gives the folders in it; none where there is more than is searched.
-    fn look(&mut self, top: &OwnedFd, folder: &Path, search: &mut Search) -> Result<Option<VecDeque<PathBuf>>> {
-        let here = openat2(top, at(folder), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), BENEATH)?;
-        let is_gits = folder.iter().any(|part| part == ".git");
-        let mut looked = Looked::default();
-        let room = search.list(&here, folder, |name, kind| {
-            let env_file = matches!(kind, FileType::RegularFile | FileType::Symlink) && is_env_file(name);
-            if env_file || kind == FileType::Socket {
-                looked.masked.push(name.to_owned());
-            }
-            if kind == FileType::Directory && !(is_gits && name == OBJECTS) {
-                looked.below.push_back(folder.join(name));
-            }
-            looked.keys |= KEYS.iter().flat_map(|keys| keys.iter()).any(|key| Path::new(key).iter().next() == Some(name));
-        })?;
-        if looked.keys && is_data_folder(&here) {
-            self.close(top, folder, "holds keys of tightlip's")?;
-            return Ok(Some(VecDeque::new()));
-        }
-        if room == Room::None {
-            return Ok(None);
-        }
-        for name in &looked.masked {
-            match self.one(top, folder, name) {
-                // Gone meanwhile, and the next may not be.
-                Err(Errno::NOENT) => {}
-                masked => masked?,
-            }
-        }
-        Ok(Some(looked.below))
     }
 
     /// Masks what must never be seen, should something mounted hold it after all.
@@ -189,9 +185,9 @@ fn is_env_file(name: &OsStr) -> bool {
     signs.ends_with(b".") && word.starts_with(b"env") && !TEMPLATES.iter().any(|ending| name.ends_with(ending.as_bytes()))
 }
 
-/// A folder as openat2(2) wants it.
-fn at(folder: &Path) -> &Path {
-    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+/// Whether a name in a folder may make it a data folder of tightlip's.
+pub(super) fn is_key(name: &OsStr) -> bool {
+    KEYS.iter().flat_map(|keys| keys.iter()).any(|key| Path::new(key).iter().next() == Some(name))
 }
 
 /// Whether a folder is a data folder of tightlip's, in use or not, or the part of one that holds its keys: [`crate::places::is_data_folder`] by descriptor.
@@ -200,10 +196,7 @@ fn is_data_folder(folder: &OwnedFd) -> bool {
     KEYS.iter().any(|keys| keys.iter().all(|name| there(name)))
 }
 
-const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 const TEMPLATES: [&str; 4] = [".example", ".sample", ".template", ".dist"];
-/// What git keeps by its content's sum: much, and nobody's names.
-const OBJECTS: &str = "objects";
 /// What makes a data folder one, or the part of it that holds the keys.
 const KEYS: [&[&str]; 3] = [&["gateway/keyring.json"], &["keyring.json", "root.key"], &["keyring.json", "root.passphrase.json"]];
 const MACHINE: [&str; 15] = [

@@ -20,6 +20,7 @@ pub(crate) use config::mask_config;
 use hooks::Hooks;
 use nested::Nested;
 
+use super::masks::Noticed;
 use super::tree::{self, POINT, Tree, pin};
 use crate::control::{At, Fail, Step};
 use crate::kernel::mount_attr::{self, READ_ONLY, Reach};
@@ -50,13 +51,13 @@ struct Guarded {
     stand_in: Option<OwnedFd>,
 }
 
-/// Protects the repository of the work folder. Call when the work folder is mounted.
-pub(crate) fn protect(root: &Tree, work: &Path) -> std::result::Result<Repositories, Fail> {
+/// Protects the repositories of the work folder, and notices what is to be masked there. Call when the work folder is mounted.
+pub(crate) fn protect(root: &Tree, work: &Path, noticed: &mut Noticed) -> std::result::Result<Repositories, Fail> {
     let mut found = Repositories { work: root.find(work), ..Repositories::default() };
     let Some(work_folder) = found.work.as_ref() else { return Ok(found) };
     let work_folder = rustix::io::fcntl_dupfd_cloexec(work_folder, 3).at(Step::Repository)?;
     found.guard_own(root, &work_folder, work).at(Step::Repository)?;
-    found.nested = Nested::search(&work_folder);
+    found.nested = Nested::search(&work_folder, Some(noticed));
     if let Some(most) = found.nested.unsearched() {
         return Err(Fail::too_large(most));
     }
@@ -205,7 +206,7 @@ impl Repositories {
             guarded.compare(&mut said);
         }
         if let Some(work) = &self.work {
-            self.nested.compare(&Nested::search(work), &mut said);
+            self.nested.compare(&Nested::search(work, None), &mut said);
         }
         let made = self.guarded.iter_mut().filter_map(|guarded| guarded.stand_in.take().map(|_| &guarded.folder));
         let folders = made.filter_map(|folder| rustix::io::fcntl_dupfd_cloexec(folder, 3).ok()).collect();

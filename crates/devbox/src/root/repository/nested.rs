@@ -9,6 +9,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, openat2, statat}
 use rustix::io::Result;
 
 use super::file_type;
+use crate::root::masks::{Noticed, is_key};
 use crate::root::search::{Room, Search};
 use crate::shown::plain;
 
@@ -32,19 +33,26 @@ enum Kind {
 }
 
 impl Nested {
-    /// Looks for repositories, the top first.
-    pub(super) fn search(work_folder: &OwnedFd) -> Self {
+    /// Looks for repositories, the top first, and for what is to be masked, where that is asked for.
+    pub(super) fn search(work_folder: &OwnedFd, mut noticed: Option<&mut Noticed>) -> Self {
         let mut found = BTreeMap::new();
         let mut search = Search::new();
-        let mut folders = VecDeque::from([PathBuf::new()]);
-        while let Some(path) = folders.pop_front() {
-            match Looked::at(work_folder, &path, &mut search) {
-                Ok((looked, Room::Left)) => {
-                    folders.extend(looked.below);
-                    found.extend(looked.kind.map(|kind| (path, kind)));
+        let mut folders = VecDeque::from([Folder { path: PathBuf::new(), is_gits: false }]);
+        while let Some(folder) = folders.pop_front() {
+            match folder.look(work_folder, &mut search, noticed.as_deref_mut()) {
+                Ok((kind, below, Room::Left)) => {
+                    folders.extend(below);
+                    found.extend(kind.map(|kind| (folder.path, kind)));
                 }
-                Ok((_, Room::None)) => return Self { found, unsearched: Some(search.most_in()) },
-                Err(_) => drop(found.insert(path, Kind::Closed)),
+                Ok((.., Room::None)) => return Self { found, unsearched: Some(search.most_in()) },
+                Err(why) => {
+                    if let Some(noticed) = &mut noticed {
+                        noticed.unlisted(&folder.path, why);
+                    }
+                    if !folder.is_gits && !folder.path.ends_with(".git") {
+                        found.insert(folder.path, Kind::Closed);
+                    }
+                }
             }
         }
         Self { found, unsearched: None }
@@ -99,35 +107,45 @@ impl Nested {
     }
 }
 
-/// One folder.
-struct Looked {
-    kind: Option<Kind>,
-    /// The folders in it that are to be looked at.
-    below: Vec<PathBuf>,
+/// A folder on the way.
+struct Folder {
+    path: PathBuf,
+    /// A part of a repository in which none is kept: looked at for masks only.
+    is_gits: bool,
 }
 
-impl Looked {
-    fn at(work_folder: &OwnedFd, path: &Path, search: &mut Search) -> Result<(Self, Room)> {
-        let here = enter(work_folder, path)?;
-        let is_part = path.iter().any(|part| part == ".git");
-        let mut below = Vec::new();
-        let (mut holds, mut is_one) = (false, false);
-        let room = search.list(&here, path, |name, kind| {
+impl Folder {
+    /// Why git takes it for a repository, and the folders in it that are to be looked at.
+    fn look(&self, top: &OwnedFd, search: &mut Search, mut noticed: Option<&mut Noticed>) -> Result<(Option<Kind>, Vec<Self>, Room)> {
+        let here = enter(top, &self.path)?;
+        let mut names = Vec::new();
+        let (mut holds, mut is_one, mut keys) = (false, false, false);
+        let room = search.list(&here, &self.path, |name, kind| {
+            if let Some(noticed) = &mut noticed {
+                noticed.entry(&self.path, name, kind);
+                keys |= is_key(name);
+            }
             holds |= name == ".git";
             is_one |= name == "HEAD";
-            if kind == FileType::Directory && name != ".git" {
-                below.push(path.join(name));
+            if kind == FileType::Directory {
+                names.push(name.to_owned());
             }
         })?;
-        let kind = if holds || is_one { kind(&here) } else { None };
-        if is_part && kind.is_some() {
-            // What a repository keeps in its folder is git's, and much.
-            below.retain(|path| OWN_PARTS.iter().any(|part| path.ends_with(part)));
+        if keys && noticed.as_deref_mut().is_some_and(|noticed| noticed.keys(&here, &self.path)) {
+            return Ok((None, Vec::new(), room));
         }
-        if holds && !is_part {
-            below.extend(PARTS.iter().filter(|parts| is_folder(&here, parts)).map(|parts| path.join(parts)));
-        }
-        Ok((Self { kind, below }, room))
+        // A `.git` is known by the folder that holds it.
+        let is_git = self.path.ends_with(".git");
+        let kind = if (holds || is_one) && !self.is_gits && !is_git { kind(&here) } else { None };
+        // Of what a repository keeps in its folder, others are kept in these two alone.
+        let is_repository = is_git || (kind.is_some() && self.path.iter().any(|part| part == ".git"));
+        let below = names.into_iter().map(|name| Self {
+            is_gits: self.is_gits || (is_repository && !PARTS.iter().any(|part| name == *part)),
+            path: self.path.join(name),
+        });
+        let masks = noticed.is_some();
+        let below = below.filter(|folder| if folder.is_gits { masks && !folder.path.ends_with(OBJECTS) } else { true });
+        Ok((kind, below.collect(), room))
     }
 }
 
@@ -153,19 +171,14 @@ fn bare(folder: &OwnedFd) -> Option<Kind> {
     is_one.then_some(Kind::Is { inode, whole })
 }
 
-fn is_folder(folder: &OwnedFd, path: &str) -> bool {
-    // Through a `.git` that is a symlink nothing is looked for: where it points, it is found by itself.
-    let through = path.strip_prefix(".git/").is_none_or(|_| file_type(folder, ".git") == Some(FileType::Directory));
-    through && file_type(folder, path) == Some(FileType::Directory)
-}
-
 fn there(folder: &OwnedFd, name: &str) -> bool {
     file_type(folder, name).is_some()
 }
 
-/// Where a repository keeps those of its submodules and its worktrees: in its `.git`, or in itself.
-const PARTS: [&str; 2] = [".git/modules", ".git/worktrees"];
-const OWN_PARTS: [&str; 2] = ["modules", "worktrees"];
+/// Where a repository keeps those of its submodules and its worktrees.
+const PARTS: [&str; 2] = ["modules", "worktrees"];
+/// What git keeps by its content's sum: much, and nobody's names.
+const OBJECTS: &str = "objects";
 
 fn shown(path: &Path, name: &str) -> String {
     let whole = path.join(name);
