@@ -111,27 +111,35 @@ fn launch(args: &Args, target: &Target, asked: &Asked, out: &Output) -> Result<i
         }
     }
     let resume = Request::ResumeDevbox { devbox: opened.devbox.clone(), resume: opened.resume, roles: listeners.roles.clone() };
-    let watch = Watch::start(gate, target.folder().socket(), resume, listeners, running.killer())?;
+    let watch = Watch::start(gate, target.folder().socket(), resume, listeners, running.killer());
+    let watch = watch.inspect_err(|_| summary::show_changes(&[devbox::NOT_LOOKED_AT.to_owned()], out))?;
     let ended = running.wait();
     let gate = watch.stop();
-    let exit = match gate {
-        Ok(Some(gate)) => {
-            // The devbox is gone already; the gateway ends it with the connection where this does not arrive.
-            let refused = gate.close(opened.devbox).unwrap_or_default();
-            if !args.quiet {
-                summary::show_refused(&refused, out);
-            }
-            ended
+    if let Ok(Some(gate)) = gate {
+        // The devbox is gone already; the gateway ends it with the connection where this does not arrive.
+        let refused = gate.close(opened.devbox).unwrap_or_default();
+        if !args.quiet {
+            summary::show_refused(&refused, out);
         }
-        Ok(None) => ended,
-        Err(lost) => return Err(lost),
-    };
-    let exit = exit.map_err(|error| name_the_command(&error, args))?;
-    // Said even when nothing else is: what the command tried on the repository may act later, outside.
-    for note in &exit.git_changes {
-        out.note(&format!("tightlip: {note}"));
+        return end(ended, args, out);
     }
-    Ok(exit.code)
+    // The changes are told before anything else ends this: a server that goes away is an everyday thing.
+    let code = end(ended, args, out);
+    gate.and(code)
+}
+
+/// Says what the command tried on repositories, even when nothing else is said: it may act later, outside. The exit code.
+fn end(ended: Result<devbox::Exit, DevboxError>, args: &Args, out: &Output) -> Result<i32, Fault> {
+    match ended {
+        Ok(exit) => {
+            summary::show_changes(&exit.git_changes, out);
+            Ok(exit.code)
+        }
+        Err(error) => {
+            summary::show_changes(&[devbox::NOT_LOOKED_AT.to_owned()], out);
+            Err(name_the_command(&error, args))
+        }
+    }
 }
 
 /// The gateway counts the secrets that it was asked for; a person is told which one it was.

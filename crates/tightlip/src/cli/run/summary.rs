@@ -24,6 +24,11 @@ struct Summary<'a> {
 }
 
 #[derive(Serialize)]
+struct Changes<'a> {
+    git_changes: &'a [String],
+}
+
+#[derive(Serialize)]
 struct Held<'a> {
     env: &'a EnvName,
     name: &'a SecretName,
@@ -49,6 +54,16 @@ pub(super) fn show<'a>(gate: &Gate, api_key: &str, opened: &'a Opened, args: &'a
     if let [first, rest @ ..] = unbound.as_slice() {
         let others = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
         out.note(&format!("tightlip: {first}{others} may go nowhere yet; bind: tightlip bind {first} --host HOST"));
+    }
+}
+
+/// Says what was changed in repositories and not kept.
+pub(super) fn show_changes(changes: &[String], out: &Output) {
+    if out.json() && !changes.is_empty() {
+        out.aside(&Changes { git_changes: changes }, String::new);
+    }
+    for change in changes {
+        out.note(&format!("tightlip: {change}"));
     }
 }
 
