@@ -76,7 +76,7 @@ pub(crate) fn build(setup: &Setup, bundle: &[u8]) -> Result<Built, Fail> {
     home_over_asked(&root, setup, &home).at(Step::Folders)?;
     own::fill(&root, setup, &home).at(Step::Folders)?;
     let mut noticed = masks::Noticed::default();
-    let repositories = repository::protect(&root, Path::new(&setup.work), &mut noticed)?;
+    let repositories = repository::protect(&root, Path::new(&setup.work), Path::new(&setup.home_inside), &mut noticed)?;
     let mut masked = masks::Masks::new(&root).at(Step::Masks)?;
     masked.work_folder(Path::new(&setup.work), &noticed)?;
     masked.hidden(&setup.hidden).at(Step::Masks)?;

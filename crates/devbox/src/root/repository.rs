@@ -6,6 +6,7 @@
 
 mod config;
 mod hooks;
+mod includes;
 mod nested;
 
 use std::ffi::OsStr;
@@ -18,6 +19,7 @@ use rustix::io::{Errno, Result};
 
 pub(crate) use config::mask_config;
 use hooks::Hooks;
+use includes::Includes;
 use nested::Nested;
 
 use super::masks::Noticed;
@@ -32,6 +34,7 @@ pub(crate) struct Repositories {
     guarded: Vec<Guarded>,
     notes: Vec<String>,
     nested: Nested,
+    includes: Option<Includes>,
 }
 
 /// One repository's folder (`.git`, or a submodule's).
@@ -52,10 +55,12 @@ struct Guarded {
 }
 
 /// Protects the repositories of the work folder, and notices what is to be masked there. Call when the work folder is mounted.
-pub(crate) fn protect(root: &Tree, work: &Path, noticed: &mut Noticed) -> std::result::Result<Repositories, Fail> {
+pub(crate) fn protect(root: &Tree, work: &Path, home: &Path, noticed: &mut Noticed) -> std::result::Result<Repositories, Fail> {
     let mut found = Repositories { work: root.find(work), ..Repositories::default() };
     let Some(work_folder) = found.work.as_ref() else { return Ok(found) };
     let work_folder = rustix::io::fcntl_dupfd_cloexec(work_folder, 3).at(Step::Repository)?;
+    let top = rustix::io::fcntl_dupfd_cloexec(&work_folder, 3).at(Step::Repository)?;
+    found.includes = Some(Includes::new(top, work, home));
     found.guard_own(root, &work_folder, work).at(Step::Repository)?;
     found.nested = Nested::search(&work_folder, Some(noticed));
     if let Some(most) = found.nested.unsearched() {
@@ -114,6 +119,12 @@ impl Repositories {
         let mut guarded = Guarded { name, folder, private, configs: Vec::new(), hooks: None, absent: Vec::new(), stand_in: None };
         for config in ["config", "config.worktree"] {
             guarded.copy_config(&private_path, config)?;
+        }
+        if let Some(includes) = &mut self.includes {
+            let folder = Path::new(&guarded.name).strip_prefix(".").unwrap_or(Path::new(&guarded.name));
+            for (config, text) in &guarded.configs {
+                includes.guard(&guarded.private, folder, &format!("{}/{config}", guarded.name), text)?;
+            }
         }
         // Where the folder cannot be made, what appears at its place is told at the end.
         let _ = rustix::fs::mkdirat(&guarded.folder, "hooks", Mode::from_raw_mode(0o755));
@@ -204,6 +215,9 @@ impl Repositories {
         let mut said = Vec::new();
         for guarded in &self.guarded {
             guarded.compare(&mut said);
+        }
+        if let Some(includes) = &self.includes {
+            includes.compare(&mut said);
         }
         if let Some(work) = &self.work {
             self.nested.compare(&Nested::search(work, None), &mut said);
@@ -304,8 +318,8 @@ fn pin_path(from: &OwnedFd, path: &Path) -> Result<OwnedFd> {
 }
 
 /// Makes whatever it is (a symlink itself, too) a read-only mount point.
-fn pin_read_only(parent: &OwnedFd, name: &str) -> Result<()> {
-    let point = openat(parent, name, POINT, Mode::empty())?;
+fn pin_read_only(parent: &OwnedFd, name: impl AsRef<OsStr>) -> Result<()> {
+    let point = openat(parent, name.as_ref(), POINT, Mode::empty())?;
     let itself = tree::clone_at(&point)?;
     mount_attr::add(&itself, READ_ONLY, Reach::One)?;
     tree::attach(&itself, &point)
