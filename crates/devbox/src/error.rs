@@ -79,7 +79,9 @@ pub enum PathProblem {
     #[error("holds or lies in a folder of keys and logins (~/.ssh and its like); go to a project's folder")]
     Keys,
     /// The name that was given does not say that it leads to keys, logins or the system's settings.
-    #[error("leads to a folder of keys and logins (~/.ssh and its like) or of the system's settings; name that folder itself if you mean it")]
+    #[error(
+        "leads to a folder of keys and logins (~/.ssh and its like) or of the system's settings; name that folder itself if you mean it"
+    )]
     Unnamed,
     /// The name by which the caller came does not say that it leads into a hidden folder of a home.
     #[error("is reached through a symbolic link and lies in a hidden folder of a home; go there by its own name if you mean it")]

@@ -102,8 +102,8 @@ impl Home {
 /// The system's settings, which say what runs as whom.
 pub(crate) const SETTINGS: &str = "/etc";
 
-/// Where usual programs keep keys and logins, in a home.
-const KEYS: [&str; 24] = [
+/// Where usual programs keep keys and logins, in a home: folders, and files in folders of other things.
+const KEYS: [&str; 31] = [
     ".ssh",
     ".gnupg",
     ".aws",
@@ -112,11 +112,18 @@ const KEYS: [&str; 24] = [
     ".docker",
     ".oci",
     ".password-store",
-    ".terraform.d",
     ".mozilla",
     ".thunderbird",
-    ".claude",
-    ".codex",
+    ".netrc",
+    ".npmrc",
+    ".pypirc",
+    ".git-credentials",
+    ".vault-token",
+    ".cargo/credentials.toml",
+    ".claude/.credentials.json",
+    ".codex/auth.json",
+    ".terraform.d/credentials.tfrc.json",
+    ".config/git/credentials",
     ".config/gcloud",
     ".config/gh",
     ".config/glab-cli",

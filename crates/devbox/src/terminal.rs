@@ -116,9 +116,7 @@ impl Written {
             self.within = match (self.within, byte) {
                 (_, 0x1b) => Within::Escape,
                 (_, 0x9d) | (Within::Escape, b']') => Within::Command(0),
-                (Within::Command(number), b'0'..=b'9') => {
-                    Within::Command(number.saturating_mul(10).saturating_add(u32::from(byte - b'0')))
-                }
+                (Within::Command(number), b'0'..=b'9') => Within::Command(number.saturating_mul(10).saturating_add(u32::from(byte - b'0'))),
                 (Within::Command(number), end) => {
                     self.colours |= *end == b'P' || COLOURS.contains(&number);
                     Within::Text
@@ -263,8 +261,15 @@ mod tests {
 
     #[test]
     fn colours_are_undone_where_they_were_set_however_that_came() {
-        let is_undone = |pieces: &[&[u8]]| pieces.iter().fold(Written::default(), |written, piece| written.after(piece)).undone().contains("]111");
-        for set in [&b"\x1b]11;#000000\x07"[..], b"\x1b]0004;7;#000\x1b\\", "\u{9d}10;#000\u{9c}".as_bytes(), b"\x1b]P0000000", b"\x1bPtmux;\x1b\x1b]10;#000\x07"] {
+        let is_undone =
+            |pieces: &[&[u8]]| pieces.iter().fold(Written::default(), |written, piece| written.after(piece)).undone().contains("]111");
+        for set in [
+            &b"\x1b]11;#000000\x07"[..],
+            b"\x1b]0004;7;#000\x1b\\",
+            "\u{9d}10;#000\u{9c}".as_bytes(),
+            b"\x1b]P0000000",
+            b"\x1bPtmux;\x1b\x1b]10;#000\x07",
+        ] {
             let bytes: Vec<&[u8]> = set.chunks(1).collect();
             assert!(is_undone(&[set]) && is_undone(&bytes), "{set:?}");
         }

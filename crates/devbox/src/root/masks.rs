@@ -36,6 +36,8 @@ pub(crate) struct Noticed {
     /// Folders that are to be empty, and why.
     closed: Vec<(PathBuf, &'static str)>,
     too_deep: bool,
+    /// Why one could not be listed, where that is no reason to go on.
+    failed: Option<Errno>,
 }
 
 impl Noticed {
@@ -64,7 +66,8 @@ impl Noticed {
             Errno::ACCESS => self.closed.push((folder.to_owned(), "cannot be looked into")),
             Errno::NAMETOOLONG => self.too_deep = true,
             // Removed or replaced by whoever else works here: what stands there now is looked at by its own name.
-            _ => {}
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP => {}
+            other => self.failed = Some(other),
         }
     }
 }
@@ -79,6 +82,7 @@ impl<'a> Masks<'a> {
     /// Masks what was noticed in the work folder.
     pub(crate) fn work_folder(&mut self, work: &Path, noticed: &Noticed) -> std::result::Result<(), Fail> {
         let Some(top) = self.root.find(work) else { return Ok(()) };
+        noticed.failed.map_or(Ok(()), Err).at(Step::Masks)?;
         for (folder, why) in &noticed.closed {
             self.close(&top, folder, why).at(Step::Masks)?;
         }
@@ -187,7 +191,7 @@ fn is_env_file(name: &OsStr) -> bool {
 
 /// Whether a name in a folder may make it a data folder of tightlip's.
 pub(super) fn is_key(name: &OsStr) -> bool {
-    KEYS.iter().flat_map(|keys| keys.iter()).any(|key| Path::new(key).iter().next() == Some(name))
+    KEYS.iter().filter_map(|keys| keys.first()).any(|key| Path::new(key).iter().next() == Some(name))
 }
 
 /// Whether a folder is a data folder of tightlip's, in use or not, or the part of one that holds its keys: [`crate::places::is_data_folder`] by descriptor.

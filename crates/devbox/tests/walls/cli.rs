@@ -101,8 +101,7 @@ pub fn main(request: &str) -> i32 {
 
 fn run(asked: &Box) -> Result<i32, DevboxError> {
     let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    let env =
-        [("PATH", path), ("TERM", "dumb"), ("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "safe.directory")];
+    let env = [("PATH", path), ("TERM", "dumb"), ("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "safe.directory")];
     let mut env: Vec<_> = env.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
     env.extend([("GIT_CONFIG_VALUE_0".into(), "*".into()), ("HOME".into(), asked.user_home.clone().into())]);
     // As the command line does: from the folder that it is in.

@@ -128,7 +128,9 @@ fn folders_of_keys_are_no_work_folder() {
         let (code, said) = outcome(&asked(outer.path(), work, "ls"));
         assert!(code == Some(125) && said.contains("folder of keys and logins"), "{work}: {said}");
     }
-    for work in ["home/.config/nvim", "home/plain", "proj"] {
+    std::fs::create_dir_all(outer.path().join("home/.codex/worktrees/one")).unwrap();
+    assert_eq!(outcome(&asked(outer.path(), "home/.codex", "ls")).0, Some(125), "it holds a login");
+    for work in ["home/.codex/worktrees/one", "home/.config/nvim", "home/plain", "proj"] {
         assert_eq!(outcome(&asked(outer.path(), work, "echo runs")), (Some(0), "runs\n".to_owned()), "{work}");
     }
     let (code, said) = outcome(&asked(outer.path(), "home", "ls"));

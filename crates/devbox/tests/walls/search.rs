@@ -28,7 +28,9 @@ const JUNK: usize = 25_000;
 
 fn junk_unmasks_nothing() {
     let work = folder();
-    for (file, text) in [(".env", "a canary"), (".env.local", "a canary"), ("services/api/.env", "a canary"), ("node_modules/x/.env", "a canary")] {
+    for (file, text) in
+        [(".env", "a canary"), (".env.local", "a canary"), ("services/api/.env", "a canary"), ("node_modules/x/.env", "a canary")]
+    {
         std::fs::create_dir_all(work.path().join(file).parent().unwrap()).unwrap();
         std::fs::write(work.path().join(file), text).unwrap();
     }

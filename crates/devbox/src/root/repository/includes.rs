@@ -181,7 +181,11 @@ impl Includes {
             if now == known.identity || now.is_none() {
                 continue;
             }
-            let what = if known.identity.is_none() { "was made in the devbox" } else { "was replaced while the devbox ran, which could write it then" };
+            let what = if known.identity.is_none() {
+                "was made in the devbox"
+            } else {
+                "was replaced while the devbox ran, which could write it then"
+            };
             let (path, by) = (plain(&known.path.to_string_lossy()), plain(&known.by));
             said.push(format!("`{path}`, which {by} includes, {what}: look at it before you use git here"));
         }
