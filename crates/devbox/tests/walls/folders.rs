@@ -7,12 +7,15 @@ use super::cli::{Box, folder, shell};
 
 pub const TESTS: &[Test] = &[
     ("a_work_folder_that_was_replaced_meanwhile_is_not_mounted", a_work_folder_that_was_replaced_meanwhile_is_not_mounted),
-    ("a_work_folder_whose_name_is_turned_all_the_time_is_the_right_one_or_none", turned_all_the_time),
-    ("a_path_that_is_replaced_all_the_time_is_the_right_one_or_none", paths_turned_all_the_time),
+    (
+        "a_work_folder_whose_name_is_turned_all_the_time_is_the_right_one_or_none",
+        a_work_folder_whose_name_is_turned_all_the_time_is_the_right_one_or_none,
+    ),
+    ("a_path_that_is_replaced_all_the_time_is_the_right_one_or_none", a_path_that_is_replaced_all_the_time_is_the_right_one_or_none),
     ("folders_of_keys_are_no_work_folder", folders_of_keys_are_no_work_folder),
     ("a_hidden_folder_of_the_home_behind_a_link_is_no_work_folder", a_hidden_folder_of_the_home_behind_a_link_is_no_work_folder),
     ("a_path_that_leads_to_keys_must_be_named", a_path_that_leads_to_keys_must_be_named),
-    ("the_systems_settings_are_given_to_nobody_who_does_not_name_them", the_systems_settings),
+    ("the_systems_settings_are_given_to_nobody_who_does_not_name_them", the_systems_settings_are_given_to_nobody_who_does_not_name_them),
 ];
 
 /// A home with a key, and a project beside it whose folder `packages/app` is worked in.
@@ -78,7 +81,7 @@ impl Drop for Turner {
     }
 }
 
-fn turned_all_the_time() {
+fn a_work_folder_whose_name_is_turned_all_the_time_is_the_right_one_or_none() {
     let outer = place();
     let app = outer.path().join("proj/packages/app");
     let asked = asked(outer.path(), "proj/packages/app", "cat id README 2>/dev/null");
@@ -99,7 +102,7 @@ fn turned_all_the_time() {
     }
 }
 
-fn paths_turned_all_the_time() {
+fn a_path_that_is_replaced_all_the_time_is_the_right_one_or_none() {
     let outer = place();
     let packages = outer.path().join("proj/packages");
     std::fs::create_dir(outer.path().join("work")).unwrap();
@@ -175,7 +178,7 @@ fn a_path_that_leads_to_keys_must_be_named() {
     }
 }
 
-fn the_systems_settings() {
+fn the_systems_settings_are_given_to_nobody_who_does_not_name_them() {
     let work = folder();
     let (code, said) = outcome(&shell(Path::new("/etc/ssl"), "ls"));
     assert!(code == Some(125) && said.contains("is a part of the system"), "{said}");
