@@ -4,14 +4,14 @@
 
 use std::time::Instant;
 
-use devbox::{Spec, Terminal};
+use devbox::{Spec, Terminal, WorkFolder};
 
 fn main() {
     if std::env::args().nth(1).as_deref() == Some("__init") {
         devbox::init_main();
     }
     let rounds: usize = std::env::args().nth(1).unwrap().parse().unwrap();
-    let work = std::env::current_dir().unwrap();
+    let work = WorkFolder::current().unwrap();
     let bundle_pem = devbox::system_bundle().unwrap();
     for _ in 0..rounds {
         let spec = Spec {

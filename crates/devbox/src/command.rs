@@ -53,7 +53,7 @@ pub(crate) fn start(asked: &Asked<'_>, walls: Option<Walls>, given: Vec<OwnedFd>
             if answer.is_empty() {
                 return Ok(Started { pid, terminal });
             }
-            Err(serde_json::from_slice(&answer).unwrap_or(Fail { step: Step::Spawn, errno: libc::EPROTO }))
+            Err(serde_json::from_slice(&answer).unwrap_or(Fail::new(Step::Spawn, libc::EPROTO)))
         }
         Side::Child => {
             let Err(fail) = become_the_command(asked, walls, &given, terminal.as_ref());
@@ -68,7 +68,7 @@ pub(crate) fn start(asked: &Asked<'_>, walls: Option<Walls>, given: Vec<OwnedFd>
 fn wait_for(told: &PipeReader) -> Result<(), Fail> {
     let mut source = [PollFd::new(told, PollFlags::IN)];
     match poll(&mut source, Some(&START_WAIT)).at(Step::Spawn)? {
-        0 => Err(Fail { step: Step::Spawn, errno: libc::ETIMEDOUT }),
+        0 => Err(Fail::new(Step::Spawn, libc::ETIMEDOUT)),
         _ => Ok(()),
     }
 }
@@ -125,12 +125,12 @@ fn connect(stdio: [Channel; 3], given: &[OwnedFd], terminal: Option<&Terminal>) 
     let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty());
     let null = null.at(Step::Stdio)?;
     let mut given = given.iter();
-    let missing = Fail { step: Step::Stdio, errno: libc::EBADF };
+    let missing = || Fail::new(Step::Stdio, libc::EBADF);
     let mut pick = |channel| -> Result<BorrowedFd<'_>, Fail> {
         match channel {
             Channel::Nothing => Ok(null.as_fd()),
-            Channel::Given => given.next().map(AsFd::as_fd).ok_or(missing),
-            Channel::Terminal => terminal.map(|terminal| terminal.inner.as_fd()).ok_or(missing),
+            Channel::Given => given.next().map(AsFd::as_fd).ok_or_else(missing),
+            Channel::Terminal => terminal.map(|terminal| terminal.inner.as_fd()).ok_or_else(missing),
         }
     };
     let [input, output, error] = stdio;
@@ -141,7 +141,7 @@ fn connect(stdio: [Channel; 3], given: &[OwnedFd], terminal: Option<&Terminal>) 
 
 /// The paths that the command's name may mean, as execvp(3) looks them up, but in the devbox's own `PATH`.
 fn candidates(asked: &Asked<'_>) -> Result<Vec<CString>, Fail> {
-    let name = asked.argv.first().ok_or(Fail { step: Step::Exec, errno: libc::ENOENT })?;
+    let name = asked.argv.first().ok_or(Fail::new(Step::Exec, libc::ENOENT))?;
     if name.as_bytes().contains(&b'/') {
         return words(std::iter::once(name));
     }
@@ -165,7 +165,7 @@ fn execute(programs: &[CString], argv: &[CString], env: &[CString]) -> Fail {
             other => errno = other,
         }
     }
-    Fail { step: Step::Exec, errno }
+    Fail::new(Step::Exec, errno)
 }
 
 /// A script without an interpreter line, as every shell runs it.
@@ -173,12 +173,12 @@ fn run_by_shell(program: &CString, argv: &[CString], env: &[CString]) -> Fail {
     let mut words = vec![c"sh".to_owned(), program.clone()];
     words.extend(argv.iter().skip(1).cloned());
     let Err(_) = nix::unistd::execve(c"/bin/sh", &words, env);
-    Fail { step: Step::Exec, errno: libc::ENOEXEC }
+    Fail::new(Step::Exec, libc::ENOEXEC)
 }
 
 fn words<W: AsRef<std::ffi::OsStr>>(words: impl Iterator<Item = W>) -> Result<Vec<CString>, Fail> {
     let words = words.map(|word| CString::new(word.as_ref().as_bytes()));
-    words.collect::<Result<_, _>>().map_err(|_| Fail { step: Step::Exec, errno: libc::EINVAL })
+    words.collect::<Result<_, _>>().map_err(|_| Fail::new(Step::Exec, libc::EINVAL))
 }
 
 const NO_CONTROL: rustix::fs::OFlags = rustix::fs::OFlags::NOCTTY.union(rustix::fs::OFlags::CLOEXEC);

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::net::{
@@ -11,6 +12,8 @@ use rustix::net::{
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::shown::short;
 
 /// One end.
 #[derive(Debug)]
@@ -85,10 +88,12 @@ pub enum Role {
 }
 
 /// A step that the kernel refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fail {
     pub step: Step,
     pub errno: i32,
+    /// The folder that it is about, where that has to be known: fit for a terminal.
+    pub folder: Option<String>,
 }
 
 /// What was being done.
@@ -107,9 +112,11 @@ pub(crate) enum Step {
     Proc,
     Folders,
     WorkFolder,
+    Replaced,
     Repository,
     Masks,
     TooManyMasks,
+    TooLarge,
     Pivot,
     Capabilities,
     Landlock,
@@ -176,9 +183,12 @@ impl Control {
         let mut bytes = vec![0; MESSAGE_BYTES_MAX];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
         let mut beside = RecvAncillaryBuffer::new(&mut space);
+        let mut reset = false;
         let got = loop {
             match rustix::net::recvmsg(&self.0, &mut [IoSliceMut::new(&mut bytes)], &mut beside, flags) {
                 Err(rustix::io::Errno::INTR) => {}
+                // The other end has gone without reading all of ours; what it said last is read after that, and may say why.
+                Err(rustix::io::Errno::CONNRESET) if !reset => reset = true,
                 Err(rustix::io::Errno::CONNRESET) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 other => break other?.bytes,
             }
@@ -220,21 +230,32 @@ impl From<Control> for OwnedFd {
     }
 }
 
+impl Fail {
+    pub(crate) const fn new(step: Step, errno: i32) -> Self {
+        Self { step, errno, folder: None }
+    }
+
+    /// The work folder has too many entries to be searched, most of them in `folder`.
+    pub(crate) fn too_large(folder: &Path) -> Self {
+        Self { folder: Some(short(&folder.to_string_lossy())), ..Self::new(Step::TooLarge, libc::E2BIG) }
+    }
+}
+
 impl<T> At<T> for io::Result<T> {
     fn at(self, step: Step) -> Result<T, Fail> {
-        self.map_err(|error| Fail { step, errno: error.raw_os_error().unwrap_or(libc::EIO) })
+        self.map_err(|error| Fail::new(step, error.raw_os_error().unwrap_or(libc::EIO)))
     }
 }
 
 impl<T> At<T> for nix::Result<T> {
     fn at(self, step: Step) -> Result<T, Fail> {
-        self.map_err(|errno| Fail { step, errno: errno as i32 })
+        self.map_err(|errno| Fail::new(step, errno as i32))
     }
 }
 
 impl<T> At<T> for rustix::io::Result<T> {
     fn at(self, step: Step) -> Result<T, Fail> {
-        self.map_err(|errno| Fail { step, errno: errno.raw_os_error() })
+        self.map_err(|errno| Fail::new(step, errno.raw_os_error()))
     }
 }
 
@@ -254,9 +275,9 @@ impl Step {
             Self::Devices => "build the devbox's /dev",
             Self::Proc => "mount the devbox's own /proc (a container that covers parts of /proc forbids it)",
             Self::Folders => "make the devbox's private folders",
-            Self::WorkFolder => "mount the work folder and the paths that were asked for",
+            Self::WorkFolder | Self::Replaced => "mount the work folder and the paths that were asked for",
             Self::Repository => "make the private copies of the repository's hooks and configuration",
-            Self::Masks | Self::TooManyMasks => "mask .env files and sockets",
+            Self::Masks | Self::TooManyMasks | Self::TooLarge => "mask .env files and sockets",
             Self::Pivot => "enter the devbox's root",
             Self::Capabilities => "give up all capabilities",
             Self::Landlock => "confine the command by Landlock (Linux 5.19 or newer, with landlock among its security modules)",
@@ -274,3 +295,19 @@ impl Step {
 const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// Listeners of one devbox, and then some; the kernel's own limit is 253.
 pub(crate) const FDS_MAX: usize = 240;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_of_an_end_that_has_gone_are_heard_whatever_was_said_to_it() {
+        let (ours, theirs) = Control::pair().unwrap();
+        theirs.send(&Report::Failed(Fail::too_large(Path::new("junk"))), &[]).unwrap();
+        ours.send(&Order::Open, &[]).unwrap();
+        drop(theirs);
+        let (Report::Failed(fail), _) = ours.recv::<Report>().unwrap() else { panic!("no failure") };
+        assert_eq!(fail.folder.as_deref(), Some("junk"));
+        assert_eq!(ours.recv::<Report>().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+}

@@ -23,12 +23,12 @@ pub(crate) fn of_a_login(setup: &Setup, plain: &[u8]) -> Result<Vec<(OsString, O
 }
 
 fn variables(plain: &[u8]) -> Result<Vec<(OsString, OsString)>, Fail> {
-    let malformed = Fail { step: Step::Setup, errno: libc::EPROTO };
+    let malformed = || Fail::new(Step::Setup, libc::EPROTO);
     let Some(lines) = plain.strip_suffix(b"\0") else {
-        return if plain.is_empty() { Ok(Vec::new()) } else { Err(malformed) };
+        return if plain.is_empty() { Ok(Vec::new()) } else { Err(malformed()) };
     };
     let pairs = lines.split(|byte| *byte == 0).map(|line| {
-        let border = line.iter().position(|byte| *byte == b'=').filter(|border| *border > 0).ok_or(malformed)?;
+        let border = line.iter().position(|byte| *byte == b'=').filter(|border| *border > 0).ok_or_else(malformed)?;
         let (key, value) = line.split_at(border);
         Ok((OsString::from_vec(key.to_vec()), OsString::from_vec(value.iter().skip(1).copied().collect())))
     });

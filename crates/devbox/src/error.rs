@@ -27,6 +27,16 @@ pub enum DevboxError {
         /// What is wrong with it.
         problem: PathProblem,
     },
+    /// The work folder holds more than is searched for what must be masked and guarded; most of it lies in the folder that is named.
+    #[error(
+        "the work folder holds more than {max} files and folders, most of them in `{0}`: it cannot be searched for .env files and repositories; \
+         remove what is not needed there, or start in a folder below",
+        max = model::limits::DEVBOX_SEARCH_ENTRIES_MAX
+    )]
+    TooLarge(String),
+    /// Another folder has the name of one that was asked for, since just now.
+    #[error("a folder that was asked for was replaced by another while the devbox was made; look at what stands there, and start again")]
+    Replaced,
     /// stdin, stdout or stderr is a folder: through it the host's files could be reached.
     #[error("standard input, output or error is a folder")]
     FolderAsStdio,
@@ -65,6 +75,20 @@ pub enum PathProblem {
     /// It is the home folder, which holds the user's keys.
     #[error("is your home folder, with your keys in it; go to a project's folder")]
     Home,
+    /// It holds, or lies in, what usual programs keep their keys and logins in.
+    #[error("holds or lies in a folder of keys and logins (~/.ssh and its like); go to a project's folder")]
+    Keys,
+    /// The name that was given does not say that it leads to keys, logins or the system's settings.
+    #[error(
+        "leads to a folder of keys and logins (~/.ssh and its like) or of the system's settings; name that folder itself if you mean it"
+    )]
+    Unnamed,
+    /// The name by which the caller came does not say that it leads into a hidden folder of a home.
+    #[error("is reached through a symbolic link and lies in a hidden folder of a home; go there by its own name if you mean it")]
+    Linked,
+    /// It is not what had the name before.
+    #[error("was moved away or replaced by another while the devbox was made; look at what stands there, and start again")]
+    Replaced,
     /// It has more files to mask than there is room for.
     #[error("has too many .env files or sockets to mask")]
     TooManyMasks,

@@ -22,6 +22,8 @@ fn explain_by(fail: Fail, sysctl: impl Fn(&str) -> Option<String>) -> DevboxErro
             libc::ENOENT | libc::ENOTDIR => DevboxError::NotFound,
             _ => DevboxError::NotExecutable,
         },
+        Step::TooLarge => DevboxError::TooLarge(fail.folder.unwrap_or_default()),
+        Step::Replaced => DevboxError::Replaced,
         Step::TooManyMasks => DevboxError::WorkDir(PathProblem::TooManyMasks),
         Step::Setup
         | Step::Namespaces
@@ -117,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_namespace_without_capabilities_is_apparmors_doing_where_it_restricts_them() {
-        let refused = |step| Fail { step, errno: libc::EPERM };
+        let refused = |step| Fail::new(step, libc::EPERM);
         let restricted = || with("kernel/apparmor_restrict_unprivileged_userns", "1");
         for step in [Step::Namespaces, Step::Identity, Step::Network, Step::Root] {
             let DevboxError::NamespacesForbidden(why) = explain_by(refused(step), restricted()) else { panic!("{}", step.words()) };
@@ -136,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_missing_command_and_one_that_cannot_run_are_told_apart() {
-        assert!(matches!(explain(Fail { step: Step::Exec, errno: libc::ENOENT }), DevboxError::NotFound));
-        assert!(matches!(explain(Fail { step: Step::Exec, errno: libc::EACCES }), DevboxError::NotExecutable));
+        assert!(matches!(explain(Fail::new(Step::Exec, libc::ENOENT)), DevboxError::NotFound));
+        assert!(matches!(explain(Fail::new(Step::Exec, libc::EACCES)), DevboxError::NotExecutable));
     }
 }

@@ -106,7 +106,11 @@ impl PreparedHosted {
         let failed = |source| DevboxError::Kernel { step: Step::Root.words(), source };
         let text = entrypoint.map(|text| memory(text.as_bytes())).transpose().map_err(failed)?;
         let beside: Vec<_> = text.iter().map(AsFd::as_fd).collect();
-        self.made.control.send(&Order::Open, &beside).map_err(failed)?;
+        match self.made.control.send(&Order::Open, &beside) {
+            // It has gone already, and said why.
+            Err(gone) if gone.kind() == io::ErrorKind::BrokenPipe => {}
+            sent => sent.map_err(failed)?,
+        }
         match self.made.control.recv::<Report>().map_err(failed)? {
             (Report::Opened, _) => Ok(Hosted { made: self.made }),
             (Report::Failed(fail), _) => Err(explain(fail)),

@@ -121,7 +121,7 @@ fn receive(control: &Control) -> Result<Told, Fail> {
     let (order, fds): (Order, Vec<OwnedFd>) = control.recv().at(Step::Setup)?;
     let mut fds = fds.into_iter();
     let (Order::Setup, Some(setup), Some(bundle)) = (order, fds.next(), fds.next()) else {
-        return Err(Fail { step: Step::Setup, errno: libc::EPROTO });
+        return Err(Fail::new(Step::Setup, libc::EPROTO));
     };
     Ok(Told { setup: Setup::from_memory(setup).at(Step::Setup)?, bundle, plain: fds.next() })
 }

@@ -144,7 +144,7 @@ fn ask(route: &OwnedFd, kind: u16, body: &[u8]) -> Result<(), Fail> {
     // `struct nlmsgerr`: after the header, the negated error, 0 for an acknowledgement.
     let code = answer.get(HEADER_BYTES..HEADER_BYTES + 4).filter(|_| got >= HEADER_BYTES + 4);
     let code = code.and_then(|bytes| bytes.try_into().ok()).map_or(-libc::EPROTO, i32::from_ne_bytes);
-    if code == 0 { Ok(()) } else { Err(Fail { step: Step::Network, errno: -code }) }
+    if code == 0 { Ok(()) } else { Err(Fail::new(Step::Network, -code)) }
 }
 
 /// Resolvers want an address that is not loopback's (`AI_ADDRCONFIG`); this range is for benchmarks (RFC 2544).

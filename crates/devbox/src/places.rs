@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
@@ -91,6 +92,12 @@ fn unescape(word: &[u8]) -> PathBuf {
         rest = next;
     }
     PathBuf::from(OsString::from_vec(bytes))
+}
+
+/// One folder under two names, as a bind mount makes it.
+pub(crate) fn same(one: &Path, other: &Path) -> bool {
+    let inode = |path: &Path| std::fs::metadata(path).ok().map(|about| (about.dev(), about.ino()));
+    inode(one).is_some_and(|own| Some(own) == inode(other))
 }
 
 /// Whether a folder is a data folder of tightlip's, in use or not.

@@ -72,7 +72,12 @@ impl Prepared {
         let stdio = stdio::make(terminal).map_err(failed)?;
         let caught = Running::catch_signals();
         let given: Vec<_> = stdio.given.iter().map(AsFd::as_fd).collect();
-        made.control.send(&Order::Start { stdio: stdio.channels, size: stdio.size() }, &given).map_err(failed)?;
+        made.control.limit_wait(Some(SEARCH_WAIT)).map_err(failed)?;
+        match made.control.send(&Order::Start { stdio: stdio.channels, size: stdio.size() }, &given) {
+            // It has gone already, and said why.
+            Err(gone) if gone.kind() == std::io::ErrorKind::BrokenPipe => {}
+            sent => sent.map_err(failed)?,
+        }
         let (masked, mut notes, fds) = match made.control.recv::<Report>().map_err(failed)? {
             (Report::Started { masked, notes }, fds) => (masked, notes, fds),
             (Report::Failed(fail), _) => return Err(explain(fail)),
@@ -162,5 +167,7 @@ impl Drop for Made {
 const LEAVE_WAIT: Duration = Duration::from_secs(5);
 /// How long processes that were killed may take to end.
 const KILL_WAIT: Duration = Duration::from_secs(5);
+/// How long the search of a large work folder may take, on a disk that has to be read.
+const SEARCH_WAIT: Duration = Duration::from_secs(180);
 /// How long one step of the making may take: a loaded machine, not a broken one.
 const STEP_WAIT: Duration = Duration::from_secs(30);

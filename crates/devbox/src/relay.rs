@@ -6,7 +6,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
 use crate::stdio::{Stdio, standard};
-use crate::terminal::{Answers, RawMode, forget_answers};
+use crate::terminal::{RawMode, Written, forget_answers};
 
 /// All that is relayed for one devbox.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(crate) struct Relay {
     pumps: Vec<Pump>,
     terminal: Option<OwnedFd>,
     raw: Option<RawMode>,
-    answers: Answers,
+    written: Written,
 }
 
 /// One direction.
@@ -57,7 +57,7 @@ impl Relay {
                 None => {}
             }
         }
-        Ok(Self { pumps, terminal, raw, answers: Answers::default() })
+        Ok(Self { pumps, terminal, raw, written: Written::default() })
     }
 
     /// What each pump waits for, in order.
@@ -70,9 +70,10 @@ impl Relay {
         let mut ready = ready.iter();
         for pump in &mut self.pumps {
             if ready.next().copied().unwrap_or(false) {
+                let is_new = pump.held.is_empty();
                 pump.run();
-                if pump.direction == Direction::Out {
-                    self.answers = self.answers.after(&pump.held);
+                if is_new && pump.direction == Direction::Out {
+                    self.written = self.written.after(&pump.held);
                 }
             }
         }
@@ -108,8 +109,8 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         match self.raw.take() {
-            Some(raw) => raw.leave(self.answers),
-            None => forget_answers(self.answers),
+            Some(raw) => raw.leave(self.written),
+            None => forget_answers(self.written),
         }
     }
 }

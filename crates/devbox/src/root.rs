@@ -7,6 +7,7 @@ mod etc;
 mod masks;
 mod own;
 mod repository;
+mod search;
 mod tree;
 
 use std::os::fd::OwnedFd;
@@ -21,7 +22,7 @@ pub(crate) use repository::{Repositories, remove_stand_in};
 
 use crate::control::{At, Fail, Step};
 use crate::kernel::mount_attr::{NO_DEVICES, NO_SUID, READ_ONLY};
-use crate::setup::{Access, Setup};
+use crate::setup::{Access, Given, Setup};
 use tree::Tree;
 
 /// A root that was built and entered.
@@ -74,9 +75,10 @@ pub(crate) fn build(setup: &Setup, bundle: &[u8]) -> Result<Built, Fail> {
     }
     home_over_asked(&root, setup, &home).at(Step::Folders)?;
     own::fill(&root, setup, &home).at(Step::Folders)?;
-    let repositories = repository::protect(&root, Path::new(&setup.work)).at(Step::Repository)?;
+    let mut noticed = masks::Noticed::default();
+    let repositories = repository::protect(&root, Path::new(&setup.work), Path::new(&setup.home_inside), &mut noticed)?;
     let mut masked = masks::Masks::new(&root).at(Step::Masks)?;
-    masked.work_folder(Path::new(&setup.work))?;
+    masked.work_folder(Path::new(&setup.work), &noticed)?;
     masked.hidden(&setup.hidden).at(Step::Masks)?;
     root.seal().at(Step::Root)?;
     enter(&root).at(Step::Pivot)?;
@@ -101,18 +103,25 @@ fn take(setup: &Setup) -> Result<Taken, Fail> {
     taken.etc = etc::take();
     taken.devices = devices::take().at(Step::Devices)?;
     if let Some(home) = &setup.home {
-        let tree = tree::checked_tree(Path::new(home), NO_SUID | NO_DEVICES).at(Step::WorkFolder)?;
-        taken.asked.push((tree, PathBuf::from(&setup.home_inside)));
+        taken.asked.push((checked_tree(home, NO_SUID | NO_DEVICES)?, PathBuf::from(&setup.home_inside)));
     }
     for extra in &setup.extras {
         let attributes = match extra.access {
             Access::Read => READ_ONLY | NO_SUID | NO_DEVICES,
             Access::Write => NO_SUID | NO_DEVICES,
         };
-        taken.asked.push((tree::checked_tree(Path::new(&extra.path), attributes).at(Step::WorkFolder)?, PathBuf::from(&extra.path)));
+        taken.asked.push((checked_tree(extra, attributes)?, PathBuf::from(&extra.path)));
     }
     taken.asked.sort_by_key(|(_, path)| path.components().count());
     Ok(taken)
+}
+
+/// What was asked for and checked, as long as it is that and no other.
+fn checked_tree(given: &Given, attributes: u64) -> Result<OwnedFd, Fail> {
+    match tree::checked_tree(Path::new(&given.path), given.identity, attributes) {
+        Err(Errno::STALE) => Err(Fail::new(Step::Replaced, libc::ESTALE)),
+        tree => tree.at(Step::WorkFolder),
+    }
 }
 
 /// The devbox's own view of its processes, read-only as a whole: as root, `/proc/sys` would otherwise be the host's to change. Where the kernel can,

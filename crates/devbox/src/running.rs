@@ -169,8 +169,8 @@ const SIGNALS: [Signal; 6] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, S
 const TICK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 /// Ticks until a devbox that was asked to end is killed from outside.
 const PATIENCE_TICKS: u32 = 5;
-/// Said where pid 1 did not live to look, for whatever reason.
-const NOT_LOOKED_AT: &str = "nothing was looked at when the devbox ended, since its first process was lost: look at .git/config.worktree, .git/config, \
+/// Said where pid 1 did not live to look, for whatever reason, or could not say what it saw.
+pub const NOT_LOOKED_AT: &str = "nothing was looked at when the devbox ended, since its first process was lost: look at .git/config.worktree, .git/config, \
      .git/hooks and at what `find . -name .git -o -name HEAD` shows before you use git here";
 /// As if by SIGKILL.
 const EXIT_LOST: i32 = 128 + 9;

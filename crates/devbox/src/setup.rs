@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use nix::unistd::{Gid, Group, Uid, User};
 use serde::{Deserialize, Serialize};
 
+use crate::folder::Identity;
 use crate::hosted::HostedSpec;
 use crate::spec::{HomeFile, Program, Spec};
 
@@ -21,7 +22,7 @@ pub(crate) struct Setup {
     /// The work folder and the further paths, parents before children.
     pub extras: Vec<Given>,
     /// The host's folder that is kept as the home.
-    pub home: Option<OsString>,
+    pub home: Option<Given>,
     /// Where the home stands inside.
     pub home_inside: OsString,
     pub home_files: Vec<HomeFile>,
@@ -35,6 +36,7 @@ pub(crate) struct Setup {
 #[derive(Clone, Debug)]
 pub(crate) struct Extra {
     pub path: PathBuf,
+    pub identity: Identity,
     pub access: Access,
 }
 
@@ -42,7 +44,14 @@ pub(crate) struct Extra {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Given {
     pub path: OsString,
+    pub identity: Identity,
     pub access: Access,
+}
+
+impl From<Extra> for Given {
+    fn from(checked: Extra) -> Self {
+        Self { path: checked.path.into(), identity: checked.identity, access: checked.access }
+    }
 }
 
 /// What may be done with a path.
@@ -67,7 +76,7 @@ impl Setup {
         spec: &Spec,
         work: PathBuf,
         extras: Vec<Extra>,
-        home: Option<PathBuf>,
+        home: Option<Extra>,
         home_inside: PathBuf,
         hidden: Vec<PathBuf>,
     ) -> Self {
@@ -79,8 +88,8 @@ impl Setup {
             argv: spec.argv.clone(),
             env,
             work: work.into(),
-            extras: extras.into_iter().map(|extra| Given { path: extra.path.into(), access: extra.access }).collect(),
-            home: home.map(Into::into),
+            extras: extras.into_iter().map(Given::from).collect(),
+            home: home.map(Given::from),
             home_inside: home_inside.into(),
             home_files: spec.home_files.clone(),
             programs: spec.programs.clone(),

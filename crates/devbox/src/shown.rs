@@ -3,7 +3,8 @@
 use model::limits::DEVBOX_NOTES_MAX;
 
 /// A text with nothing in it that a terminal acts upon, or that turns around what is read.
-pub(crate) fn plain(text: &str) -> String {
+#[must_use]
+pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || is_unseen(c) { '?' } else { c }).collect()
 }
 

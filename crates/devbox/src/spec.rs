@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DevboxError, PathProblem};
-use crate::places::{Mounts, is_data_folder};
+use crate::folder::{WorkFolder, resolve};
+use crate::homes::{Homes, SETTINGS};
+use crate::places::{Mounts, is_data_folder, same};
 use crate::setup::{Access, Extra, Setup};
 use crate::stdio;
 
@@ -20,7 +21,7 @@ pub struct Spec {
     /// The whole environment: nothing is inherited.
     pub env: Vec<(OsString, OsString)>,
     /// The work folder: writable, at its own path.
-    pub work_dir: PathBuf,
+    pub work_dir: WorkFolder,
     /// Further paths to read.
     pub ro: Vec<PathBuf>,
     /// Further paths to read and write.
@@ -81,34 +82,54 @@ impl Spec {
         stdio::refuse_folders()?;
         let hidden: Vec<PathBuf> = self.hidden.iter().map(|path| real(path).unwrap_or_else(|_| path.clone())).collect();
         let home_inside = self.home_inside();
-        let work = real(&self.work_dir).map_err(DevboxError::WorkDir)?;
-        work_folder(&work, &home_inside, &hidden).map_err(DevboxError::WorkDir)?;
-        let mut extras = vec![Extra { path: work.clone(), access: Access::Write }];
+        let homes = Homes::of_the_machine(self.home_outside().as_deref());
+        let work = self.work_folder(&homes, &home_inside, &hidden).map_err(DevboxError::WorkDir)?;
+        let given = |said: &Path| {
+            let (path, identity) = resolve(said)?;
+            mountable(&path, &hidden)?;
+            homes.given(&path, said).map(|()| (path, identity))
+        };
+        let mut extras = vec![work.clone()];
+        let work = work.path;
         for (option, paths, access) in [("--ro", &self.ro, Access::Read), ("--rw", &self.rw, Access::Write)] {
             for (index, path) in paths.iter().enumerate() {
-                let checked = real(path).and_then(|path| mountable(&path, &hidden).map(|()| path));
-                let path = checked.map_err(|problem| DevboxError::Path { option, number: index + 1, problem })?;
+                let (path, identity) = given(path).map_err(|problem| DevboxError::Path { option, number: index + 1, problem })?;
                 extras.retain(|extra| extra.path != path || extra.path == work);
                 if path != work {
-                    extras.push(Extra { path, access });
+                    extras.push(Extra { path, identity, access });
                 }
             }
         }
         let home = match &self.home {
             None => None,
             Some(path) => {
-                let checked = real(path).and_then(|path| folder(&path, &hidden).map(|()| path));
-                Some(checked.map_err(|problem| DevboxError::Path { option: "--home", number: 1, problem })?)
+                let checked = given(path).and_then(|(path, identity)| folder(&path, &hidden).map(|()| (path, identity)));
+                let (path, identity) = checked.map_err(|problem| DevboxError::Path { option: "--home", number: 1, problem })?;
+                Some(Extra { path, identity, access: Access::Write })
             }
         };
         extras.sort_by_key(|extra| extra.path.components().count());
         Ok(Setup::new(self, work, extras, home, home_inside, hidden))
     }
 
+    fn work_folder(&self, homes: &Homes, home_inside: &Path, hidden: &[PathBuf]) -> Result<Extra, PathProblem> {
+        let identity = self.work_dir.identity()?;
+        let path = self.work_dir.path();
+        folder(path, hidden)?;
+        if path == home_inside {
+            return Err(PathProblem::Home);
+        }
+        homes.work_folder(path, self.work_dir.other_name(), home_inside)?;
+        Ok(Extra { path: path.to_owned(), identity, access: Access::Write })
+    }
+
+    fn home_outside(&self) -> Option<PathBuf> {
+        self.env.iter().rev().find(|(key, _)| key.as_bytes() == b"HOME").map(|(_, value)| PathBuf::from(value))
+    }
+
     /// Where the home stands inside: `HOME`, or a place of our own where that is no home.
     fn home_inside(&self) -> PathBuf {
-        let wanted = self.env.iter().rev().find(|(key, _)| key.as_bytes() == b"HOME").map(|(_, value)| PathBuf::from(value));
-        wanted
+        self.home_outside()
             .map(|home| real(&home).unwrap_or(home))
             .filter(|home| plain(home) && can_be_home(home))
             .unwrap_or_else(|| "/home/user".into())
@@ -120,13 +141,12 @@ fn real(path: &Path) -> Result<PathBuf, PathProblem> {
     std::fs::canonicalize(path).map_err(|_| PathProblem::Missing)
 }
 
-fn work_folder(work: &Path, home: &Path, hidden: &[PathBuf]) -> Result<(), PathProblem> {
-    folder(work, hidden)?;
-    if work == home { Err(PathProblem::Home) } else { Ok(()) }
-}
-
+/// A folder that is taken whole: nothing below the system's settings is.
 fn folder(path: &Path, hidden: &[PathBuf]) -> Result<(), PathProblem> {
     mountable(path, hidden)?;
+    if path.starts_with(SETTINGS) {
+        return Err(PathProblem::System);
+    }
     if path.is_dir() { Ok(()) } else { Err(PathProblem::NotAFolder) }
 }
 
@@ -145,12 +165,6 @@ fn mountable(path: &Path, hidden: &[PathBuf]) -> Result<(), PathProblem> {
         return Err(PathProblem::Hidden);
     }
     Ok(())
-}
-
-/// One folder under two names, as a bind mount makes it.
-fn same(one: &Path, other: &Path) -> bool {
-    let inode = |path: &Path| std::fs::metadata(path).ok().map(|about| (about.dev(), about.ino()));
-    inode(one).is_some_and(|own| Some(own) == inode(other))
 }
 
 /// The root, what the devbox has of its own, and the kernel's own file systems: mounting the host's over them would undo a wall.

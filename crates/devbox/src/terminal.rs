@@ -45,12 +45,19 @@ impl RawMode {
         let _ = tcsetattr(self.terminal.keys(), OptionalActions::Drain, &raw);
     }
 
-    /// Leaves raw mode. What the agent's last escape sequences make the terminal answer must not be typed into the user's shell: where there may have been
-    /// any, the terminal is asked something more, and everything up to that answer is thrown away.
-    pub(crate) fn leave(self, answers: Answers) {
-        if answers == Answers::MayCome {
-            drain(&self.terminal);
+    /// Leaves raw mode, with a terminal that shows what is printed next. What the agent's last escape sequences make the terminal answer must not be typed into
+    /// the user's shell: where there may have been any, the terminal is asked something more, and everything up to that answer is thrown away.
+    pub(crate) fn leave(self, written: Written) {
+        if written.controls {
+            make_readable(self.terminal.screen(), written);
+            self.forget();
+        } else {
+            let _ = tcflush(self.terminal.keys(), QueueSelector::IFlush);
         }
+    }
+
+    fn forget(self) {
+        drain(&self.terminal);
         let _ = tcflush(self.terminal.keys(), QueueSelector::IFlush);
     }
 }
@@ -77,36 +84,75 @@ impl Seat {
     }
 }
 
-/// Whether the terminal may have been made to answer something.
+/// What others wrote to a terminal, as far as it matters afterwards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Answers {
-    /// Nothing that it answers was written to it.
+pub struct Written {
+    /// The terminal may have been made to answer something, or to show things otherwise.
+    controls: bool,
+    /// It may have been given other colours.
+    colours: bool,
+    /// The last byte.
+    last: Option<u8>,
+    within: Within,
+}
+
+/// Where in a sequence of controls a text ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Within {
     #[default]
-    None,
-    /// Something may have been.
-    MayCome,
+    Text,
+    Escape,
+    /// An operating system command (OSC) of this number.
+    Command(u32),
 }
 
-impl Answers {
-    /// After `bytes`: escape and enquiry, and the controls above 127 that begin a sequence, by themselves or as they stand in UTF-8. Other letters hold these
-    /// bytes, too; a question too many is harmless.
-    pub(crate) fn after(self, bytes: &[u8]) -> Self {
-        if bytes.iter().any(|byte| matches!(byte, 0x05 | 0x1b | 0x80..=0x9f)) { Self::MayCome } else { self }
+impl Written {
+    /// After `bytes`: escape, enquiry and shift-out, and the controls above 127 that begin a sequence, by themselves or as they stand in UTF-8. Other letters
+    /// hold these bytes, too; a question too many is harmless.
+    #[must_use]
+    pub fn after(mut self, bytes: &[u8]) -> Self {
+        for byte in bytes {
+            self.controls |= matches!(byte, 0x05 | 0x0e | 0x1b | 0x80..=0x9f);
+            self.within = match (self.within, byte) {
+                (_, 0x1b) => Within::Escape,
+                (_, 0x9d) | (Within::Escape, b']') => Within::Command(0),
+                (Within::Command(number), b'0'..=b'9') => Within::Command(number.saturating_mul(10).saturating_add(u32::from(byte - b'0'))),
+                (Within::Command(number), end) => {
+                    self.colours |= *end == b'P' || COLOURS.contains(&number);
+                    Within::Text
+                }
+                (Within::Text | Within::Escape, _) => Within::Text,
+            };
+        }
+        self.last = bytes.last().copied().or(self.last);
+        self
+    }
+
+    /// What is written to the terminal so that what is printed next is seen, on a line of its own.
+    fn undone(self) -> String {
+        let colours = if self.colours { OWN_COLOURS } else { "" };
+        let line = if self.last == Some(b'\n') { "\r" } else { "\r\n" };
+        format!("{READABLE}{colours}{line}{CLEAR_BELOW}")
     }
 }
 
-/// For a devbox whose standard input was no terminal, and what it wrote went to one: throws away what that answered. Only where this process is the one that
-/// the terminal listens to; others would be stopped.
-pub(crate) fn forget_answers(answers: Answers) {
-    if answers == Answers::None || ![standard(1), standard(2)].into_iter().any(isatty) {
-        return;
-    }
+/// For what others wrote to this terminal while it was in no raw mode: makes it show what is printed next, and throws away what it answered. The latter only
+/// where this process is the one that the terminal listens to; others would be stopped.
+pub fn forget_answers(written: Written) {
+    let Some(screen) = [standard(2), standard(1)].into_iter().find(|fd| isatty(fd)).filter(|_| written.controls) else { return };
+    make_readable(screen, written);
     let Ok(terminal) = rustix::fs::open("/dev/tty", OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()) else { return };
     if tcgetpgrp(&terminal).is_ok_and(|group| group == rustix::process::getpgrp())
         && let Ok(raw) = RawMode::on(Seat::Opened(terminal))
     {
-        raw.leave(answers);
+        raw.forget();
     }
+}
+
+/// What hides text, and what holds it back, is undone: what is said next may be a warning of the one who wrote last.
+fn make_readable(screen: BorrowedFd<'_>, written: Written) {
+    // A terminal that is gone shows nothing.
+    let _ = rustix::io::write(screen, written.undone().as_bytes());
 }
 
 /// Asks for the terminal's status, which all answer, and for three private modes (DECRQM) of random numbers, which the agent cannot have asked for in this
@@ -159,6 +205,21 @@ fn is_answered(seen: &[u8], modes: &[u32; 3]) -> bool {
         && next("$y").is_some()
 }
 
+/// Ends whatever was begun (CAN, ST) and held back (2026); the usual screen, all of it as the scrolling region, and the cursor where it was; then DECSTR, with
+/// what it does not undo everywhere: lines that wrap, nothing inserted or reversed, a cursor that is seen, no reports of mouse, focus and pastes, plain letters.
+const READABLE: &str = concat!(
+    "\x18\x1b\\\x1b[?2026l",
+    "\x1b7\x1b[?1049l\x1b[?69l\x1b[r\x1b8",
+    "\x1b[!p\x1b[?7h\x1b[4l\x1b[?5l\x1b[?25h",
+    "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[?2004l",
+    "\x1b[m\x1b(B\x0f",
+);
+/// The commands that set colours: of the palette, the text and the background (xterm's), kitty's, iTerm's.
+const COLOURS: [u32; 13] = [4, 5, 10, 11, 12, 13, 14, 15, 16, 17, 19, 21, 1337];
+/// The user's own colours again; the last is the Linux console's.
+const OWN_COLOURS: &str = "\x1b]104\x1b\\\x1b]105\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]21;foreground=;background=\x1b\\\x1b]R\x1b\\";
+/// What stands below may be anybody's.
+const CLEAR_BELOW: &str = "\x1b[J";
 /// Device status report (ECMA-48, 8.3.35) and the answer "ready".
 const STATUS_QUESTION: &str = "\x1b[5n";
 const STATUS_ANSWER: &[u8] = b"\x1b[0n";
@@ -191,10 +252,35 @@ mod tests {
 
     #[test]
     fn all_that_makes_a_terminal_answer_is_noticed() {
-        for bytes in [&b"\x1b[6n"[..], b"\x05", b"\x9b6n", "\u{9b}6n".as_bytes(), b"\x90$qm\x9c"] {
-            assert_eq!(Answers::None.after(bytes), Answers::MayCome, "{bytes:?}");
+        for bytes in [&b"\x1b[6n"[..], b"\x05", b"\x9b6n", "\u{9b}6n".as_bytes(), b"\x90$qm\x9c", b"\x0e"] {
+            assert!(Written::default().after(bytes).controls, "{bytes:?}");
         }
-        assert_eq!(Answers::None.after(b"plain text\r\n"), Answers::None);
-        assert_eq!(Answers::MayCome.after(b"plain text\r\n"), Answers::MayCome);
+        assert!(!Written::default().after(b"plain text\r\n").controls);
+        assert!(Written::default().after(b"\x1b[m").after(b"plain text\r\n").controls);
+    }
+
+    #[test]
+    fn colours_are_undone_where_they_were_set_however_that_came() {
+        let is_undone =
+            |pieces: &[&[u8]]| pieces.iter().fold(Written::default(), |written, piece| written.after(piece)).undone().contains("]111");
+        for set in [
+            &b"\x1b]11;#000000\x07"[..],
+            b"\x1b]0004;7;#000\x1b\\",
+            "\u{9d}10;#000\u{9c}".as_bytes(),
+            b"\x1b]P0000000",
+            b"\x1bPtmux;\x1b\x1b]10;#000\x07",
+        ] {
+            let bytes: Vec<&[u8]> = set.chunks(1).collect();
+            assert!(is_undone(&[set]) && is_undone(&bytes), "{set:?}");
+        }
+        for other in [&b"\x1b]0;a title\x07"[..], b"\x1b]8;;https://a.example\x1b\\", b"\x1b[31mred\x1b[m", b"text"] {
+            assert!(!is_undone(&[other]), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_next_begins_a_line() {
+        assert!(Written::default().after(b"\x1b[mtext").undone().ends_with("\r\n\x1b[J"));
+        assert!(Written::default().after(b"\x1b[mtext\n").undone().ends_with("\x0f\r\x1b[J"));
     }
 }

@@ -36,13 +36,13 @@ pub(crate) struct Walls {
 impl Walls {
     /// The walls for a root that was built: what the mounts allow, once more.
     pub(crate) fn make(built: &Built) -> Result<Self, Fail> {
-        let rules = rules(built).map_err(|_| Fail { step: Step::Landlock, errno: libc::EOPNOTSUPP })?;
+        let rules = rules(built).map_err(|_| Fail::new(Step::Landlock, libc::EOPNOTSUPP))?;
         Ok(Self { rules, filters: Filters::compile()? })
     }
 
     /// Puts them up around this process and all that it starts, for good.
     pub(crate) fn put_up(self) -> Result<(), Fail> {
-        self.rules.restrict_self().map_err(|_| Fail { step: Step::Landlock, errno: libc::EPERM })?;
+        self.rules.restrict_self().map_err(|_| Fail::new(Step::Landlock, libc::EPERM))?;
         self.filters.install()
     }
 }

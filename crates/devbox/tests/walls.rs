@@ -8,6 +8,8 @@
 mod cli;
 #[path = "walls/files.rs"]
 mod files;
+#[path = "walls/folders.rs"]
+mod folders;
 #[path = "walls/lifetime.rs"]
 mod lifetime;
 #[path = "walls/network.rs"]
@@ -16,6 +18,8 @@ mod network;
 mod processes;
 #[path = "walls/repository.rs"]
 mod repository;
+#[path = "walls/search.rs"]
+mod search;
 #[path = "walls/terminal.rs"]
 mod terminal;
 
@@ -28,7 +32,16 @@ fn main() {
         Some("__cli") => std::process::exit(cli::main(&words.next().expect("a request"))),
         _ => {}
     }
-    let groups = [files::TESTS, lifetime::TESTS, network::TESTS, processes::TESTS, repository::TESTS, terminal::TESTS];
+    let groups = [
+        files::TESTS,
+        folders::TESTS,
+        lifetime::TESTS,
+        network::TESTS,
+        processes::TESTS,
+        repository::TESTS,
+        search::TESTS,
+        terminal::TESTS,
+    ];
     let trials = groups.concat().into_iter().map(|(name, run)| {
         Trial::test(name, move || {
             run();

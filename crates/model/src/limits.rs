@@ -52,8 +52,9 @@ pub const DEVBOX_MEMORY_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 pub const DEVBOX_PROCESSES_MAX: u64 = 4096;
 /// `.env` files and sockets masked in one work folder: each is a mount.
 pub const DEVBOX_MASKS_MAX: usize = 1000;
-/// Entries of the work folder looked at for `.env` files: keeps the start quick in large trees.
-pub const DEVBOX_MASK_ENTRIES_MAX: usize = 20_000;
+/// Entries of a work folder, all of which are looked at for `.env` files and repositories: the largest monorepos with their packages and builds. A work folder
+/// with more is none.
+pub const DEVBOX_SEARCH_ENTRIES_MAX: usize = 2_000_000;
 /// A repository's configuration, or one of its hooks: larger ones are hidden, not copied.
 pub const DEVBOX_REPOSITORY_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Repositories (submodules included) of one work folder, and files in one's hooks.

@@ -101,6 +101,22 @@ fn a_value_that_cannot_be_sent_is_told_with_one_reason_everywhere() {
 }
 
 #[test]
+fn a_work_folder_behind_a_link_is_named() {
+    let road = Road::start(users()[0]);
+    let link = road.server.beside().join("link");
+    std::os::unix::fs::symlink(road.work(), &link).unwrap();
+    let said = |folder: &std::path::Path| {
+        let mut command = road.server.command(&["run", "--", "pwd"]);
+        let output = command.current_dir(folder).env("PWD", folder).stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    let real = std::fs::canonicalize(road.work()).unwrap();
+    assert!(said(&link).contains(&format!("tightlip: in {} (through a symbolic link): placeholders", real.display())));
+    assert!(!said(&real).contains("symbolic link"));
+}
+
+#[test]
 fn what_was_refused_is_told_at_the_end() {
     let road = Road::start(users()[0]);
     let quiet = "curl -sf https://elsewhere.example.net/; curl -sf https://elsewhere.example.net/; exit 3";

@@ -119,7 +119,7 @@ fn attend(control: &Control, deaths: &Deaths, house: &House, entrypoint: Option<
 }
 
 fn exec(house: &House, fds: Vec<OwnedFd>) -> Result<Pid, Fail> {
-    let [text, output, error] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| Fail { step: Step::Stdio, errno: libc::EPROTO })?;
+    let [text, output, error] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| Fail::new(Step::Stdio, libc::EPROTO))?;
     house.run(text, [Channel::Nothing, Channel::Given, Channel::Given], vec![output, error])
 }
 

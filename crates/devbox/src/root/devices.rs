@@ -7,13 +7,14 @@ use rustix::io::{Errno, Result};
 use rustix::mount::MountAttrFlags;
 
 use super::tree::{self, Tree};
-use crate::kernel::mount_attr::NO_SUID;
+use crate::kernel::mount_attr::{NO_SUID, READ_ONLY};
 
-/// Takes the host's device files.
+/// Takes the host's device files. They are read-only as files, so that root inside cannot change their modes and times, which are the host's; what is behind
+/// them is read and written all the same.
 pub(crate) fn take() -> Result<Vec<(OwnedFd, PathBuf)>> {
     let mut taken = Vec::new();
     for path in DEVICES.map(Path::new) {
-        match tree::host_tree(path, NO_SUID) {
+        match tree::host_tree(path, READ_ONLY | NO_SUID) {
             Err(Errno::NOENT) => {}
             tree => taken.push((tree?, path.to_owned())),
         }

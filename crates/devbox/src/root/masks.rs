@@ -1,13 +1,13 @@
 //! Masks: what stands in a mounted folder and is nobody's business inside. They go on last, over everything else.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use model::limits::{DEVBOX_MASK_ENTRIES_MAX, DEVBOX_MASKS_MAX};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, openat, openat2, statat};
+use model::limits::DEVBOX_MASKS_MAX;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat};
 use rustix::io::{Errno, Result};
 
 use super::etc::{EMPTY_FILE, EMPTY_FOLDER};
@@ -28,15 +28,48 @@ pub(crate) struct Masks<'a> {
     pub notes: Vec<String>,
 }
 
-/// A walk through the work folder.
-struct Walk {
-    top: OwnedFd,
-    /// The user's own, the top first.
-    own: VecDeque<PathBuf>,
-    /// Other people's code, looked at last.
-    others: VecDeque<PathBuf>,
-    /// Entries that are still looked at.
-    left: usize,
+/// What a search of the work folder came upon that is to be masked.
+#[derive(Debug, Default)]
+pub(crate) struct Noticed {
+    /// `.env` files and Unix sockets, each with its folder.
+    names: Vec<(PathBuf, OsString)>,
+    /// Folders that are to be empty, and why.
+    closed: Vec<(PathBuf, &'static str)>,
+    too_deep: bool,
+    /// Why one could not be listed, where that is no reason to go on.
+    failed: Option<Errno>,
+}
+
+impl Noticed {
+    /// An entry of a folder.
+    pub(super) fn entry(&mut self, folder: &Path, name: &OsStr, kind: FileType) {
+        let env_file = matches!(kind, FileType::RegularFile | FileType::Symlink) && is_env_file(name);
+        // One more than there may be is refused.
+        if (env_file || kind == FileType::Socket) && self.names.len() <= DEVBOX_MASKS_MAX {
+            self.names.push((folder.to_owned(), name.to_owned()));
+        }
+    }
+
+    /// A folder that holds one of [`is_key`]; whether it is closed.
+    pub(super) fn keys(&mut self, here: &OwnedFd, folder: &Path) -> bool {
+        let is_one = is_data_folder(here);
+        if is_one {
+            self.closed.push((folder.to_owned(), "holds keys of tightlip's"));
+        }
+        is_one
+    }
+
+    /// A folder that could not be listed.
+    pub(super) fn unlisted(&mut self, folder: &Path, why: Errno) {
+        match why {
+            // What cannot be looked into now the agent may open later, as its owner.
+            Errno::ACCESS => self.closed.push((folder.to_owned(), "cannot be looked into")),
+            Errno::NAMETOOLONG => self.too_deep = true,
+            // Removed or replaced by whoever else works here: what stands there now is looked at by its own name.
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP => {}
+            other => self.failed = Some(other),
+        }
+    }
 }
 
 impl<'a> Masks<'a> {
@@ -46,54 +79,23 @@ impl<'a> Masks<'a> {
         Ok(Self { root, file, folder, pinned: BTreeSet::new(), names: Vec::new(), notes: Vec::new() })
     }
 
-    /// Masks the `.env` files and Unix sockets of the work folder, and data folders of tightlip's, its top first.
-    pub(crate) fn work_folder(&mut self, work: &Path) -> std::result::Result<(), Fail> {
+    /// Masks what was noticed in the work folder.
+    pub(crate) fn work_folder(&mut self, work: &Path, noticed: &Noticed) -> std::result::Result<(), Fail> {
         let Some(top) = self.root.find(work) else { return Ok(()) };
-        let mut walk = Walk { top, own: [PathBuf::new()].into(), others: VecDeque::new(), left: DEVBOX_MASK_ENTRIES_MAX };
-        let mut others = false;
-        while walk.left > 0 {
-            others = walk.own.is_empty();
-            let Some(folder) = walk.own.pop_front().or_else(|| walk.others.pop_front()) else { return Ok(()) };
-            match self.look(&mut walk, &folder, others) {
-                // Removed or replaced by whoever else works here: what stands there now is looked at by its own name.
+        noticed.failed.map_or(Ok(()), Err).at(Step::Masks)?;
+        for (folder, why) in &noticed.closed {
+            self.close(&top, folder, why).at(Step::Masks)?;
+        }
+        for (folder, name) in &noticed.names {
+            match self.one(&top, folder, name) {
+                // Gone meanwhile, and the next may not be.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
-                Err(Errno::NAMETOOLONG) => self.note("folders lie too deep in the work folder: they were not searched for .env files"),
-                // What cannot be looked into now the agent may open later, as its owner.
-                Err(Errno::ACCESS) => self.close(&walk.top, &folder, "cannot be looked into").at(Step::Masks)?,
-                Err(Errno::TOOBIG) => return Err(Fail { step: Step::TooManyMasks, errno: libc::E2BIG }),
-                looked => looked.at(Step::Masks)?,
+                Err(Errno::TOOBIG) => return Err(Fail::new(Step::TooManyMasks, libc::E2BIG)),
+                masked => masked.at(Step::Masks)?,
             }
         }
-        let what = if others { "what others made in it (`node_modules` and its like)" } else { "it" };
-        self.note(&format!("the work folder is large: not all of {what} was searched for .env files"));
-        Ok(())
-    }
-
-    /// Masks what is to be masked in one folder, and notes the folders in it.
-    fn look(&mut self, walk: &mut Walk, folder: &Path, others: bool) -> Result<()> {
-        let here = openat2(&walk.top, at(folder), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), BENEATH)?;
-        if is_data_folder(&here) {
-            return self.close(&walk.top, folder, "holds keys of tightlip's");
-        }
-        for entry in Dir::read_from(&here)? {
-            let entry = entry?;
-            let Some(left) = walk.left.checked_sub(1) else { return Ok(()) };
-            walk.left = left;
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            let kind = kind(&here, name, entry.file_type())?;
-            if kind == FileType::Directory && !NOT_ENTERED.iter().any(|own| name == *own) {
-                let later = others || OTHERS.iter().any(|others| name == *others);
-                let queue = if later { &mut walk.others } else { &mut walk.own };
-                queue.push_back(folder.join(name));
-            }
-            let env_file = matches!(kind, FileType::RegularFile | FileType::Symlink) && is_env_file(name);
-            if env_file || kind == FileType::Socket {
-                match self.one(&walk.top, folder, name) {
-                    // Gone meanwhile, and the next entry may not be.
-                    Err(Errno::NOENT) => {}
-                    masked => masked?,
-                }
-            }
+        if noticed.too_deep {
+            self.note("folders lie too deep in the work folder: they were not searched for .env files");
         }
         Ok(())
     }
@@ -178,15 +180,18 @@ pub(crate) fn kernel(root: &Tree) -> Result<()> {
     Ok(())
 }
 
-/// `.env`, `.env.local`, `.envrc`, ...; not the templates, which are committed and would be lost by the next `git commit -a`.
+/// `.env`, `.env.local`, `.envrc`, ... and what editors call their copies of them (`..env.swp`, `#.env#`, `.#.env`); not the templates, which are committed and
+/// would be lost by the next `git commit -a`.
 fn is_env_file(name: &OsStr) -> bool {
     let name = name.as_bytes();
-    name.starts_with(b".env") && !TEMPLATES.iter().any(|ending| name.ends_with(ending.as_bytes()))
+    let sign = |byte: &u8| b".#~%".contains(byte);
+    let (signs, word) = name.split_at(name.iter().position(|byte| !sign(byte)).unwrap_or(name.len()));
+    signs.ends_with(b".") && word.starts_with(b"env") && !TEMPLATES.iter().any(|ending| name.ends_with(ending.as_bytes()))
 }
 
-/// A folder as openat2(2) wants it.
-fn at(folder: &Path) -> &Path {
-    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+/// Whether a name in a folder may make it a data folder of tightlip's.
+pub(super) fn is_key(name: &OsStr) -> bool {
+    KEYS.iter().filter_map(|keys| keys.first()).any(|key| Path::new(key).iter().next() == Some(name))
 }
 
 /// Whether a folder is a data folder of tightlip's, in use or not, or the part of one that holds its keys: [`crate::places::is_data_folder`] by descriptor.
@@ -195,22 +200,7 @@ fn is_data_folder(folder: &OwnedFd) -> bool {
     KEYS.iter().any(|keys| keys.iter().all(|name| there(name)))
 }
 
-fn kind(folder: &OwnedFd, name: &OsStr, told: FileType) -> Result<FileType> {
-    if told != FileType::Unknown {
-        return Ok(told);
-    }
-    match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT) => Ok(FileType::Unknown),
-        about => about.map(|about| FileType::from_raw_mode(about.st_mode)),
-    }
-}
-
-const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 const TEMPLATES: [&str; 4] = [".example", ".sample", ".template", ".dist"];
-/// git's own, which is guarded elsewhere.
-const NOT_ENTERED: [&str; 3] = [".", "..", ".git"];
-/// Trees of other people's code, large and mostly without the user's own files.
-const OTHERS: [&str; 5] = ["node_modules", "target", ".venv", "venv", "__pycache__"];
 /// What makes a data folder one, or the part of it that holds the keys.
 const KEYS: [&[&str]; 3] = [&["gateway/keyring.json"], &["keyring.json", "root.key"], &["keyring.json", "root.passphrase.json"]];
 const MACHINE: [&str; 15] = [
@@ -238,10 +228,10 @@ mod tests {
 
     #[test]
     fn env_files_are_told_from_their_templates() {
-        for masked in [".env", ".env.local", ".env.production", ".envrc"] {
+        for masked in [".env", ".env.local", ".env.production", ".envrc", "..env.swp", ".env~", "#.env#", ".#.env", ".env.swp", "~.env"] {
             assert!(is_env_file(OsStr::new(masked)), "{masked}");
         }
-        for kept in [".env.example", ".env.sample", "env", "environment.rs"] {
+        for kept in [".env.example", ".env.sample", "env", "environment.rs", "#env#", ".#env", "...", ""] {
             assert!(!is_env_file(OsStr::new(kept)), "{kept}");
         }
     }

@@ -6,6 +6,7 @@
 
 mod config;
 mod hooks;
+mod includes;
 mod nested;
 
 use std::ffi::OsStr;
@@ -18,9 +19,12 @@ use rustix::io::{Errno, Result};
 
 pub(crate) use config::mask_config;
 use hooks::Hooks;
+use includes::Includes;
 use nested::Nested;
 
+use super::masks::Noticed;
 use super::tree::{self, POINT, Tree, pin};
+use crate::control::{At, Fail, Step};
 use crate::kernel::mount_attr::{self, READ_ONLY, Reach};
 
 /// The repositories of a work folder, and what they were like.
@@ -30,6 +34,7 @@ pub(crate) struct Repositories {
     guarded: Vec<Guarded>,
     notes: Vec<String>,
     nested: Nested,
+    includes: Option<Includes>,
 }
 
 /// One repository's folder (`.git`, or a submodule's).
@@ -49,20 +54,19 @@ struct Guarded {
     stand_in: Option<OwnedFd>,
 }
 
-/// Protects the repository of the work folder. Call when the work folder is mounted.
-pub(crate) fn protect(root: &Tree, work: &Path) -> Result<Repositories> {
+/// Protects the repositories of the work folder, and notices what is to be masked there. Call when the work folder is mounted.
+pub(crate) fn protect(root: &Tree, work: &Path, home: &Path, noticed: &mut Noticed) -> std::result::Result<Repositories, Fail> {
     let mut found = Repositories { work: root.find(work), ..Repositories::default() };
     let Some(work_folder) = found.work.as_ref() else { return Ok(found) };
-    let work_folder = rustix::io::fcntl_dupfd_cloexec(work_folder, 3)?;
-    match file_type(&work_folder, ".git") {
-        None => {}
-        Some(FileType::Directory) => {
-            let git = pin(&work_folder, OsStr::new(".git"))?;
-            found.guard(root, git, ".git".to_owned())?;
-        }
-        Some(kind) => found.pointer(root, &work_folder, work, kind)?,
+    let work_folder = rustix::io::fcntl_dupfd_cloexec(work_folder, 3).at(Step::Repository)?;
+    let top = rustix::io::fcntl_dupfd_cloexec(&work_folder, 3).at(Step::Repository)?;
+    found.includes = Some(Includes::new(top, work, home));
+    found.guard_own(root, &work_folder, work).at(Step::Repository)?;
+    found.nested = Nested::search(&work_folder, Some(noticed));
+    if let Some(most) = found.nested.unsearched() {
+        return Err(Fail::too_large(most));
     }
-    found.guard_nested(root, &work_folder)?;
+    found.guard_nested(root, &work_folder).at(Step::Repository)?;
     Ok(found)
 }
 
@@ -70,6 +74,15 @@ impl Repositories {
     /// What the user should know at the start.
     pub(crate) fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Guards the work folder's own `.git`, whatever it is.
+    fn guard_own(&mut self, root: &Tree, work_folder: &OwnedFd, work: &Path) -> Result<()> {
+        match file_type(work_folder, ".git") {
+            None => Ok(()),
+            Some(FileType::Directory) => self.guard(root, pin(work_folder, OsStr::new(".git"))?, ".git".to_owned()),
+            Some(kind) => self.pointer(root, work_folder, work, kind),
+        }
     }
 
     /// A `.git` that points elsewhere: it must not be pointed to anything of the agent's making.
@@ -107,6 +120,12 @@ impl Repositories {
         for config in ["config", "config.worktree"] {
             guarded.copy_config(&private_path, config)?;
         }
+        if let Some(includes) = &mut self.includes {
+            let folder = Path::new(&guarded.name).strip_prefix(".").unwrap_or(Path::new(&guarded.name));
+            for (config, text) in &guarded.configs {
+                includes.guard(&guarded.private, folder, &format!("{}/{config}", guarded.name), text)?;
+            }
+        }
         // Where the folder cannot be made, what appears at its place is told at the end.
         let _ = rustix::fs::mkdirat(&guarded.folder, "hooks", Mode::from_raw_mode(0o755));
         match file_type(&guarded.folder, "hooks") {
@@ -125,12 +144,8 @@ impl Repositories {
         parts.iter().try_for_each(|(folder, name)| self.submodules(root, folder, name, 0))
     }
 
-    /// Guards the repositories below the work folder as far as they are found, and remembers all of them. Those that there is no room for cannot be written.
+    /// Guards the repositories that were found below the work folder. Those that there is no room for cannot be written.
     fn guard_nested(&mut self, root: &Tree, work_folder: &OwnedFd) -> Result<()> {
-        self.nested = Nested::search(work_folder);
-        if !self.nested.is_all() {
-            self.notes.push("the work folder is large: not all of it was searched for repositories".to_owned());
-        }
         let mut shut = 0;
         for (path, holds) in self.nested.to_guard() {
             let Ok(folder) = nested::enter(work_folder, &path) else { continue };
@@ -201,8 +216,11 @@ impl Repositories {
         for guarded in &self.guarded {
             guarded.compare(&mut said);
         }
+        if let Some(includes) = &self.includes {
+            includes.compare(&mut said);
+        }
         if let Some(work) = &self.work {
-            self.nested.compare(&Nested::search(work), &mut said);
+            self.nested.compare(&Nested::search(work, None), &mut said);
         }
         let made = self.guarded.iter_mut().filter_map(|guarded| guarded.stand_in.take().map(|_| &guarded.folder));
         let folders = made.filter_map(|folder| rustix::io::fcntl_dupfd_cloexec(folder, 3).ok()).collect();
@@ -300,8 +318,8 @@ fn pin_path(from: &OwnedFd, path: &Path) -> Result<OwnedFd> {
 }
 
 /// Makes whatever it is (a symlink itself, too) a read-only mount point.
-fn pin_read_only(parent: &OwnedFd, name: &str) -> Result<()> {
-    let point = openat(parent, name, POINT, Mode::empty())?;
+fn pin_read_only(parent: &OwnedFd, name: impl AsRef<OsStr>) -> Result<()> {
+    let point = openat(parent, name.as_ref(), POINT, Mode::empty())?;
     let itself = tree::clone_at(&point)?;
     mount_attr::add(&itself, READ_ONLY, Reach::One)?;
     tree::attach(&itself, &point)

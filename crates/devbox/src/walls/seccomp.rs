@@ -18,13 +18,13 @@ pub(crate) struct Filters(Vec<BpfProgram>);
 impl Filters {
     /// Compiles the filters.
     pub(crate) fn compile() -> Result<Self, Fail> {
-        compile().map(Self).map_err(|_| Fail { step: Step::Seccomp, errno: libc::ENOTSUP })
+        compile().map(Self).map_err(|_| Fail::new(Step::Seccomp, libc::ENOTSUP))
     }
 
     /// Installs them on this thread, for good.
     pub(crate) fn install(&self) -> Result<(), Fail> {
         for program in &self.0 {
-            seccompiler::apply_filter(program).map_err(|_| Fail { step: Step::Seccomp, errno: libc::EPERM })?;
+            seccompiler::apply_filter(program).map_err(|_| Fail::new(Step::Seccomp, libc::EPERM))?;
         }
         Ok(())
     }

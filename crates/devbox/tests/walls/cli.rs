@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use devbox::{DevboxError, HomeFile, Program, Role, Spec, Terminal};
+use devbox::{DevboxError, HomeFile, Program, Role, Spec, Terminal, WorkFolder};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,10 @@ pub struct Box {
     pub home_files: Vec<HomeFile>,
     pub programs: Vec<Program>,
     pub hidden: Vec<PathBuf>,
+    /// `HOME`.
+    pub user_home: PathBuf,
+    /// Done once the devbox is asked for, before it is made: a shell line.
+    pub meanwhile: Option<String>,
     /// Answer on the listeners, saying which address was asked for.
     pub serve: bool,
     /// End it from another thread once it runs.
@@ -42,6 +46,8 @@ pub fn command(work: &Path, argv: &[&str]) -> Box {
         home_files: Vec::new(),
         programs: Vec::new(),
         hidden: Vec::new(),
+        user_home: "/home/agent".into(),
+        meanwhile: None,
         serve: false,
         end: false,
     }
@@ -95,14 +101,16 @@ pub fn main(request: &str) -> i32 {
 
 fn run(asked: &Box) -> Result<i32, DevboxError> {
     let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    let env =
-        [("PATH", path), ("HOME", "/home/agent"), ("TERM", "dumb"), ("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "safe.directory")];
+    let env = [("PATH", path), ("TERM", "dumb"), ("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "safe.directory")];
     let mut env: Vec<_> = env.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
-    env.push(("GIT_CONFIG_VALUE_0".into(), "*".into()));
+    env.extend([("GIT_CONFIG_VALUE_0".into(), "*".into()), ("HOME".into(), asked.user_home.clone().into())]);
+    // As the command line does: from the folder that it is in.
+    let work_dir = std::env::set_current_dir(&asked.work).and_then(|()| WorkFolder::current());
+    let work_dir = work_dir.map_err(|_| DevboxError::WorkDir(devbox::PathProblem::Missing))?;
     let spec = Spec {
         argv: asked.argv.iter().map(Into::into).collect(),
         env,
-        work_dir: asked.work.clone(),
+        work_dir,
         ro: asked.ro.clone(),
         rw: asked.rw.clone(),
         home: asked.home.clone(),
@@ -113,6 +121,9 @@ fn run(asked: &Box) -> Result<i32, DevboxError> {
         ports: vec![80, 443],
         terminal: Terminal::Auto,
     };
+    if let Some(line) = &asked.meanwhile {
+        assert!(Command::new("sh").args(["-c", line]).status().unwrap().success(), "{line}");
+    }
     let prepared = devbox::prepare(&spec)?;
     if asked.serve {
         for one in prepared.listeners() {

@@ -10,6 +10,9 @@ use super::cli::{folder, shell};
 pub const TESTS: &[Test] = &[
     ("hooks_are_private_and_told", hooks_are_private_and_told),
     ("the_configuration_is_private_masked_and_told", the_configuration_is_private_masked_and_told),
+    ("what_the_configuration_includes_is_read_only_masked_and_told", what_the_configuration_includes_is_read_only_masked_and_told),
+    ("what_is_included_through_links_and_other_files_is_guarded", what_is_included_through_links_and_other_files_is_guarded),
+    ("what_is_included_and_not_there_is_told_when_it_is_made", what_is_included_and_not_there_is_told_when_it_is_made),
     ("git_cannot_be_moved_away", git_cannot_be_moved_away),
     ("a_commondir_cannot_be_planted", a_commondir_cannot_be_planted),
     ("hooks_cannot_be_planted_where_there_were_none", hooks_cannot_be_planted_where_there_were_none),
@@ -84,6 +87,52 @@ fn the_configuration_is_private_masked_and_told() {
     assert_eq!(std::fs::read_to_string(work.path().join(".git/config")).unwrap(), before);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains(".git/config was changed") && said.contains("+ fsmonitor = evil"), "{said}");
+}
+
+fn what_the_configuration_includes_is_read_only_masked_and_told() {
+    let work = repository();
+    git(work.path(), &["config", "include.path", "../.gitconfig"]);
+    git(work.path(), &["config", "includeIf.onbranch:x.path", "extra/deep/git.inc"]);
+    std::fs::create_dir_all(work.path().join(".git/extra/deep")).unwrap();
+    let team = "[alias]\n\tst = status\n";
+    std::fs::write(work.path().join(".gitconfig"), team).unwrap();
+    std::fs::write(work.path().join(".git/extra/deep/git.inc"), "[http]\n\textraHeader = Authorization: Basic hunter2\n").unwrap();
+    let script = "grep -r hunter2 .git .gitconfig; git config alias.st; for f in .gitconfig .git/extra/deep/git.inc; do
+                  (echo evil >> $f) 2>/dev/null && echo wrote; rm -f $f 2>/dev/null && echo removed; mv $f y 2>/dev/null && echo moved
+                  (echo evil > y; mv y $f) 2>/dev/null && echo replaced; done
+                  mv .git/extra/deep .git/extra/x 2>/dev/null && echo moved; mv .git/extra .git/x 2>/dev/null && echo moved; true";
+    let output = shell(work.path(), script).output();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "status\n", "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(std::fs::read_to_string(work.path().join(".gitconfig")).unwrap(), team);
+    assert!(std::fs::read_to_string(work.path().join(".git/extra/deep/git.inc")).unwrap().contains("hunter2"));
+}
+
+fn what_is_included_through_links_and_other_files_is_guarded() {
+    let work = repository();
+    let at = |name: &str| work.path().join(name);
+    std::fs::create_dir_all(at("conf/real")).unwrap();
+    std::os::unix::fs::symlink("conf/real", at("link")).unwrap();
+    std::os::unix::fs::symlink("first", at("conf/real/other")).unwrap();
+    std::fs::write(at("conf/real/first"), "[include]\n\tpath = second\n").unwrap();
+    std::fs::write(at("conf/real/second"), format!("[include]\n\tpath = {}\n", at("third").display())).unwrap();
+    // It includes itself and the first again.
+    std::fs::write(at("third"), "[include]\n\tpath = third\n[include]\n\tpath = conf/real/first\n[x]\n\ty = z\n").unwrap();
+    std::fs::write(at(".git/config"), "[include]\n\tpath = ../link/other\n").unwrap();
+    let script = "for f in conf/real/first conf/real/second third; do (echo evil >> $f) 2>/dev/null && echo wrote; done
+                  for f in link conf conf/real conf/real/other third; do mv $f y 2>/dev/null && echo moved $f; rm -f $f 2>/dev/null && echo removed $f; done; echo new > conf/new";
+    assert_eq!(shell(work.path(), script).says(), "");
+    assert!(at("conf/new").exists());
+}
+
+fn what_is_included_and_not_there_is_told_when_it_is_made() {
+    let work = repository();
+    git(work.path(), &["config", "include.path", "../.gitconfig"]);
+    git(work.path(), &["config", "--add", "include.path", "/etc/gitconfig"]);
+    git(work.path(), &["config", "--add", "include.path", "../../out.inc"]);
+    let quiet = String::from_utf8(shell(work.path(), "true").output().stderr).unwrap();
+    assert!(!quiet.contains("includes"), "{quiet}");
+    let said = String::from_utf8(shell(work.path(), "echo '[x]' > .gitconfig").output().stderr).unwrap();
+    assert!(said.contains("`.gitconfig`, which .git/config includes, was made in the devbox"), "{said}");
 }
 
 fn git_cannot_be_moved_away() {

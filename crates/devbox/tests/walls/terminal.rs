@@ -18,6 +18,8 @@ pub const TESTS: &[Test] = &[
     ("keys_and_sizes_arrive", keys_and_sizes_arrive),
     ("the_callers_terminal_is_restored", the_callers_terminal_is_restored),
     ("answers_of_the_terminal_are_not_left_for_the_shell", answers_of_the_terminal_are_not_left_for_the_shell),
+    ("the_report_is_seen_whatever_was_written_to_the_terminal", the_report_is_seen_whatever_was_written_to_the_terminal),
+    ("plain_output_leaves_the_terminal_alone", plain_output_leaves_the_terminal_alone),
     ("a_terminal_beside_a_pipe_is_relayed", a_terminal_beside_a_pipe_is_relayed),
 ];
 
@@ -180,6 +182,39 @@ fn answers_of_the_terminal_are_not_left_for_the_shell() {
         let child = leader.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
         nothing_is_left(&beside, child);
     }
+}
+
+fn the_report_is_seen_whatever_was_written_to_the_terminal() {
+    let work = folder();
+    // Concealed, in a region of one line, on another screen, in one colour, and the last sequence never ends.
+    let hidden = "\\x1b[8m\\x1b[1;1r\\x1b[?25l\\x1b[?1049h\\x1b]11;#000\\x07\\x1b]0;open";
+    let agent = format!("mkdir 'x', 0755; mkdir 'x/.git', 0755; mkdir 'x/.git/HEAD', 0755; $| = 1; print \"{hidden}\"");
+    let asked = super::cli::command(work.path(), &["perl", "-e", &agent]);
+    for by_itself in [true, false] {
+        let seat = seat();
+        let mut child = if by_itself {
+            sit(&seat, &asked)
+        } else {
+            let end = || Stdio::from(seat.inner.try_clone().unwrap());
+            asked.cli().stdin(Stdio::null()).stdout(end()).stderr(end()).spawn().unwrap()
+        };
+        let said = all(seat);
+        child.wait().unwrap();
+        let (_, after) = said.split_once("]0;open").unwrap();
+        let (undone, _) = after.split_once("`x/.git` was made").unwrap_or_else(|| panic!("{said:?}"));
+        for wanted in ["\u{18}", "\u{1b}\\", "\u{1b}[?1049l", "\u{1b}[r", "\u{1b}[m", "\u{1b}[?25h", "\u{1b}]111"] {
+            assert!(undone.contains(wanted), "{wanted:?} in {undone:?}");
+        }
+        std::fs::remove_dir_all(work.path().join("x")).unwrap();
+    }
+}
+
+fn plain_output_leaves_the_terminal_alone() {
+    let work = folder();
+    let seat = seat();
+    let mut child = sit(&seat, &shell(work.path(), "echo plain"));
+    assert_eq!(all(seat), "plain\r\n");
+    assert!(child.wait().unwrap().success());
 }
 
 /// What a shell would read at this terminal, once everything has come that still comes.

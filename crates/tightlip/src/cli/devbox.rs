@@ -1,10 +1,12 @@
 //! `tightlip devbox`: devboxes over the API, made, listed, used and shut down. For a devbox around one command of yours there is `tightlip run`.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Subcommand;
 use client::{Client, DevboxView};
+use devbox::Written;
 use link::cli::Request;
 use link::front::{GatewayWanted, Named};
 use model::{Clock, DevboxId, DevboxStatus, EnvName, ExecutionId, SecretName, Stream};
@@ -242,17 +244,21 @@ fn exec(args: &ExecArgs, target: &Target, out: &Output) -> Result<i32, Fault> {
     let interrupted = Interrupted::block();
     let client = target.client()?;
     let begun = client.execute(&args.id, &text).map_err(unknown)?;
-    interrupted.end_with(target.client()?, &args.id, &begun.execution_id);
+    let written = Arc::new(Mutex::new(Written::default()));
+    interrupted.end_with(target.client()?, &args.id, &begun.execution_id, Arc::clone(&written));
     if !out.json() {
         let beside = target.client()?;
         let (id, execution) = (&args.id, &begun.execution_id);
-        std::thread::scope(|scope| {
-            let errors =
-                scope.spawn(move || beside.follow_output(id, execution, Stream::Stderr, |piece| pass_on(&mut std::io::stderr(), piece)));
-            let told = client.follow_output(id, execution, Stream::Stdout, |piece| pass_on(&mut std::io::stdout(), piece));
+        let written = &*written;
+        let followed = std::thread::scope(|scope| {
+            let errors = scope.spawn(move || {
+                beside.follow_output(id, execution, Stream::Stderr, |piece| pass_on(&mut std::io::stderr(), piece, written))
+            });
+            let told = client.follow_output(id, execution, Stream::Stdout, |piece| pass_on(&mut std::io::stdout(), piece, written));
             errors.join().unwrap_or(Ok(())).and(told)
-        })
-        .map_err(unknown)?;
+        });
+        forget_answers(written);
+        followed.map_err(unknown)?;
     }
     let ended = client.wait_for_execution(&args.id, &begun.execution_id).map_err(unknown)?;
     if out.json() {
@@ -274,7 +280,7 @@ impl Interrupted {
     }
 
     /// Ends the command, then this process, when one comes.
-    fn end_with(self, client: Client, devbox: &DevboxId, execution: &ExecutionId) {
+    fn end_with(self, client: Client, devbox: &DevboxId, execution: &ExecutionId, written: Arc<Mutex<Written>>) {
         let (devbox, execution) = (devbox.clone(), execution.clone());
         std::thread::spawn(move || {
             let Ok(signal) = self.0.wait() else { return };
@@ -282,6 +288,7 @@ impl Interrupted {
                 Ok(_) => format!("ended the command in {devbox}"),
                 Err(error) => format!("failed to end the command in {devbox}, where it may go on: {error}"),
             };
+            forget_answers(&written);
             // Nobody may be there to read it.
             let _ = writeln!(std::io::stderr(), "tightlip: {said}");
             std::process::exit(SIGNALLED + signal as i32);
@@ -290,8 +297,17 @@ impl Interrupted {
 }
 
 /// Somebody who no longer listens is no reason to stop the command.
-fn pass_on(to: &mut impl Write, piece: &str) {
+fn pass_on(to: &mut (impl Write + IsTerminal), piece: &str, written: &Mutex<Written>) {
+    if to.is_terminal() {
+        let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+        *written = written.after(piece.as_bytes());
+    }
     let _gone = to.write_all(piece.as_bytes()).and_then(|()| to.flush());
+}
+
+/// What the terminal was made to answer is not left for the shell.
+fn forget_answers(written: &Mutex<Written>) {
+    devbox::forget_answers(*written.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
 /// A word as a shell takes it.

@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use devbox::{DevboxError, Prepared, Spec, Terminal};
+use devbox::{DevboxError, Prepared, Spec, Terminal, WorkFolder};
 use link::cli::{Opened, Request, Role, Wanted};
 use model::HostPattern;
 
@@ -70,23 +70,24 @@ struct Asked {
     wanted: Option<Vec<Wanted>>,
     given: environment::Given,
     outfit: Option<Outfit>,
-    work_dir: PathBuf,
+    work_dir: WorkFolder,
     /// What is read, the agent's program last.
     ro: Vec<PathBuf>,
 }
 
 fn asked(args: &Args) -> Result<Asked, Fault> {
+    // First of all: what it is called may change under others' hands.
+    let work_dir =
+        WorkFolder::current().map_err(|error| Fault::new(Exit::CannotStart, format!("failed to find the current folder: {error}")))?;
     let named = environment::wanted(&args.secrets)?;
     let wanted = args.agent.map_or(named.clone(), |agent| Some(agent.wanted(named)));
     let held = wanted.as_deref().unwrap_or_default();
     let given = environment::given(&args.env, held)?;
-    let work_dir =
-        std::env::current_dir().map_err(|error| Fault::new(Exit::CannotStart, format!("failed to find the current folder: {error}")))?;
     let mut ro = args.ro.clone();
     let Some(agent) = args.agent else { return Ok(Asked { wanted, given, outfit: None, work_dir, ro }) };
-    let mounted: Vec<PathBuf> = ro.iter().chain(&args.rw).chain([&work_dir]).filter_map(|path| std::fs::canonicalize(path).ok()).collect();
-    let mounted: Vec<&Path> = mounted.iter().map(PathBuf::as_path).collect();
-    let outfit = agent.outfit(&args.command, &given, &work_dir, &mounted)?;
+    let mounted: Vec<PathBuf> = ro.iter().chain(&args.rw).filter_map(|path| std::fs::canonicalize(path).ok()).collect();
+    let mounted: Vec<&Path> = mounted.iter().map(PathBuf::as_path).chain([work_dir.path()]).collect();
+    let outfit = agent.outfit(&args.command, &given, work_dir.path(), &mounted)?;
     let given = outfit.env(held, given)?;
     ro.extend_from_slice(outfit.ro());
     Ok(Asked { wanted, given, outfit: Some(outfit), work_dir, ro })
@@ -101,7 +102,7 @@ fn launch(args: &Args, target: &Target, asked: &Asked, out: &Output) -> Result<i
     let prepared = devbox::prepare(&spec(args, target, &opened, asked)?).map_err(|error| not_prepared(&error, args, asked))?;
     let listeners = hand_over(&gate, &opened, &prepared)?;
     if !args.quiet {
-        summary::show(&gate, &api_key, &opened, &args.allow, out);
+        summary::show(&gate, &api_key, &opened, args, &asked.work_dir, out);
     }
     let running = prepared.start().map_err(|error| name_the_command(&error, args))?;
     if !args.quiet {
@@ -110,27 +111,35 @@ fn launch(args: &Args, target: &Target, asked: &Asked, out: &Output) -> Result<i
         }
     }
     let resume = Request::ResumeDevbox { devbox: opened.devbox.clone(), resume: opened.resume, roles: listeners.roles.clone() };
-    let watch = Watch::start(gate, target.folder().socket(), resume, listeners, running.killer())?;
+    let watch = Watch::start(gate, target.folder().socket(), resume, listeners, running.killer());
+    let watch = watch.inspect_err(|_| summary::show_changes(&[devbox::NOT_LOOKED_AT.to_owned()], out))?;
     let ended = running.wait();
     let gate = watch.stop();
-    let exit = match gate {
-        Ok(Some(gate)) => {
-            // The devbox is gone already; the gateway ends it with the connection where this does not arrive.
-            let refused = gate.close(opened.devbox).unwrap_or_default();
-            if !args.quiet {
-                summary::show_refused(&refused, out);
-            }
-            ended
+    if let Ok(Some(gate)) = gate {
+        // The devbox is gone already; the gateway ends it with the connection where this does not arrive.
+        let refused = gate.close(opened.devbox).unwrap_or_default();
+        if !args.quiet {
+            summary::show_refused(&refused, out);
         }
-        Ok(None) => ended,
-        Err(lost) => return Err(lost),
-    };
-    let exit = exit.map_err(|error| name_the_command(&error, args))?;
-    // Said even when nothing else is: what the command tried on the repository may act later, outside.
-    for note in &exit.git_changes {
-        out.note(&format!("tightlip: {note}"));
+        return end(ended, args, out);
     }
-    Ok(exit.code)
+    // The changes are told before anything else ends this: a server that goes away is an everyday thing.
+    let code = end(ended, args, out);
+    gate.and(code)
+}
+
+/// Says what the command tried on repositories, even when nothing else is said: it may act later, outside. The exit code.
+fn end(ended: Result<devbox::Exit, DevboxError>, args: &Args, out: &Output) -> Result<i32, Fault> {
+    match ended {
+        Ok(exit) => {
+            summary::show_changes(&exit.git_changes, out);
+            Ok(exit.code)
+        }
+        Err(error) => {
+            summary::show_changes(&[devbox::NOT_LOOKED_AT.to_owned()], out);
+            Err(name_the_command(&error, args))
+        }
+    }
 }
 
 /// The gateway counts the secrets that it was asked for; a person is told which one it was.
@@ -229,6 +238,8 @@ fn not_started(error: &DevboxError) -> Fault {
         DevboxError::NamespacesForbidden(_)
         | DevboxError::WorkDir(_)
         | DevboxError::Path { .. }
+        | DevboxError::TooLarge(_)
+        | DevboxError::Replaced
         | DevboxError::FolderAsStdio
         | DevboxError::NoBundle
         | DevboxError::RootInside

@@ -90,3 +90,43 @@ fn a_gateway_that_waits_for_a_person_is_told_of() {
     let made = road.server.call(&["devbox", "create", "--gateway", "MY_API=mine:NOWHERE", "--keep-alive", "10m"], b"").unwrap();
     assert!(made.status.success() && text(&made.stderr).contains("tightlip approve prq_"), "{}", text(&made.stderr));
 }
+
+/// A shell at a terminal that answers what it is asked; what is left to read for the shell once the command has ended.
+const SEAT: &str = r#"
+import os, pty, re, select, sys, time
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp("sh", ["sh", "-c", "\"$@\"; stty raw -echo; exec python3 -c 'import os, select\nleft = b\"\"\nwhile select.select([0], [], [], 1)[0]: left += os.read(0, 4096)\nprint(\"left\", left.hex() or \"nothing\", \"end\")'", "sh"] + sys.argv[1:])
+said, asked = b"", b""
+while True:
+    try:
+        piece = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not piece:
+        break
+    said += piece
+    asked += piece
+    while question := re.search(rb"\x1b\[(5n|6n|\?\d+\$p)", asked):
+        asked = asked[question.end():]
+        time.sleep(0.05)
+        word = question.group(1)
+        os.write(terminal, b"\x1b[0n" if word == b"5n" else b"\x1b[24;80R" if word == b"6n" else b"\x1b[" + word[:-2] + b";0$y")
+os.waitpid(pid, 0)
+sys.stdout.buffer.write(said)
+"#;
+
+#[test]
+fn what_exec_makes_the_terminal_answer_is_not_left_for_the_shell() {
+    let road = Road::start(users()[0]);
+    let id = road.server.expect(&["devbox", "create"], b"").unwrap().trim().to_owned();
+    for (line, ends) in [("printf '\\033[6n\\033[5n\\033[8m'", "begun"), ("printf '\\033[6n' >&2; echo out", "out")] {
+        let exec = road.server.command(&["devbox", "exec", &id, "--", &format!("echo begun; {line}")]);
+        let mut seat = std::process::Command::new("python3");
+        seat.args(["-c", SEAT]).arg(exec.get_program()).args(exec.get_args());
+        seat.envs(exec.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let said = text(&seat.stdin(Stdio::null()).output().unwrap().stdout);
+        assert!(said.contains(ends) && said.contains("left nothing end"), "{line}: {said:?}");
+        assert!(said.contains("\u{1b}[m"), "the terminal shows what comes next: {said:?}");
+    }
+}

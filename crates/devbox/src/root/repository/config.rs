@@ -22,6 +22,58 @@ pub(crate) fn mask_config(text: &str) -> String {
     out
 }
 
+/// [`mask_config`], where there is something to mask.
+pub(super) fn masked(text: &str) -> Option<String> {
+    let masked = mask_config(text);
+    let whole: String = logical_lines(text).iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+    (masked != whole).then_some(masked)
+}
+
+/// The paths that a configuration includes, under whatever condition.
+pub(super) fn includes(text: &str) -> Vec<String> {
+    let mut paths = Vec::new();
+    let mut included = false;
+    for line in logical_lines(text.trim_start_matches('\u{feff}')) {
+        let mut rest = line.as_str();
+        while let (Some(header), after) = split_header(rest) {
+            let section = header.trim_start().trim_start_matches('[').trim_start().to_ascii_lowercase();
+            included = section.starts_with("include");
+            rest = after;
+        }
+        let Some((key, value)) = rest.split_once('=').filter(|_| included) else { continue };
+        if key.trim().eq_ignore_ascii_case("path") {
+            paths.push(value_of(value));
+        }
+    }
+    paths
+}
+
+/// A value as git reads it: quotes and escapes taken off, and a comment behind it.
+fn value_of(text: &str) -> String {
+    let (mut value, mut end, mut quoted) = (String::new(), 0, false);
+    let mut chars = text.trim_start().chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => quoted = !quoted,
+            '#' | ';' if !quoted => break,
+            '\\' => match chars.next() {
+                Some('n') => value.push('\n'),
+                Some('t') => value.push('\t'),
+                Some('b') => value.push('\u{8}'),
+                Some(other) => value.push(other),
+                None => {}
+            },
+            other => value.push(other),
+        }
+        // Blanks at the end belong to it where they are quoted.
+        if quoted || !c.is_whitespace() {
+            end = value.len();
+        }
+    }
+    value.truncate(end);
+    value
+}
+
 /// Says which lines are not what they were.
 pub(crate) fn changes(shown: &str, before: &str, after: &str, said: &mut Vec<String>) {
     if before == after {
@@ -118,6 +170,15 @@ mod tests {
             assert!(!masked.contains(secret), "{secret} in {masked}");
         }
         assert!(masked.contains("url = https://github.com/a/b\n") && masked.contains("[sendemail]"));
+    }
+
+    #[test]
+    fn what_is_included_is_found_however_it_is_written() {
+        let text = "\u{feff}[include]\n\tpath = ../.gitconfig\n[core]\n\tpath = no\n[IncludeIf \"gitdir:~/x/\"] PATH=\"a b \" ; why\n\
+                    [user] name = x\n[a] [include] path = c\\\\d#e\n[include]\n  path = one\\\ntwo\n";
+        assert_eq!(includes(text), ["../.gitconfig", "a b ", "c\\d", "onetwo"]);
+        assert!(masked(text).is_none() && masked("[http]\n\textraheader = x\n").is_some());
+        assert!(masked("[core]\n\tbare = false").is_none(), "without a line's end");
     }
 
     #[test]

@@ -2,23 +2,23 @@
 //! repository. What was there is remembered, so that what is new can be told.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use model::limits::DEVBOX_MASK_ENTRIES_MAX;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, openat2, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, openat2, statat};
 use rustix::io::Result;
 
 use super::file_type;
+use crate::root::masks::{Noticed, is_key};
+use crate::root::search::{Room, Search};
 use crate::shown::plain;
 
 /// The folders that git takes for repositories, each by its path below the work folder.
 #[derive(Debug, Default)]
 pub(super) struct Nested {
     found: BTreeMap<PathBuf, Kind>,
-    all: bool,
+    /// Not everything was looked at: there is too much, most of it here.
+    unsearched: Option<PathBuf>,
 }
 
 /// Why git takes a folder for one.
@@ -33,43 +33,29 @@ enum Kind {
 }
 
 impl Nested {
-    /// Looks for repositories, the top first.
-    pub(super) fn search(work_folder: &OwnedFd) -> Self {
+    /// Looks for repositories, the top first, and for what is to be masked, where that is asked for.
+    pub(super) fn search(work_folder: &OwnedFd, mut noticed: Option<&mut Noticed>) -> Self {
         let mut found = BTreeMap::new();
-        let mut folders = VecDeque::from([PathBuf::new()]);
-        let mut left = DEVBOX_MASK_ENTRIES_MAX;
-        while let Some(path) = folders.pop_front() {
-            let Ok(here) = enter(work_folder, &path) else {
-                found.insert(path, Kind::Closed);
-                continue;
-            };
-            let itself = kind(&here);
-            if let Some(kind) = itself {
-                found.insert(path.clone(), kind);
-            }
-            let is_part = path.iter().any(|part| part == ".git");
-            for parts in if is_part { OWN_PARTS } else { PARTS } {
-                if is_folder(&here, parts) {
-                    folders.push_back(path.join(parts));
+        let mut search = Search::new();
+        let mut folders = VecDeque::from([Folder { path: PathBuf::new(), is_gits: false }]);
+        while let Some(folder) = folders.pop_front() {
+            match folder.look(work_folder, &mut search, noticed.as_deref_mut()) {
+                Ok((kind, below, Room::Left)) => {
+                    folders.extend(below);
+                    found.extend(kind.map(|kind| (folder.path, kind)));
                 }
-            }
-            // What a repository keeps in its folder is git's, and much.
-            if is_part && itself.is_some() {
-                continue;
-            }
-            for entry in Dir::read_from(&here).into_iter().flatten().flatten() {
-                if left == 0 {
-                    return Self { found, all: false };
-                }
-                left -= 1;
-                let name = OsStr::from_bytes(entry.file_name().to_bytes());
-                let kind = if entry.file_type() == FileType::Unknown { file_type(&here, name) } else { Some(entry.file_type()) };
-                if kind == Some(FileType::Directory) && ![".", "..", ".git"].iter().any(|own| name == *own) {
-                    folders.push_back(path.join(name));
+                Ok((.., Room::None)) => return Self { found, unsearched: Some(search.most_in()) },
+                Err(why) => {
+                    if let Some(noticed) = &mut noticed {
+                        noticed.unlisted(&folder.path, why);
+                    }
+                    if !folder.is_gits && !folder.path.ends_with(".git") {
+                        found.insert(folder.path, Kind::Closed);
+                    }
                 }
             }
         }
-        Self { found, all: true }
+        Self { found, unsearched: None }
     }
 
     /// Those that are to be guarded, each by its folder: whether it holds a `.git` or is bare. The top's own `.git` is guarded already.
@@ -82,9 +68,9 @@ impl Nested {
         kinds.collect()
     }
 
-    /// Everything was looked at.
-    pub(super) const fn is_all(&self) -> bool {
-        self.all
+    /// Where most of it lies, when not everything was looked at.
+    pub(super) fn unsearched(&self) -> Option<&Path> {
+        self.unsearched.as_deref()
     }
 
     /// Says which repositories are new, or not what they were.
@@ -111,9 +97,55 @@ impl Nested {
                 Kind::Closed => format!("`{}` cannot be looked into: repositories may have been made in it", shown(path, "")),
             });
         }
-        if !after.all {
-            said.push("the work folder is large: not all of it was searched for new repositories".to_owned());
+        if let Some(most) = after.unsearched() {
+            said.push(format!(
+                "the work folder holds too much by now, most of it in `{}`: not all was searched for new repositories; \
+                 look for them before you use git here, and remove it before the next start",
+                plain(&most.to_string_lossy())
+            ));
         }
+    }
+}
+
+/// A folder on the way.
+struct Folder {
+    path: PathBuf,
+    /// A part of a repository in which none is kept: looked at for masks only.
+    is_gits: bool,
+}
+
+impl Folder {
+    /// Why git takes it for a repository, and the folders in it that are to be looked at.
+    fn look(&self, top: &OwnedFd, search: &mut Search, mut noticed: Option<&mut Noticed>) -> Result<(Option<Kind>, Vec<Self>, Room)> {
+        let here = enter(top, &self.path)?;
+        let mut names = Vec::new();
+        let (mut holds, mut is_one, mut keys) = (false, false, false);
+        let room = search.list(&here, &self.path, |name, kind| {
+            if let Some(noticed) = &mut noticed {
+                noticed.entry(&self.path, name, kind);
+                keys |= is_key(name);
+            }
+            holds |= name == ".git";
+            is_one |= name == "HEAD";
+            if kind == FileType::Directory {
+                names.push(name.to_owned());
+            }
+        })?;
+        if keys && noticed.as_deref_mut().is_some_and(|noticed| noticed.keys(&here, &self.path)) {
+            return Ok((None, Vec::new(), room));
+        }
+        // A `.git` is known by the folder that holds it.
+        let is_git = self.path.ends_with(".git");
+        let kind = if (holds || is_one) && !self.is_gits && !is_git { kind(&here) } else { None };
+        // Of what a repository keeps in its folder, others are kept in these two alone.
+        let is_repository = is_git || (kind.is_some() && self.path.iter().any(|part| part == ".git"));
+        let below = names.into_iter().map(|name| Self {
+            is_gits: self.is_gits || (is_repository && !PARTS.iter().any(|part| name == *part)),
+            path: self.path.join(name),
+        });
+        let masks = noticed.is_some();
+        let below = below.filter(|folder| if folder.is_gits { masks && !folder.path.ends_with(OBJECTS) } else { true });
+        Ok((kind, below.collect(), room))
     }
 }
 
@@ -139,19 +171,14 @@ fn bare(folder: &OwnedFd) -> Option<Kind> {
     is_one.then_some(Kind::Is { inode, whole })
 }
 
-fn is_folder(folder: &OwnedFd, path: &str) -> bool {
-    // Through a `.git` that is a symlink nothing is looked for: where it points, it is found by itself.
-    let through = path.strip_prefix(".git/").is_none_or(|_| file_type(folder, ".git") == Some(FileType::Directory));
-    through && file_type(folder, path) == Some(FileType::Directory)
-}
-
 fn there(folder: &OwnedFd, name: &str) -> bool {
     file_type(folder, name).is_some()
 }
 
-/// Where a repository keeps those of its submodules and its worktrees: in its `.git`, or in itself.
-const PARTS: [&str; 2] = [".git/modules", ".git/worktrees"];
-const OWN_PARTS: [&str; 2] = ["modules", "worktrees"];
+/// Where a repository keeps those of its submodules and its worktrees.
+const PARTS: [&str; 2] = ["modules", "worktrees"];
+/// What git keeps by its content's sum: much, and nobody's names.
+const OBJECTS: &str = "objects";
 
 fn shown(path: &Path, name: &str) -> String {
     let whole = path.join(name);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use devbox::WorkFolder;
 use link::cli::{BindingView, Given, LeftOut, Opened, RefusedHere};
 use model::{EnvName, HostPattern, SecretName};
 use serde::Serialize;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use super::super::bind::Where;
 use super::super::gate::Gate;
 use super::super::output::Output;
+use super::Args;
 
 #[derive(Serialize)]
 struct Summary<'a> {
@@ -16,6 +18,14 @@ struct Summary<'a> {
     secrets: Vec<Held<'a>>,
     allow: &'a [HostPattern],
     left_out: &'a [LeftOut],
+    /// The work folder, where the caller's name for it is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    work_folder: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Changes<'a> {
+    git_changes: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -27,7 +37,7 @@ struct Held<'a> {
 }
 
 /// Says what the devbox holds, and what was left out and why.
-pub(super) fn show<'a>(gate: &Gate, api_key: &str, opened: &'a Opened, allow: &'a [HostPattern], out: &Output) {
+pub(super) fn show<'a>(gate: &Gate, api_key: &str, opened: &'a Opened, args: &'a Args, work: &WorkFolder, out: &Output) {
     let places = places(gate, api_key, opened, out);
     let held = |given: &'a Given| Held {
         env: &given.env,
@@ -36,12 +46,24 @@ pub(super) fn show<'a>(gate: &Gate, api_key: &str, opened: &'a Opened, allow: &'
         hosts: places.get(&given.name).cloned().unwrap_or_default(),
     };
     let secrets: Vec<Held<'a>> = opened.env.iter().map(held).collect();
-    let summary = Summary { devbox: &opened.devbox, secrets, allow, left_out: &opened.left_out };
+    // A symlink in that name may be an agent's making: it is seen where it leads.
+    let work_folder = work.other_name().map(|_| devbox::fit_for_a_terminal(&work.path().to_string_lossy()));
+    let summary = Summary { devbox: &opened.devbox, secrets, allow: &args.allow, left_out: &opened.left_out, work_folder };
     out.aside(&summary, || summary.text());
     let unbound: Vec<&str> = opened.env.iter().filter(|given| given.unbound).map(|given| given.name.as_str()).collect();
     if let [first, rest @ ..] = unbound.as_slice() {
         let others = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
         out.note(&format!("tightlip: {first}{others} may go nowhere yet; bind: tightlip bind {first} --host HOST"));
+    }
+}
+
+/// Says what was changed in repositories and not kept.
+pub(super) fn show_changes(changes: &[String], out: &Output) {
+    if out.json() && !changes.is_empty() {
+        out.aside(&Changes { git_changes: changes }, String::new);
+    }
+    for change in changes {
+        out.note(&format!("tightlip: {change}"));
     }
 }
 
@@ -84,7 +106,8 @@ impl Summary<'_> {
         } else {
             format!("; may also reach {}", self.allow.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
         };
-        let mut lines = vec![format!("tightlip: {held}{allowed}")];
+        let work = self.work_folder.as_ref().map(|path| format!("in {path} (through a symbolic link): ")).unwrap_or_default();
+        let mut lines = vec![format!("tightlip: {work}{held}{allowed}")];
         lines.extend(self.left_out.iter().take(NAMED_MAX).map(|left| format!("tightlip: left out {}: {}", left.name, left.why)));
         if self.left_out.len() > NAMED_MAX {
             lines.push(format!("tightlip: left out {} more", self.left_out.len() - NAMED_MAX));
