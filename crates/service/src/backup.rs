@@ -120,7 +120,7 @@ pub enum BackupError {
     #[error("the backup's disk is full: make room, or name a file on another one")]
     FileFull,
     /// What is to be backed up is damaged; a backup of it would not restore.
-    #[error("{0} is damaged or of another installation, so there is no backup of it: restore the data folder from an older backup")]
+    #[error("{0} is damaged, was changed outside tightlip or is of another installation, so there is no backup of it: look with `tightlip verify`, and restore the data folder from an older backup")]
     Damaged(&'static str),
     /// A file that belongs to every backup cannot be read.
     #[error("failed to read a file of the data folder that belongs to every backup; look at the output of `tightlip up`")]
@@ -398,7 +398,7 @@ fn store_failed(error: StoreError) -> BackupError {
 
 fn damaged(what: &'static str) -> impl Fn(StoreError) -> BackupError {
     move |error| {
-        if matches!(error, StoreError::Damaged(_) | StoreError::ChainBroken { .. } | StoreError::NotADatabase) {
+        if matches!(error, StoreError::Damaged(_) | StoreError::ChainBroken { .. } | StoreError::NotADatabase | StoreError::Schema(_)) {
             BackupError::Damaged(what)
         } else {
             store_failed(error)

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use link::cli::{AnchorSeen, ChainHead, Denial, Finding, RowCounts, Verified};
 use model::{GatewayConfigId, SecretName};
-use store::{Head, LedgerLook, StoreError, StoreLook};
+use store::{Head, LedgerLook, SchemaFault, StoreError, StoreLook};
 use vault::OpenKeys;
 use zeroize::Zeroizing;
 
@@ -133,6 +133,12 @@ impl ApiFiles<'_> {
 /// When nothing can be read; what is wrong with what can be read is among the findings.
 pub fn verify(subject: &Subject<'_>, tell: Tell<'_>) -> Result<Verified, VerifyError> {
     let Subject { store, ledger, keys, anchor } = subject;
+    let schemas = [(STORE, store.held()), (LEDGER, ledger.held())].map(|(table, held)| (table, held.check_schema()));
+    let findings: Vec<Finding> = schemas.iter().flat_map(|(table, checked)| schema_findings(table, checked)).collect();
+    if !findings.is_empty() {
+        // What is read through such a schema is whatever its maker likes, and may not end.
+        return Ok(Verified { findings, ..Verified::default() });
+    }
     let (api, gateway) = (store.held().head()?, ledger.held().head()?);
     let of = store.rows()? + ledger.rows()? + api.seq + gateway.seq;
     let mut looking = Looking {
@@ -257,6 +263,14 @@ fn found(table: &str, about: About<'_>, what: &str, next: &str) -> Finding {
     }
 }
 
+/// What of a database's schema is not as tightlip made it, each object for itself.
+#[must_use]
+pub fn schema_findings(table: &str, checked: &Result<(), StoreError>) -> Vec<Finding> {
+    let Err(StoreError::Schema(faults)) = checked else { return Vec::new() };
+    let words = |fault: &SchemaFault| format!("{fault}: the database's schema was changed outside tightlip, so nothing in it was looked at");
+    faults.iter().map(|fault| found(table, About::default(), &words(fault), RESTORE)).collect()
+}
+
 fn replaced_under(whose: &str) -> Finding {
     let what = format!("{whose} database was removed or replaced under the running server");
     found(FILES, About::default(), &what, "tightlip down, then tightlip verify")
@@ -268,8 +282,10 @@ fn head_of(head: &Head) -> ChainHead {
 }
 
 const FILES: &str = "files";
-const STORE: &str = "store";
-const LEDGER: &str = "ledger";
+/// The store, in findings.
+pub const STORE: &str = "store";
+/// The ledger, in findings.
+pub const LEDGER: &str = "ledger";
 const ANCHOR: &str = "anchor";
 /// What mends what only a backup has.
 const RESTORE: &str = "tightlip restore FILE --force --accept-rollback   (a backup from before this; what is there now is moved aside)";

@@ -43,6 +43,7 @@ pub(crate) mod pairings;
 pub(crate) mod readers;
 mod secrets;
 pub(crate) mod sent;
+pub mod shape;
 pub mod snapshot;
 mod writer;
 
