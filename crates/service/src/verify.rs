@@ -13,11 +13,11 @@ use link::cli::{AnchorSeen, ChainHead, Denial, Finding, RowCounts, Verified};
 use model::{GatewayConfigId, SecretName};
 use store::{Head, LedgerLook, SchemaFault, StoreError, StoreLook};
 use vault::OpenKeys;
-use zeroize::Zeroizing;
 
-use crate::anchor::{AnchorError, AnchorPlace};
+use crate::anchor::{AnchorError, AnchorPlace, AnchorPlaces, Anchored};
 use crate::backup::{ChainEnd, Sources};
 use crate::gate::Gate;
+use crate::small::{self, Links};
 
 /// Both databases at one moment, the keys that open them, and where the anchor is, if anywhere.
 pub struct Subject<'a> {
@@ -27,8 +27,8 @@ pub struct Subject<'a> {
     pub ledger: LedgerLook,
     /// The gateway's keys.
     pub keys: &'a OpenKeys,
-    /// The anchor's place.
-    pub anchor: Option<&'a AnchorPlace>,
+    /// The anchors' places.
+    pub anchors: &'a AnchorPlaces,
 }
 
 /// Hears how many rows and events are done, of how many.
@@ -88,9 +88,10 @@ impl Gate {
         let cut = self.ledger.cut(&self.store)?;
         let store = StoreLook::of(cut.store, self.store.deployment()?);
         let ledger = LedgerLook::of(cut.ledger, self.ledger.deployment().to_owned());
-        let mut verified = verify(&Subject { store, ledger, keys: &self.keys, anchor: self.anchor.as_ref() }, tell)?;
+        let mut verified = verify(&Subject { store, ledger, keys: &self.keys, anchors: &self.anchors }, tell)?;
         let files = ApiFiles { signing_key: &sources.signing_key, manifest: &sources.manifest, manifest_pin: &sources.manifest_pin };
         verified.findings.extend(files.check(&self.keys));
+        verified.settings.clone_from(&self.trusted);
         Ok(verified)
     }
 }
@@ -109,7 +110,7 @@ impl ApiFiles<'_> {
     /// What of them is not the gateway's own or what it trusts.
     #[must_use]
     pub fn check(&self, keys: &OpenKeys) -> Vec<Finding> {
-        let read = |path: &Path| Zeroizing::new(std::fs::read(path).unwrap_or_default());
+        let read = |path: &Path| small::read(path, Links::Refuse).unwrap_or_default();
         let (seed, manifest, pin) = (read(self.signing_key), read(self.manifest), read(self.manifest_pin));
         let mut findings = Vec::new();
         let mut find = |id: &str, what: &str| findings.push(found(FILES, About { id: Some(id), name: None }, what, RESTORE));
@@ -132,7 +133,7 @@ impl ApiFiles<'_> {
 /// # Errors
 /// When nothing can be read; what is wrong with what can be read is among the findings.
 pub fn verify(subject: &Subject<'_>, tell: Tell<'_>) -> Result<Verified, VerifyError> {
-    let Subject { store, ledger, keys, anchor } = subject;
+    let Subject { store, ledger, keys, anchors } = subject;
     let schemas = [(STORE, store.held()), (LEDGER, ledger.held())].map(|(table, held)| (table, held.check_schema()));
     let findings: Vec<Finding> = schemas.iter().flat_map(|(table, checked)| schema_findings(table, checked)).collect();
     if !findings.is_empty() {
@@ -158,9 +159,9 @@ pub fn verify(subject: &Subject<'_>, tell: Tell<'_>) -> Result<Verified, VerifyE
     looking.chains();
     looking.store_rows();
     looking.ledger_rows();
-    let anchor = looking.anchor(*anchor);
+    let anchor = looking.anchors(anchors);
     let Looking { counts, findings, .. } = looking;
-    Ok(Verified { counts, api: head_of(&api), gateway: head_of(&gateway), anchor, findings })
+    Ok(Verified { counts, api: head_of(&api), gateway: head_of(&gateway), anchor, findings, settings: Vec::new() })
 }
 
 impl Looking<'_> {
@@ -176,36 +177,43 @@ impl Looking<'_> {
         }
     }
 
-    /// The anchor, against both chains.
-    fn anchor(&mut self, place: Option<&AnchorPlace>) -> AnchorSeen {
-        let Some(place) = place else { return AnchorSeen::Nowhere };
-        let anchored = match place.read(self.keys) {
-            Ok(Some(anchored)) => anchored,
-            Ok(None) => return AnchorSeen::Missing,
+    /// Every anchor that there is, against both chains.
+    fn anchors(&mut self, places: &AnchorPlaces) -> AnchorSeen {
+        if places.is_empty() {
+            return AnchorSeen::Nowhere;
+        }
+        let found = match places.read(self.keys) {
+            Ok(found) => found,
             Err(error) => {
                 self.find(ANCHOR, About::default(), &error.to_string(), "tightlip up --accept-rollback");
                 return AnchorSeen::Wrong;
             }
         };
+        let held = found.iter().filter(|(place, anchored)| self.anchor(place, anchored)).count();
+        if held < found.len() {
+            return AnchorSeen::Wrong;
+        }
+        let newest = found.into_iter().map(|(_, anchored)| anchored.written).max();
+        newest.map_or(AnchorSeen::Missing, |written| AnchorSeen::Holds { written })
+    }
+
+    /// One anchor, against both chains: whether what it says is there.
+    fn anchor(&mut self, place: &AnchorPlace, anchored: &Anchored) -> bool {
         let chains = [(self.store.held(), &anchored.api), (self.ledger.held(), &anchored.gateway)];
         let is_there = chains
             .into_iter()
             .try_for_each(|(held, end): (_, &ChainEnd)| place.check_chain(held.writer(), end, held.hash_at(end.seq).unwrap_or_default()));
-        match is_there {
-            Ok(()) => AnchorSeen::Holds { written: anchored.written },
-            Err(AnchorError::RolledBack { writer, seq, .. }) => {
-                let words = match writer {
-                    model::Writer::Api => "the api's events",
-                    model::Writer::Gateway => "the gateway's events",
-                };
-                let what = format!(
-                    "{words} lack number {seq}, which the anchor tells of: the data folder was put back from an older copy, or its end was cut off"
-                );
-                self.find(ANCHOR, About::default(), &what, "tightlip up --accept-rollback   (only if you put it back yourself)");
-                AnchorSeen::Wrong
-            }
-            Err(_) => AnchorSeen::Wrong,
+        if let Err(AnchorError::RolledBack { writer, seq, .. }) = &is_there {
+            let words = match writer {
+                model::Writer::Api => "the api's events",
+                model::Writer::Gateway => "the gateway's events",
+            };
+            let what = format!(
+                "{words} lack number {seq}, which the anchor tells of: the data folder was put back from an older copy, or its end was cut off"
+            );
+            self.find(ANCHOR, About::default(), &what, "tightlip up --accept-rollback   (only if you put it back yourself)");
         }
+        is_there.is_ok()
     }
 
     /// Notes a finding; of the same sort, the first is named and the others are counted.
@@ -267,7 +275,8 @@ fn found(table: &str, about: About<'_>, what: &str, next: &str) -> Finding {
 #[must_use]
 pub fn schema_findings(table: &str, checked: &Result<(), StoreError>) -> Vec<Finding> {
     let Err(StoreError::Schema(faults)) = checked else { return Vec::new() };
-    let words = |fault: &SchemaFault| format!("{fault}: the database's schema was changed outside tightlip, so nothing in it was looked at");
+    let words =
+        |fault: &SchemaFault| format!("{fault}: the database's schema was changed outside tightlip, so nothing in it was looked at");
     faults.iter().map(|fault| found(table, About::default(), &words(fault), RESTORE)).collect()
 }
 

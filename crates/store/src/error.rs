@@ -163,7 +163,9 @@ impl StoreError {
     /// Whether a later write may go wrong for the same reason, so that readiness must look again.
     pub(crate) const fn lasts(&self) -> bool {
         match self {
-            Self::Replaced | Self::Schema(_) | Self::Full | Self::Damaged(_) | Self::NotADatabase | Self::Failed(_) | Self::Unavailable => true,
+            Self::Replaced | Self::Schema(_) | Self::Full | Self::Damaged(_) | Self::NotADatabase | Self::Failed(_) | Self::Unavailable => {
+                true
+            }
             Self::Newer { .. }
             | Self::Outdated { .. }
             | Self::Missing

@@ -259,15 +259,6 @@ impl SqliteStore {
         self.database.write(with_event(event, move |conn| api_keys::revoke(conn, &account, &id, at)))
     }
 
-    pub(crate) fn unmarked_api_keys(&self) -> Result<Vec<ApiKey>> {
-        self.database.read(api_keys::unmarked)
-    }
-
-    pub(crate) fn mark_api_keys(&self, marks: &[(ApiKeyId, Vec<u8>)]) -> Result<()> {
-        let marks = marks.to_vec();
-        self.database.write(Box::new(move |conn, _| marks.iter().try_for_each(|(id, mac)| api_keys::mark(conn, id, mac))))
-    }
-
     pub(crate) fn note_key_uses(&self, uses: &[(ApiKeyId, Timestamp)]) -> Result<()> {
         if uses.is_empty() {
             return Ok(());

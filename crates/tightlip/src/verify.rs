@@ -49,18 +49,19 @@ pub fn verify(folder: &DataFolder, passphrase: &Source, tell: Tell<'_>) -> Resul
     let mut findings = ApiFiles { signing_key: &signing_key, manifest: &manifest, manifest_pin: &manifest_pin }.check(&keys);
     let store = opened((STORE, "store/tightlip.db"), Store::open(&folder.store_db(), Mode::Reader), &mut findings)?;
     let ledger = opened((LEDGER, "gateway/gateway.db"), Ledger::open_to_read(&folder.ledger()), &mut findings)?;
-    let (Some(store), Some(ledger)) = (store, ledger) else { return Ok(Verified { findings, ..Verified::default() }) };
-    let place = anchor::place_of(folder, &config, keys.deployment());
+    let settings = config.trusted();
+    let (Some(store), Some(ledger)) = (store, ledger) else { return Ok(Verified { findings, settings, ..Verified::default() }) };
+    let anchors = anchor::places_of(folder, &config, keys.deployment());
     // Nobody writes, so the two are of one moment.
     let subject = Subject {
         store: store.look().map_err(VerifyError::from)?,
         ledger: ledger.look().map_err(VerifyError::from)?,
         keys: &keys,
-        anchor: place.as_ref(),
+        anchors: &anchors,
     };
     let mut verified = service::verify::verify(&subject, tell)?;
     findings.append(&mut verified.findings);
-    Ok(Verified { findings, ..verified })
+    Ok(Verified { findings, settings, ..verified })
 }
 
 /// A database, or a finding where it is not there or is none.

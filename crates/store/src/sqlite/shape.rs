@@ -193,7 +193,10 @@ mod tests {
         let conn = made(&LEDGER, LEDGER.version());
         conn.execute_batch("ALTER TABLE grants RENAME TO g; CREATE VIEW grants AS SELECT * FROM g").expect("changed");
         let said = faults(&conn, &LEDGER);
-        assert!(said.contains(&"the table grants is missing".to_owned()) && said.contains(&"the view grants is none of tightlip's".to_owned()), "{said:?}");
+        assert!(
+            said.contains(&"the table grants is missing".to_owned()) && said.contains(&"the view grants is none of tightlip's".to_owned()),
+            "{said:?}"
+        );
     }
 
     /// An SQLite that writes altered tables in other words would refuse every database from before: then `check` has to know both.
