@@ -211,7 +211,11 @@ impl AnchorPlaces {
     /// # Errors
     /// [`AnchorError::Forged`], [`AnchorError::Io`].
     pub fn read(&self, keys: &OpenKeys) -> Result<Vec<(&AnchorPlace, Anchored)>, AnchorError> {
-        let read = self.0.iter().map(|place| place.read(keys).map(|anchored| anchored.map(|anchored| (place, anchored))));
+        let read = self.0.iter().enumerate().map(|(number, place)| match place.read(keys) {
+            // The environment's, which cannot be looked into, beside a place that the settings name: it never held one.
+            Err(AnchorError::Io { .. }) if number > 0 => Ok(None),
+            read => Ok(read?.map(|anchored| (place, anchored))),
+        });
         read.filter_map(Result::transpose).collect()
     }
 

@@ -291,7 +291,8 @@ pub const TEMPLATE: &str = r#"# tightlip's settings. Read at start: restart `tig
 # pairing (`tightlip requests`). With it, whoever holds an API key, and an API process that was broken into, decide where such secrets go.
 # accept_pairings = false
 # Where the ends of the events are kept, so that an older copy of the data folder is noticed when it is put back: a folder outside of it, best on a disk that
-# is not copied with it. Without this: $XDG_STATE_HOME/tightlip, or ~/.local/state/tightlip.
+# is not copied with it. They are kept in $XDG_STATE_HOME/tightlip, or ~/.local/state/tightlip, besides. Name one where that does not last: a start that
+# finds none is refused without --accept-rollback.
 # anchor = "/var/lib/tightlip-anchor"
 
 [devbox]

@@ -71,16 +71,17 @@ pub(crate) fn check(conn: &Connection, schema: &Schema, version: u32) -> Result<
     let mut model = Connection::open_in_memory()?;
     schema.make(&mut model, version)?;
     let (expected, mut found) = (objects(&model)?, objects(conn)?);
-    let mut faults = Vec::new();
+    let mut lacking = Vec::new();
     for (key, says) in &expected {
         let fault = match found.remove(key) {
             None => ObjectFault::Missing,
             Some(other) if other != *says => ObjectFault::Different,
             Some(_) => continue,
         };
-        faults.push(SchemaFault::of(key, fault));
+        lacking.push(SchemaFault::of(key, fault));
     }
-    faults.extend(found.keys().map(|key| SchemaFault::of(key, ObjectFault::TooMuch)));
+    // What somebody put there first: the rest may follow from it.
+    let mut faults: Vec<SchemaFault> = found.keys().map(|key| SchemaFault::of(key, ObjectFault::TooMuch)).chain(lacking).collect();
     faults.truncate(FAULTS_MAX);
     if faults.is_empty() { Ok(()) } else { Err(StoreError::Schema(SchemaFaults(faults.into()))) }
 }

@@ -33,7 +33,7 @@ fn a_schema_that_was_changed_is_named_and_nothing_is_served() {
         (LEDGER, "ledger", "CREATE TABLE more (x)", "table more is none of tightlip's"),
         (LEDGER, "ledger", "DROP INDEX events_of_decisions", "index events_of_decisions is missing"),
         (STORE, "store", "CREATE TRIGGER spoil AFTER INSERT ON ciphertexts BEGIN DELETE FROM ciphertexts; END", "trigger spoil"),
-        (STORE, "store", "ALTER TABLE secrets ADD COLUMN x", "table secrets is not as tightlip made it"),
+        (STORE, "store", "ALTER TABLE secrets ADD COLUMN x TEXT", "table secrets is not as tightlip made it"),
         (STORE, "store", ENDLESS, "view gateway_configs is none of tightlip's"),
     ] {
         let kept = house.copy("kept");
@@ -75,6 +75,4 @@ fn a_view_without_end_holds_up_neither_a_look_nor_the_server() {
     change(&house, STORE, ENDLESS);
     verify(&house.data()).assert_finds("store", "view gateway_configs");
     wait_for("red", || server.get("/readyz").filter(|(status, _)| *status == 503));
-    change(&house, STORE, "DROP VIEW gateway_configs; ALTER TABLE kept RENAME TO gateway_configs");
-    wait_for("green", || server.get("/readyz").filter(|(status, _)| *status == 200));
 }
