@@ -78,11 +78,14 @@ impl Gate {
         if !self.is_admin(admin_key) {
             return Err(VerifyError::NotAdmin);
         }
-        let replaced = [("the store's", self.store.stands()), ("the gateway's", self.ledger.stands())];
-        let gone = replaced.iter().filter(|(_, stands)| matches!(stands, Err(StoreError::Replaced)));
-        let findings: Vec<Finding> = gone.map(|(whose, _)| replaced_under(whose)).collect();
+        let stand = [(STORE, "the store's", self.store.stands()), (LEDGER, "the gateway's", self.ledger.stands())];
+        let replaced = |(table, whose, stands): &(&str, &str, Result<(), StoreError>)| match stands {
+            Err(StoreError::Replaced) => vec![replaced_under(whose)],
+            stands => schema_findings(table, stands),
+        };
+        let findings: Vec<Finding> = stand.iter().flat_map(replaced).collect();
         if !findings.is_empty() {
-            // What is read of such files is of no moment.
+            // What is read of such files is of no moment, and such a schema may not let an end be read.
             return Ok(Verified { findings, ..Verified::default() });
         }
         let cut = self.ledger.cut(&self.store)?;

@@ -94,7 +94,10 @@ fn a_schema_that_was_changed_is_refused_at_the_start_and_under_a_writer() {
     };
     assert!(matches!(add(), Err(StoreError::Schema(_))) && matches!(store.stands(), Err(StoreError::Schema(_))));
     for refusal in refusals(&backend.path()) {
-        assert!(matches!(&refusal, Some(StoreError::Schema(faults)) if faults.to_string() == "the trigger rename is none of tightlip's"), "{refusal:?}");
+        assert!(
+            matches!(&refusal, Some(StoreError::Schema(faults)) if faults.to_string() == "the trigger rename is none of tightlip's"),
+            "{refusal:?}"
+        );
     }
     assert_eq!(store.owner().unwrap().unwrap(), account);
     change("DROP TRIGGER rename");

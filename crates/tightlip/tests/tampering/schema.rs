@@ -41,7 +41,7 @@ fn a_schema_that_was_changed_is_named_and_nothing_is_served() {
         let verdict = verify(&house.data());
         verdict.assert_finds(table, said);
         let (code, error) = refused(&mut up(&house.data()));
-        assert!(code == 10 && error.contains(said) && error.contains("tightlip verify"), "{code}: {error}");
+        assert!(code == 10 && error.contains(said) && error.contains("verify`"), "{code}: {error}");
         fs::remove_dir_all(house.data()).unwrap();
         fs::rename(kept, house.data()).unwrap();
     }

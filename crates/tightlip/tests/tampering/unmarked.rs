@@ -42,8 +42,9 @@ fn no_start_marks_what_stands_there_whatever_was_taken_out_of_meta() {
         assert!(!house.tool(&["bindings"], "").contains("github.com"), "a wider binding is in force");
         let owner = fs::read(house.data().join("api-key")).unwrap();
         fs::write(house.data().join("api-key"), planted).unwrap();
-        let (status, said) = server.get("/v1/bindings").unwrap();
-        assert!(status == 401 && said.contains("key_unmarked"), "{status}: {said}");
+        let made = call(&house.data(), &["key", "create", "--name", "more", "--scope", "read"], "");
+        let said = String::from_utf8_lossy(&made.stderr).into_owned();
+        assert!(!made.status.success() && said.contains("lacks the gateway's mark"), "{said}");
         fs::write(house.data().join("api-key"), owner).unwrap();
         assert!(server.stop().success());
         let verdict = verify(&house.data());
