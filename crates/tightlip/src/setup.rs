@@ -392,11 +392,10 @@ fn keyring(what: &'static str) -> impl Fn(KeyringError) -> SetupError {
 fn store_failed(what: &'static str, path: PathBuf) -> impl Fn(StoreError) -> SetupError {
     move |source| {
         let path = path.clone();
-        match source {
-            StoreError::Newer { .. } => SetupError::Newer(path),
-            StoreError::Schema(faults) => SetupError::Schema { path, faults },
-            source => SetupError::Store { what, path, source },
+        if let StoreError::Schema(faults) = source {
+            return SetupError::Schema { path, faults };
         }
+        if matches!(source, StoreError::Newer { .. }) { SetupError::Newer(path) } else { SetupError::Store { what, path, source } }
     }
 }
 
