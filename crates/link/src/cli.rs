@@ -329,8 +329,20 @@ pub struct Verified {
     pub gateway: ChainHead,
     /// What the anchor outside of the data folder says.
     pub anchor: AnchorSeen,
+    /// The settings that send values elsewhere than the hosts' names say, or unseen: nothing holds them, so that a person has to.
+    #[serde(default)]
+    pub settings: Vec<TrustedSetting>,
     /// What is not as it was stored: the first of each sort. Empty where everything holds.
     pub findings: Vec<Finding>,
+}
+
+/// A setting of `tightlip.toml` that decides where values go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustedSetting {
+    /// What it is called there.
+    pub name: String,
+    /// What it says.
+    pub value: String,
 }
 
 /// How many rows each table has.

@@ -14,10 +14,16 @@ use store::{Ledger, Store, StoreError};
 use vault::OpenKeys;
 
 use crate::backup::ChainEnd;
+use crate::small::{self, Links};
 
 /// Where the anchor of one installation in one data folder is.
 #[derive(Clone, Debug)]
 pub struct AnchorPlace(PathBuf);
+
+/// Where the anchors of one installation in one data folder are. The settings may name a folder; the environment names another, and no file of the data
+/// folder moves that: what is there counts as well, so that who writes the settings gains nothing by it.
+#[derive(Clone, Debug, Default)]
+pub struct AnchorPlaces(Vec<AnchorPlace>);
 
 /// What an anchor says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +62,13 @@ pub enum AnchorError {
         /// The number of the event that is not there, or is another.
         seq: u64,
     },
+    /// There is none, and this is not the first start.
+    #[error(
+        "there is no anchor of this data folder ({}), so nothing shows whether it is an older copy that somebody put back; nothing was changed. Where you \
+         moved it, or came to a new machine, look with `tightlip verify` and accept it as it is with `tightlip up --accept-rollback`. Where the place of \
+         anchors does not last, name one that does with `[gateway] anchor` in tightlip.toml", listed(.0)
+    )]
+    Missing(Vec<PathBuf>),
     /// The file was changed.
     #[error(
         "the anchor {} was changed, or was written by another version: bring it back, or, if you know why, accept the data folder as it is with `tightlip up \
@@ -81,7 +94,7 @@ impl AnchorError {
     #[must_use]
     pub const fn is_tampering(&self) -> bool {
         match self {
-            Self::RolledBack { .. } | Self::Forged(_) => true,
+            Self::RolledBack { .. } | Self::Missing(_) | Self::Forged(_) => true,
             Self::Io { .. } | Self::Store(_) => false,
         }
     }
@@ -109,7 +122,7 @@ impl AnchorPlace {
     /// # Errors
     /// [`AnchorError::Forged`], [`AnchorError::Io`].
     pub fn read(&self, keys: &OpenKeys) -> Result<Option<Anchored>, AnchorError> {
-        let bytes = match std::fs::read(&self.0) {
+        let bytes = match small::read(&self.0, Links::Follow) {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
             Err(source) => return Err(self.failed(source)),
             Ok(bytes) => bytes,
@@ -167,6 +180,73 @@ impl AnchorPlace {
     }
 }
 
+impl AnchorPlaces {
+    /// The places in these folders, the one that counts most first.
+    #[must_use]
+    pub fn new(folders: &[PathBuf], data: &Path, deployment: &str) -> Self {
+        let mut places: Vec<AnchorPlace> = Vec::new();
+        for folder in folders {
+            let place = AnchorPlace::new(folder, data, deployment);
+            if places.iter().all(|known| known.path() != place.path()) {
+                places.push(place);
+            }
+        }
+        Self(places)
+    }
+
+    /// Whether there is no place at all.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The files.
+    #[must_use]
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.0.iter().map(|place| place.path().to_owned()).collect()
+    }
+
+    /// The anchors that there are, each with its place.
+    ///
+    /// # Errors
+    /// [`AnchorError::Forged`], [`AnchorError::Io`].
+    pub fn read(&self, keys: &OpenKeys) -> Result<Vec<(&AnchorPlace, Anchored)>, AnchorError> {
+        let read = self.0.iter().enumerate().map(|(number, place)| match place.read(keys) {
+            // The environment's, which cannot be looked into, beside a place that the settings name: it never held one.
+            Err(AnchorError::Io { .. }) if number > 0 => Ok(None),
+            read => Ok(read?.map(|anchored| (place, anchored))),
+        });
+        read.filter_map(Result::transpose).collect()
+    }
+
+    /// Whether both databases have what every anchor says that there is. The newest of them; none where there is none.
+    ///
+    /// # Errors
+    /// [`AnchorError::RolledBack`], [`AnchorError::Forged`], [`AnchorError::Io`], [`AnchorError::Store`].
+    pub fn check(&self, keys: &OpenKeys, store: &Store, ledger: &Ledger) -> Result<Option<Anchored>, AnchorError> {
+        let found = self.read(keys)?;
+        found.iter().try_for_each(|(place, anchored)| place.check(anchored, store, ledger))?;
+        Ok(found.into_iter().map(|(_, anchored)| anchored).max_by_key(|anchored| anchored.written))
+    }
+
+    /// Whether both databases have what was written last.
+    ///
+    /// # Errors
+    /// [`AnchorError::RolledBack`], [`AnchorError::Store`].
+    pub fn check_last(&self, last: &Anchored, store: &Store, ledger: &Ledger) -> Result<(), AnchorError> {
+        self.0.first().map_or(Ok(()), |place| place.check(last, store, ledger))
+    }
+
+    /// Writes the anchor in every place. One that the environment names may refuse it where the settings name another.
+    ///
+    /// # Errors
+    /// [`AnchorError::Io`] of the first place; the others are written all the same.
+    pub fn write(&self, keys: &OpenKeys, anchored: &Anchored) -> Result<(), AnchorError> {
+        let mut written = self.0.iter().map(|place| place.write(keys, anchored)).collect::<Vec<_>>().into_iter();
+        written.next().unwrap_or(Ok(()))
+    }
+}
+
 impl Anchored {
     /// The present heads.
     ///
@@ -196,6 +276,11 @@ fn mac_of(keys: &OpenKeys, anchored: &Anchored) -> String {
         &gateway.hash,
     ]);
     keys.mac(ANCHOR_MAC, &input).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    if paths.is_empty() { "neither XDG_STATE_HOME nor HOME is set".to_owned() } else { format!("looked for at {}", paths.join(" and ")) }
 }
 
 const fn word(writer: Writer) -> &'static str {

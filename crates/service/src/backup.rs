@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::authenticate::Caller;
 use crate::gate::Gate;
+use crate::small::{self, Links};
 
 /// What a backup is made of beside the databases, and where it may be worked on.
 pub struct Sources {
@@ -120,7 +121,9 @@ pub enum BackupError {
     #[error("the backup's disk is full: make room, or name a file on another one")]
     FileFull,
     /// What is to be backed up is damaged; a backup of it would not restore.
-    #[error("{0} is damaged or of another installation, so there is no backup of it: restore the data folder from an older backup")]
+    #[error(
+        "{0} is damaged, was changed outside tightlip or is of another installation, so there is no backup of it: look with `tightlip verify`, and restore the data folder from an older backup"
+    )]
     Damaged(&'static str),
     /// A file that belongs to every backup cannot be read.
     #[error("failed to read a file of the data folder that belongs to every backup; look at the output of `tightlip up`")]
@@ -215,7 +218,7 @@ impl Gate {
         let about = serde_json::to_vec(about).expect("text and numbers are always JSON");
         let names = &sources.names;
         let failed = |source| BackupError::Part { path: sources.signing_key.clone(), source };
-        let signing_key = std::fs::read(&sources.signing_key).map_err(failed)?;
+        let signing_key = small::read(&sources.signing_key, Links::Refuse).map_err(failed)?;
         if !self.keys.trusts_seed(&signing_key) {
             return Err(BackupError::Damaged("the api's signing key"));
         }
@@ -225,12 +228,13 @@ impl Gate {
             OpenPart::of_file(names.ledger, ledger)?,
             OpenPart::of_bytes(names.manifest, self.keys.manifest()?),
             OpenPart::of_bytes(names.manifest_pin, self.keys.manifest_pin()),
-            OpenPart::of_bytes(names.signing_key, signing_key),
+            OpenPart::of_bytes(names.signing_key, signing_key.to_vec()),
         ];
         for file in &sources.files {
-            match OpenPart::of_file(file.name, &file.path) {
-                Err(BackupError::Part { source, .. }) if file.need == Need::IfThere && source.kind() == io::ErrorKind::NotFound => {}
-                part => parts.push(part?),
+            match small::read(&file.path, Links::Follow) {
+                Err(source) if file.need == Need::IfThere && source.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(BackupError::Part { path: file.path.clone(), source }),
+                Ok(bytes) => parts.push(OpenPart::of_bytes(file.name, bytes.to_vec())),
             }
         }
         Ok(parts)
@@ -398,7 +402,7 @@ fn store_failed(error: StoreError) -> BackupError {
 
 fn damaged(what: &'static str) -> impl Fn(StoreError) -> BackupError {
     move |error| {
-        if matches!(error, StoreError::Damaged(_) | StoreError::ChainBroken { .. } | StoreError::NotADatabase) {
+        if matches!(error, StoreError::Damaged(_) | StoreError::ChainBroken { .. } | StoreError::NotADatabase | StoreError::Schema(_)) {
             BackupError::Damaged(what)
         } else {
             store_failed(error)

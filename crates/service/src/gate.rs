@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use link::cli::TrustedSetting;
 use model::{
     AccountId, ApiKey, ApiKeyId, Clock, DevboxId, GatewayConfig, GatewayConfigId, Grant, HostPattern, Refusal, SecretId, TokenHash,
 };
 use store::{Ledger, Store, StoreError};
 use vault::OpenKeys;
 
-use crate::anchor::{AnchorError, AnchorPlace, Anchored};
+use crate::anchor::{AnchorError, AnchorPlaces, Anchored};
 use crate::authenticate::{self, AuthError, Caller};
 use crate::events::Tally;
 use crate::ids::{Ids, IdsError};
@@ -49,8 +50,10 @@ pub struct Gate {
     /// Hosts of pinned clients, whose connections pass unseen.
     pub(crate) pass_through: Vec<HostPattern>,
     /// Where the heads of both chains are kept, if anywhere, and what was written there last.
-    pub(crate) anchor: Option<AnchorPlace>,
+    pub(crate) anchors: AnchorPlaces,
     anchored: Mutex<Option<Anchored>>,
+    /// The settings that send values elsewhere.
+    pub(crate) trusted: Vec<TrustedSetting>,
     /// Why the databases did not answer last.
     trouble: Mutex<Option<StoreError>>,
     /// Devboxes of the API's, bindings and exposures are made and changed one after the other, so that what was looked at before a change still holds when it is
@@ -106,7 +109,8 @@ impl Gate {
             sends: Sends::default(),
             policy: Policy::default(),
             pass_through: Vec::new(),
-            anchor: None,
+            anchors: AnchorPlaces::default(),
+            trusted: Vec::new(),
             anchored: Mutex::default(),
             trouble: Mutex::default(),
             turn: Mutex::default(),
@@ -125,16 +129,19 @@ impl Gate {
         Self { pass_through, ..self }
     }
 
-    /// The same service, with the heads of both chains kept at this place. What is kept there already must be in the chains.
+    /// The same service, which tells of these settings where it is asked to verify: they send values elsewhere, and nothing holds them.
+    #[must_use]
+    pub fn with_trusted(self, trusted: Vec<TrustedSetting>) -> Self {
+        Self { trusted, ..self }
+    }
+
+    /// The same service, with the heads of both chains kept at these places. What is kept there already must be in the chains.
     ///
     /// # Errors
     /// [`AnchorError`], where it is not.
-    pub fn with_anchor(self, place: Option<AnchorPlace>) -> Result<Self, AnchorError> {
-        let anchored = place.as_ref().map(|place| place.read(&self.keys)).transpose()?.flatten();
-        if let (Some(place), Some(anchored)) = (&place, &anchored) {
-            place.check(anchored, &self.store, &self.ledger)?;
-        }
-        Ok(Self { anchor: place, anchored: Mutex::new(anchored), ..self })
+    pub fn with_anchors(self, anchors: AnchorPlaces) -> Result<Self, AnchorError> {
+        let anchored = anchors.check(&self.keys, &self.store, &self.ledger)?;
+        Ok(Self { anchors, anchored: Mutex::new(anchored), ..self })
     }
 
     /// Writes the heads of both chains to their place, where they changed since the last time. Called every second, and when the gateway ends.
@@ -142,18 +149,20 @@ impl Gate {
     /// # Errors
     /// [`AnchorError::RolledBack`] where what was kept is not in the chains any more, and then no value leaves from here on; or when it cannot be written.
     pub fn keep_anchor(&self) -> Result<(), AnchorError> {
-        let Some(place) = &self.anchor else { return Ok(()) };
+        if self.anchors.is_empty() {
+            return Ok(());
+        }
         let mut last = lock(&self.anchored);
         let present = Anchored::of(&self.store, &self.ledger, self.clock.now())?;
         if last.as_ref().is_some_and(|last| last.is_same(&present)) {
             return Ok(());
         }
         if let Some(last) = &*last {
-            let holds = place.check(last, &self.store, &self.ledger);
+            let holds = self.anchors.check_last(last, &self.store, &self.ledger);
             self.tally.note_rollback(matches!(holds, Err(AnchorError::RolledBack { .. })));
             holds?;
         }
-        place.write(&self.keys, &present)?;
+        self.anchors.write(&self.keys, &present)?;
         *last = Some(present);
         Ok(())
     }

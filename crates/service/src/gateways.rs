@@ -341,6 +341,7 @@ impl From<StoreError> for GatewaysError {
             | StoreError::Damaged(_)
             | StoreError::ChainBroken { .. }
             | StoreError::Replaced
+            | StoreError::Schema(_)
             | StoreError::Busy
             | StoreError::ReadOnly
             | StoreError::Unavailable

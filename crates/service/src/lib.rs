@@ -32,6 +32,7 @@ pub mod remotes;
 pub mod resolve;
 pub mod rows;
 pub mod secrets;
+pub mod small;
 pub mod uses;
 pub mod verify;
 pub mod via;

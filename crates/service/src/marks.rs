@@ -1,6 +1,7 @@
 //! The gateway's mark on API keys. The table of keys is the api's, so a row alone makes nobody: the gateway takes a key only where it saw it made, which its
 //! MAC over whose key it is, what it may do and until when shows (record 0023). It sees a key made when it makes an account's first one itself, for the user
-//! who runs the server, and when somebody shows it a key that it takes, to make another one of the same account that may do no more.
+//! who runs the server, and when somebody shows it a key that it takes, to make another one of the same account that may do no more. Nothing that stands in a
+//! database without its mark is ever marked afterwards (record 0048).
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use link::cli::Denial;
 use link::control::Begun;
 use link::front::NewKey;
 use model::{AccountId, ApiKey, ApiKeyId, Event, EventKind, Scope, Scopes};
-use store::{Ledger, MarkedRows, Marker, Mode, NewMark, Store, StoreError};
+use store::{MarkedRows, Marker};
 use vault::OpenKeys;
 use zeroize::Zeroizing;
 
@@ -20,27 +21,6 @@ use crate::keys::{API_KEY_PREFIX, KeysError};
 #[must_use]
 pub fn marked(keys: &OpenKeys, key: ApiKey) -> ApiKey {
     ApiKey { mac: keys.mac(KEY_MAC, &key.mac_input()), ..key }
-}
-
-/// Marks the keys of a store that were made before there were marks: once, when a ledger that knows of none meets this build. Whoever writes a key without a
-/// mark after that gains nothing by it.
-///
-/// # Errors
-/// When the store or the ledger cannot be read or written.
-pub fn mark_earlier(store_path: &std::path::Path, ledger: &Ledger, keys: &OpenKeys) -> Result<(), StoreError> {
-    if !ledger.marks_rows()? {
-        let lacking = ledger.lacking_marks()?;
-        let made: Vec<(NewMark, Vec<u8>)> = lacking.into_iter().map(|new| (new.clone(), keys.mac(ROWS_MAC, &new.input))).collect();
-        ledger.put_marks(&made)?;
-    }
-    if ledger.marks_keys()? {
-        return Ok(());
-    }
-    let store = Store::open(store_path, Mode::Writer)?;
-    let unmarked = store.unmarked_api_keys()?;
-    let marks: Vec<(ApiKeyId, Vec<u8>)> = unmarked.into_iter().map(|key| (key.id.clone(), marked(keys, key).mac)).collect();
-    store.mark_api_keys(&marks)?;
-    ledger.note_marks()
 }
 
 /// Marks what the ledger's rows say together, with the gateway's key.

@@ -262,6 +262,7 @@ impl From<StoreError> for SecretsError {
             | StoreError::Damaged(_)
             | StoreError::ChainBroken { .. }
             | StoreError::Replaced
+            | StoreError::Schema(_)
             | StoreError::Busy
             | StoreError::ReadOnly
             | StoreError::Unavailable

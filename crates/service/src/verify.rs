@@ -11,13 +11,13 @@ use std::path::Path;
 
 use link::cli::{AnchorSeen, ChainHead, Denial, Finding, RowCounts, Verified};
 use model::{GatewayConfigId, SecretName};
-use store::{Head, LedgerLook, StoreError, StoreLook};
+use store::{Head, LedgerLook, SchemaFault, StoreError, StoreLook};
 use vault::OpenKeys;
-use zeroize::Zeroizing;
 
-use crate::anchor::{AnchorError, AnchorPlace};
+use crate::anchor::{AnchorError, AnchorPlace, AnchorPlaces, Anchored};
 use crate::backup::{ChainEnd, Sources};
 use crate::gate::Gate;
+use crate::small::{self, Links};
 
 /// Both databases at one moment, the keys that open them, and where the anchor is, if anywhere.
 pub struct Subject<'a> {
@@ -27,8 +27,8 @@ pub struct Subject<'a> {
     pub ledger: LedgerLook,
     /// The gateway's keys.
     pub keys: &'a OpenKeys,
-    /// The anchor's place.
-    pub anchor: Option<&'a AnchorPlace>,
+    /// The anchors' places.
+    pub anchors: &'a AnchorPlaces,
 }
 
 /// Hears how many rows and events are done, of how many.
@@ -78,19 +78,23 @@ impl Gate {
         if !self.is_admin(admin_key) {
             return Err(VerifyError::NotAdmin);
         }
-        let replaced = [("the store's", self.store.stands()), ("the gateway's", self.ledger.stands())];
-        let gone = replaced.iter().filter(|(_, stands)| matches!(stands, Err(StoreError::Replaced)));
-        let findings: Vec<Finding> = gone.map(|(whose, _)| replaced_under(whose)).collect();
+        let stand = [(STORE, "the store's", self.store.stands()), (LEDGER, "the gateway's", self.ledger.stands())];
+        let replaced = |(table, whose, stands): &(&str, &str, Result<(), StoreError>)| match stands {
+            Err(StoreError::Replaced) => vec![replaced_under(whose)],
+            stands => schema_findings(table, stands),
+        };
+        let findings: Vec<Finding> = stand.iter().flat_map(replaced).collect();
         if !findings.is_empty() {
-            // What is read of such files is of no moment.
+            // What is read of such files is of no moment, and such a schema may not let an end be read.
             return Ok(Verified { findings, ..Verified::default() });
         }
         let cut = self.ledger.cut(&self.store)?;
         let store = StoreLook::of(cut.store, self.store.deployment()?);
         let ledger = LedgerLook::of(cut.ledger, self.ledger.deployment().to_owned());
-        let mut verified = verify(&Subject { store, ledger, keys: &self.keys, anchor: self.anchor.as_ref() }, tell)?;
+        let mut verified = verify(&Subject { store, ledger, keys: &self.keys, anchors: &self.anchors }, tell)?;
         let files = ApiFiles { signing_key: &sources.signing_key, manifest: &sources.manifest, manifest_pin: &sources.manifest_pin };
         verified.findings.extend(files.check(&self.keys));
+        verified.settings.clone_from(&self.trusted);
         Ok(verified)
     }
 }
@@ -109,7 +113,7 @@ impl ApiFiles<'_> {
     /// What of them is not the gateway's own or what it trusts.
     #[must_use]
     pub fn check(&self, keys: &OpenKeys) -> Vec<Finding> {
-        let read = |path: &Path| Zeroizing::new(std::fs::read(path).unwrap_or_default());
+        let read = |path: &Path| small::read(path, Links::Refuse).unwrap_or_default();
         let (seed, manifest, pin) = (read(self.signing_key), read(self.manifest), read(self.manifest_pin));
         let mut findings = Vec::new();
         let mut find = |id: &str, what: &str| findings.push(found(FILES, About { id: Some(id), name: None }, what, RESTORE));
@@ -132,7 +136,13 @@ impl ApiFiles<'_> {
 /// # Errors
 /// When nothing can be read; what is wrong with what can be read is among the findings.
 pub fn verify(subject: &Subject<'_>, tell: Tell<'_>) -> Result<Verified, VerifyError> {
-    let Subject { store, ledger, keys, anchor } = subject;
+    let Subject { store, ledger, keys, anchors } = subject;
+    let schemas = [(STORE, store.held()), (LEDGER, ledger.held())].map(|(table, held)| (table, held.check_schema()));
+    let findings: Vec<Finding> = schemas.iter().flat_map(|(table, checked)| schema_findings(table, checked)).collect();
+    if !findings.is_empty() {
+        // What is read through such a schema is whatever its maker likes, and may not end.
+        return Ok(Verified { findings, ..Verified::default() });
+    }
     let (api, gateway) = (store.held().head()?, ledger.held().head()?);
     let of = store.rows()? + ledger.rows()? + api.seq + gateway.seq;
     let mut looking = Looking {
@@ -152,9 +162,9 @@ pub fn verify(subject: &Subject<'_>, tell: Tell<'_>) -> Result<Verified, VerifyE
     looking.chains();
     looking.store_rows();
     looking.ledger_rows();
-    let anchor = looking.anchor(*anchor);
+    let anchor = looking.anchors(anchors);
     let Looking { counts, findings, .. } = looking;
-    Ok(Verified { counts, api: head_of(&api), gateway: head_of(&gateway), anchor, findings })
+    Ok(Verified { counts, api: head_of(&api), gateway: head_of(&gateway), anchor, findings, settings: Vec::new() })
 }
 
 impl Looking<'_> {
@@ -170,36 +180,43 @@ impl Looking<'_> {
         }
     }
 
-    /// The anchor, against both chains.
-    fn anchor(&mut self, place: Option<&AnchorPlace>) -> AnchorSeen {
-        let Some(place) = place else { return AnchorSeen::Nowhere };
-        let anchored = match place.read(self.keys) {
-            Ok(Some(anchored)) => anchored,
-            Ok(None) => return AnchorSeen::Missing,
+    /// Every anchor that there is, against both chains.
+    fn anchors(&mut self, places: &AnchorPlaces) -> AnchorSeen {
+        if places.is_empty() {
+            return AnchorSeen::Nowhere;
+        }
+        let found = match places.read(self.keys) {
+            Ok(found) => found,
             Err(error) => {
                 self.find(ANCHOR, About::default(), &error.to_string(), "tightlip up --accept-rollback");
                 return AnchorSeen::Wrong;
             }
         };
+        let held = found.iter().filter(|(place, anchored)| self.anchor(place, anchored)).count();
+        if held < found.len() {
+            return AnchorSeen::Wrong;
+        }
+        let newest = found.into_iter().map(|(_, anchored)| anchored.written).max();
+        newest.map_or(AnchorSeen::Missing, |written| AnchorSeen::Holds { written })
+    }
+
+    /// One anchor, against both chains: whether what it says is there.
+    fn anchor(&mut self, place: &AnchorPlace, anchored: &Anchored) -> bool {
         let chains = [(self.store.held(), &anchored.api), (self.ledger.held(), &anchored.gateway)];
         let is_there = chains
             .into_iter()
             .try_for_each(|(held, end): (_, &ChainEnd)| place.check_chain(held.writer(), end, held.hash_at(end.seq).unwrap_or_default()));
-        match is_there {
-            Ok(()) => AnchorSeen::Holds { written: anchored.written },
-            Err(AnchorError::RolledBack { writer, seq, .. }) => {
-                let words = match writer {
-                    model::Writer::Api => "the api's events",
-                    model::Writer::Gateway => "the gateway's events",
-                };
-                let what = format!(
-                    "{words} lack number {seq}, which the anchor tells of: the data folder was put back from an older copy, or its end was cut off"
-                );
-                self.find(ANCHOR, About::default(), &what, "tightlip up --accept-rollback   (only if you put it back yourself)");
-                AnchorSeen::Wrong
-            }
-            Err(_) => AnchorSeen::Wrong,
+        if let Err(AnchorError::RolledBack { writer, seq, .. }) = &is_there {
+            let words = match writer {
+                model::Writer::Api => "the api's events",
+                model::Writer::Gateway => "the gateway's events",
+            };
+            let what = format!(
+                "{words} lack number {seq}, which the anchor tells of: the data folder was put back from an older copy, or its end was cut off"
+            );
+            self.find(ANCHOR, About::default(), &what, "tightlip up --accept-rollback   (only if you put it back yourself)");
         }
+        is_there.is_ok()
     }
 
     /// Notes a finding; of the same sort, the first is named and the others are counted.
@@ -257,6 +274,15 @@ fn found(table: &str, about: About<'_>, what: &str, next: &str) -> Finding {
     }
 }
 
+/// What of a database's schema is not as tightlip made it, each object for itself.
+#[must_use]
+pub fn schema_findings(table: &str, checked: &Result<(), StoreError>) -> Vec<Finding> {
+    let Err(StoreError::Schema(faults)) = checked else { return Vec::new() };
+    let words =
+        |fault: &SchemaFault| format!("{fault}: the database's schema was changed outside tightlip, so nothing in it was looked at");
+    faults.iter().map(|fault| found(table, About::default(), &words(fault), RESTORE)).collect()
+}
+
 fn replaced_under(whose: &str) -> Finding {
     let what = format!("{whose} database was removed or replaced under the running server");
     found(FILES, About::default(), &what, "tightlip down, then tightlip verify")
@@ -268,8 +294,10 @@ fn head_of(head: &Head) -> ChainHead {
 }
 
 const FILES: &str = "files";
-const STORE: &str = "store";
-const LEDGER: &str = "ledger";
+/// The store, in findings.
+pub const STORE: &str = "store";
+/// The ledger, in findings.
+pub const LEDGER: &str = "ledger";
 const ANCHOR: &str = "anchor";
 /// What mends what only a backup has.
 const RESTORE: &str = "tightlip restore FILE --force --accept-rollback   (a backup from before this; what is there now is moved aside)";

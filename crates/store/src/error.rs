@@ -7,6 +7,8 @@ use model::Writer;
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
 
+use crate::sqlite::shape::SchemaFaults;
+
 /// What every verb of this crate answers.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
@@ -54,6 +56,9 @@ pub enum StoreError {
     /// The database's file, or its log, is not the one that was opened.
     #[error("the database's files were removed or replaced while they were in use: stop the server, then look with `tightlip verify`")]
     Replaced,
+    /// The database's schema is not what its migrations make: somebody put triggers, views or other tables into it, or took some out.
+    #[error("the database's schema was changed outside tightlip: {0}; restore it from a backup")]
+    Schema(SchemaFaults),
     /// No room on the disk.
     #[error("the disk is full: make room, then try again")]
     Full,
@@ -113,6 +118,7 @@ impl StoreError {
             Self::Damaged(_) => "store_damaged",
             Self::ChainBroken { .. } => "store_chain_broken",
             Self::Replaced => "store_replaced",
+            Self::Schema(_) => "store_schema",
             Self::Full => "store_full",
             Self::Busy => "store_busy",
             Self::DuplicateName => "store_duplicate_name",
@@ -135,6 +141,7 @@ impl StoreError {
         match self {
             Self::Failed(_) => true,
             Self::Replaced
+            | Self::Schema(_)
             | Self::Full
             | Self::Damaged(_)
             | Self::NotADatabase
@@ -156,7 +163,9 @@ impl StoreError {
     /// Whether a later write may go wrong for the same reason, so that readiness must look again.
     pub(crate) const fn lasts(&self) -> bool {
         match self {
-            Self::Replaced | Self::Full | Self::Damaged(_) | Self::NotADatabase | Self::Failed(_) | Self::Unavailable => true,
+            Self::Replaced | Self::Schema(_) | Self::Full | Self::Damaged(_) | Self::NotADatabase | Self::Failed(_) | Self::Unavailable => {
+                true
+            }
             Self::Newer { .. }
             | Self::Outdated { .. }
             | Self::Missing

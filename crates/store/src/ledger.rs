@@ -57,44 +57,6 @@ impl Ledger {
         self.database.deployment()
     }
 
-    /// Whether the gateway's marks on API keys were asked for ever since the first key, or since the keys of an earlier build were marked.
-    ///
-    /// # Errors
-    /// Where the ledger cannot be read.
-    pub fn marks_keys(&self) -> Result<bool> {
-        self.database.read(|conn| Ok(conn.prepare_cached("SELECT 1 FROM meta WHERE key = 'keys marked'")?.exists([])?))
-    }
-
-    /// Writes that keys without a mark are none of ours from now on.
-    ///
-    /// # Errors
-    /// `Full`, `Busy`, `Unavailable`.
-    pub fn note_marks(&self) -> Result<()> {
-        self.database.write(Box::new(|conn, _| {
-            conn.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('keys marked', 'yes')", [])?;
-            Ok(())
-        }))
-    }
-
-    /// Whether the chains' heads were ever kept outside of this database.
-    ///
-    /// # Errors
-    /// Where the ledger cannot be read.
-    pub fn was_anchored(&self) -> Result<bool> {
-        self.database.read(|conn| Ok(conn.prepare_cached("SELECT 1 FROM meta WHERE key = 'anchored'")?.exists([])?))
-    }
-
-    /// Writes that the chains' heads are kept outside of this database from now on.
-    ///
-    /// # Errors
-    /// `Full`, `Busy`, `Unavailable`.
-    pub fn note_anchor(&self) -> Result<()> {
-        self.database.write(Box::new(|conn, _| {
-            conn.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('anchored', 'yes')", [])?;
-            Ok(())
-        }))
-    }
-
     /// Adds an explicit binding.
     ///
     /// # Errors

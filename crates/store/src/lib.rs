@@ -27,7 +27,8 @@ pub use rows::{
 pub use sqlite::look::{Held, Looked};
 pub use sqlite::look_ledger::LedgerLook;
 pub use sqlite::look_store::{Ownerless, SecretTold, StoreLook};
-pub use sqlite::marks::{MarkedRows, Marker, NewMark};
+pub use sqlite::marks::{MarkedRows, Marker};
 pub use sqlite::readers::{at_hand, may_wait};
+pub use sqlite::shape::{ObjectFault, SchemaFault, SchemaFaults};
 pub use sqlite::snapshot::Snapshot;
 pub use store::{Mode, Store};

@@ -43,6 +43,7 @@ pub(crate) mod pairings;
 pub(crate) mod readers;
 mod secrets;
 pub(crate) mod sent;
+pub mod shape;
 pub mod snapshot;
 mod writer;
 
@@ -256,15 +257,6 @@ impl SqliteStore {
     pub(crate) fn revoke_api_key(&self, account: &AccountId, id: &ApiKeyId, at: Timestamp, event: &Event) -> Result<()> {
         let (account, id) = (account.clone(), id.clone());
         self.database.write(with_event(event, move |conn| api_keys::revoke(conn, &account, &id, at)))
-    }
-
-    pub(crate) fn unmarked_api_keys(&self) -> Result<Vec<ApiKey>> {
-        self.database.read(api_keys::unmarked)
-    }
-
-    pub(crate) fn mark_api_keys(&self, marks: &[(ApiKeyId, Vec<u8>)]) -> Result<()> {
-        let marks = marks.to_vec();
-        self.database.write(Box::new(move |conn, _| marks.iter().try_for_each(|(id, mac)| api_keys::mark(conn, id, mac))))
     }
 
     pub(crate) fn note_key_uses(&self, uses: &[(ApiKeyId, Timestamp)]) -> Result<()> {

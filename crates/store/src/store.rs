@@ -369,26 +369,6 @@ impl Store {
         }
     }
 
-    /// The API keys of all accounts that lack the gateway's mark.
-    ///
-    /// # Errors
-    /// Where the store cannot be read.
-    pub fn unmarked_api_keys(&self) -> Result<Vec<ApiKey>> {
-        match self {
-            Self::Sqlite(store) => store.unmarked_api_keys(),
-        }
-    }
-
-    /// Puts the gateway's marks on keys that have none, all or none. Without an event: nothing that people see changes.
-    ///
-    /// # Errors
-    /// `Full`, `Busy`, `Unavailable`, `ReadOnly`.
-    pub fn mark_api_keys(&self, marks: &[(ApiKeyId, Vec<u8>)]) -> Result<()> {
-        match self {
-            Self::Sqlite(store) => store.mark_api_keys(marks),
-        }
-    }
-
     /// Notes when keys were used last, all or none. Without an event: it tells no change. Ids that are not there are passed over.
     ///
     /// # Errors

@@ -1,11 +1,13 @@
 //! The anchor at a start and at a restore: whether the data folder is what was served last, and what is done where it is not.
 
-use model::{Clock, Event, EventKind, Writer};
-use service::anchor::{AnchorError, AnchorPlace, Anchored};
+use model::{Clock, Event, EventKind};
+use service::anchor::{AnchorError, AnchorPlaces, Anchored};
+use store::{Ledger, Store, StoreError};
+use vault::OpenKeys;
 
 use crate::config::Config;
 use crate::folder::DataFolder;
-use crate::setup::Opened;
+use crate::setup::{FirstRun, Opened};
 
 /// What becomes of a data folder, or a backup, that is older than the anchor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,88 +46,91 @@ impl Standing {
         match self {
             Self::Kept => None,
             Self::WasGone(path) => Some(format!(
-                "The anchor {} was gone and was made anew: if the data folder was put back from an older copy before this start, nothing shows it. \
-                 This is usual where the folder was moved or came to a new machine.",
+                "The anchor {} was gone and was made anew, as you said: if the data folder was put back from an older copy before this start, nothing shows it.",
                 path.display()
             )),
             Self::CannotBeKept(why) => Some(format!(
-                "No anchor is kept ({why}), so an older copy of the data folder that is put back is not noticed: name a folder with `[gateway] anchor` in tightlip.toml."
+                "No anchor is kept ({why}), so an older copy of the data folder that is put back is not noticed, and the next start is refused without \
+                 --accept-rollback: name a folder with `[gateway] anchor` in tightlip.toml."
             )),
         }
     }
 }
 
-/// Holds the data folder against its anchor, and writes the present one.
+/// Writes the anchor of a data folder that is being made, before it is there: from its first moment on it has one.
 ///
 /// # Errors
-/// [`AnchorError`] where it is older, or the anchor was changed or cannot be read, unless that is accepted.
+/// When its databases cannot be read. A place that takes no anchor is told by [`begin`].
+pub fn first(
+    folder: &DataFolder,
+    config: &Config,
+    keys: &OpenKeys,
+    store: &Store,
+    ledger: &Ledger,
+    clock: &dyn Clock,
+) -> Result<(), StoreError> {
+    let present = Anchored::of(store, ledger, clock.now())?;
+    let _told_later = places_of(folder, config, keys.deployment()).write(keys, &present);
+    Ok(())
+}
+
+/// Holds the data folder against its anchors, and writes the present one. A folder without any is served only by the start that made it: whether there was one
+/// before, nothing in the folder itself can say.
+///
+/// # Errors
+/// [`AnchorError`] where it is older, or an anchor is missing, was changed or cannot be read, unless that is accepted.
 pub fn begin(
     folder: &DataFolder,
     config: &Config,
     opened: &Opened,
+    first_run: FirstRun,
     rollback: Rollback,
     clock: &dyn Clock,
 ) -> Result<Standing, AnchorError> {
-    let Some(place) = place(folder, config, opened) else {
-        return Ok(told(Standing::CannotBeKept("neither XDG_STATE_HOME nor HOME is set".to_owned())));
-    };
-    let read = place.read(&opened.keys).and_then(|anchored| match anchored {
-        // An anchor is written after the ledger says so: one that does not any more was put back from before, or changed so that its rows are marked anew.
-        Some(anchored) if !opened.ledger.was_anchored()? => {
-            Err(AnchorError::RolledBack { path: place.path().to_owned(), writer: Writer::Gateway, seq: anchored.gateway.seq })
-        }
-        Some(anchored) => place.check(&anchored, &opened.store, &opened.ledger).map(|()| true),
-        None => Ok(false),
+    let places = places_of(folder, config, opened.keys.deployment());
+    let held = places.check(&opened.keys, &opened.store, &opened.ledger).and_then(|newest| match (newest, first_run) {
+        (Some(_), _) | (None, FirstRun::Yes) => Ok(()),
+        (None, FirstRun::Finished | FirstRun::No) => Err(AnchorError::Missing(places.paths())),
     });
-    let was_anchored = opened.ledger.was_anchored()?;
     let mut standing = Standing::Kept;
-    match read {
-        Ok(true) => {}
-        Ok(false) if was_anchored => {
-            record(opened, EventKind::AnchorMissing, clock)?;
-            standing = told(Standing::WasGone(place.path().to_owned()));
-        }
-        Ok(false) => {}
+    match held {
+        Ok(()) => {}
         Err(error) if error.is_tampering() && rollback == Rollback::Accept => {
             tracing::warn!("accepted: {error}");
+            if let AnchorError::Missing(paths) = error {
+                record(opened, EventKind::AnchorMissing, clock)?;
+                standing = paths.into_iter().next().map_or(Standing::Kept, Standing::WasGone);
+            }
             record(opened, EventKind::RollbackAccepted, clock)?;
         }
         Err(error) => return Err(error),
     }
+    if places.is_empty() {
+        return Ok(told(Standing::CannotBeKept("neither XDG_STATE_HOME nor HOME is set".to_owned())));
+    }
     let present = Anchored::of(&opened.store, &opened.ledger, clock.now())?;
-    // Before the anchor, which counts on it.
-    if !was_anchored {
-        opened.ledger.note_anchor()?;
+    if let Err(error) = places.write(&opened.keys, &present) {
+        standing = Standing::CannotBeKept(crate::child::chain(&error));
     }
-    if let Err(error) = place.write(&opened.keys, &present) {
-        return Ok(told(Standing::CannotBeKept(crate::child::chain(&error))));
-    }
-    Ok(standing)
+    Ok(told(standing))
 }
 
-/// The place of the folder's anchor.
+/// The places of the folder's anchors, for this deployment.
 #[must_use]
-pub fn place(folder: &DataFolder, config: &Config, opened: &Opened) -> Option<AnchorPlace> {
-    place_of(folder, config, opened.keys.deployment())
-}
-
-/// The place of the folder's anchor, for this deployment.
-#[must_use]
-pub fn place_of(folder: &DataFolder, config: &Config, deployment: &str) -> Option<AnchorPlace> {
-    config.anchor_folder().map(|dir| AnchorPlace::new(&dir, folder.path(), deployment))
+pub fn places_of(folder: &DataFolder, config: &Config, deployment: &str) -> AnchorPlaces {
+    AnchorPlaces::new(&config.anchor_folders(), folder.path(), deployment)
 }
 
 /// Where anchors of a folder that is restored may be: by its present settings, and by those that the backup brings.
-pub struct Anchors(Vec<AnchorPlace>);
+pub struct Anchors(AnchorPlaces);
 
 impl Anchors {
     /// Of the folder, and of what is to come into it. Settings that cannot be read name no place.
     #[must_use]
     pub fn of(folder: &DataFolder, aside: &DataFolder, opened: &Opened) -> Self {
-        let by = |settings: std::path::PathBuf| Config::load(&settings).ok().and_then(|config| place(folder, &config, opened));
-        let mut places: Vec<AnchorPlace> = [folder.config(), aside.config()].into_iter().filter_map(by).collect();
-        places.dedup_by(|one, other| one.path() == other.path());
-        Self(places)
+        let by = |settings: std::path::PathBuf| Config::load(&settings).map(|config| config.anchor_folders()).unwrap_or_default();
+        let folders: Vec<_> = [folder.config(), aside.config()].into_iter().flat_map(by).collect();
+        Self(AnchorPlaces::new(&folders, folder.path(), opened.keys.deployment()))
     }
 
     /// Whether what is to come has what the anchors tell of.
@@ -133,20 +138,14 @@ impl Anchors {
     /// # Errors
     /// [`AnchorError`], where it does not.
     pub fn check(&self, opened: &Opened) -> Result<(), AnchorError> {
-        self.0.iter().try_for_each(|place| match place.read(&opened.keys)? {
-            Some(anchored) => place.check(&anchored, &opened.store, &opened.ledger),
-            None => Ok(()),
-        })
+        self.0.check(&opened.keys, &opened.store, &opened.ledger).map(drop)
     }
 
     /// Writes what is to come. Where that fails, the next start says so.
     pub fn write(&self, opened: &Opened, clock: &dyn Clock) {
-        let noted = opened.ledger.note_anchor();
-        let Ok(present) = noted.and_then(|()| Anchored::of(&opened.store, &opened.ledger, clock.now())) else { return };
-        for place in &self.0 {
-            if let Err(error) = place.write(&opened.keys, &present) {
-                tracing::warn!("{}", crate::child::chain(&error));
-            }
+        let Ok(present) = Anchored::of(&opened.store, &opened.ledger, clock.now()) else { return };
+        if let Err(error) = self.0.write(&opened.keys, &present) {
+            tracing::warn!("{}", crate::child::chain(&error));
         }
     }
 }

@@ -96,8 +96,8 @@ pub enum Task {
         awaits_root_key: bool,
         /// What it was told to allow.
         policy: Policy,
-        /// The folder of the anchor.
-        anchor: Option<PathBuf>,
+        /// The folders of the anchor.
+        anchors: Vec<PathBuf>,
     },
     /// Keep devboxes.
     Keeper,

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 use model::Host;
 use serde::{Deserialize, Serialize};
+use service::small::{self, Links};
 use toml::Spanned;
 
+pub mod trusted;
 pub mod ways;
 
 use crate::folder;
@@ -135,7 +137,10 @@ impl Config {
     /// # Errors
     /// When the file cannot be read, or says something that cannot be.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        match std::fs::read_to_string(path) {
+        let text = small::read(path, Links::Follow).and_then(|bytes| {
+            String::from_utf8(bytes.to_vec()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
+        });
+        match text {
             Ok(text) => Self::parse(&text, path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
@@ -186,12 +191,12 @@ impl Config {
         })
     }
 
-    /// The folder of the anchor: the file's, else `$XDG_STATE_HOME/tightlip`, else `~/.local/state/tightlip`; none where nothing says.
+    /// The folders of the anchor: the file's, where it names one, and `$XDG_STATE_HOME/tightlip`, or `~/.local/state/tightlip`, which the file cannot move.
     #[must_use]
-    pub fn anchor_folder(&self) -> Option<PathBuf> {
+    pub fn anchor_folders(&self) -> Vec<PathBuf> {
         let home = || folder::set("HOME").map(|home| home.join(".local/state"));
-        let state = || folder::set("XDG_STATE_HOME").filter(|path| path.is_absolute()).or_else(home).map(|base| base.join("tightlip"));
-        self.anchor.clone().or_else(state)
+        let state = folder::set("XDG_STATE_HOME").filter(|path| path.is_absolute()).or_else(home).map(|base| base.join("tightlip"));
+        self.anchor.iter().cloned().chain(state).collect()
     }
 }
 
@@ -286,7 +291,8 @@ pub const TEMPLATE: &str = r#"# tightlip's settings. Read at start: restart `tig
 # pairing (`tightlip requests`). With it, whoever holds an API key, and an API process that was broken into, decide where such secrets go.
 # accept_pairings = false
 # Where the ends of the events are kept, so that an older copy of the data folder is noticed when it is put back: a folder outside of it, best on a disk that
-# is not copied with it. Without this: $XDG_STATE_HOME/tightlip, or ~/.local/state/tightlip.
+# is not copied with it. They are kept in $XDG_STATE_HOME/tightlip, or ~/.local/state/tightlip, besides. Name one where that does not last: a start that
+# finds none is refused without --accept-rollback.
 # anchor = "/var/lib/tightlip-anchor"
 
 [devbox]
@@ -331,7 +337,7 @@ mod tests {
             let error = parse(&format!("[gateway]\nanchor = \"{inside}\"\n")).expect_err(inside).to_string();
             assert!(error.contains("outside of the data folder"), "{error}");
         }
-        assert_eq!(parse("[gateway]\nanchor = \"/elsewhere\"\n").expect("good").anchor_folder(), Some(PathBuf::from("/elsewhere")));
+        assert_eq!(parse("[gateway]\nanchor = \"/elsewhere\"\n").expect("good").anchor_folders()[0], PathBuf::from("/elsewhere"));
     }
 
     #[test]

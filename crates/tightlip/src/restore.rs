@@ -247,7 +247,7 @@ fn build(
         let path = aside.path().join(&part.name);
         File::open(&path).and_then(|file| file.sync_all()).map_err(io_failed("write", &path))?;
         if part.name == ABOUT {
-            said = read(&path)?;
+            said = read(&path)?.to_vec();
         }
     }
     let said = About::read(&said).ok_or(RestoreError::Mismatch)?;
@@ -294,7 +294,7 @@ pub fn finish(folder: &DataFolder) -> Result<Option<PathBuf>, SetupError> {
     if !complete.exists() {
         return if aside.exists() { std::fs::remove_dir_all(&aside).map_err(io_failed("remove", &aside)).map(|()| None) } else { Ok(None) };
     }
-    let name = String::from_utf8(read(&complete)?).ok().filter(|name| name.starts_with(BEFORE) && !name.contains('/'));
+    let name = String::from_utf8(read(&complete)?.to_vec()).ok().filter(|name| name.starts_with(BEFORE) && !name.contains('/'));
     let before = folder.path().join(name.ok_or_else(|| SetupError::Missing(complete.clone()))?);
     if !cleared.exists() {
         clear(folder, &before)?;

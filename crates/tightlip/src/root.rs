@@ -102,7 +102,7 @@ pub fn find(folder: &DataFolder, source: &Source) -> Result<Root, RootError> {
 fn unlock(place: &DataFolder, passphrase: &Passphrase) -> Result<RootKey, RootError> {
     let key = passphrase::derive(&place.root_passphrase(), passphrase)?;
     let path = place.keyring();
-    let wrapped = std::fs::read(&path).map_err(|source| RootError::Keyring { path, source })?;
+    let wrapped = service::small::read(&path, service::small::Links::Refuse).map_err(|source| RootError::Keyring { path, source })?;
     // Whatever else is wrong with the keyring is for the set-up to say.
     if matches!(OpenKeys::unwrap(&wrapped, &key), Err(KeyringError::WrongRootKey)) { Err(RootError::Wrong) } else { Ok(key) }
 }

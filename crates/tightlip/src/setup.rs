@@ -11,10 +11,13 @@ use std::path::{Path, PathBuf};
 use model::{Account, AccountId, ApiKey, ApiKeyId, Clock, Event, EventKind, Scopes};
 use rootkey::{PassphraseError, RootKeyError};
 use serde::{Deserialize, Serialize};
-use store::{Ledger, Mode, Store, StoreError};
+use service::small::{self, Links};
+use store::{Ledger, Mode, SchemaFaults, Store, StoreError};
 use vault::{KeyringError, OpenKeys, RootKey, Sealer, SigningKey};
 use zeroize::Zeroizing;
 
+use crate::anchor;
+use crate::config::Config;
 use crate::folder::{DataFolder, FILE_MODE, FOLDER_MODE};
 use crate::root::Root;
 
@@ -23,6 +26,8 @@ use crate::root::Root;
 pub enum FirstRun {
     /// It did.
     Yes,
+    /// An earlier one did and was interrupted; this one put them into their place.
+    Finished,
     /// They were there.
     No,
 }
@@ -70,6 +75,14 @@ pub enum SetupError {
     /// A newer tightlip has written here.
     #[error("nothing was changed: {} was written by a newer tightlip; start that one, or restore a backup of this version", .0.display())]
     Newer(PathBuf),
+    /// A database has other tables, indexes, triggers or views than tightlip makes.
+    #[error("nothing was changed: the schema of {} was changed outside tightlip ({faults}); look with `tightlip verify`, and restore a backup from before that", path.display())]
+    Schema {
+        /// Which database.
+        path: PathBuf,
+        /// What is wrong with it.
+        faults: SchemaFaults,
+    },
     /// A database, the keyring or the manifest is of another installation.
     #[error("nothing was changed: {} belongs to another installation than the keyring; restore both from one backup", .0.display())]
     Foreign(PathBuf),
@@ -134,18 +147,24 @@ impl Opened {
 ///
 /// # Errors
 /// When something is missing, wrong, newer, or could not be made.
-pub fn ensure(folder: &DataFolder, mut root: Root, clock: &dyn Clock) -> Result<(FirstRun, Option<RootKey>, Opened), SetupError> {
+pub fn ensure(
+    folder: &DataFolder,
+    mut root: Root,
+    config: &Config,
+    clock: &dyn Clock,
+) -> Result<(FirstRun, Option<RootKey>, Opened), SetupError> {
     let aside = Layout(folder.set_up());
     let mut first_run = FirstRun::No;
     if aside.0.exists() && !aside.complete().exists() {
         std::fs::remove_dir_all(&aside.0).map_err(io_failed("remove", &aside.0))?;
     }
     if !aside.0.exists() && PARTS.iter().all(|part| !folder.path().join(part).exists()) {
-        root = build(&aside, root, clock)?;
+        root = build(&aside, root, (folder, config), clock)?;
+        first_run = FirstRun::Yes;
     }
     if aside.complete().exists() {
         move_in(&aside, folder)?;
-        first_run = FirstRun::Yes;
+        first_run = if first_run == FirstRun::Yes { FirstRun::Yes } else { FirstRun::Finished };
     }
     let opened = check(folder, &root)?;
     match root {
@@ -183,7 +202,7 @@ impl Layout {
     }
 }
 
-fn build(aside: &Layout, root: Root, clock: &dyn Clock) -> Result<Root, SetupError> {
+fn build(aside: &Layout, root: Root, (folder, config): (&DataFolder, &Config), clock: &dyn Clock) -> Result<Root, SetupError> {
     let to = aside.folder();
     for folder in [to.path().to_owned(), to.store(), to.gateway(), to.api()] {
         DirBuilder::new().mode(FOLDER_MODE).create(&folder).map_err(io_failed("make", &folder))?;
@@ -204,10 +223,11 @@ fn build(aside: &Layout, root: Root, clock: &dyn Clock) -> Result<Root, SetupErr
     write_new(&to.config(), crate::config::TEMPLATE.as_bytes())?;
     Store::create(&to.store_db(), &deployment).map_err(store_failed("make", to.store_db()))?;
     Ledger::create(&to.ledger(), &deployment).map_err(store_failed("make", to.ledger()))?;
-    Ledger::open(&to.ledger())
-        .and_then(|ledger| ledger.note_marks().and_then(|()| ledger.put_marks(&[])))
-        .map_err(store_failed("write", to.ledger()))?;
     make_owner(&to.store_db(), &api_key, &keys, clock)?;
+    let store = Store::open(&to.store_db(), Mode::Reader).map_err(store_failed("read", to.store_db()))?;
+    let ledger = Ledger::open_to_read(&to.ledger()).map_err(store_failed("read", to.ledger()))?;
+    anchor::first(folder, config, &keys, &store, &ledger, clock).map_err(store_failed("read", to.store_db()))?;
+    drop((store, ledger));
     write_new(&aside.complete(), b"")?;
     for folder in [to.store(), to.gateway(), to.api(), to.path().to_owned()] {
         sync(&folder)?;
@@ -250,7 +270,7 @@ fn move_in(aside: &Layout, folder: &DataFolder) -> Result<(), SetupError> {
     sync(folder.path())
 }
 
-/// Looks at everything that the children need, and changes none of it but an older schema, and the marks that keys of an earlier build lack.
+/// Looks at everything that the children need, and changes none of it but an older schema.
 ///
 /// # Errors
 /// When something is missing, wrong or newer.
@@ -268,14 +288,14 @@ pub fn check(folder: &DataFolder, root: &Root) -> Result<Opened, SetupError> {
         return Err(SetupError::Missing(missing));
     }
     let keys = open_keys(folder, root)?;
-    let seed = Zeroizing::new(read(&folder.signing_key())?);
+    let seed = read(&folder.signing_key())?;
     if !keys.trusts_seed(&seed) {
         return Err(SetupError::Foreign(folder.signing_key()));
     }
     let signing = SigningKey::from_bytes(&seed).map_err(keyring("read the api's signing key"))?;
     // The api may write its folder: what it would seal to is the keyring's own, or nothing starts.
     let pin = Pin(keys.manifest_pin());
-    if read(&folder.manifest_pin())? != pin.0 {
+    if *read(&folder.manifest_pin())? != pin.0 {
         return Err(SetupError::Foreign(folder.manifest_pin()));
     }
     let sealer = Sealer::new(&read(&folder.manifest())?, pin.bytes(), signing).map_err(|source| {
@@ -292,7 +312,6 @@ pub fn check(folder: &DataFolder, root: &Root) -> Result<Opened, SetupError> {
     if let Some((path, _)) = told.into_iter().find(|(_, deployment)| deployment != keys.deployment()) {
         return Err(SetupError::Foreign(path));
     }
-    service::marks::mark_earlier(&folder.store_db(), &ledger, &keys).map_err(store_failed("write", folder.store_db()))?;
     Ok(Opened { keys, store, ledger, pin })
 }
 
@@ -331,9 +350,9 @@ fn open_store(db: &Path) -> Result<Store, StoreError> {
 /// Reads a small file of ours.
 ///
 /// # Errors
-/// When the system refuses.
-pub fn read(path: &Path) -> Result<Vec<u8>, SetupError> {
-    std::fs::read(path).map_err(io_failed("read", path))
+/// When the system refuses, or it is no such file.
+pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SetupError> {
+    small::read(path, Links::Refuse).map_err(io_failed("read", path))
 }
 
 /// Writes a small file of ours, which must not exist; on disk when this returns, but for its folder.
@@ -373,6 +392,9 @@ fn keyring(what: &'static str) -> impl Fn(KeyringError) -> SetupError {
 fn store_failed(what: &'static str, path: PathBuf) -> impl Fn(StoreError) -> SetupError {
     move |source| {
         let path = path.clone();
+        if let StoreError::Schema(faults) = source {
+            return SetupError::Schema { path, faults };
+        }
         if matches!(source, StoreError::Newer { .. }) { SetupError::Newer(path) } else { SetupError::Store { what, path, source } }
     }
 }

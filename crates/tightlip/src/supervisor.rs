@@ -319,7 +319,7 @@ impl<'a> Supervisor<'a> {
                 idle_exit_ms: self.plan.idle_exit.map(|idle| u64::try_from(idle.as_millis()).unwrap_or(u64::MAX)),
                 awaits_root_key: self.plan.root_key.is_some(),
                 policy: self.plan.policy,
-                anchor: config.anchor_folder(),
+                anchors: config.anchor_folders(),
             },
         }
     }

@@ -177,6 +177,7 @@ impl UpError {
             Self::Folder(FolderError::Locked { .. }) => 6,
             Self::Root(error) => error.exit_code(),
             Self::Anchor(error) if error.is_tampering() => 10,
+            Self::Setup(SetupError::Schema { .. }) => 10,
             Self::Folder(
                 FolderError::NoHome
                 | FolderError::NotText
@@ -232,8 +233,8 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
         Some(lock) => lock,
         None => detached::take_over(&folder)?,
     };
-    let (first_run, root_key, opened) = setup::ensure(&folder, root, &service::SystemClock)?;
-    let anchor = anchor::begin(&folder, &config, &opened, options.rollback, &service::SystemClock)?;
+    let (first_run, root_key, opened) = setup::ensure(&folder, root, &config, &service::SystemClock)?;
+    let anchor = anchor::begin(&folder, &config, &opened, first_run, options.rollback, &service::SystemClock)?;
     let pin = opened.into_pin();
     let ready = Ready {
         url: base_url(address),
@@ -242,7 +243,7 @@ pub fn up(options: &Options, announce: impl FnOnce(&Ready) -> io::Result<()>) ->
         is_open: is_open(address),
         data: folder.path().to_owned(),
         pid: std::process::id(),
-        first_run: first_run == FirstRun::Yes,
+        first_run: first_run != FirstRun::No,
         has_passphrase: root_key.is_some(),
         anchor,
         policy: Policy { plain_env_for_unbound: options.plain_env_for_unbound, accept_pairings: config.accept_pairings },

@@ -1,7 +1,7 @@
 //! Looking at a data folder that no server serves: with its lock, in this process, and without changing anything.
 
 use link::cli::{Finding, Verified};
-use service::verify::{ApiFiles, Subject, Tell, VerifyError};
+use service::verify::{ApiFiles, LEDGER, STORE, Subject, Tell, VerifyError};
 use store::{Ledger, Mode, Store, StoreError};
 use vault::LockError;
 
@@ -47,25 +47,30 @@ pub fn verify(folder: &DataFolder, passphrase: &Source, tell: Tell<'_>) -> Resul
     let keys = setup::open_keys(folder, &root)?;
     let (signing_key, manifest, manifest_pin) = (folder.signing_key(), folder.manifest(), folder.manifest_pin());
     let mut findings = ApiFiles { signing_key: &signing_key, manifest: &manifest, manifest_pin: &manifest_pin }.check(&keys);
-    let store = opened("store/tightlip.db", Store::open(&folder.store_db(), Mode::Reader), &mut findings)?;
-    let ledger = opened("gateway/gateway.db", Ledger::open_to_read(&folder.ledger()), &mut findings)?;
-    let (Some(store), Some(ledger)) = (store, ledger) else { return Ok(Verified { findings, ..Verified::default() }) };
-    let place = anchor::place_of(folder, &config, keys.deployment());
+    let store = opened((STORE, "store/tightlip.db"), Store::open(&folder.store_db(), Mode::Reader), &mut findings)?;
+    let ledger = opened((LEDGER, "gateway/gateway.db"), Ledger::open_to_read(&folder.ledger()), &mut findings)?;
+    let settings = config.trusted();
+    let (Some(store), Some(ledger)) = (store, ledger) else { return Ok(Verified { findings, settings, ..Verified::default() }) };
+    let anchors = anchor::places_of(folder, &config, keys.deployment());
     // Nobody writes, so the two are of one moment.
     let subject = Subject {
         store: store.look().map_err(VerifyError::from)?,
         ledger: ledger.look().map_err(VerifyError::from)?,
         keys: &keys,
-        anchor: place.as_ref(),
+        anchors: &anchors,
     };
     let mut verified = service::verify::verify(&subject, tell)?;
     findings.append(&mut verified.findings);
-    Ok(Verified { findings, ..verified })
+    Ok(Verified { findings, settings, ..verified })
 }
 
 /// A database, or a finding where it is not there or is none.
-fn opened<T>(file: &str, opened: Result<T, StoreError>, findings: &mut Vec<Finding>) -> Result<Option<T>, VerifyError> {
+fn opened<T>((table, file): (&str, &str), opened: Result<T, StoreError>, findings: &mut Vec<Finding>) -> Result<Option<T>, VerifyError> {
     let what = match opened {
+        Err(StoreError::Schema(_)) => {
+            findings.append(&mut service::verify::schema_findings(table, &opened.map(drop)));
+            return Ok(None);
+        }
         Ok(database) => return Ok(Some(database)),
         Err(StoreError::Missing) => "the database is gone",
         Err(StoreError::NotADatabase | StoreError::Damaged(_)) => "it is no database of ours, or damaged",

@@ -10,14 +10,14 @@ use link::Packets;
 use link::calls::Numbered;
 use link::keeper::Kept;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use service::anchor::AnchorPlace;
+use service::anchor::AnchorPlaces;
 use service::{Gate, SystemClock};
 use store::{Ledger, Mode, Store};
 use tokio::signal::unix::{SignalKind, signal};
 use vault::{OpenKeys, RootKey, Sealer, SigningKey};
-use zeroize::Zeroizing;
 
 use crate::child::{BEGIN_WAIT, Given, Hand, Report, Start, Task};
+use crate::config::trusted;
 use crate::config::ways::ProxyConfig;
 use crate::folder::DataFolder;
 use crate::parts;
@@ -29,29 +29,31 @@ use crate::setup::read;
 /// When it cannot serve.
 pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
     let Start { task, mut handed, leash } = start;
-    let Task::Gateway { data, resolve, upstream_ca, ways, idle_exit_ms, awaits_root_key, policy, anchor } = task else {
+    let Task::Gateway { data, resolve, upstream_ca, ways, idle_exit_ms, awaits_root_key, policy, anchors } = task else {
         bail!("this is another child's task")
     };
     let allowed = service::Policy { plain_env_for_unbound: policy.plain_env_for_unbound, accept_pairings: policy.accept_pairings };
     let folder = DataFolder::locate(Some(&data))?;
     allow_many_files();
     let (root, recipe) = if awaits_root_key {
-        (handed_root_key(&leash)?, read(&folder.root_passphrase())?)
+        (handed_root_key(&leash)?, read(&folder.root_passphrase())?.to_vec())
     } else {
         (rootkey::load(&folder.root_key())?, Vec::new())
     };
-    let keyring = read(&folder.keyring())?;
+    let keyring = read(&folder.keyring())?.to_vec();
     let keys = OpenKeys::unwrap(&keyring, &root).context("failed to open the keyring")?;
     drop(root);
     let admin_key = vault::hash_token(std::str::from_utf8(&read(&folder.admin_key())?)?.trim_end());
     let store = Store::open(&folder.store_db(), Mode::Reader).context("failed to open the store")?;
     let ledger = Ledger::open(&folder.ledger()).context("failed to open the gateway's database")?;
     let clock = Arc::new(SystemClock);
-    let anchor = anchor.map(|dir| AnchorPlace::new(&dir, folder.path(), keys.deployment()));
+    let anchors = AnchorPlaces::new(&anchors, folder.path(), keys.deployment());
+    let trusted = trusted::settings(&resolve, upstream_ca.as_deref(), &ways, policy.accept_pairings);
     let gate = Gate::new(Arc::new(store), Arc::new(ledger), Arc::new(keys), admin_key, clock.clone())
         .with_policy(allowed)
         .with_pass_through(ways.pass_through)
-        .with_anchor(anchor)?;
+        .with_trusted(trusted)
+        .with_anchors(anchors)?;
     gate.check_pass_through()?;
     let upstream_ca = upstream_ca.as_deref().map(gateway::process::read_certificates).transpose()?.unwrap_or_default();
     let resolve = resolve.into_iter().map(|named| ((named.host, named.port), named.address)).collect();
@@ -101,7 +103,7 @@ pub fn api(start: Start) -> anyhow::Result<ExitCode> {
     let Start { task, mut handed, leash } = start;
     let Task::Api { data, pin, hosts, rates, tls, devboxes } = task else { bail!("this is another child's task") };
     let folder = DataFolder::locate(Some(&data))?;
-    let signing = SigningKey::from_bytes(&Zeroizing::new(read(&folder.signing_key())?)).context("failed to read the signing key")?;
+    let signing = SigningKey::from_bytes(&read(&folder.signing_key())?).context("failed to read the signing key")?;
     let sealer = Sealer::new(&read(&folder.manifest())?, pin.bytes(), signing).context("failed to check the manifest")?;
     let setup = api::Setup {
         bound: api::Bound::from_fd(handed.take(Given::Socket)?),

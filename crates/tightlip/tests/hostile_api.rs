@@ -222,7 +222,7 @@ fn start_gateway(data: &Path, upstream: &Upstream) -> Alone {
     let (leash, theirs) = Packets::pair().unwrap();
     let resolve: Vec<serde_json::Value> =
         [BOUND, OTHER].iter().map(|host| serde_json::json!({"host": host, "port": 443, "address": upstream.address()})).collect();
-    let task = serde_json::json!({"gateway": {"data": data, "resolve": resolve, "upstream_ca": data.join("upstream-ca.pem"), "ways": {"proxy": null, "pass_through": []}, "idle_exit_ms": null, "awaits_root_key": false, "policy": {"plain_env_for_unbound": false, "accept_pairings": false}}});
+    let task = serde_json::json!({"gateway": {"data": data, "resolve": resolve, "upstream_ca": data.join("upstream-ca.pem"), "ways": {"proxy": null, "pass_through": []}, "idle_exit_ms": null, "awaits_root_key": false, "anchors": [], "policy": {"plain_env_for_unbound": false, "accept_pairings": false}}});
     let given = ["link", "socket", "lock", "keeper"];
     let begin = serde_json::json!({"supervisor": std::process::id(), "task": task, "given": given});
     leash.send(&begin, &[gateway_end.as_fd(), listener.as_fd(), lock.as_fd(), to_keeper.as_fd()]).unwrap();

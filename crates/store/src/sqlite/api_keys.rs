@@ -81,20 +81,6 @@ pub(crate) fn revoke(conn: &Connection, account: &AccountId, id: &ApiKeyId, at: 
     if changed == 1 { Ok(()) } else { Err(StoreError::Conflict) }
 }
 
-/// Every API key without the gateway's mark, of all accounts.
-pub(crate) fn unmarked(conn: &Connection) -> Result<Vec<ApiKey>> {
-    let mut statement =
-        conn.prepare("SELECT id, account, hash, scopes, created, name, expires, revoked, last_used, mac FROM api_keys WHERE mac IS NULL")?;
-    let found = statement.query_map([], from_row)?;
-    Ok(found.collect::<rusqlite::Result<_>>()?)
-}
-
-/// Puts the gateway's mark on a key that has none.
-pub(crate) fn mark(conn: &Connection, id: &ApiKeyId, mac: &[u8]) -> Result<()> {
-    conn.execute("UPDATE api_keys SET mac = ?2 WHERE id = ?1 AND mac IS NULL", params![id.as_str(), mac])?;
-    Ok(())
-}
-
 /// Notes when a key was used; an earlier time than the one noted changes nothing.
 pub(crate) fn note_use(conn: &Connection, id: &ApiKeyId, at: Timestamp) -> Result<()> {
     let mut statement =

@@ -15,7 +15,6 @@ use crate::error::{Result, StoreError};
 /// Opens the one connection that writes. The file must exist.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection> {
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     conn.execute_batch(WRITER_PRAGMAS)?;
     Ok(conn)
 }
@@ -60,6 +59,10 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
         return Err(StoreError::Missing);
     }
     let conn = Connection::open_with_flags(&path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    // No schema of ours has triggers or views; somebody else's would write and answer in the name of our tables.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     conn.busy_timeout(BUSY_WAIT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(conn)

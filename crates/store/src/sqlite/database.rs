@@ -10,8 +10,9 @@ use crate::rows::{Commits, Head};
 use crate::sqlite::files::Files;
 use crate::sqlite::migrations::Schema;
 use crate::sqlite::readers::{Readers, may_wait};
+use crate::sqlite::shape::{self, Shape};
 use crate::sqlite::snapshot::Snapshot;
-use crate::sqlite::writer::{Purpose, Writer};
+use crate::sqlite::writer::{Ground, Purpose, Writer};
 use crate::sqlite::{connection, create, events};
 use crate::store::Mode;
 
@@ -25,6 +26,7 @@ pub(crate) struct Database {
     readers: Readers,
     writer: Option<Writer>,
     files: Arc<Files>,
+    shape: Arc<Shape>,
 }
 
 impl Database {
@@ -34,6 +36,8 @@ impl Database {
         let writing = match mode {
             Mode::Writer => {
                 let mut conn = connection::open_writer(path)?;
+                // Before anything is changed.
+                shape::check(&conn, schema, found)?;
                 create::set_wal(&conn)?;
                 schema.migrate(&mut conn)?;
                 Some(conn)
@@ -42,10 +46,13 @@ impl Database {
             Mode::Reader => None,
         };
         let readers = Readers::new(path);
+        let shape = readers.lend(|conn| Shape::of(schema, conn))?;
         let deployment = readers.lend(deployment_of)?;
         let files = Arc::new(Files::of(path)?);
-        let writer = writing.map(|conn| Writer::start(conn, deployment.clone(), Arc::clone(&files))).transpose()?;
-        Ok(Self { deployment, readers, writer, files })
+        let shape = Arc::new(shape);
+        let ground = Ground { files: Arc::clone(&files), shape: Arc::clone(&shape) };
+        let writer = writing.map(|conn| Writer::start(conn, deployment.clone(), ground)).transpose()?;
+        Ok(Self { deployment, readers, writer, files, shape })
     }
 
     /// The deployment that the database was made for.
@@ -109,9 +116,10 @@ impl Database {
         })
     }
 
-    /// Whether the files are still those that were opened. Microseconds.
+    /// Whether the files are still those that were opened, and their schema the one that was found good. Microseconds.
     pub fn stands(&self) -> Result<()> {
-        self.files.stand()
+        self.files.stand()?;
+        self.readers.lend(|conn| self.shape.stand(conn))
     }
 
     /// The chain's end, as its last row says.

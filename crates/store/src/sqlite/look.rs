@@ -5,8 +5,9 @@ use rusqlite::{Connection, Row, ToSql};
 
 use crate::error::{Result, StoreError};
 use crate::rows::Head;
-use crate::sqlite::events;
+use crate::sqlite::migrations::{LEDGER, STORE};
 use crate::sqlite::snapshot::Snapshot;
+use crate::sqlite::{events, shape};
 
 /// A database as it is at one moment, and its chain of events.
 pub struct Held {
@@ -43,6 +44,18 @@ impl Held {
     #[must_use]
     pub fn deployment(&self) -> &str {
         &self.deployment
+    }
+
+    /// Whether the schema is what the migrations make. To be asked before anything else: what is read through another schema may not end, and says nothing.
+    ///
+    /// # Errors
+    /// `Schema`, or where it cannot be read.
+    pub fn check_schema(&self) -> Result<()> {
+        let schema = match self.writer {
+            Writer::Api => &STORE,
+            Writer::Gateway => &LEDGER,
+        };
+        shape::check(self.conn(), schema, schema.version())
     }
 
     /// Looks at every page, index and reference of the file.

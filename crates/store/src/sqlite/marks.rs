@@ -27,19 +27,6 @@ pub struct MarkedRows {
     pub events: u64,
 }
 
-/// A mark that is to be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewMark {
-    /// The noun's word.
-    pub noun: &'static str,
-    /// Its id.
-    pub id: String,
-    /// How many changes it tells of.
-    pub generation: u64,
-    /// The bytes that it must cover.
-    pub input: Vec<u8>,
-}
-
 /// Marks anew what these events changed.
 pub(crate) fn follow(conn: &Connection, events: &[Event], marker: Option<&Marker>) -> Result<()> {
     let Some(marker) = marker else { return Ok(()) };
@@ -112,32 +99,8 @@ pub(crate) fn of_devbox(conn: &Connection, devbox: &DevboxId) -> Result<MarkedRo
     Ok(MarkedRows { input, mac, any, generation: 0, events })
 }
 
-/// What rows of an earlier build lack: marks of every secret of which rows or events tell, and of every open devbox.
-pub(crate) fn lacking(conn: &Connection) -> Result<Vec<NewMark>> {
-    let mut marks = Vec::new();
-    let mut secrets = conn.prepare(
-        "SELECT secret FROM bindings UNION SELECT secret FROM exposures UNION SELECT secret FROM pairings
-         UNION SELECT json_extract(body, '$.secret') FROM events WHERE json_extract(body, '$.kind') IN
-            ('binding_created', 'binding_deleted', 'pairing_requested', 'pairing_approved', 'pairing_refused', 'secret_exposed', 'secret_brokered')
-            AND json_extract(body, '$.secret') IS NOT NULL",
-    )?;
-    for id in secrets.query_map([], |row| row.get::<_, String>(0))? {
-        let id = id?;
-        let generation = decisions(conn, &id)?;
-        let (input, _) = secret_input(conn, &id, generation)?;
-        marks.push(NewMark { noun: SECRET, id, generation, input });
-    }
-    let mut devboxes = conn.prepare("SELECT id FROM devboxes WHERE closed IS NULL")?;
-    for id in devboxes.query_map([], |row| row.get::<_, String>(0))? {
-        let id = id?;
-        let (input, _) = devbox_input(conn, &id)?;
-        marks.push(NewMark { noun: DEVBOX, id, generation: 0, input });
-    }
-    Ok(marks)
-}
-
 /// Writes a mark, in place of an earlier one.
-pub(crate) fn put(conn: &Connection, noun: &str, id: &str, generation: u64, mac: &[u8]) -> Result<()> {
+fn put(conn: &Connection, noun: &str, id: &str, generation: u64, mac: &[u8]) -> Result<()> {
     let generation = i64::try_from(generation).map_err(StoreError::damaged)?;
     let mut statement = conn.prepare_cached("INSERT OR REPLACE INTO marks (noun, id, generation, mac) VALUES (?1, ?2, ?3, ?4)")?;
     statement.execute(params![noun, id, generation, mac])?;
@@ -222,5 +185,5 @@ fn number(count: i64) -> Result<u64> {
 }
 
 /// What marks are on.
-pub(crate) const SECRET: &str = "secret";
-pub(crate) const DEVBOX: &str = "devbox";
+const SECRET: &str = "secret";
+const DEVBOX: &str = "devbox";

@@ -58,15 +58,20 @@ impl Schema {
 
     /// Runs the steps that the database lacks, all or none.
     pub fn migrate(&self, conn: &mut Connection) -> Result<()> {
+        self.make(conn, self.version())
+    }
+
+    /// Runs the steps that the database lacks of this version's, all or none.
+    pub fn make(&self, conn: &mut Connection, version: u32) -> Result<()> {
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (_, found) = connection::identity(&tx)?;
         let found = self.known(found)?;
-        if found < self.version() {
-            for step in &self.steps[found as usize..] {
+        if found < version {
+            for step in &self.steps[found as usize..version as usize] {
                 tx.execute_batch(step)?;
             }
             tx.pragma_update(None, "application_id", self.application)?;
-            tx.pragma_update(None, "user_version", self.version())?;
+            tx.pragma_update(None, "user_version", version)?;
         }
         Ok(tx.commit()?)
     }

@@ -17,6 +17,7 @@ use crate::rows::Commits;
 use crate::sqlite::database::Work;
 use crate::sqlite::files::Files;
 use crate::sqlite::log::Log;
+use crate::sqlite::shape::Shape;
 
 /// The writer, as others see it: a queue.
 pub(crate) struct Writer {
@@ -80,15 +81,23 @@ struct Hand {
     failing: Arc<AtomicBool>,
     commits: Arc<Tally>,
     log: Log,
-    files: Arc<Files>,
+    ground: Ground,
+}
+
+/// What must hold for anything to be written.
+pub(crate) struct Ground {
+    /// The files are those that were opened.
+    pub files: Arc<Files>,
+    /// The schema is the one that was found good.
+    pub shape: Arc<Shape>,
 }
 
 impl Writer {
     /// Starts the thread on its connection.
-    pub fn start(conn: Connection, deployment: String, files: Arc<Files>) -> Result<Self> {
+    pub fn start(conn: Connection, deployment: String, ground: Ground) -> Result<Self> {
         let (jobs, queue) = sync_channel(QUEUE_JOBS_MAX);
         let (failing, commits) = (Arc::new(AtomicBool::new(false)), Arc::new(Tally::default()));
-        let hand = Hand { conn, deployment, failing: Arc::clone(&failing), commits: Arc::clone(&commits), log: Log::new(), files };
+        let hand = Hand { conn, deployment, failing: Arc::clone(&failing), commits: Arc::clone(&commits), log: Log::new(), ground };
         let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || hand.serve(&queue))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread), failing, commits })
     }
@@ -174,7 +183,7 @@ impl Hand {
     /// Does the jobs of a group on ground that holds, and answers what became of each.
     fn settled(&mut self, group: &[Job]) -> Vec<Result<()>> {
         // What is written to files that nobody finds any more is lost, whatever the disk says.
-        match self.log.settle(&self.conn).and_then(|()| self.files.stand()) {
+        match self.log.settle(&self.conn).and_then(|()| self.ground.files.stand()) {
             Ok(()) => self.commit(group),
             Err(error) => group.iter().map(|_| Err(error.clone())).collect(),
         }
@@ -207,7 +216,10 @@ impl Hand {
     /// One transaction. An error says that all of it is undone.
     fn transaction(&self, group: &[Job], attempt: Attempt) -> std::result::Result<Vec<Result<()>>, Lost> {
         self.execute("BEGIN IMMEDIATE")?;
-        let done = group.iter().map(|job| attempt(self, job)).collect::<std::result::Result<Vec<_>, Lost>>().and_then(|results| {
+        // Nobody else changes the schema from here on.
+        let stands = self.ground.shape.stand(&self.conn).map_err(Lost::All);
+        let tried = stands.and_then(|()| group.iter().map(|job| attempt(self, job)).collect::<std::result::Result<Vec<_>, Lost>>());
+        let done = tried.and_then(|results| {
             self.execute("COMMIT")?;
             Ok(results)
         });

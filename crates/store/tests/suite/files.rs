@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use model::EventKind;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use store::{Ledger, Mode, Store, StoreError};
@@ -78,6 +79,32 @@ fn what_is_no_database_of_ours_is_refused_and_untouched() {
     Ledger::create(&path, DEPLOYMENT).unwrap();
     assert!(refusals(&path).iter().all(|refusal| matches!(refusal, Some(StoreError::NotADatabase))));
     assert!(matches!(Ledger::open(&Sqlite::make().path()), Err(StoreError::NotADatabase | StoreError::Missing)));
+}
+
+#[test]
+fn a_schema_that_was_changed_is_refused_at_the_start_and_under_a_writer() {
+    let backend = Sqlite::make();
+    let store = backend.open(Mode::Writer);
+    let account = sample::stored_account(&store);
+    let change = |sql: &str| Connection::open(backend.path()).unwrap().execute_batch(sql).unwrap();
+    change("CREATE TRIGGER rename AFTER INSERT ON api_keys BEGIN UPDATE accounts SET name = 'theirs'; END");
+    let add = || {
+        let key = sample::api_key(&account.id);
+        store.insert_api_key(&key, &sample::event(EventKind::KeyCreated, &account.id))
+    };
+    assert!(matches!(add(), Err(StoreError::Schema(_))) && matches!(store.stands(), Err(StoreError::Schema(_))));
+    for refusal in refusals(&backend.path()) {
+        assert!(
+            matches!(&refusal, Some(StoreError::Schema(faults)) if faults.to_string() == "the trigger rename is none of tightlip's"),
+            "{refusal:?}"
+        );
+    }
+    assert_eq!(store.owner().unwrap().unwrap(), account);
+    change("DROP TRIGGER rename");
+    store.stands().unwrap();
+    add().unwrap();
+    assert_eq!(store.owner().unwrap().unwrap(), account);
+    assert!(refusals(&backend.path()).iter().all(Option::is_none));
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub(super) struct Args {
     /// Give devboxes of the API's the plain values of secrets that are bound to no host, as Runloop does. Their agents can read them
     #[arg(long)]
     plain_env_for_unbound: bool,
-    /// Serve a data folder also where it is older than it was when it was served last, as one that you put back from a copy
+    /// Serve a data folder also where it is older than it was when it was served last, as one that you put back from a copy, or where nothing tells whether it is, as one that you moved
     #[arg(long)]
     accept_rollback: bool,
 }

@@ -85,7 +85,7 @@ impl Progress {
 }
 
 fn text(verified: &Verified) -> String {
-    let Verified { counts, api, gateway, anchor, findings } = verified;
+    let Verified { counts, api, gateway, anchor, settings, findings } = verified;
     let mut lines: Vec<String> = findings.iter().map(line).collect();
     if findings.is_empty() {
         lines.push(format!(
@@ -105,13 +105,17 @@ fn text(verified: &Verified) -> String {
     match anchor {
         AnchorSeen::Holds { written } => lines.push(format!("anchor: holds, as of {}", ago(*written, SystemClock.now()))),
         AnchorSeen::Missing => lines.push(
-            "anchor: none, so an older copy of the whole data folder is not noticed; the next `tightlip up` makes one, of the folder as it is then"
+            "anchor: none, so nothing shows whether this is an older copy of the whole data folder; `tightlip up` serves it with --accept-rollback only"
                 .to_owned(),
         ),
         AnchorSeen::Nowhere => {
             lines.push("anchor: no place for one, so an older copy of the whole data folder is not noticed; set `[gateway] anchor`".to_owned());
         }
         AnchorSeen::Wrong => {}
+    }
+    if !settings.is_empty() {
+        lines.push("settings that decide where values go, which nothing but you holds (tightlip.toml):".to_owned());
+        lines.extend(settings.iter().map(|setting| format!("  {}: {}", setting.name, setting.value)));
     }
     lines.join("\n")
 }

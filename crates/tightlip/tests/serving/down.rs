@@ -8,7 +8,7 @@ use crate::server::{BINARY, Place, Server, children, is_gone, wait_for};
 fn call(data: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(BINARY);
     command.env_clear().env("HOME", data.parent().unwrap()).env("PATH", std::env::var_os("PATH").unwrap()).stdin(Stdio::null());
-    command.arg("--data").arg(data).args(arguments).output().unwrap()
+    command.env("XDG_STATE_HOME", crate::server::state(data)).arg("--data").arg(data).args(arguments).output().unwrap()
 }
 
 fn said(output: &Output) -> String {

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use rusqlite::Connection;
+
 use crate::house::{House, call, copy, verify};
 use crate::server::{Server, refused, up};
 
@@ -22,9 +24,7 @@ fn an_older_data_folder_that_is_put_back_does_not_start_until_a_person_accepts_i
     assert!(!begun.status.success() && String::from_utf8_lossy(&begun.stderr).contains("--accept-rollback"));
     verify(&house.data()).assert_finds("anchor", "put back from an older copy");
 
-    let mut command = up(&house.data());
-    command.arg("--accept-rollback");
-    let mut server = Server::spawned(command, &house.data());
+    let mut server = house.serve_accepting();
     server.wait_until_both_serve();
     let events = house.tool(&["events"], "");
     assert!(events.contains("rollback accepted"), "{events}");
@@ -63,7 +63,7 @@ fn an_older_backup_is_restored_only_where_that_is_accepted() {
 }
 
 #[test]
-fn an_edited_anchor_is_refused_and_a_missing_one_is_told() {
+fn an_edited_or_missing_anchor_is_refused_until_a_person_accepts_it() {
     let house = House::make();
     let anchor = house.anchor();
     let right = fs::read_to_string(&anchor).unwrap();
@@ -77,22 +77,134 @@ fn an_edited_anchor_is_refused_and_a_missing_one_is_told() {
     let verdict = verify(&house.data());
     verdict.assert_holds();
     assert_eq!(verdict.said["anchor"]["state"], "missing");
-    let server = house.serve();
+    // Whatever the folder itself says of it.
+    let ledger = Connection::open(house.data().join("gateway/gateway.db")).unwrap();
+    ledger.execute("DELETE FROM meta WHERE key <> 'deployment'", []).unwrap();
+    ledger.close().unwrap();
+    fs::create_dir(house.data().join(".setup")).unwrap();
+    fs::write(house.data().join(".setup/complete"), "").unwrap();
+    let before = crate::server::snapshot(&house.data().join("gateway"));
+    for _ in 0..2 {
+        let (code, said) = refused(&mut up(&house.data()));
+        assert!(code == 10 && said.contains(anchor.to_str().unwrap()) && said.contains("--accept-rollback"), "{code}: {said}");
+    }
+    assert!(crate::server::snapshot(&house.data().join("gateway")) == before, "a refused start changed something");
+    let server = house.serve_accepting();
     server.wait_until_both_serve();
-    assert!(house.tool(&["events"], "").contains("anchor missing"));
+    let events = house.tool(&["events"], "");
+    assert!(events.contains("anchor missing") && events.contains("rollback accepted"), "{events}");
     assert!(anchor.exists());
 }
 
 #[test]
-fn a_place_that_takes_no_anchor_is_told_and_does_not_keep_the_server_from_starting() {
+fn settings_that_name_another_place_hide_no_older_folder() {
     let house = House::make();
-    let mut command = up(&house.data());
-    command.env("XDG_STATE_HOME", "/dev/null/nowhere").stderr(fs::File::create(house.beside("log")).unwrap());
-    let server = Server::spawned(command, &house.data());
+    let (old, elsewhere) = (house.copy("old"), house.beside("elsewhere"));
+    let settings = format!("[gateway]\nanchor = \"{}\"\n", elsewhere.display());
+    let mut server = house.serve();
+    house.tool(&["secret", "delete", "OTHER"], "");
+    assert!(server.stop().success());
+    let newer = house.copy("newer");
+    fs::remove_dir_all(house.data()).unwrap();
+    copy(&old, &house.data());
+    fs::write(house.data().join("tightlip.toml"), &settings).unwrap();
+    let ledger = Connection::open(house.data().join("gateway/gateway.db")).unwrap();
+    ledger.execute("DELETE FROM meta WHERE key <> 'deployment'", []).unwrap();
+    ledger.close().unwrap();
+    let (code, said) = refused(&mut up(&house.data()));
+    assert!(code == 10 && said.contains(house.anchor().to_str().unwrap()), "{code}: {said}");
+    verify(&house.data()).assert_finds("anchor", "put back from an older copy");
+    assert!(!elsewhere.exists());
+
+    // An operator who names another place, with the folder as it was served last, goes on; both places are kept from then on, in both directions.
+    fs::remove_dir_all(house.data()).unwrap();
+    copy(&newer, &house.data());
+    let plain = fs::read(house.data().join("tightlip.toml")).unwrap();
+    for text in [settings.as_bytes(), &plain, settings.as_bytes()] {
+        fs::write(house.data().join("tightlip.toml"), text).unwrap();
+        let mut server = house.serve();
+        house.tool(&["secret", "set", "MORE"], "a value that is stored");
+        assert!(server.stop().success());
+        verify(&house.data()).assert_holds();
+    }
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 1);
+    fs::remove_dir_all(house.data()).unwrap();
+    copy(&newer, &house.data());
+    assert_eq!(refused(&mut up(&house.data())).0, 10);
+}
+
+#[test]
+fn a_place_that_takes_no_anchor_is_told_at_the_first_start_and_refused_after_it() {
+    let house = House::bare();
+    let start = || {
+        let mut command = up(&house.data());
+        command.env("XDG_STATE_HOME", "/dev/null/nowhere").stderr(fs::File::create(house.beside("log")).unwrap());
+        command
+    };
+    let said = || {
+        let log = fs::read_to_string(house.beside("log")).unwrap();
+        assert!(log.contains("[gateway] anchor"), "{log}");
+        log
+    };
+    assert!(Server::spawned(start(), &house.data()).stop().success());
+    assert!(said().contains("No anchor is kept"));
+    assert_eq!(start().status().unwrap().code(), Some(10));
+    assert!(said().contains("--accept-rollback"));
+    let mut accepting = start();
+    accepting.arg("--accept-rollback");
+    assert!(Server::spawned(accepting, &house.data()).stop().success());
+    assert!(said().contains("No anchor is kept"));
+}
+
+#[test]
+fn settings_that_decide_where_values_go_are_told() {
+    let house = House::make();
+    verify(&house.data()).assert_holds();
+    let settings = "[gateway]\nresolve = { \"api.github.com:443\" = \"127.0.0.1:8443\" }\npass_through = [\"pinned.example.test\"]\n";
+    fs::write(house.data().join("tightlip.toml"), settings).unwrap();
+    let told = |server: Option<Server>| {
+        let verdict = verify(&house.data());
+        verdict.assert_holds();
+        let shown = call(&house.data(), &["verify"], "");
+        drop(server);
+        for said in ["api.github.com:443 is dialled at 127.0.0.1:8443", "pinned.example.test is reached unseen"] {
+            assert!(verdict.text.contains(said) && String::from_utf8_lossy(&shown.stdout).contains(said), "{}", verdict.text);
+        }
+    };
+    told(None);
+    let server = house.serve();
     server.wait_until_both_serve();
-    drop(server);
-    let log = fs::read_to_string(house.beside("log")).unwrap();
-    assert!(log.contains("No anchor is kept") && log.contains("[gateway] anchor"), "{log}");
+    // What is in force, whatever the file says by now.
+    fs::write(house.data().join("tightlip.toml"), "").unwrap();
+    told(Some(server));
+}
+
+#[test]
+fn a_file_of_the_apis_that_is_endless_or_none_holds_up_nothing() {
+    let house = House::make();
+    for name in ["api/manifest.json", "api/manifest.pin", "api/signing.key"] {
+        let data = house.copy("spoiled");
+        let path = data.join(name);
+        let spoil: [&dyn Fn(); 3] = [
+            &|| nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR).unwrap(),
+            &|| std::os::unix::fs::symlink("/dev/zero", &path).unwrap(),
+            &|| fs::File::create(&path).and_then(|file| file.set_len(1 << 40)).unwrap(),
+        ];
+        for spoil in spoil {
+            fs::remove_file(&path).unwrap();
+            spoil();
+            assert_eq!(verify(&data).assert_finds("files", "gateway")["id"], name);
+            let (code, said) = refused(&mut up(&data));
+            assert!(code == 1 && said.contains(name), "{code}: {said}");
+        }
+    }
+    // And under a server that serves.
+    let server = house.serve();
+    server.wait_until_both_serve();
+    let path = house.data().join("api/manifest.json");
+    fs::remove_file(&path).unwrap();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    assert_eq!(verify(&house.data()).assert_finds("files", "gateway")["id"], "api/manifest.json");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::server::{BINARY, Place, Server, state};
+use crate::server::{BINARY, Place, Server, state, up};
 
 pub struct House {
     place: Place,
@@ -68,6 +68,13 @@ impl House {
 
     pub fn serve(&self) -> Server {
         Server::start(&self.data())
+    }
+
+    /// A server that a person had take the folder as it is.
+    pub fn serve_accepting(&self) -> Server {
+        let mut command = up(&self.data());
+        command.arg("--accept-rollback");
+        Server::spawned(command, &self.data())
     }
 
     /// The anchor's file.

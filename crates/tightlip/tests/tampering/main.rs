@@ -8,6 +8,8 @@ mod folders;
 mod house;
 mod rows;
 mod running;
+mod schema;
 #[path = "../serving/server.rs"]
 #[allow(dead_code, reason = "shared with the tests of serving; each uses its part")]
 mod server;
+mod unmarked;

@@ -48,7 +48,7 @@ fn a_database_or_log_that_is_removed_or_replaced_is_noticed_and_nothing_is_writt
     {
         let house = House::bare();
         crate::house::copy(&fresh.data(), &house.data());
-        let server = house.serve();
+        let server = house.serve_accepting();
         server.wait_until_both_serve();
         house.tool(&["secret", "set", "MORE"], "a value that is stored");
         house.tool(&["bind", "MORE", "--host", "more.example.com"], "");
