@@ -194,6 +194,7 @@ impl Net {
             names: Names::new(self.synthetic),
             watch: Watch::default(),
             tags: Tags::new(),
+            is_cautious: Arc::default(),
             room,
             turns: Arc::new(Semaphore::new(DECISIONS_MAX)),
             bodies: Arc::new(Semaphore::new(BODIES_MAX)),
