@@ -28,11 +28,11 @@ pub(super) struct ScrubForm {
 }
 
 impl ScrubForm {
-    /// How many bytes of the form tell that it is the value's: eight beyond those that its replacement shares, or half of them, where there are few.
+    /// How many bytes of the form tell that it is the value's: eight beyond those that its replacement shares, or three quarters of them, where there are few.
     pub(super) fn telling_bytes(&self) -> usize {
         let shared = self.bytes.iter().zip(&self.replacement).take_while(|(own, placed)| own == placed).count();
         let own = self.bytes.len() - shared;
-        shared + (own / 2).clamp(usize::from(own > 0), BROKERED_VALUE_BYTES_MIN)
+        shared + (own * 3 / 4).clamp(usize::from(own > 0), BROKERED_VALUE_BYTES_MIN)
     }
 }
 
