@@ -520,7 +520,7 @@ fn eight_bytes_of_a_beginning_are_told_from_other_text_and_what_follows_them_is_
         "sk-ant-api03-secretsecretsecre",
         "sk-ant-api03-secretseX",
         "xx-sk-ant-api03-secretseXXXXXXXX",
-        &hex::encode("sk-ant-api03-secr"),
+        &hex::encode("sk-ant-api03-secre"),
     ] {
         assert!(holds(text), "{text}");
     }
