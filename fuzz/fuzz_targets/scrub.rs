@@ -36,7 +36,7 @@ fn pair(value: &str, placeholder: &str, basic_users: &[&str]) -> ScrubPair {
         placeholder: Some(placeholder.parse().expect("a token")),
         basic_users: basic_users.iter().map(|user| (*user).to_owned()).collect(),
         halves: value.ends_with('h'),
-        renderings: if value.ends_with(['h', 'r']) { vec![Rendering::Percent, Rendering::Json] } else { vec![] },
+        renderings: if value.ends_with(['h', 'r']) { vec![Rendering::Percent, Rendering::Json, Rendering::Basic] } else { vec![] },
     }
 }
 

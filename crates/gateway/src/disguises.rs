@@ -25,8 +25,17 @@ pub(crate) fn is_disguised(status: StatusCode, headers: &HeaderMap) -> bool {
 
 /// Whether a header of a reply is a sum over its body. Where a value stands in the body, guesses could be held against the sum without asking anybody, and sums of
 /// the shorter sorts tell the value's bits one by one.
+///
+/// Every store has names of its own, so a sum is known by the algorithm in its name: what is said of a key (`x-amz-server-side-encryption-customer-key-md5`) or
+/// was given by whoever stored it (`x-amz-meta-md5`) is none.
 pub(crate) fn is_sum(name: &HeaderName) -> bool {
-    SUMS.contains(name) || SUM_FAMILIES.iter().any(|start| name.as_str().starts_with(start))
+    let words: Vec<&str> = name.as_str().split('-').collect();
+    let is_algorithm = |word: &&str| SUM_ALGORITHMS.iter().any(|algorithm| word.starts_with(algorithm));
+    let names_hash = words.first() == Some(&"x") && words.contains(&"hash");
+    let is_of_another = words.iter().any(|word| ["key", "meta"].contains(word));
+    SUMS.contains(name)
+        || SUM_FAMILIES.iter().any(|start| name.as_str().starts_with(start))
+        || (!is_of_another && (names_hash || words.iter().any(is_algorithm)))
 }
 
 /// Instance manipulations (RFC 3229), dictionaries (RFC 9842, and SDCH before it), and sums (RFC 9530, RFC 3230).
@@ -56,19 +65,11 @@ pub(crate) fn drop_sums(headers: &mut HeaderMap) {
     }
 }
 
-/// RFC 9530 and what was before it; Google's, Azure's and Artifactory's.
-const SUMS: [HeaderName; 10] = [
-    HeaderName::from_static("content-digest"),
-    HeaderName::from_static("repr-digest"),
-    HeaderName::from_static("digest"),
-    HeaderName::from_static("content-md5"),
-    HeaderName::from_static("x-goog-hash"),
-    HeaderName::from_static("x-ms-content-crc64"),
-    HeaderName::from_static("x-ms-blob-content-md5"),
-    HeaderName::from_static("x-content-md5"),
-    HeaderName::from_static("x-content-sha256"),
-    HeaderName::from_static("x-oss-hash-crc64ecma"),
-];
+/// RFC 9530 and what was before it. What names a file by its contents (`docker-content-digest`) is what clients ask for it by, and stays.
+const SUMS: [HeaderName; 3] =
+    [HeaderName::from_static("content-digest"), HeaderName::from_static("repr-digest"), HeaderName::from_static("digest")];
+/// How words of a sum's name begin: `x-cos-hash-crc64ecma`, `x-bz-content-sha1`, `content-md5`.
+const SUM_ALGORITHMS: [&str; 9] = ["md5", "sha1", "sha2", "sha3", "sha512", "crc32", "crc64", "xxh", "blake"];
 /// Amazon's and Artifactory's, one for each algorithm.
 const SUM_FAMILIES: [&str; 2] = ["x-amz-checksum-", "x-checksum-"];
 
@@ -109,10 +110,34 @@ mod tests {
 
     #[test]
     fn sums_are_known_and_names_that_only_look_like_one_are_not() {
-        for name in ["content-digest", "content-md5", "x-goog-hash", "x-amz-checksum-crc32", "x-checksum-sha1"] {
+        for name in [
+            "content-digest",
+            "content-md5",
+            "x-goog-hash",
+            "x-amz-checksum-crc32",
+            "x-checksum-sha1",
+            "x-ms-content-crc64",
+            "x-ms-blob-content-md5",
+            "x-content-sha256",
+            "x-oss-hash-crc64ecma",
+            "x-cos-hash-crc64ecma",
+            "x-obs-hash-crc64ecma",
+            "x-bz-content-sha1",
+            "x-gitlab-content-sha256",
+            "x-other-hash",
+        ] {
             assert!(is_sum(&HeaderName::from_static(name)), "{name}");
         }
-        for name in ["docker-content-digest", "x-checksum", "etag"] {
+        for name in [
+            "docker-content-digest",
+            "x-checksum",
+            "etag",
+            "x-repo-commit",
+            "x-shard",
+            "x-amz-meta-md5chksum",
+            "x-amz-server-side-encryption-customer-key-md5",
+            "x-goog-encryption-key-sha256",
+        ] {
             assert!(!is_sum(&HeaderName::from_static(name)), "{name}");
         }
     }

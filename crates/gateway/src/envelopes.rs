@@ -1,7 +1,8 @@
 //! Where messages of gRPC and of Connect end in a body. Each has five bytes before it: a byte of flags and its length ("Length-Prefixed-Message" of gRPC over
 //! HTTP/2, "Enveloped-Message" of the Connect protocol).
 //!
-//! Between two messages nothing is held back when nothing more is at hand: a client that waits for a message before it says its own gets all of it.
+//! Between two messages nothing is held back when nothing more is at hand: a client that waits for a message before it says its own gets all of it. Of messages
+//! in base64 the last one waits for what follows it, as words of other bodies do: what a host shows there could be read as a message's end.
 
 /// How far a body was read.
 pub(crate) struct Envelopes {
@@ -83,8 +84,13 @@ impl Envelopes {
     }
 
     /// Whether all that came are whole messages.
-    pub(crate) fn is_between(&self) -> bool {
+    fn is_between(&self) -> bool {
         self.standing == Standing::Framed && self.head.is_empty() && self.left == 0
+    }
+
+    /// Whether nothing of what came needs to be held back.
+    pub(crate) fn may_give(&self) -> bool {
+        self.text.is_none() && self.is_between()
     }
 
     fn look_at_head(&mut self) -> Result<(), EnvelopeError> {

@@ -150,7 +150,7 @@ impl Conversation {
             _ => {
                 let note = note(&ask, response.status());
                 let mut reply = reply(response, &method, ticket, &self.devbox)?;
-                if ask.live.carries_values() {
+                if ask.live.may_be_answered_with_values() {
                     self.devbox.tags.veil(&ask.to.host, reply.headers_mut());
                 }
                 if let Some(note) = note {

@@ -41,6 +41,9 @@ pub(crate) enum FrameError {
     /// A control frame in pieces, or too long (section 5.5).
     #[error("the host sent a control frame that is none")]
     Control,
+    /// Heads and control frames beyond number, all of them behind one word that does not end.
+    #[error("the host sent too many frames within one word")]
+    Crowd,
     /// A length with its highest bit set (section 5.2).
     #[error("the host sent a frame of an impossible length")]
     Length,
@@ -78,6 +81,9 @@ impl Frames {
                 State::Data { .. } => self.data(bytes, &mut out),
                 State::Control { .. } => self.control(bytes, &mut out),
             };
+            if self.waiting.len() > WAITING_MAX {
+                return Err(FrameError::Crowd);
+            }
         }
         Ok(out)
     }
@@ -214,6 +220,8 @@ const CONTROL: u8 = 0x08;
 const MASKED: u8 = 0x80;
 const LENGTH: u8 = 0x7f;
 const CONTROL_BYTES_MAX: usize = 125;
+/// What waits takes two hundred kilobytes at most. A host that splits a word into so many frames says nothing that anybody waits for.
+const WAITING_MAX: usize = 1024;
 
 #[cfg(test)]
 #[path = "frames/tests.rs"]

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{TcpListener as StdTcpListener, UdpSocket as StdUdpSocket};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use nix::sys::socket::{SockType, getsockopt, sockopt};
@@ -35,6 +36,8 @@ pub(crate) struct Devbox {
     pub(crate) names: Names,
     pub(crate) watch: Watch,
     pub(crate) tags: Tags,
+    /// Whether messages end in beginnings of values: then what is held back is given with what follows it, as in any other body.
+    pub(crate) is_cautious: Arc<AtomicBool>,
     /// What it may have open at a time.
     pub(crate) room: Room,
     /// Decisions that wait for the databases at a time.

@@ -187,17 +187,21 @@ impl Net {
 
     fn devbox(self: &Arc<Self>, card: DevboxCard, authority: Authority) -> Arc<Devbox> {
         let room = Room::new(self.room, Arc::clone(&self.seats), card.account.clone(), self.timeouts.connect);
-        Arc::new(Devbox {
+        let devbox = Arc::new(Devbox {
             net: Arc::clone(self),
             card,
             authority,
             names: Names::new(self.synthetic),
             watch: Watch::default(),
             tags: Tags::new(),
+            is_cautious: Arc::default(),
             room,
             turns: Arc::new(Semaphore::new(DECISIONS_MAX)),
             bodies: Arc::new(Semaphore::new(BODIES_MAX)),
-        })
+        });
+        let weak = Arc::downgrade(&devbox);
+        self.gate.show(weak);
+        devbox
     }
 }
 

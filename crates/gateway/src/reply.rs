@@ -2,6 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -52,6 +54,7 @@ struct Passing {
     scrubber: Option<Scrubber>,
     /// Where its messages end, where it has such.
     envelopes: Option<Envelopes>,
+    is_cautious: Arc<AtomicBool>,
     plans_set: usize,
     ticket: Ticket,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -111,7 +114,10 @@ pub(crate) fn reply(
     if !bodiless && !plan.is_empty() && is_disguised(parts.status, &parts.headers) {
         return Err(Refusal::ReplyUnreadable);
     }
-    let codings = if bodiless { Vec::new() } else { codings(&parts.headers, &plan).ok_or(Refusal::ReplyUnreadable)? };
+    let codings = if bodiless { Vec::new() } else { codings(&parts, &plan).ok_or(Refusal::ReplyUnreadable)? };
+    if bodiless && !plan.is_empty() && is_coded(&parts) {
+        undress(&mut parts.headers);
+    }
     let announced: Vec<HeaderValue> = parts.headers.get_all(TRAILER).iter().cloned().collect();
     strip(&mut parts.headers);
     for value in announced {
@@ -135,7 +141,7 @@ pub(crate) fn reply(
         if scrubber.is_some() && !is_masked {
             parts.headers.remove(CONTENT_LENGTH);
         }
-        ReplyBody::passing(body, Means { decoder, scrubber, envelopes }, plans_set, ticket, devbox.net.timeouts.body_idle)
+        ReplyBody::passing(body, Means { decoder, scrubber, envelopes }, plans_set, ticket, devbox)
     };
     Ok(Response::from_parts(parts, body))
 }
@@ -157,7 +163,8 @@ pub(crate) fn agreement(response: &mut Response<Incoming>, ticket: &Ticket) -> R
 
 /// The codings that have to be undone before the body's bytes are its content; none where they would not be even then. Chunks (RFC 9112, section 7) hyper
 /// undoes, and no other coding of the transfer passes. The rest matters only where there is something to look for.
-fn codings(headers: &HeaderMap, plan: &ScrubPlan) -> Option<Vec<Coding>> {
+fn codings(parts: &Parts, plan: &ScrubPlan) -> Option<Vec<Coding>> {
+    let headers = &parts.headers;
     let plain_transfer = headers.get_all(TRANSFER_ENCODING).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"));
     if !plain_transfer {
         return None;
@@ -166,7 +173,7 @@ fn codings(headers: &HeaderMap, plan: &ScrubPlan) -> Option<Vec<Coding>> {
         return Some(Vec::new());
     }
     // Messages of gRPC and Connect are compressed one by one, or not at all.
-    let is_plain = !is_piece(headers) && keeps_ascii(headers);
+    let is_plain = !is_piece(parts) && keeps_ascii(headers);
     Coding::of(headers).filter(|codings| is_plain && (codings.is_empty() || !is_framed(headers)))
 }
 
@@ -214,9 +221,18 @@ fn strip(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether the body is a piece of another, which may begin or end inside a value. None was asked for in a way that we know.
-fn is_piece(headers: &HeaderMap) -> bool {
-    begins(headers, &CONTENT_RANGE, b"bytes") || begins(headers, &CONTENT_TYPE, b"multipart/byteranges")
+/// Whether the body is a piece of another, which may begin or end inside a value. None was asked for in a way that we know, so every partial reply is one, whatever
+/// it says of which part; other replies only where they name bytes, since some APIs count their records there.
+fn is_piece(parts: &Parts) -> bool {
+    let headers = &parts.headers;
+    parts.status == StatusCode::PARTIAL_CONTENT
+        || begins(headers, &CONTENT_RANGE, b"byte")
+        || begins(headers, &CONTENT_TYPE, b"multipart/byteranges")
+}
+
+/// Whether a reply without a body speaks of one that would be coded: how long that is would tell how well what an agent had put there goes with a value.
+fn is_coded(parts: &Parts) -> bool {
+    Coding::of(&parts.headers).is_none_or(|codings| !codings.is_empty()) || is_disguised(parts.status, &parts.headers)
 }
 
 /// Whether a value of this header begins with `word`.
@@ -268,14 +284,16 @@ impl ReplyBody {
         Self(Inner::Whole(bytes))
     }
 
-    fn passing(body: Incoming, means: Means, plans_set: usize, ticket: Ticket, idle_limit: Duration) -> Self {
+    fn passing(body: Incoming, means: Means, plans_set: usize, ticket: Ticket, devbox: &Devbox) -> Self {
         let Means { decoder, scrubber, envelopes } = means;
+        let idle_limit = devbox.net.timeouts.body_idle;
         let cut: CancellationToken = ticket.cut();
         Self(Inner::Passing(Box::new(Passing {
             body,
             decoder,
             scrubber,
             envelopes,
+            is_cautious: Arc::clone(&devbox.is_cautious),
             plans_set,
             ticket,
             cut: Box::pin(cut.cancelled_owned()),
@@ -395,9 +413,19 @@ impl Passing {
         }
     }
 
-    /// What is held back of messages that are whole, where nothing more is at hand.
+    /// What is held back of messages that are whole, where nothing more is at hand. Where it begins a value, a message was said to end there so that the value
+    /// would come in two pieces. Then neither this nor any later reply to the devbox gives anything before more has come, whatever it is: whoever tries one
+    /// guess after the other sees one of them held.
     fn between_messages(&mut self) -> Option<Bytes> {
-        let scrubber = self.scrubber.as_mut().filter(|_| self.envelopes.as_ref().is_some_and(Envelopes::is_between))?;
+        let scrubber = self.scrubber.as_mut().filter(|_| self.envelopes.as_ref().is_some_and(Envelopes::may_give))?;
+        if self.is_cautious.load(Ordering::Acquire) {
+            return None;
+        }
+        if scrubber.holds_beginning() {
+            self.is_cautious.store(true, Ordering::Release);
+            tracing::warn!("a host's message ended in the beginning of a value; messages to this devbox come a word late from now on");
+            return None;
+        }
         Some(Bytes::from(scrubber.finish())).filter(|rest| !rest.is_empty())
     }
 

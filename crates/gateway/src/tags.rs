@@ -1,4 +1,4 @@
-//! Entity tags (RFC 9110, section 8.8.3) of replies to requests that carry a value. Many hosts take a hash of the page for one, the page may show the value, and
+//! Entity tags (RFC 9110, section 8.8.3) of replies of hosts that know a value of the devbox. Many hosts take a hash of the page for one, the page may show the value, and
 //! guesses could be held against the hash without asking anybody. So the devbox is given a name for the tag, and where it says the name to the same host again,
 //! the tag goes up.
 

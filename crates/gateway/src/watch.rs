@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use service::{DevboxCard, Gate};
+use service::{DevboxCard, Gate, Onlooker};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use vault::ScrubPlan;
 
 use model::limits::REVOCATION_TICK_MS;
-use model::{Host, Refusal, SecretId};
+use model::{AccountId, Host, Refusal, SecretId};
 
 use crate::base_url::Door;
 use crate::greet::Destination;
@@ -23,7 +23,11 @@ use crate::unpoisoned::lock;
 
 /// The exchanges of one devbox.
 #[derive(Default)]
-pub(crate) struct Watch(Arc<Mutex<Book>>);
+pub(crate) struct Watch {
+    book: Arc<Mutex<Book>>,
+    /// What the last look saw. Held while one is under way.
+    seen: Mutex<Option<(u64, u64)>>,
+}
 
 #[derive(Default)]
 struct Book {
@@ -84,7 +88,7 @@ pub(crate) struct Ticket {
 impl Watch {
     /// Watches an exchange from now on.
     pub(crate) fn enter(&self, to: Destination) -> Ticket {
-        let mut book = lock(&self.0);
+        let mut book = lock(&self.book);
         let number = book.next;
         book.next += 1;
         let (replies, exchanges) = book.hosts.entry(to.host.clone()).or_default();
@@ -92,30 +96,39 @@ impl Watch {
         let (cut, replies) = (CancellationToken::new(), Arc::clone(replies));
         let live = Arc::new(Live { to, cut, state: Mutex::default(), replies, is_decided: AtomicBool::new(false) });
         book.live.insert(number, Arc::clone(&live));
-        Ticket { number, live, book: Arc::clone(&self.0), place: None }
+        Ticket { number, live, book: Arc::clone(&self.book), place: None }
     }
 
     fn is_quiet(&self) -> bool {
-        lock(&self.0).live.is_empty()
+        lock(&self.book).live.is_empty()
     }
 
     fn all(&self) -> Vec<Arc<Live>> {
-        lock(&self.0).live.values().cloned().collect()
+        lock(&self.book).live.values().cloned().collect()
     }
 
-    /// Looks for a change since `seen` and acts on it. What cannot be looked up is taken for changed. Gives what was seen.
-    fn catch_up(&self, gate: &Gate, card: &DevboxCard, seen: Option<(u64, u64)>) -> Option<(u64, u64)> {
+    /// Looks for a change since the last look and acts on it: from then on no reply passes but through a plan of this moment or a later one, and no exchange
+    /// goes on that does not stand. What cannot be looked up is taken for changed, and what is not done in time is cut.
+    fn catch_up(&self, gate: &Gate, card: &DevboxCard) {
+        let begun = Instant::now();
+        let mut seen = lock(&self.seen);
         let state = gate.state().ok();
-        if state.is_some() && state == seen {
-            return seen;
+        if state.is_some() && state == *seen {
+            return;
         }
+        *seen = None;
         for live in self.all() {
-            let is_lost = || live.is_decided.load(Ordering::Acquire) && live.renew_plan(gate, card).is_err();
-            if !live.stands(gate, card) || is_lost() {
+            let is_late = begun.elapsed() > LOOK_WAIT;
+            let is_lost = || live.is_decided() && live.renew_plan(gate, card).is_err();
+            if is_late || !live.stands(gate, card) || is_lost() {
                 live.end();
             }
         }
-        state
+        *seen = state;
+    }
+
+    fn end_all(&self) {
+        self.all().iter().for_each(|live| live.end());
     }
 }
 
@@ -125,9 +138,10 @@ impl Live {
         lock(&self.state).uses.push(Use { secret, version });
     }
 
-    /// Whether the exchange carries any value.
-    pub(crate) fn carries_values(&self) -> bool {
-        !lock(&self.state).uses.is_empty()
+    /// Whether its host knows a value of the devbox, by this exchange or another one.
+    pub(crate) fn may_be_answered_with_values(&self) -> bool {
+        let has_uses = !lock(&self.state).uses.is_empty();
+        has_uses || self.plan().0.is_some_and(|plan| !plan.masks_all())
     }
 
     /// Whether it carries a value of this secret.
@@ -214,6 +228,14 @@ impl Live {
         plans_set
     }
 
+    /// Whether its reply has a plan. One that is being made was perhaps begun before what is looked for now, so it is waited for.
+    fn is_decided(&self) -> bool {
+        if !self.is_decided.load(Ordering::Acquire) {
+            drop(lock(&self.replies.making));
+        }
+        self.is_decided.load(Ordering::Acquire)
+    }
+
     /// How often the plan was set.
     pub(crate) fn plans_set(&self) -> usize {
         self.replies.plans_set.load(Ordering::Acquire)
@@ -275,28 +297,32 @@ impl Drop for Ticket {
     }
 }
 
-/// Looks for changes as long as the devbox lives, while it has exchanges under way.
+impl Onlooker for Devbox {
+    fn account(&self) -> &AccountId {
+        &self.card.account
+    }
+
+    fn catch_up(&self) {
+        self.watch.catch_up(&self.net.gate, &self.card);
+    }
+}
+
+/// Looks for changes as long as the devbox lives, while it has exchanges under way. What is to be known before a value leaves does not wait for it.
 pub(crate) async fn run(devbox: Arc<Devbox>) {
     let mut tick = interval(Duration::from_millis(REVOCATION_TICK_MS));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut seen = None;
     loop {
         tick.tick().await;
         if devbox.watch.is_quiet() {
-            seen = None;
             continue;
         }
         let looking = Arc::clone(&devbox);
-        let look = tokio::task::spawn_blocking(move || looking.watch.catch_up(&looking.net.gate, &looking.card, seen));
-        seen = match timeout(LOOK_WAIT, look).await {
-            Ok(Ok(seen)) => seen,
-            // It failed, or waits behind others: what is not known to stand is cut.
-            Ok(Err(_)) | Err(_) => {
-                tracing::error!("failed to look for revocations in time; every exchange of the devbox is cut");
-                devbox.watch.all().iter().for_each(|live| live.end());
-                None
-            }
-        };
+        let look = tokio::task::spawn_blocking(move || looking.catch_up());
+        // It failed, or waits behind others: what is not known to stand is cut.
+        if !matches!(timeout(LOOK_WAIT, look).await, Ok(Ok(()))) {
+            tracing::error!("failed to look for revocations in time; every exchange of the devbox is cut");
+            devbox.watch.end_all();
+        }
     }
 }
 
@@ -326,7 +352,7 @@ mod tests {
         assert!(mine.iter().all(|ticket| ticket.live().plan().0.is_some_and(|plan| Arc::ptr_eq(&plan, &one))));
         assert!(elsewhere.live().plan().0.is_some_and(|plan| Arc::ptr_eq(&plan, &other)));
         drop((mine, elsewhere));
-        let book = lock(&watch.0);
+        let book = lock(&watch.book);
         assert!(book.live.is_empty() && book.hosts.is_empty());
     }
 

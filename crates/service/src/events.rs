@@ -62,6 +62,15 @@ struct Use {
     version: u32,
     /// Not yet written.
     count: u64,
+    /// When all onlookers were told last.
+    told: Option<Told>,
+}
+
+/// What plans depend on, as far as it is about one secret: its version, and how often bindings and devboxes have changed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Told {
+    version: u32,
+    changes: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -183,32 +192,41 @@ impl Gate {
         })
     }
 
-    /// Records a use before the value leaves: the first one durably, later ones by count.
+    /// Records a use before the value leaves: the first one durably, later ones by count. Where hosts could not have said this value until now, every reply to the
+    /// account's devboxes is scrubbed of it first.
     pub(crate) fn record_use(&self, devbox: &DevboxId, secret: &Secret, host: &Host) -> Result<(), Refusal> {
         if self.tally.is_failing() {
             return Err(Refusal::Undecided);
         }
         let key = UseKey { devbox: devbox.clone(), secret: secret.id.clone(), host: host.clone() };
-        self.tally.uses_in_all.fetch_add(1, Ordering::Relaxed);
-        if self.tally.count_use(&key, secret.version) {
+        let told = Told { version: secret.version, changes: self.changes.load(Ordering::SeqCst) };
+        if self.tally.count_use(&key, told) {
             return Ok(());
         }
-        // Whoever holds it waits for the disk.
+        // Whoever tells others, or holds the lock of first uses, waits for the disk.
         store::may_wait().map_err(|error| self.undecided(error))?;
+        let is_first = self.record_first(&key, secret)?;
+        self.tell(&secret.account)?;
+        self.tally.note_told(&key, told, u64::from(!is_first));
+        Ok(())
+    }
+
+    /// Writes a use down where it is the first one; whether it was.
+    fn record_first(&self, key: &UseKey, secret: &Secret) -> Result<bool, Refusal> {
         let _first = lock(&self.tally.first);
-        if self.tally.count_use(&key, secret.version) {
-            return Ok(());
+        if self.tally.knows(key) {
+            return Ok(false);
         }
-        let is_new_there = !self.ledger.was_sent(&secret.account, host, &secret.id).map_err(|error| self.undecided(error))?;
-        let event = use_event(EventKind::SecretFirstUsed, &key, &secret.name, &secret.account, secret.version, None, self.clock.now());
+        let is_new_there = !self.ledger.was_sent(&secret.account, &key.host, &secret.id).map_err(|error| self.undecided(error))?;
+        let event = use_event(EventKind::SecretFirstUsed, key, &secret.name, &secret.account, secret.version, None, self.clock.now());
         self.ledger.record(&[event]).map_err(|_| Refusal::Undecided)?;
         if is_new_there {
             // What that host says to other devboxes is scrubbed of it from now on.
-            self.sends.count(&secret.account, host);
+            self.sends.count(&secret.account, &key.host);
         }
-        let seen = Use { account: secret.account.clone(), name: secret.name.clone(), version: secret.version, count: 0 };
-        self.tally.remember_use(key, seen);
-        Ok(())
+        let (account, name, version) = (secret.account.clone(), secret.name.clone(), secret.version);
+        self.tally.remember_use(key.clone(), Use { account, name, version, count: 0, told: None });
+        Ok(true)
     }
 
     /// Records, before anything passes, that a devbox reaches a host unseen: the first time durably, later times not at all.
@@ -274,13 +292,27 @@ impl Tally {
         uses + lock(&self.refusals).values().sum::<u64>()
     }
 
-    /// Counts a use that is not a first one; false where it would be.
-    fn count_use(&self, key: &UseKey, version: u32) -> bool {
-        lock(&self.uses).get_mut(key).is_some_and(|seen| {
-            seen.version = version;
-            seen.count += 1;
-            true
-        })
+    /// Counts a use that is not a first one, where nothing has changed since all were told; false otherwise.
+    fn count_use(&self, key: &UseKey, told: Told) -> bool {
+        let mut uses = lock(&self.uses);
+        let Some(seen) = uses.get_mut(key).filter(|seen| seen.told == Some(told)) else { return false };
+        seen.count += 1;
+        self.uses_in_all.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    fn knows(&self, key: &UseKey) -> bool {
+        lock(&self.uses).contains_key(key)
+    }
+
+    /// All were told; so many uses are to be counted.
+    fn note_told(&self, key: &UseKey, told: Told, uses: u64) {
+        self.uses_in_all.fetch_add(1, Ordering::Relaxed);
+        if let Some(seen) = lock(&self.uses).get_mut(key) {
+            seen.version = told.version;
+            seen.count += uses;
+            seen.told = Some(told);
+        }
     }
 
     /// Remembers a first use. Where memory is full, what has no count is forgotten: its next use is written as a first one, which only says too much.
@@ -305,7 +337,7 @@ impl Tally {
     fn put_back(&self, uses: Vec<CountedUse>, refusals: HashMap<RefusalKey, u64>) {
         let mut seen_uses = lock(&self.uses);
         for (key, count, name, account, version) in uses {
-            seen_uses.entry(key).or_insert(Use { account, name, version, count: 0 }).count += count;
+            seen_uses.entry(key).or_insert(Use { account, name, version, count: 0, told: None }).count += count;
         }
         let mut counted = lock(&self.refusals);
         for (key, count) in refusals {

@@ -16,6 +16,7 @@ use crate::authenticate::{self, AuthError, Caller};
 use crate::events::Tally;
 use crate::ids::{Ids, IdsError};
 use crate::memo::Memo;
+use crate::onlookers::Onlookers;
 use crate::plans::{Plans, Sends};
 use crate::rows::{KeptRow, Known, Stamp};
 use crate::uses::Uses;
@@ -46,6 +47,7 @@ pub struct Gate {
     /// Counted up whenever an explicit binding changes, a devbox gets a secret more, or a grant ends.
     pub(crate) changes: AtomicU64,
     pub(crate) sends: Sends,
+    pub(crate) onlookers: Onlookers,
     pub(crate) policy: Policy,
     /// Hosts of pinned clients, whose connections pass unseen.
     pub(crate) pass_through: Vec<HostPattern>,
@@ -107,6 +109,7 @@ impl Gate {
             uses: Uses::default(),
             changes: AtomicU64::new(0),
             sends: Sends::default(),
+            onlookers: Onlookers::default(),
             policy: Policy::default(),
             pass_through: Vec::new(),
             anchors: AnchorPlaces::default(),

@@ -45,7 +45,7 @@ struct Part {
     users: Vec<String>,
     /// Whether it is looked for as user and password too.
     halves: bool,
-    /// How it stands in queries and bodies.
+    /// How it stands in requests, where that is not as it is.
     renderings: Vec<Rendering>,
 }
 
@@ -245,7 +245,7 @@ fn part(row: &OpenedRow, placeholder: Option<Token>) -> Part {
         placeholder,
         users,
         halves: bindings.iter().any(|binding| binding.form == Form::UserPass),
-        renderings: [Rendering::Percent, Rendering::Json].into_iter().filter(written).collect(),
+        renderings: [Rendering::Percent, Rendering::Json, Rendering::Basic].into_iter().filter(written).collect(),
     }
 }
 
@@ -261,7 +261,9 @@ const fn renderings(form: &Form) -> &'static [Rendering] {
     match form {
         Form::Query { .. } => &[Rendering::Percent],
         Form::Body => &[Rendering::Percent, Rendering::Json],
-        Form::Auto | Form::Bearer | Form::Basic { .. } | Form::UserPass | Form::Header { .. } => &[],
+        // With `Auto` whoever asks may have it written into Basic.
+        Form::Auto | Form::Basic { .. } | Form::UserPass => &[Rendering::Basic],
+        Form::Bearer | Form::Header { .. } => &[],
     }
 }
 

@@ -245,6 +245,66 @@ fn what_a_devbox_sent_to_a_host_is_remembered_after_the_binding_and_beyond_a_res
 }
 
 #[test]
+fn a_value_that_may_be_written_into_basic_is_found_in_an_encoding_of_the_request() {
+    // "u:" and the value in base64, and that in base64 once more, as of a whole request.
+    let (value, shown) = ("another plain value of mine", "QmFzaWMgZFRwaGJtOTBhR1Z5SUhCc1lXbHVJSFpoYkhWbElHOW1JRzFwYm1VPQ==");
+    let house = Installation::make();
+    house.store("KEY", value);
+    let bound = |form: model::Form| Binding { form, ..Binding::to_host("a.example.com".parse().unwrap()) };
+    for (form, is_found) in [(model::Form::Bearer, false), (model::Form::Auto, true), (model::Form::Basic { user: "me".to_owned() }, true)]
+    {
+        let _ = house.gate.unbind(&house.admin_key, &house.caller(), &secret_name("KEY"), None);
+        house.gate.bind(&house.admin_key, &house.caller(), &secret_name("KEY"), bound(form.clone())).unwrap();
+        let plan = house.gate.scrub_plan(&house.card(&["KEY"]), &host("a.example.com")).unwrap();
+        assert_eq!(plan.scrub_all(shown.as_bytes()).is_some(), is_found, "{form:?}");
+    }
+}
+
+/// Counts how often it was told.
+struct Counting(model::AccountId, std::sync::atomic::AtomicUsize);
+
+impl service::Onlooker for Counting {
+    fn account(&self) -> &model::AccountId {
+        &self.0
+    }
+
+    fn catch_up(&self) {
+        self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn whoever_shows_replies_is_told_before_a_value_leaves_that_none_of_them_was_looked_through_for() {
+    let house = Installation::make();
+    house.store("KEY", "another plain value of mine");
+    let bind = |to: &str| {
+        let binding = Binding::to_host(to.parse().unwrap());
+        house.gate.bind(&house.admin_key, &house.caller(), &secret_name("KEY"), binding).unwrap();
+    };
+    bind("a.example.com");
+    bind("b.example.com");
+    let card = house.card(&["KEY"]);
+    let own = Arc::new(Counting(card.account.clone(), Default::default()));
+    let stranger = Arc::new(Counting(model::AccountId::from_parts(model::Timestamp::from_unix_ms(1), 1), Default::default()));
+    for onlooker in [&own, &stranger] {
+        let weak: std::sync::Weak<Counting> = Arc::downgrade(onlooker);
+        house.gate.show(weak);
+    }
+    let told = |to: &str| {
+        resolve(&house, &card, to).unwrap();
+        own.1.swap(0, std::sync::atomic::Ordering::SeqCst)
+    };
+    assert_eq!([told("a.example.com"), told("a.example.com"), told("b.example.com"), told("b.example.com")], [1, 0, 1, 0]);
+    house.house.secrets().update(&house.caller(), &secret_name("KEY"), value("a new plain value of mine")).unwrap();
+    assert_eq!([told("a.example.com"), told("a.example.com"), told("b.example.com")], [1, 0, 1]);
+    bind("c.example.com");
+    assert_eq!([told("a.example.com"), told("a.example.com")], [1, 0]);
+    let at_hand = |to: &str| house.gate.at_hand(|| resolve(&house, &card, to).map(drop));
+    assert_eq!(at_hand("c.example.com"), Err(Refusal::Undecided), "it may take time");
+    assert_eq!(stranger.1.load(std::sync::atomic::Ordering::SeqCst), 0, "another account's");
+}
+
+#[test]
 fn values_too_large_together_leave_those_that_are_bound_to_the_host() {
     let house = Installation::make();
     house.store("TOKEN", GITHUB);

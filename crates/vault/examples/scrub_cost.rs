@@ -50,7 +50,8 @@ fn pair(value: &str) -> Result<ScrubPair, Box<dyn std::error::Error>> {
         placeholder: Some(vault::make_token(None, None)?),
         basic_users: vec!["x-access-token".to_owned()],
         halves: false,
-        renderings: Vec::new(),
+        // As with the form `auto`, which is the usual one.
+        renderings: vec![vault::Rendering::Basic],
     })
 }
 

@@ -40,17 +40,19 @@ pub struct ScrubPair {
     pub basic_users: Vec<String>,
     /// Whether the value is used as `USER:PASSWORD`: then its halves are looked for as well, whatever they look like.
     pub halves: bool,
-    /// How its bindings write it into queries and bodies, where that is not as it is.
+    /// How its bindings write it, where that is not as it is.
     pub renderings: Vec<Rendering>,
 }
 
-/// How a value stands in a query or a body.
+/// How a value stands in a query, a body or a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rendering {
     /// Percent-encoded, in a query or a form.
     Percent,
     /// Escaped, in a string of JSON.
     Json,
+    /// Within the base64 of Basic credentials, behind whatever user.
+    Basic,
 }
 
 /// What to look for, made once for all replies of one host to one devbox.
@@ -220,6 +222,15 @@ impl Scrubber {
         // The word begins first, unless a form is longer than all that is held back of one.
         let undecided = self.plan.automaton.undecided_from(&self.text, &mut self.cursor);
         self.give(self.plan.words.last_word(&self.text, self.open, fresh).min(undecided))
+    }
+
+    /// Whether what is held back tells of a value that did not come whole: it holds the beginning of one of its forms, of eight bytes beyond those that the
+    /// placeholder's own form begins with. It is no matter what stands behind these bytes, so that nobody can ask for the ninth.
+    #[must_use]
+    pub fn holds_beginning(&self) -> bool {
+        let is_replaced =
+            |start: usize, end: usize| end <= self.covered || self.regions.iter().any(|region| region.start <= start && end <= region.end);
+        self.plan.automaton.beginnings(&self.text, self.open).any(|(start, end)| !is_replaced(start, end))
     }
 
     /// Ends the stream and gives what was held back, scrubbed. The scrubber can then begin another stream.

@@ -83,18 +83,26 @@ async fn a_value_in_one_is_replaced_and_nothing_is_said_of_the_coded_bytes() {
         for gone in ["content-encoding", "content-length", "content-md5", "digest", "repr-digest"] {
             assert_eq!(reply.header(gone), None, "{coding}: {gone}");
         }
-        assert_eq!((reply.header("etag"), reply.header("vary")), (Some("W/\"a-tag\""), Some("accept-encoding")), "{coding}");
+        let tag = reply.header("etag").unwrap();
+        assert!(tag.starts_with("W/\"") && !tag.contains("a-tag"), "{coding}: {tag}");
+        assert_eq!(reply.header("vary"), Some("accept-encoding"), "{coding}");
         assert!(world.received(API)[0].contains("accept-encoding: identity\r\n"), "it was not asked for");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_alone_says_what_the_host_says() {
+async fn a_head_alone_says_nothing_of_how_long_a_coded_body_would_be() {
     for status in ["200 OK", "304 Not Modified"] {
-        let head = format!("HTTP/1.1 {status}\r\ncontent-encoding: gzip\r\ncontent-length: 90\r\netag: \"a-tag\"\r\n\r\n");
-        let (_, reply) = asked(vec![say(head)], &get(API).replace("GET", "HEAD")).await;
-        assert_eq!((reply.refusal(), reply.header("content-encoding"), reply.header("etag")), (None, Some("gzip"), Some("\"a-tag\"")));
+        for coded in ["content-encoding: gzip", "content-encoding: zstd", "x-content-encoding: br"] {
+            let head = format!("HTTP/1.1 {status}\r\n{coded}\r\ncontent-length: 90\r\ncontent-md5: x\r\n\r\n");
+            let (_, reply) = asked(vec![say(&head)], &get(API).replace("GET", "HEAD")).await;
+            assert_eq!((reply.refusal(), reply.header("content-length"), reply.header("content-md5")), (None, None, None), "{head}");
+            assert_eq!(reply.header("content-encoding"), None, "{head}");
+        }
     }
+    let head = "HTTP/1.1 200 OK\r\ncontent-encoding: identity\r\ncontent-length: 90\r\n\r\n";
+    let (_, reply) = asked(vec![say(head)], &get(API).replace("GET", "HEAD")).await;
+    assert_eq!(reply.header("content-length"), Some("90"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

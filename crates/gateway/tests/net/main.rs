@@ -30,6 +30,7 @@ mod sockets;
 mod streaming;
 mod unseen;
 mod upstream;
+mod witnesses;
 mod world;
 
 #[path = "../../../service/tests/fixture/installation.rs"]

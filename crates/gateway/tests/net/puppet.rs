@@ -88,6 +88,12 @@ impl Puppet {
         self.say.send(Some(words.as_ref().to_vec())).unwrap();
     }
 
+    /// What says words in its place, from anywhere.
+    pub fn voice(&self) -> impl Fn(Vec<u8>) + Send + Sync + 'static {
+        let say = self.say.clone();
+        move |words| say.send(Some(words)).unwrap()
+    }
+
     /// Closes its connection.
     pub fn leaves(&self) {
         self.say.send(None).unwrap();

@@ -57,12 +57,19 @@ async fn a_value_as_a_headers_name_is_known_in_the_lower_case_that_names_arrive_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_piece_of_a_body_is_withheld_however_it_was_asked_for() {
-    for line in ["content-range: bytes 0-9/90", "content-type: multipart/byteranges; boundary=x"] {
-        let (_, reply) =
-            reply_to(vec![say(format!("HTTP/1.1 206 Partial Content\r\n{line}\r\ncontent-length: 7\r\n\r\n{}", &VALUE[..7]))]).await;
-        assert_eq!(reply.refusal().as_deref(), Some("reply_unreadable"), "{line}");
+    for head in [
+        "206 Partial Content\r\ncontent-range: bytes 0-9/90",
+        "206 Partial Content\r\ncontent-type: multipart/byteranges; boundary=x",
+        "206 Partial Content\r\ncontent-range: 0-6/90",
+        "206 Partial Content\r\ncontent-range: byte 0-6/90",
+        "206 Partial Content\r\nx-kept: 1",
+        "200 OK\r\ncontent-range: bytes 0-6/90",
+    ] {
+        let (_, reply) = reply_to(vec![say(format!("HTTP/1.1 {head}\r\ncontent-length: 7\r\n\r\n{}", &VALUE[..7]))]).await;
+        assert_eq!(reply.refusal().as_deref(), Some("reply_unreadable"), "{head}");
     }
-    let items = "HTTP/1.1 206 Partial Content\r\ncontent-range: 0-9/90\r\ncontent-length: 2\r\n\r\nok";
+    // How some APIs number the records of a whole reply.
+    let items = "HTTP/1.1 200 OK\r\ncontent-range: 0-9/90\r\ncontent-length: 2\r\n\r\nok";
     assert_eq!(reply_to(vec![say(items)]).await.1.text(), "ok");
 }
 
@@ -71,7 +78,7 @@ async fn digests_of_what_may_hold_a_value_do_not_pass() {
     let head = "HTTP/1.1 200 OK\r\netag: \"a\"\r\ncontent-md5: a\r\ncontent-digest: a\r\nrepr-digest: a\r\ndigest: a\r\nx-goog-hash: a\r\nx-amz-checksum-crc32: a\r\ncontent-length: 2\r\n\r\nok";
     let (_, reply) = reply_to(vec![say(head)]).await;
     assert!(!["digest", "md5", "hash", "checksum"].iter().any(|word| reply.head.contains(word)), "{}", reply.head);
-    assert_eq!((reply.header("etag"), reply.text().as_str()), (Some("\"a\""), "ok"));
+    assert!(reply.header("etag").is_some_and(|tag| tag != "\"a\"") && reply.text() == "ok", "{}", reply.head);
     let unbound = Plan::default().upstream(API, always(vec![say(head)])).allow(API).start().await;
     assert_eq!(unbound.get(API, "/", "").await.header("content-md5"), Some("a"));
 }

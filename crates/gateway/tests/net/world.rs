@@ -228,7 +228,12 @@ fn attach(
 impl World {
     /// Another devbox of the same gateway, with these secrets.
     pub fn neighbour(&self, names: &[&str]) -> Self {
-        let card = self.house.open(Some(names), &[]).unwrap().card;
+        self.neighbour_with(names, &[])
+    }
+
+    /// Another one that may reach these hosts too.
+    pub fn neighbour_with(&self, names: &[&str], allow: &[&str]) -> Self {
+        let card = self.house.open(Some(names), allow).unwrap().card;
         attach(Arc::clone(&self.house), Arc::clone(&self.net), card, self.upstreams.clone(), self.upstream_ca.clone())
     }
 

@@ -22,6 +22,8 @@ pub(super) struct Automaton {
     branch_nodes: Vec<u32>,
     /// Nodes at which a form ends, ascending, and the form's number.
     ends: Vec<(u32, u32)>,
+    /// Beginnings that tell of a form, where they are too short to have a node. Only forms of few bytes have such.
+    short: Vec<Zeroizing<Vec<u8>>>,
 }
 
 /// How far a text was read.
@@ -53,6 +55,7 @@ impl Automaton {
             branches: Zeroizing::new(Vec::with_capacity(forms.len())),
             branch_nodes: Vec::new(),
             ends: Vec::with_capacity(forms.len()),
+            short: Vec::new(),
         };
         automaton.push(0, 0);
         let heads = automaton.grow(forms);
@@ -95,6 +98,10 @@ impl Automaton {
             }
             let end = path[path.len() - 1];
             self.marks[end as usize] |= END;
+            match form.telling_bytes().checked_sub(HEAD_BYTES) {
+                Some(at) => self.marks[path[at] as usize] |= TELLS,
+                None => self.short.push(Zeroizing::new(bytes[..form.telling_bytes()].to_vec())),
+            }
             self.ends.push((end, to_u32(number)));
             last = bytes;
         }
@@ -182,6 +189,25 @@ impl Automaton {
         cursor.at
     }
 
+    /// The beginnings of forms in `text` from `from` on that tell of their value, each as far as it goes.
+    pub(super) fn beginnings(&self, text: &[u8], from: usize) -> impl Iterator<Item = (usize, usize)> {
+        let long = (from..text.len()).filter_map(|start| {
+            let mut node = self.sieve.find(to_head(text.get(start..start + HEAD_BYTES)?));
+            let (mut end, mut tells) = (start + HEAD_BYTES, false);
+            while node != 0 {
+                tells |= self.marks[node as usize] & TELLS != 0;
+                node = text.get(end).map_or(0, |byte| self.child(node, *byte));
+                end += usize::from(node != 0);
+            }
+            tells.then_some((start, end))
+        });
+        let short = (from..text.len()).filter_map(|start| {
+            let found = self.short.iter().find(|beginning| text[start..].starts_with(beginning))?;
+            Some((start, start + found.len()))
+        });
+        long.chain(short)
+    }
+
     /// Adds the longest form that ends at the cursor: it covers all others that end there.
     fn cover(&self, cursor: Cursor, regions: &mut Vec<Region>) {
         let mut node = cursor.node;
@@ -260,5 +286,7 @@ const NEXT: u8 = 1;
 const BRANCHES: u8 = 2;
 /// A form ends here.
 const END: u8 = 4;
+/// Who has seen so much of a form knows whose it is.
+const TELLS: u8 = 16;
 /// A form ends at a suffix of this node.
 const SUFFIX_ENDS: u8 = 8;

@@ -4,7 +4,8 @@
 //! edges that neighbours share; hex in both cases; percent-encoded (RFC 3986) in full and as the common encoders do, in both cases, with `+` for a space
 //! where they write that; JSON- and HTML-escaped as the common encoders do, and, up to [`ESCAPED_BYTES_MAX`], character for character or sign for sign;
 //! quoted-printable (RFC 2045) within a line; whole Basic credentials (RFC 7617). A value of parts that hosts read by themselves ([`parts`]) is looked for in
-//! parts as well. A value that is written into a query or a body is looked for as it stands there, too: an upstream may show the whole request in base64.
+//! parts as well. A value that is written into a query, a body or Basic is looked for as it stands there, too, in every encoding: an upstream may show the whole
+//! request in base64. Of Basic that is the value's own part at each of three offsets, whoever is the user; but of long values only as it is.
 //!
 //! A form is replaced by the placeholder in the same encoding, except base64 inside a longer text, where the placeholder's own text stands: the bytes around
 //! it would have to shift.
@@ -26,6 +27,15 @@ pub(super) struct ScrubForm {
     pub(super) replacement: Vec<u8>,
 }
 
+impl ScrubForm {
+    /// How many bytes of the form tell that it is the value's: eight beyond those that its replacement shares, or three quarters of them, where there are few.
+    pub(super) fn telling_bytes(&self) -> usize {
+        let shared = self.bytes.iter().zip(&self.replacement).take_while(|(own, placed)| own == placed).count();
+        let own = self.bytes.len() - shared;
+        shared + (own * 3 / 4).clamp(usize::from(own > 0), BROKERED_VALUE_BYTES_MIN)
+    }
+}
+
 /// Adds all forms of one value, each once.
 pub(super) fn add_forms(forms: &mut Vec<ScrubForm>, pair: &ScrubPair) {
     let ScrubPair { value, placeholder, basic_users, halves: by_use, renderings } = pair;
@@ -35,10 +45,14 @@ pub(super) fn add_forms(forms: &mut Vec<ScrubForm>, pair: &ScrubPair) {
     of_value.first = of_value.list.len();
     of_value.add_encodings(value);
     for rendering in renderings {
-        of_value.add_encodings(&match rendering {
-            Rendering::Percent => percent_encoded(value),
-            Rendering::Json => json_escaped(value),
-        });
+        match rendering {
+            Rendering::Percent => of_value.add_encodings(&percent_encoded(value)),
+            Rendering::Json => of_value.add_encodings(&json_escaped(value)),
+            Rendering::Basic if value.len() <= ESCAPED_BYTES_MAX => {
+                (0..3).for_each(|offset| of_value.add_encodings(&to_inner_base64(&STANDARD_NO_PAD, value, offset)));
+            }
+            Rendering::Basic => {}
+        }
     }
     for user in basic_users {
         of_value.add_basic(user, value);

@@ -459,6 +459,81 @@ fn what_was_written_into_a_query_or_a_body_is_found_in_an_encoding_of_the_whole(
 }
 
 #[test]
+fn what_was_written_into_basic_is_found_in_an_encoding_of_the_whole() {
+    type Whole = (&'static str, fn(&str) -> String);
+    let wholes: [Whole; 6] = [
+        ("base64", |text| encoders::base64(text)),
+        ("base64url", |text| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, text)),
+        ("hex", |text| hex::encode(text)),
+        ("HEX", |text| hex::encode_upper(text)),
+        ("JSON of .NET", |text| text.replace('+', "\\u002B").replace('/', "\\/")),
+        ("percent", |text| text.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")),
+    ];
+    for value in ["abC8Q~canaryXY~>pq?Zz0123456789~", "CANARYabcdef0123456789QRSTUVWXYZ"] {
+        let plain = Arc::new(ScrubPlan::new(vec![pair(value, TOKEN, &["x-access-token"])]).unwrap());
+        let rendered = ScrubPair { renderings: vec![Rendering::Basic], ..pair(value, TOKEN, &["x-access-token"]) };
+        let rendered = Arc::new(ScrubPlan::new(vec![rendered]).unwrap());
+        for user in ["u", "us", "use", "x-access-token", ""] {
+            for before in ["", "a", "ab"] {
+                let credentials = encoders::base64(&format!("{user}:{value}"));
+                for (name, whole) in wholes {
+                    let text = whole(&format!("{before}Authorization: Basic {credentials}\r\nAccept: */*\r\n"));
+                    let out = scrubbed(&rendered, &text);
+                    // What the last group shares with what follows it, and nothing else of the value's part.
+                    let inner = &credentials[(user.len() + 1).div_ceil(3) * 4..credentials.len() - 4];
+                    let survives = inner.as_bytes().windows(8).map(|window| whole(std::str::from_utf8(window).unwrap()));
+                    assert!(
+                        survives.into_iter().all(|window| name.starts_with("base64") || !out.contains(&window)),
+                        "{name} {user}: {out}"
+                    );
+                    assert!(out.len() < text.len() + 400 && out != text, "{name} {user}: {out}");
+                }
+                let decoded = |plan: &Arc<ScrubPlan>| {
+                    let out = scrubbed(plan, &encoders::base64(&format!("{before}Basic {credentials}  ")));
+                    base64::Engine::decode(&base64::engine::general_purpose::STANDARD, out)
+                        .is_ok_and(|text| String::from_utf8_lossy(&text).contains(&credentials))
+                };
+                assert!(decoded(&plain) && !decoded(&rendered), "an encoding of an encoding: {user} {before}");
+            }
+        }
+    }
+}
+
+#[test]
+fn eight_bytes_of_a_beginning_are_told_from_other_text_and_what_follows_them_is_not() {
+    let value = "sk-ant-api03-secretsecretsecret";
+    let token = "sk-ant-api03-tlpPLACEHOLDERplaceholder0123456789PLACEHOLDER";
+    let Ok(_) = token.parse::<Token>() else { panic!("a placeholder that begins as its value does") };
+    let plan = Arc::new(ScrubPlan::new(vec![pair(value, token, &["x-access-token"])]).unwrap());
+    let holds = |text: &str| {
+        let mut scrubber = Scrubber::new(Arc::clone(&plan));
+        let _ = scrubber.feed(text.as_bytes());
+        scrubber.holds_beginning()
+    };
+    for text in
+        ["", "any-word", "sk-ant-api03-secrets", "sk-ant-api03-tlpPLACE", value, &format!("{value}x"), &format!("{value}{value}"), token]
+    {
+        assert!(!holds(text), "{text}");
+    }
+    for text in [
+        "sk-ant-api03-secretse",
+        "sk-ant-api03-secretsecretsecre",
+        "sk-ant-api03-secretseX",
+        "xx-sk-ant-api03-secretseXXXXXXXX",
+        &hex::encode("sk-ant-api03-secre"),
+    ] {
+        assert!(holds(text), "{text}");
+    }
+    // Of a short value three quarters.
+    let short = Arc::new(ScrubPlan::new(vec![pair("12345678", TOKEN, &[])]).unwrap());
+    for (text, expected) in [("12345", false), ("123456", true), ("x1234569", true), ("12345678", false)] {
+        let mut scrubber = Scrubber::new(Arc::clone(&short));
+        let _ = scrubber.feed(text.as_bytes());
+        assert_eq!(scrubber.holds_beginning(), expected, "{text}");
+    }
+}
+
+#[test]
 fn strings_of_scripts_and_of_pages_are_known_as_frameworks_write_them() {
     let table = |pairs: &[(char, &str)], text: &str| -> String {
         text.chars().map(|c| pairs.iter().find(|(from, _)| *from == c).map_or_else(|| c.to_string(), |(_, to)| (*to).to_owned())).collect()
