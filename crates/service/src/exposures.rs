@@ -16,8 +16,8 @@ impl Gate {
     /// Without the admin key, or where there is no such secret.
     pub fn expose(&self, admin_key: &str, caller: &Caller, name: &SecretName, exposure: Exposure) -> Result<(), BindingsError> {
         let _turn = lock(&self.turn);
-        let (row, _bindings) = self.explicit_of(admin_key, caller, name)?;
-        let secret = self.open_row(row)?.secret;
+        let (secret, _bindings) = self.explicit_of(admin_key, caller, name)?;
+        let secret = self.open_row(&secret)?.secret;
         let plain = exposure == Exposure::Plain;
         if self.exposure_of(&secret.id, &secret.account)? == Some(plain) {
             return Ok(());

@@ -34,6 +34,7 @@ pub mod rows;
 pub mod secrets;
 pub mod uses;
 pub mod verify;
+pub mod versions;
 pub mod via;
 
 pub use accounts::{AccountPlan, AccountsError, Operator};

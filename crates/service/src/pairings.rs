@@ -41,8 +41,9 @@ impl Gate {
         for row in self.ledger.waiting_pairings(account)?.into_iter().filter(|row| self.pairing_holds(row)).take(PAIRINGS_WAITING_MAX) {
             let Some(sealed) = self.store.sealed(&row.secret)? else { continue };
             // The name by which a person decides must be the secret's own, and only a row that opens has it.
-            let secret = match self.open_row(sealed) {
+            let secret = match self.open_row(&sealed.secret) {
                 Ok(opened) if opened.secret.account == *account => opened.secret,
+                Err(Refusal::SecretGone) => continue,
                 Err(Refusal::Undecided) => return Err(BindingsError::Undecided),
                 Ok(_) | Err(_) => {
                     self.tally.count_refusal(account.clone(), None, Refusal::SecretTampered, None);
@@ -67,7 +68,7 @@ impl Gate {
         if row.secret.account != caller.account.id {
             return Err(BindingsError::Tampered);
         }
-        let opened = self.bindable(row)?;
+        let opened = self.bindable(&row.secret)?;
         self.not_passed_through(&pairing.binding)?;
         let existing = self.explicit_bindings(&opened.secret)?;
         let is_bound = existing.iter().any(|old| old.binding == pairing.binding);

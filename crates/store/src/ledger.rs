@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use model::limits::{ANSWER_LIFE_MS, HOSTED_ENDED_KEPT_MAX};
 use model::{
     AccountId, ApiKeyId, BindingId, ChainedEvent, DevboxId, DevboxStatus, Event, Grant, Host, HostPattern, Hosted, PairingId, SecretId,
-    SecretName, StoredBinding, Timestamp, TokenHash, Transition, Writer,
+    StoredBinding, Timestamp, TokenHash, Transition, Writer,
 };
 
 use crate::error::{Result, StoreError};
@@ -423,12 +423,12 @@ impl Ledger {
         self.database.hash_at(Writer::Gateway, seq)
     }
 
-    /// The greatest version with which the newest event of this secret tells of it; none where none does.
+    /// The greatest version of which an event of this secret tells; none where none does.
     ///
     /// # Errors
     /// Where the ledger cannot be read.
-    pub fn newest_version(&self, account: &AccountId, name: &SecretName, secret: &SecretId) -> Result<Option<u32>> {
-        self.database.read(|conn| events::newest_version(conn, account, name, secret))
+    pub fn newest_version(&self, secret: &SecretId) -> Result<Option<u32>> {
+        self.database.read(|conn| events::newest_version(conn, secret))
     }
 
     /// Whether the files are still those that were opened.

@@ -26,7 +26,7 @@ pub use rows::{
 };
 pub use sqlite::look::{Held, Looked};
 pub use sqlite::look_ledger::LedgerLook;
-pub use sqlite::look_store::{Ownerless, SecretTold, StoreLook};
+pub use sqlite::look_store::{Ownerless, SecretTold, Standing, StoreLook};
 pub use sqlite::marks::{MarkedRows, Marker, NewMark};
 pub use sqlite::readers::{at_hand, may_wait};
 pub use sqlite::snapshot::Snapshot;
