@@ -60,7 +60,7 @@ pub enum BindingsError {
     Tampered,
     /// The databases do not answer.
     #[error("failed to use the gateway's databases, and nothing was changed: try again, and look at the output of `tightlip up`")]
-    Unavailable(#[from] StoreError),
+    Unavailable(#[source] StoreError),
     /// The gateway cannot decide now.
     #[error("failed to decide, and nothing was changed: try again, and look at the output of `tightlip up`")]
     Undecided,
@@ -211,7 +211,11 @@ impl Gate {
     pub(crate) fn views_of(&self, id: &SecretId) -> Result<Vec<BindingView>, BindingsError> {
         let Some(row) = self.store.sealed(id)? else { return Ok(Vec::new()) };
         let secret = row.secret;
-        let is_given_plain = |is_bound| self.is_given_plain(&secret, is_bound);
+        // What was changed outside gives nothing.
+        let is_given_plain = |is_bound| match self.is_given_plain(&secret, is_bound) {
+            Err(Refusal::SecretTampered) => Ok(false),
+            other => other,
+        };
         let view = |kind, binding, source, cannot_be_sent: Option<&str>, given_plain| BindingView {
             account: secret.account.clone(),
             secret_id: secret.id.clone(),
@@ -270,6 +274,12 @@ impl BindingsError {
             Self::TooMany | Self::TooManyExposed | Self::TooLong => Denial::Invalid,
             Self::Unavailable(_) | Self::Undecided | Self::Id(_) => Denial::Unavailable,
         }
+    }
+}
+
+impl From<StoreError> for BindingsError {
+    fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Unmarked) { Self::Tampered } else { Self::Unavailable(error) }
     }
 }
 

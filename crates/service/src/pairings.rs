@@ -135,7 +135,8 @@ impl Gate {
             let is_decided = self.pairing_status(&asking.secret, &asking.binding)? == Some(PairingStatus::Refused);
             // Nothing may be bound where connections pass unseen; who approves is told so.
             let may_be_bound = !is_decided && self.not_passed_through(&asking.binding).is_ok();
-            if self.policy.accept_pairings && may_be_bound && !self.is_kept_back(&asking.secret).map_err(|_| DevboxDenial::Internal)? {
+            let denial = |refusal| if refusal == Refusal::Undecided { DevboxDenial::Internal } else { DevboxDenial::Tampered };
+            if self.policy.accept_pairings && may_be_bound && !self.is_kept_back(&asking.secret).map_err(denial)? {
                 if !asked.bindings.iter().any(|made| is_same(&made.secret, &made.binding)) {
                     asked.bindings.push(self.make_binding(&asking.secret, asking.binding.clone())?);
                     asked.events.extend([event(EventKind::PairingApproved), event(EventKind::BindingCreated)]);

@@ -76,7 +76,7 @@ impl Gate {
         }
         let newest = if told.deleted { DELETED } else { known.newest.max(told.version.unwrap_or_default()) };
         let now = self.remember_versions(id, Versions { newest, events });
-        if row.secret.version != newest {
+        if newest == DELETED || row.secret.version != newest {
             return Err(Refusal::SecretTampered);
         }
         Ok(Some(row).filter(|_| now.newest == newest))
@@ -101,7 +101,7 @@ impl Gate {
     }
 }
 
-/// Greater than every version that a row has.
+/// Greater than every version that a row may have.
 const DELETED: u32 = u32::MAX;
 /// Looks at a row that others found changed meanwhile. Somebody who makes it change without pause gets nothing.
 const LOOKS: usize = 2;

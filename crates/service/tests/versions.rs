@@ -91,7 +91,10 @@ fn a_row_that_is_put_back_and_changed_without_pause_never_opens() {
                 let conn = store(&house);
                 conn.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
                 while !is_over.load(Ordering::SeqCst) {
-                    conn.execute_batch("UPDATE secrets SET version = 7 WHERE name = 'TOKEN'; UPDATE secrets SET version = 1 WHERE name = 'TOKEN'").unwrap();
+                    conn.execute_batch(
+                        "UPDATE secrets SET version = 7 WHERE name = 'TOKEN'; UPDATE secrets SET version = 1 WHERE name = 'TOKEN'",
+                    )
+                    .unwrap();
                 }
             });
             for look in 0..400 {

@@ -218,14 +218,15 @@ impl Ledger {
     /// # Errors
     /// `Conflict` where it is not open; `Full`, `Busy`, `Unavailable`.
     pub fn end_hosted(&self, ended: &Hosted, at: Timestamp, event: &Event) -> Result<()> {
-        let ended = ended.clone();
+        let (ended, marker) = (ended.clone(), self.marker.get().cloned());
         let work = self.with_event(event, move |conn| {
             hosted::update(conn, &ended.id, &ended.transitions, ended.reason)?;
             devboxes::close(conn, &ended.id, at)?;
             grants::end(conn, &ended.id, at)?;
             // A request that made one is answered again for a day.
             let since = Timestamp::from_unix_ms(at.unix_ms().saturating_sub(ANSWER_LIFE_MS));
-            hosted::forget_ended(conn, &ended.account, since, HOSTED_ENDED_KEPT_MAX)
+            let old = hosted::old_ended(conn, &ended.account, since, HOSTED_ENDED_KEPT_MAX)?;
+            old.iter().try_for_each(|id| marks::keeping_ended(conn, id, marker.as_ref(), || hosted::forget(conn, id)))
         });
         self.database.erase(work)
     }
@@ -327,14 +328,6 @@ impl Ledger {
     pub fn put_exposure(&self, exposure: &ExposureRow, event: &Event) -> Result<()> {
         let exposure = exposure.clone();
         self.change(event, move |conn| exposures::put(conn, &exposure))
-    }
-
-    /// The exposure of a secret.
-    ///
-    /// # Errors
-    /// Where the ledger cannot be read.
-    pub fn exposure(&self, secret: &SecretId) -> Result<Option<ExposureRow>> {
-        self.database.read(|conn| exposures::find(conn, secret))
     }
 
     /// The secrets of an account whose values are given as they are.
@@ -479,6 +472,7 @@ impl Ledger {
     fn with_events(&self, events: Vec<Event>, change: impl Fn(&rusqlite::Connection) -> Result<()> + Send + 'static) -> Work {
         let marker = self.marker.get().cloned();
         Box::new(move |conn, deployment| {
+            marks::require(conn, &events, marker.as_ref())?;
             change(conn)?;
             events.iter().try_for_each(|event| events::append(conn, Writer::Gateway, deployment, event))?;
             marks::follow(conn, &events, marker.as_ref())

@@ -20,6 +20,7 @@ pub use cut::Cut;
 pub use error::{ChainFault, Result, StoreError};
 pub use hosted::{ExposureRow, GatewayGrant, GatewayRole, HostedPage, HostedRow, NewGateway, NewHosted, PairingRow, PairingStatus};
 pub use ledger::Ledger;
+pub use marked::KeptDevbox;
 pub use rows::{
     AccountPage, AnswerRow, Commits, DevboxRow, EventQuery, GatewayConfigPage, GrantRow, Head, KeyPage, KeyRequest, Recorded, RequestedKey,
     SealedSecret, SecretPage, Shown,

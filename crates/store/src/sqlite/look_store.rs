@@ -160,7 +160,7 @@ impl StoreLook {
     /// # Errors
     /// Where it cannot be read.
     pub fn tells_of_account(&self, id: &AccountId) -> Result<bool> {
-        let sql = "SELECT 1 FROM (SELECT body FROM events WHERE account = ?1 ORDER BY seq LIMIT 1)
+        let sql = "SELECT 1 FROM (SELECT body FROM events WHERE account = ?1 AND seq > 0 ORDER BY seq LIMIT 1)
             WHERE json_extract(body, '$.kind') = 'account_created'";
         self.0.exists(sql, &[&id.as_str()])
     }
@@ -175,12 +175,13 @@ impl StoreLook {
         self.0.page(sql, after, limit, api_keys::from_row)
     }
 
-    /// Whether there is a row of this account.
+    /// The place of this account among all; none where it has no row.
     ///
     /// # Errors
     /// Where it cannot be read.
-    pub fn has_account(&self, id: &AccountId) -> Result<bool> {
-        self.0.exists("SELECT 1 FROM accounts WHERE id = ?1", &[&id.as_str()])
+    pub fn account_number(&self, id: &AccountId) -> Result<Option<i64>> {
+        let mut statement = self.0.conn().prepare_cached("SELECT number FROM accounts WHERE id = ?1")?;
+        Ok(statement.query_map([id.as_str()], |row| row.get(0))?.next().transpose()?)
     }
 
     /// Whether there is a row of this key, and, if so, since when it is revoked.
@@ -201,12 +202,13 @@ impl StoreLook {
         self.0.page(gateway_configs::PAGE_OF_ALL, after, limit, gateway_configs::from_row)
     }
 
-    /// Whether there is a row of this gateway config.
+    /// Whose this gateway config is and when it was made, as its row says; none where it has no row.
     ///
     /// # Errors
     /// Where it cannot be read.
-    pub fn has_gateway_config(&self, id: &GatewayConfigId) -> Result<bool> {
-        self.0.exists("SELECT 1 FROM gateway_configs WHERE id = ?1", &[&id.as_str()])
+    pub fn gateway_config(&self, id: &GatewayConfigId) -> Result<Option<(String, Timestamp)>> {
+        let mut statement = self.0.conn().prepare_cached("SELECT account, created FROM gateway_configs WHERE id = ?1")?;
+        Ok(statement.query_map([id.as_str()], |row| Ok((row.get(0)?, time(row, 1)?)))?.next().transpose()?)
     }
 }
 
