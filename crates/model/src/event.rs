@@ -116,7 +116,7 @@ pub struct Event {
     /// Why it was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
-    /// How often, where uses or refusals are counted together.
+    /// How often, where uses or refusals are counted together; of a devbox that ended, how many grants ended with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
 }

@@ -37,10 +37,23 @@ pub struct Sources {
     pub manifest_pin: PathBuf,
     /// The other small files.
     pub files: Vec<SmallFile>,
+    /// Reads the keys as they rest on the disk now.
+    pub resting: Box<dyn Fn() -> Resting + Send + Sync>,
     /// A folder for copies, made and removed here.
     pub scratch: PathBuf,
     /// One backup at a time.
     pub turn: Mutex<()>,
+}
+
+/// The gateway's keys as they rest on the disk: what the next start will find. Empty where there is none or it cannot be read.
+#[derive(Default)]
+pub struct Resting {
+    /// The wrapped keyring.
+    pub keyring: Vec<u8>,
+    /// How the root key follows from a passphrase.
+    pub recipe: Vec<u8>,
+    /// Whether there is a file with a root key that opens the keyring of this process.
+    pub root_opens: bool,
 }
 
 /// What parts are called.

@@ -8,7 +8,7 @@ use model::{
     AccountId, Binding, BindingId, BindingSource, Event, EventKind, Host, HostPattern, Refusal, Scope, Secret, SecretId, SecretName,
     StoredBinding,
 };
-use store::{SealedSecret, StoreError};
+use store::StoreError;
 
 use crate::authenticate::{AuthError, Caller};
 use crate::gate::{Gate, lock};
@@ -60,7 +60,7 @@ pub enum BindingsError {
     Tampered,
     /// The databases do not answer.
     #[error("failed to use the gateway's databases, and nothing was changed: try again, and look at the output of `tightlip up`")]
-    Unavailable(#[from] StoreError),
+    Unavailable(#[source] StoreError),
     /// The gateway cannot decide now.
     #[error("failed to decide, and nothing was changed: try again, and look at the output of `tightlip up`")]
     Undecided,
@@ -76,8 +76,8 @@ impl Gate {
     /// Without the admin key, or where the value cannot be swapped.
     pub fn bind(&self, admin_key: &str, caller: &Caller, name: &SecretName, binding: Binding) -> Result<Vec<BindingView>, BindingsError> {
         let _turn = lock(&self.turn);
-        let (row, existing) = self.explicit_of(admin_key, caller, name)?;
-        let opened = self.bindable(row)?;
+        let (secret, existing) = self.explicit_of(admin_key, caller, name)?;
+        let opened = self.bindable(&secret)?;
         self.not_passed_through(&binding)?;
         if json_bytes(&binding) > BINDING_JSON_BYTES_MAX {
             return Err(BindingsError::TooLong);
@@ -118,9 +118,9 @@ impl Gate {
         host: Option<&HostPattern>,
     ) -> Result<Vec<BindingView>, BindingsError> {
         let _turn = lock(&self.turn);
-        let (row, existing) = self.explicit_of(admin_key, caller, name)?;
+        let (secret, existing) = self.explicit_of(admin_key, caller, name)?;
         // The name is the row's own only where the row opens: another secret's bindings may stand beside it.
-        let secret = self.open_row(row)?.secret;
+        let secret = self.open_row(&secret)?.secret;
         let named = |old: &&StoredBinding| host.is_none_or(|host| old.binding.host == *host);
         let removed: Vec<BindingId> = existing.iter().filter(named).map(|old| old.id.clone()).collect();
         if removed.is_empty() {
@@ -181,8 +181,8 @@ impl Gate {
     }
 
     /// Opens the row of a secret that is to be bound.
-    pub(crate) fn bindable(&self, row: SealedSecret) -> Result<OpenedRow, BindingsError> {
-        let opened = self.open_row(row)?;
+    pub(crate) fn bindable(&self, secret: &Secret) -> Result<OpenedRow, BindingsError> {
+        let opened = self.open_row(secret)?;
         if let Some(why) = not_brokered(opened.known.kind) {
             return Err(BindingsError::NotBrokered(why));
         }
@@ -192,30 +192,30 @@ impl Gate {
         }
     }
 
-    /// What all changes need first: the admin key, the secret's row, and its explicit bindings.
+    /// What all changes need first: the admin key, the secret as its row says, and its explicit bindings.
     pub(crate) fn explicit_of(
         &self,
         admin_key: &str,
         caller: &Caller,
         name: &SecretName,
-    ) -> Result<(SealedSecret, Vec<StoredBinding>), BindingsError> {
+    ) -> Result<(Secret, Vec<StoredBinding>), BindingsError> {
         if !self.is_admin(admin_key) {
             return Err(BindingsError::NotAdmin);
         }
         let secret = self.store.secret(&caller.account.id, name)?.ok_or(BindingsError::NotFound)?;
-        let row = self.store.sealed(&secret.id)?.ok_or(BindingsError::NotFound)?;
-        if row.secret.account != caller.account.id || row.secret.name != *name {
-            return Err(BindingsError::Tampered);
-        }
-        let existing = self.explicit_bindings(&row.secret)?;
-        Ok((row, existing))
+        let existing = self.explicit_bindings(&secret)?;
+        Ok((secret, existing))
     }
 
     /// The views of one secret; none where it was deleted meanwhile. A row that does not open is shown without kind and binding: nothing of it is in force.
     pub(crate) fn views_of(&self, id: &SecretId) -> Result<Vec<BindingView>, BindingsError> {
         let Some(row) = self.store.sealed(id)? else { return Ok(Vec::new()) };
-        let secret = row.secret.clone();
-        let is_given_plain = |is_bound| self.is_given_plain(&secret, is_bound);
+        let secret = row.secret;
+        // What was changed outside gives nothing.
+        let is_given_plain = |is_bound| match self.is_given_plain(&secret, is_bound) {
+            Err(Refusal::SecretTampered) => Ok(false),
+            other => other,
+        };
         let view = |kind, binding, source, cannot_be_sent: Option<&str>, given_plain| BindingView {
             account: secret.account.clone(),
             secret_id: secret.id.clone(),
@@ -226,8 +226,9 @@ impl Gate {
             cannot_be_sent: cannot_be_sent.map(str::to_owned),
             given_plain,
         };
-        let known = match self.open_row(row) {
+        let known = match self.open_row(&secret) {
             Ok(opened) => opened.known,
+            Err(Refusal::SecretGone) => return Ok(Vec::new()),
             Err(Refusal::Undecided) => return Err(BindingsError::Undecided),
             Err(refusal) => {
                 self.tally.count_refusal(secret.account.clone(), None, refusal, None);
@@ -276,9 +277,21 @@ impl BindingsError {
     }
 }
 
+impl From<StoreError> for BindingsError {
+    fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Unmarked) { Self::Tampered } else { Self::Unavailable(error) }
+    }
+}
+
 impl From<Refusal> for BindingsError {
     fn from(refusal: Refusal) -> Self {
-        if refusal == Refusal::Undecided { Self::Undecided } else { Self::Tampered }
+        if refusal == Refusal::Undecided {
+            Self::Undecided
+        } else if refusal == Refusal::SecretGone {
+            Self::NotFound
+        } else {
+            Self::Tampered
+        }
     }
 }
 

@@ -101,14 +101,14 @@ pub enum DevboxDenial {
     /// The text that resumes a devbox is wrong.
     #[error("this devbox cannot be taken up by this process: start a new one with `tightlip run`")]
     WrongResume,
-    /// Its rows are not what was written.
+    /// Its rows, or what was decided of its secrets, are not what was written.
     #[error(
-        "the devbox's stored rows were changed outside tightlip, so it is not taken up: look with `tightlip verify`, and start a new one"
+        "stored rows of the devbox or of its secrets were changed outside tightlip, so it is not taken up or given more: look with `tightlip verify`"
     )]
     Tampered,
     /// The databases do not answer.
     #[error("failed to use the gateway's databases, and nothing was opened: try again, and look at the output of `tightlip up`")]
-    Unavailable(#[from] StoreError),
+    Unavailable(#[source] StoreError),
     /// The gateway cannot decide, or its keys or the system's randomness fail.
     #[error("failed to make the devbox's tokens, and nothing was opened: look at the output of `tightlip up`")]
     Internal,
@@ -162,6 +162,12 @@ impl DevboxDenial {
             | Self::TooManyPorts => Denial::Invalid,
             Self::TooManyPairings | Self::TooManyDevboxes | Self::Unavailable(_) | Self::Internal => Denial::Unavailable,
         }
+    }
+}
+
+impl From<StoreError> for DevboxDenial {
+    fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Unmarked) { Self::Tampered } else { Self::Unavailable(error) }
     }
 }
 

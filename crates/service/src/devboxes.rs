@@ -10,7 +10,7 @@ use model::{
     AccountId, ApiKeyId, DevboxId, EnvName, Event, EventKind, Grant, HostPattern, Refusal, Scope, Secret, SecretName, Timestamp, Token,
     TokenHash,
 };
-use store::{DevboxRow, GatewayGrant, GrantRow, StoreError};
+use store::{DevboxRow, GatewayGrant, GrantRow, KeptDevbox, StoreError};
 use zeroize::Zeroizing;
 
 use crate::authenticate::Caller;
@@ -144,21 +144,27 @@ impl Gate {
     /// # Errors
     /// [`DevboxDenial::NotFound`] where it has ended, [`DevboxDenial::WrongResume`] where the text is not the one that opening gave.
     pub fn resume(&self, id: &DevboxId, resume: &str) -> Result<ResumedDevbox, DevboxDenial> {
-        let row = self.ledger.devbox(id)?.filter(|row| row.closed.is_none()).ok_or(DevboxDenial::NotFound)?;
-        if !vault::same(&vault::hash_token(resume).0, &row.resume.0) {
+        let kept = self.open_devbox(id)?;
+        if !vault::same(&vault::hash_token(resume).0, &kept.devbox.resume.0) {
             return Err(DevboxDenial::WrongResume);
         }
-        self.taken_up(row)
+        self.taken_up(kept)
+    }
+
+    /// The rows of a devbox that has not ended.
+    pub(crate) fn open_devbox(&self, id: &DevboxId) -> Result<KeptDevbox, DevboxDenial> {
+        self.ledger.kept_devbox(id)?.filter(|kept| kept.devbox.closed.is_none()).ok_or(DevboxDenial::NotFound)
     }
 
     /// What the gateway keeps of an open devbox, out of its rows.
-    pub(crate) fn taken_up(&self, row: DevboxRow) -> Result<ResumedDevbox, DevboxDenial> {
-        if !crate::marks::devbox_holds(&self.keys, &self.ledger.marked_devbox(&row.id)?) {
+    pub(crate) fn taken_up(&self, kept: KeptDevbox) -> Result<ResumedDevbox, DevboxDenial> {
+        let KeptDevbox { devbox: row, hosted: _, granted, rows } = kept;
+        if !crate::marks::devbox_holds(&self.keys, &rows) {
             return Err(DevboxDenial::Tampered);
         }
         let ca_key = self.keys.unwrap_ca(&row.id, &row.ca_key)?;
         let (mut grants, mut of_gateways) = (Vec::new(), Vec::new());
-        for mut granted in self.ledger.grants_of(&row.id)? {
+        for mut granted in granted {
             let gateway = granted.gateway.take();
             let grant = self.card_grant(granted)?;
             match gateway {
@@ -185,12 +191,18 @@ impl Gate {
             return Ok(());
         }
         let now = self.clock.now();
-        let closed = self.ledger.close_devbox(id, now, &devbox_event(EventKind::DevboxClosed, &row, now));
+        let closed = self.ledger.close_devbox(id, now, &self.end_event(&row, now)?);
         self.changes.fetch_add(1, Ordering::SeqCst);
         match closed {
             Ok(()) | Err(StoreError::Conflict) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The event of a devbox's end. That it counts the grants says that a mark was left on all that the devbox was.
+    pub(crate) fn end_event(&self, row: &DevboxRow, now: Timestamp) -> Result<Event, StoreError> {
+        let grants = self.ledger.grants_of(&row.id)?.len();
+        Ok(Event { count: Some(grants as u64), ..devbox_event(EventKind::DevboxClosed, row, now) })
     }
 
     /// Drops what memory holds of a devbox that ends: values in its plans among it.
@@ -277,7 +289,7 @@ impl Gate {
             Err(Refusal::SecretGone) => return Ok(Err(SECRET_GONE)),
             Err(refusal) => {
                 self.tally.count_refusal(secret.account.clone(), None, refusal, None);
-                return Ok(Err("its stored row or a binding of it was changed outside tightlip; delete it and store it again"));
+                return Ok(Err(SECRET_TAMPERED));
             }
         };
         Ok(Ok(row))
@@ -345,5 +357,7 @@ pub(crate) fn devbox_event(kind: EventKind, row: &DevboxRow, now: Timestamp) -> 
 pub(crate) const RESUME_PREFIX: &str = "tlr_";
 /// Secrets told to have been left out: the answer is one message.
 const LEFT_OUT_MAX: usize = 50;
+/// A secret of which what is stored is not what was written.
+pub(crate) const SECRET_TAMPERED: &str = "its stored row or a binding of it was changed outside tightlip; delete it and store it again";
 /// A secret that was deleted between two looks.
 pub(crate) const SECRET_GONE: &str = "it was deleted at this moment";

@@ -16,8 +16,8 @@ impl Gate {
     /// Without the admin key, or where there is no such secret.
     pub fn expose(&self, admin_key: &str, caller: &Caller, name: &SecretName, exposure: Exposure) -> Result<(), BindingsError> {
         let _turn = lock(&self.turn);
-        let (row, _bindings) = self.explicit_of(admin_key, caller, name)?;
-        let secret = self.open_row(row)?.secret;
+        let (secret, _bindings) = self.explicit_of(admin_key, caller, name)?;
+        let secret = self.open_row(&secret)?.secret;
         let plain = exposure == Exposure::Plain;
         if self.exposure_of(&secret.id, &secret.account)? == Some(plain) {
             return Ok(());
@@ -59,10 +59,15 @@ impl Gate {
         Ok(self.ledger.put_exposure(&ExposureRow { mac, ..unsigned }, &event)?)
     }
 
-    /// What a person said of this secret, if anything. A row that is not ours says no.
+    /// What a person said of this secret, if anything. Asked each time, with all that was decided of the secret: a row that was put back has a mark of its own
+    /// that holds.
     fn exposure_of(&self, id: &SecretId, account: &AccountId) -> Result<Option<bool>, Refusal> {
-        let row = self.ledger.exposure(id).map_err(|error| self.undecided(error))?;
-        Ok(row.map(|row| row.plain && row.secret == *id && row.account == *account && self.exposure_holds(&row)))
+        let (row, rows) = self.ledger.exposure(id).map_err(|error| self.undecided(error))?;
+        let is_ours = |row: &ExposureRow| row.secret == *id && row.account == *account && self.exposure_holds(row);
+        if !crate::marks::decisions_hold(&self.keys, &rows) || !row.as_ref().is_none_or(is_ours) {
+            return Err(Refusal::SecretTampered);
+        }
+        Ok(row.map(|row| row.plain))
     }
 
     fn exposure_holds(&self, row: &ExposureRow) -> bool {

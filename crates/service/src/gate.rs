@@ -20,6 +20,7 @@ use crate::onlookers::Onlookers;
 use crate::plans::{Plans, Sends};
 use crate::rows::{KeptRow, Known, Stamp};
 use crate::uses::Uses;
+use crate::versions::Versions;
 
 /// The gateway's service.
 pub struct Gate {
@@ -29,8 +30,8 @@ pub struct Gate {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Ids,
     admin: TokenHash,
-    /// The greatest version that this process has seen of each secret: an older row is a rolled-back one.
-    pub(crate) seen: Mutex<HashMap<SecretId, u32>>,
+    /// What this process knows of each secret's versions: an older row is a rolled-back one.
+    pub(crate) seen: Mutex<HashMap<SecretId, Versions>>,
     /// What was derived from opened rows: kinds and bindings, never values.
     pub(crate) known: Mutex<HashMap<SecretId, Known>>,
     pub(crate) plans: Mutex<Plans>,

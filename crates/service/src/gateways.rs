@@ -340,6 +340,7 @@ impl From<StoreError> for GatewaysError {
             | StoreError::NotADatabase
             | StoreError::Damaged(_)
             | StoreError::ChainBroken { .. }
+            | StoreError::Unmarked
             | StoreError::Replaced
             | StoreError::Schema(_)
             | StoreError::Busy

@@ -13,7 +13,7 @@ use store::{HostedPage, NewGateway, StoreError};
 use crate::authenticate::Caller;
 use crate::bindings::json_bytes;
 use crate::denial::DevboxDenial;
-use crate::devboxes::{DevboxCard, NewCa, ResumedDevbox, devbox_event};
+use crate::devboxes::{DevboxCard, NewCa, ResumedDevbox};
 use crate::gate::{Gate, lock};
 
 mod draft;
@@ -80,7 +80,10 @@ impl Gate {
     /// # Errors
     /// [`DevboxDenial::NotFound`] where there is none, or it is another account's, or `tightlip run`'s.
     pub fn hosted(&self, account: &AccountId, id: &DevboxId) -> Result<Hosted, DevboxDenial> {
-        self.ledger.hosted(id)?.filter(|hosted| hosted.account == *account).ok_or(DevboxDenial::NotFound)
+        let is_theirs = |of: &AccountId| of == account;
+        let hosted = self.ledger.hosted(id)?.filter(|hosted| is_theirs(&hosted.account)).ok_or(DevboxDenial::NotFound)?;
+        // The account stands in both rows: one that was moved to another account is shown to neither.
+        if self.ledger.devbox(id)?.is_some_and(|row| is_theirs(&row.account)) { Ok(hosted) } else { Err(DevboxDenial::NotFound) }
     }
 
     /// A page of an account's devboxes of the API's, newest first, below `after`; as many as fit into one message.
@@ -144,14 +147,14 @@ impl Gate {
         Ok(open)
     }
 
-    /// Takes up a devbox of the API's that was open when the gateway ended.
+    /// Takes up a devbox of the API's that was open when the gateway ended, with what is shown of it.
     ///
     /// # Errors
     /// [`DevboxDenial::NotFound`] where there is none, or it has ended.
-    pub fn take_up(&self, id: &DevboxId) -> Result<ResumedDevbox, DevboxDenial> {
-        self.ledger.hosted(id)?.ok_or(DevboxDenial::NotFound)?;
-        let row = self.ledger.devbox(id)?.filter(|row| row.closed.is_none()).ok_or(DevboxDenial::NotFound)?;
-        self.taken_up(row)
+    pub fn take_up(&self, id: &DevboxId) -> Result<(ResumedDevbox, Hosted), DevboxDenial> {
+        let mut kept = self.open_devbox(id)?;
+        let hosted = kept.hosted.take().ok_or(DevboxDenial::NotFound)?;
+        Ok((self.taken_up(kept)?, hosted))
     }
 
     /// Gives a devbox that runs one more gateway. `card` knows it when this returns.
@@ -196,7 +199,7 @@ impl Gate {
     fn end_hosted(&self, ended: &Hosted, at: Timestamp) -> Result<(), DevboxDenial> {
         self.forget_devbox(&ended.id);
         let row = self.ledger.devbox(&ended.id)?.ok_or(DevboxDenial::NotFound)?;
-        let written = self.ledger.end_hosted(ended, at, &devbox_event(EventKind::DevboxClosed, &row, at));
+        let written = self.ledger.end_hosted(ended, at, &self.end_event(&row, at)?);
         self.changes.fetch_add(1, Ordering::SeqCst);
         Ok(written?)
     }

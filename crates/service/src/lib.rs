@@ -36,6 +36,7 @@ pub mod secrets;
 pub mod small;
 pub mod uses;
 pub mod verify;
+pub mod versions;
 pub mod via;
 
 pub use accounts::{AccountPlan, AccountsError, Operator};

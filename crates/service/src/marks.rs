@@ -29,17 +29,20 @@ pub(crate) fn marker(keys: &Arc<OpenKeys>) -> Marker {
     Arc::new(move |input| keys.mac(ROWS_MAC, input))
 }
 
-/// Whether what the rows say of a secret together is what was decided: their mark holds, and tells of as many changes as the events do.
+/// As [`MarkedRows::are_decided`], under the gateway's key.
 pub(crate) fn decisions_hold(keys: &OpenKeys, rows: &MarkedRows) -> bool {
-    match &rows.mac {
-        Some(mac) => rows.generation == rows.events && keys.mac_holds(ROWS_MAC, &rows.input, mac),
-        None => !rows.any && rows.events == 0,
-    }
+    rows.are_decided(|input, mac| keys.mac_holds(ROWS_MAC, input, mac))
 }
 
-/// Whether what the rows say of an open devbox together is what was written when it was made, and no event tells of its end.
+/// As [`MarkedRows::are_of_an_open_devbox`], under the gateway's key.
 pub(crate) fn devbox_holds(keys: &OpenKeys, rows: &MarkedRows) -> bool {
-    rows.events == 0 && rows.mac.as_ref().is_some_and(|mac| keys.mac_holds(ROWS_MAC, &rows.input, mac))
+    rows.are_of_an_open_devbox(|input, mac| keys.mac_holds(ROWS_MAC, input, mac))
+}
+
+/// Whether what the rows say of a devbox that has ended is what was written. One that an earlier build ended has no mark: its end was not counted, and that is
+/// asked of the events.
+pub(crate) fn ended_holds(keys: &OpenKeys, rows: &MarkedRows) -> bool {
+    rows.mac.is_none() || rows.are_marked(|input, mac| keys.mac_holds(ROWS_MAC, input, mac))
 }
 
 impl Gate {

@@ -41,8 +41,9 @@ impl Gate {
         for row in self.ledger.waiting_pairings(account)?.into_iter().filter(|row| self.pairing_holds(row)).take(PAIRINGS_WAITING_MAX) {
             let Some(sealed) = self.store.sealed(&row.secret)? else { continue };
             // The name by which a person decides must be the secret's own, and only a row that opens has it.
-            let secret = match self.open_row(sealed) {
+            let secret = match self.open_row(&sealed.secret) {
                 Ok(opened) if opened.secret.account == *account => opened.secret,
+                Err(Refusal::SecretGone) => continue,
                 Err(Refusal::Undecided) => return Err(BindingsError::Undecided),
                 Ok(_) | Err(_) => {
                     self.tally.count_refusal(account.clone(), None, Refusal::SecretTampered, None);
@@ -67,7 +68,7 @@ impl Gate {
         if row.secret.account != caller.account.id {
             return Err(BindingsError::Tampered);
         }
-        let opened = self.bindable(row)?;
+        let opened = self.bindable(&row.secret)?;
         self.not_passed_through(&pairing.binding)?;
         let existing = self.explicit_bindings(&opened.secret)?;
         let is_bound = existing.iter().any(|old| old.binding == pairing.binding);
@@ -134,7 +135,8 @@ impl Gate {
             let is_decided = self.pairing_status(&asking.secret, &asking.binding)? == Some(PairingStatus::Refused);
             // Nothing may be bound where connections pass unseen; who approves is told so.
             let may_be_bound = !is_decided && self.not_passed_through(&asking.binding).is_ok();
-            if self.policy.accept_pairings && may_be_bound && !self.is_kept_back(&asking.secret).map_err(|_| DevboxDenial::Internal)? {
+            let denial = |refusal| if refusal == Refusal::Undecided { DevboxDenial::Internal } else { DevboxDenial::Tampered };
+            if self.policy.accept_pairings && may_be_bound && !self.is_kept_back(&asking.secret).map_err(denial)? {
                 if !asked.bindings.iter().any(|made| is_same(&made.secret, &made.binding)) {
                     asked.bindings.push(self.make_binding(&asking.secret, asking.binding.clone())?);
                     asked.events.extend([event(EventKind::PairingApproved), event(EventKind::BindingCreated)]);

@@ -159,8 +159,8 @@ impl Gate {
             if row.secret.account != card.account || row.secret.id != **secret {
                 continue;
             }
-            let row = match self.open_row(row) {
-                Err(Refusal::SecretTampered) => continue,
+            let row = match self.open_row(&row.secret) {
+                Err(Refusal::SecretTampered | Refusal::SecretGone) => continue,
                 other => other?,
             };
             if row.known.fitness == Fitness::Fit {

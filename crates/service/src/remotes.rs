@@ -128,10 +128,10 @@ impl Gate {
     /// # Errors
     /// [`DevboxDenial::NotFound`] where there is none, or it has ended.
     pub fn take_up_remote(&self, id: &DevboxId) -> Result<ResumedRemote, DevboxDenial> {
-        let hosted = self.ledger.hosted(id)?.filter(|hosted| hosted.about.remote.is_some()).ok_or(DevboxDenial::NotFound)?;
-        let row = self.ledger.devbox(id)?.filter(|row| row.closed.is_none()).ok_or(DevboxDenial::NotFound)?;
-        let credential = row.resume;
-        Ok(ResumedRemote { resumed: self.taken_up(row)?, hosted, credential })
+        let mut kept = self.open_devbox(id)?;
+        let hosted = kept.hosted.take().filter(|hosted| hosted.about.remote.is_some()).ok_or(DevboxDenial::NotFound)?;
+        let credential = kept.devbox.resume;
+        Ok(ResumedRemote { resumed: self.taken_up(kept)?, hosted, credential })
     }
 
     /// Whether a devbox of the API's is somebody else's sandbox.

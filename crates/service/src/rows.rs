@@ -21,7 +21,7 @@ pub(crate) struct OpenedRow {
 
 /// A row as it stands in the store, and what follows from it.
 pub(crate) struct KeptRow {
-    row: SealedSecret,
+    pub(crate) row: SealedSecret,
     known: Known,
 }
 
@@ -62,25 +62,6 @@ impl Stamp {
 }
 
 impl Gate {
-    /// The kind of a secret and the bindings in force: explicit ones where there are any, otherwise the kind's default. Never taken from the row's own words.
-    ///
-    /// # Errors
-    /// [`Refusal::SecretTampered`] where the row or the MAC of a binding does not hold, [`Refusal::Undecided`] where the ledger does not answer.
-    pub fn effective(&self, row: &SealedSecret) -> Result<(Option<&'static Kind>, Vec<Binding>), Refusal> {
-        let opened = self.open_row(row.clone())?;
-        Ok((opened.known.kind, opened.known.bindings.to_vec()))
-    }
-
-    /// Whether this version of the secret is still the current one. False also when the store does not answer.
-    #[must_use]
-    pub fn stands(&self, secret: &SecretId, version: u32) -> bool {
-        let now = self.stamp().and_then(|stamp| match self.rows.get(stamp, secret) {
-            Some(kept) => Ok(Some(kept.row.secret.version)),
-            None => Ok(self.store.sealed(secret).map_err(|error| self.undecided(error))?.map(|row| row.secret.version)),
-        });
-        now == Ok(Some(version))
-    }
-
     pub(crate) fn stamp(&self) -> Result<Stamp, Refusal> {
         let store = self.data_version()?;
         Ok(Stamp { store, changes: self.changes.load(Ordering::SeqCst) })
@@ -95,13 +76,7 @@ impl Gate {
             let value = self.open_value(&kept.row)?;
             return Ok(OpenedRow { secret: kept.row.secret.clone(), value, known: kept.known.clone() });
         }
-        let Some(row) = self.store.sealed(id).map_err(|error| self.undecided(error))? else {
-            self.remember_gone(id);
-            return Err(Refusal::SecretGone);
-        };
-        if !is_at_place(&row.secret) {
-            return Err(Refusal::SecretTampered);
-        }
+        let row = self.present(account, id, name)?;
         let opened = self.derive(stamp, &row)?;
         self.remember(&row.secret.id, opened.known.clone());
         if row.sealed.ciphertext.len() <= KEPT_ROW_BYTES_MAX {
@@ -110,15 +85,16 @@ impl Gate {
         Ok(opened)
     }
 
-    /// Opens a row that somebody has read. Nothing of it is remembered: it may be older than what the databases hold by now.
-    pub(crate) fn open_row(&self, row: SealedSecret) -> Result<OpenedRow, Refusal> {
-        self.derive(self.stamp()?, &row)
+    /// Opens the row of a secret that somebody has read of, as it stands now.
+    pub(crate) fn open_row(&self, secret: &Secret) -> Result<OpenedRow, Refusal> {
+        // As above.
+        let stamp = self.stamp()?;
+        self.derive(stamp, &self.present(&secret.account, &secret.id, &secret.name)?)
     }
 
     fn derive(&self, stamp: Stamp, row: &SealedSecret) -> Result<OpenedRow, Refusal> {
         let value = self.open_value(row)?;
         let secret = row.secret.clone();
-        self.remember_version(&secret)?;
         let kind = vault::recognise(&secret.name, &value);
         let explicit = self.explicit_bindings(&secret)?;
         let fitness = fitness(&value);
@@ -169,51 +145,6 @@ impl Gate {
                 && self.keys.mac_holds(BINDING_MAC, &binding.mac_input(), &binding.mac)
         };
         if stored.iter().all(holds) && crate::marks::decisions_hold(&self.keys, &rows) { Ok(stored) } else { Err(Refusal::SecretTampered) }
-    }
-
-    /// A row older than one that was seen before was rolled back. What an earlier gateway saw stands in the events: they are asked at the first sight of a secret.
-    fn remember_version(&self, secret: &Secret) -> Result<(), Refusal> {
-        #[cfg(feature = "faults")]
-        if crate::faults::is_seeded(crate::faults::Fault::StaleRow) {
-            return Ok(());
-        }
-        let is_known = lock(&self.seen).contains_key(&secret.id);
-        if !is_known {
-            self.check_version(secret)?;
-        }
-        let mut seen = lock(&self.seen);
-        match seen.get_mut(&secret.id) {
-            Some(version) if secret.version < *version => return Err(Refusal::SecretTampered),
-            Some(version) => *version = secret.version,
-            None => {
-                seen.insert(secret.id.clone(), secret.version);
-            }
-        }
-        Ok(())
-    }
-
-    /// Holds a row against the api's events, and against the gateway's own, which an api that was taken over cannot write.
-    fn check_version(&self, secret: &Secret) -> Result<(), Refusal> {
-        let told = self.store.told_of(&secret.account, &secret.name, &secret.id).map_err(|error| self.undecided(error))?;
-        let used = self.ledger.newest_version(&secret.account, &secret.name, &secret.id).map_err(|error| self.undecided(error))?;
-        let newest = told.version.max(used);
-        if !told.deleted && newest.is_none_or(|newest| secret.version >= newest) {
-            return Ok(());
-        }
-        // The events were read after the row, which may have been changed or removed in between.
-        match self.store.sealed(&secret.id).map_err(|error| self.undecided(error))? {
-            None => Err(Refusal::SecretGone),
-            Some(now) if now.secret.version != secret.version => Ok(()),
-            Some(_) => Err(Refusal::SecretTampered),
-        }
-    }
-
-    /// A deleted secret never comes back under its id: a row that does was rolled back.
-    fn remember_gone(&self, id: &SecretId) {
-        lock(&self.known).remove(id);
-        if let Some(version) = lock(&self.seen).get_mut(id) {
-            *version = u32::MAX;
-        }
     }
 }
 

@@ -261,6 +261,7 @@ impl From<StoreError> for SecretsError {
             | StoreError::NotADatabase
             | StoreError::Damaged(_)
             | StoreError::ChainBroken { .. }
+            | StoreError::Unmarked
             | StoreError::Replaced
             | StoreError::Schema(_)
             | StoreError::Busy

@@ -4,13 +4,14 @@
 
 mod chains;
 mod ledger_rows;
+mod resting;
 mod store_rows;
 
 use std::collections::HashSet;
 use std::path::Path;
 
 use link::cli::{AnchorSeen, ChainHead, Denial, Finding, RowCounts, Verified};
-use model::{GatewayConfigId, SecretName};
+use model::{ApiKeyId, GatewayConfigId, SecretName};
 use store::{Head, LedgerLook, SchemaFault, StoreError, StoreLook};
 use vault::OpenKeys;
 
@@ -54,6 +55,10 @@ struct Looking<'a> {
     findings: Vec<Finding>,
     /// Gateway configs that were made, are not there, and whose end was not met yet.
     awaited: HashSet<GatewayConfigId>,
+    /// Keys of which an event tells that they were revoked.
+    revoked: HashSet<ApiKeyId>,
+    /// The place of the account that was made last, as far as the events were read.
+    last_account: i64,
     /// How many keys and gateway configs there should be.
     told_keys: u64,
     told_configs: u64,
@@ -95,6 +100,7 @@ impl Gate {
         let files = ApiFiles { signing_key: &sources.signing_key, manifest: &sources.manifest, manifest_pin: &sources.manifest_pin };
         verified.findings.extend(files.check(&self.keys));
         verified.settings.clone_from(&self.trusted);
+        verified.findings.extend(resting::check(sources));
         Ok(verified)
     }
 }
@@ -152,6 +158,8 @@ pub fn verify(subject: &Subject<'_>, tell: Tell<'_>) -> Result<Verified, VerifyE
         counts: RowCounts::default(),
         findings: Vec::new(),
         awaited: HashSet::new(),
+        revoked: HashSet::new(),
+        last_account: 0,
         told_keys: 0,
         told_configs: 0,
         done: 0,

@@ -45,6 +45,7 @@ impl Desk {
             manifest: at("manifest"),
             manifest_pin: at("pin"),
             files: vec![file("admin-key", Need::Always), file("settings", Need::IfThere)],
+            resting: Box::new(service::backup::Resting::default),
             scratch: at("scratch"),
             turn: Mutex::new(()),
         };

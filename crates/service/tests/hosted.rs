@@ -159,7 +159,7 @@ fn a_devbox_is_taken_up_with_all_that_it_had() {
     let env: BTreeMap<_, _> = made.env.iter().cloned().collect();
     assert_eq!(env["GW_URL"], "https://gw.gateway.internal");
     assert_eq!(env["MY_API_URL"], "https://my-api.gateway.internal");
-    let again = house.gate.take_up(&made.hosted.id).unwrap();
+    let (again, _) = house.gate.take_up(&made.hosted.id).unwrap();
     assert_eq!((again.ca_pem.as_str(), again.ca_key.as_slice()), ("a certificate", b"a ca's private key".as_slice()));
     assert_eq!(env["A"], again.card.grants[0].token.as_str());
     assert_eq!(again.card.grants.len(), 1);

@@ -239,7 +239,7 @@ fn a_gateway_added_later_is_known_at_once_and_after_a_restart() {
     assert_eq!(made.card.gateway(label).unwrap().token(), &token.token);
     assert_eq!(ask_at(&house, &made.card, label, "/v1/x").unwrap()["authorization"], format!("Bearer {KEY}"));
     assert!(house.gate.scrub_plan(&made.card, &host).unwrap().scrub_all(KEY.as_bytes()).is_some());
-    let again = house.gate.take_up(&made.card.devbox).unwrap();
+    let (again, _) = house.gate.take_up(&made.card.devbox).unwrap();
     assert_eq!(again.card.gateway(label).unwrap().token(), &token.token);
     assert!(house.kinds().contains(&EventKind::GatewayTokenCreated));
     house.gate.transition(&made.card.devbox, model::DevboxStatus::Shutdown, None, None, installation::START).unwrap();

@@ -53,6 +53,9 @@ pub enum StoreError {
         /// How.
         fault: ChainFault,
     },
+    /// What the rows say is not what was written: nothing is built upon it.
+    #[error("rows that this would change were changed outside tightlip: look with `tightlip verify`")]
+    Unmarked,
     /// The database's file, or its log, is not the one that was opened.
     #[error("the database's files were removed or replaced while they were in use: stop the server, then look with `tightlip verify`")]
     Replaced,
@@ -94,6 +97,9 @@ pub type Cause = Arc<dyn Error + Send + Sync>;
 /// How a chain of events is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChainFault {
+    /// There is an event before the first.
+    #[error("an event was planted before the first")]
+    Before,
     /// A number is missing: an event was removed.
     #[error("an event was removed")]
     Gap,
@@ -117,6 +123,7 @@ impl StoreError {
             Self::NotADatabase => "store_not_a_database",
             Self::Damaged(_) => "store_damaged",
             Self::ChainBroken { .. } => "store_chain_broken",
+            Self::Unmarked => "store_unmarked",
             Self::Replaced => "store_replaced",
             Self::Schema(_) => "store_schema",
             Self::Full => "store_full",
@@ -152,6 +159,7 @@ impl StoreError {
             | Self::Missing
             | Self::Exists
             | Self::ChainBroken { .. }
+            | Self::Unmarked
             | Self::Busy
             | Self::DuplicateName
             | Self::Conflict
@@ -171,6 +179,7 @@ impl StoreError {
             | Self::Missing
             | Self::Exists
             | Self::ChainBroken { .. }
+            | Self::Unmarked
             | Self::Busy
             | Self::DuplicateName
             | Self::Conflict

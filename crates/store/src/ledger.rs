@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use model::limits::{ANSWER_LIFE_MS, HOSTED_ENDED_KEPT_MAX};
 use model::{
     AccountId, ApiKeyId, BindingId, ChainedEvent, DevboxId, DevboxStatus, Event, Grant, Host, HostPattern, Hosted, PairingId, SecretId,
-    SecretName, StoredBinding, Timestamp, TokenHash, Transition, Writer,
+    StoredBinding, Timestamp, TokenHash, Transition, Writer,
 };
 
 use crate::error::{Result, StoreError};
@@ -180,14 +180,15 @@ impl Ledger {
     /// # Errors
     /// `Conflict` where it is not open; `Full`, `Busy`, `Unavailable`.
     pub fn end_hosted(&self, ended: &Hosted, at: Timestamp, event: &Event) -> Result<()> {
-        let ended = ended.clone();
+        let (ended, marker) = (ended.clone(), self.marker.get().cloned());
         let work = self.with_event(event, move |conn| {
             hosted::update(conn, &ended.id, &ended.transitions, ended.reason)?;
             devboxes::close(conn, &ended.id, at)?;
             grants::end(conn, &ended.id, at)?;
             // A request that made one is answered again for a day.
             let since = Timestamp::from_unix_ms(at.unix_ms().saturating_sub(ANSWER_LIFE_MS));
-            hosted::forget_ended(conn, &ended.account, since, HOSTED_ENDED_KEPT_MAX)
+            let old = hosted::old_ended(conn, &ended.account, since, HOSTED_ENDED_KEPT_MAX)?;
+            old.iter().try_for_each(|id| marks::keeping_ended(conn, id, marker.as_ref(), || hosted::forget(conn, id)))
         });
         self.database.erase(work)
     }
@@ -291,14 +292,6 @@ impl Ledger {
         self.change(event, move |conn| exposures::put(conn, &exposure))
     }
 
-    /// The exposure of a secret.
-    ///
-    /// # Errors
-    /// Where the ledger cannot be read.
-    pub fn exposure(&self, secret: &SecretId) -> Result<Option<ExposureRow>> {
-        self.database.read(|conn| exposures::find(conn, secret))
-    }
-
     /// The secrets of an account whose values are given as they are.
     ///
     /// # Errors
@@ -385,12 +378,12 @@ impl Ledger {
         self.database.hash_at(Writer::Gateway, seq)
     }
 
-    /// The greatest version with which the newest event of this secret tells of it; none where none does.
+    /// The greatest version of which an event of this secret tells; none where none does.
     ///
     /// # Errors
     /// Where the ledger cannot be read.
-    pub fn newest_version(&self, account: &AccountId, name: &SecretName, secret: &SecretId) -> Result<Option<u32>> {
-        self.database.read(|conn| events::newest_version(conn, account, name, secret))
+    pub fn newest_version(&self, secret: &SecretId) -> Result<Option<u32>> {
+        self.database.read(|conn| events::newest_version(conn, secret))
     }
 
     /// Whether the files are still those that were opened.
@@ -441,6 +434,7 @@ impl Ledger {
     fn with_events(&self, events: Vec<Event>, change: impl Fn(&rusqlite::Connection) -> Result<()> + Send + 'static) -> Work {
         let marker = self.marker.get().cloned();
         Box::new(move |conn, deployment| {
+            marks::require(conn, &events, marker.as_ref())?;
             change(conn)?;
             events.iter().try_for_each(|event| events::append(conn, Writer::Gateway, deployment, event))?;
             marks::follow(conn, &events, marker.as_ref())

@@ -20,13 +20,14 @@ pub use cut::Cut;
 pub use error::{ChainFault, Result, StoreError};
 pub use hosted::{ExposureRow, GatewayGrant, GatewayRole, HostedPage, HostedRow, NewGateway, NewHosted, PairingRow, PairingStatus};
 pub use ledger::Ledger;
+pub use marked::KeptDevbox;
 pub use rows::{
     AccountPage, AnswerRow, Commits, DevboxRow, EventQuery, GatewayConfigPage, GrantRow, Head, KeyPage, KeyRequest, Recorded, RequestedKey,
     SealedSecret, SecretPage, Shown,
 };
 pub use sqlite::look::{Held, Looked};
 pub use sqlite::look_ledger::LedgerLook;
-pub use sqlite::look_store::{Ownerless, SecretTold, StoreLook};
+pub use sqlite::look_store::{Ownerless, SecretTold, Standing, StoreLook};
 pub use sqlite::marks::{MarkedRows, Marker};
 pub use sqlite::readers::{at_hand, may_wait};
 pub use sqlite::shape::{ObjectFault, SchemaFault, SchemaFaults};

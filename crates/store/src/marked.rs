@@ -1,11 +1,26 @@
 //! What the ledger's rows say of a secret or a devbox together, and the gateway's marks on it.
 
-use model::{DevboxId, SecretId, StoredBinding};
+use model::{DevboxId, Hosted, SecretId, StoredBinding};
 
 use crate::error::Result;
+use crate::hosted::ExposureRow;
 use crate::ledger::Ledger;
-use crate::sqlite::bindings;
+use crate::rows::{DevboxRow, GrantRow};
 use crate::sqlite::marks::{self, MarkedRows, Marker};
+use crate::sqlite::{bindings, devboxes, exposures, grants, hosted};
+
+/// A devbox as it was kept, to be taken up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptDevbox {
+    /// Its row.
+    pub devbox: DevboxRow,
+    /// What is shown of it, where it is the API's.
+    pub hosted: Option<Hosted>,
+    /// Its grants.
+    pub granted: Vec<GrantRow>,
+    /// What all of these rows say together.
+    pub rows: MarkedRows,
+}
 
 impl Ledger {
     /// From now on, what changes is marked. The first marker stays.
@@ -19,6 +34,26 @@ impl Ledger {
     /// Where the ledger cannot be read.
     pub fn decided(&self, secret: &SecretId) -> Result<(Vec<StoredBinding>, MarkedRows)> {
         self.database.read_snapshot(|conn| Ok((bindings::of_secret(conn, secret)?, marks::of_secret(conn, secret.as_str())?)))
+    }
+
+    /// The exposure of a secret, and what all rows say of it, of one moment.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn exposure(&self, secret: &SecretId) -> Result<(Option<ExposureRow>, MarkedRows)> {
+        self.database.read_snapshot(|conn| Ok((exposures::find(conn, secret)?, marks::of_secret(conn, secret.as_str())?)))
+    }
+
+    /// A devbox with all that it has, and what all rows say of it, of one moment.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn kept_devbox(&self, id: &DevboxId) -> Result<Option<KeptDevbox>> {
+        self.database.read_snapshot(|conn| {
+            let Some(devbox) = devboxes::find(conn, id)? else { return Ok(None) };
+            let (hosted, granted) = (hosted::find(conn, id)?, grants::of_devbox(conn, id)?);
+            Ok(Some(KeptDevbox { devbox, hosted, granted, rows: marks::of_devbox(conn, id)? }))
+        })
     }
 
     /// What all rows say of a devbox.

@@ -204,8 +204,9 @@ impl SqliteStore {
         self.database.hash_at(Writer::Api, seq)
     }
 
-    pub(crate) fn told_of(&self, account: &AccountId, name: &SecretName, id: &SecretId) -> Result<look_store::SecretTold> {
-        self.database.read(|conn| look_store::told_of(conn, account, name, id))
+    pub(crate) fn standing(&self, id: &SecretId, after: u64) -> Result<Option<look_store::Standing>> {
+        let deployment = self.database.deployment();
+        self.database.read_snapshot(|conn| look_store::standing(conn, deployment, id, after))
     }
 
     pub(crate) fn stands(&self) -> Result<()> {

@@ -5,9 +5,11 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use service::backup::{Names, Need, SmallFile, Sources};
+use service::backup::{Names, Need, Resting, SmallFile, Sources};
+use vault::OpenKeys;
 
 use crate::folder::DataFolder;
+use crate::setup::read;
 
 /// What the gateway makes backups of. `keyring` is the wrapped keyring that it opened, `recipe` how its root key
 /// follows from a passphrase, empty where it does not.
@@ -15,6 +17,7 @@ use crate::folder::DataFolder;
 pub fn sources(folder: &DataFolder, keyring: Vec<u8>, recipe: Vec<u8>) -> Sources {
     let file = |name: &'static str, need| SmallFile { name, path: folder.path().join(name), need };
     Sources {
+        resting: resting(folder, &keyring),
         keyring,
         recipe,
         names: Names { store: STORE, ledger: LEDGER, manifest: MANIFEST, manifest_pin: MANIFEST_PIN, signing_key: SIGNING_KEY },
@@ -25,6 +28,16 @@ pub fn sources(folder: &DataFolder, keyring: Vec<u8>, recipe: Vec<u8>) -> Source
         scratch: folder.backup_scratch(),
         turn: Mutex::new(()),
     }
+}
+
+/// Reads the keys as they rest, beside the keyring that was opened.
+fn resting(folder: &DataFolder, opened: &[u8]) -> Box<dyn Fn() -> Resting + Send + Sync> {
+    let (keyring, recipe, root, opened) = (folder.keyring(), folder.root_passphrase(), folder.root_key(), opened.to_vec());
+    Box::new(move || Resting {
+        keyring: read(&keyring).unwrap_or_default(),
+        recipe: read(&recipe).unwrap_or_default(),
+        root_opens: rootkey::load(&root).is_ok_and(|root| OpenKeys::unwrap(&opened, &root).is_ok()),
+    })
 }
 
 /// Where in `folder` the part of this name belongs; none for a name that no backup of this version has.

@@ -187,8 +187,7 @@ impl Hosting {
     async fn take_up(&self, id: &DevboxId) -> Result<(), Trouble> {
         let (gate, devbox) = (Arc::clone(&self.gate), id.clone());
         let resumed = tokio::task::spawn_blocking(move || gate.take_up(&devbox)).await;
-        let resumed = resumed.unwrap_or(Err(DevboxDenial::Internal))?;
-        let hosted = self.gate.hosted(&resumed.card.account, id)?;
+        let (resumed, hosted) = resumed.unwrap_or(Err(DevboxDenial::Internal))?;
         if hosted.status() != DevboxStatus::Running {
             return Err(Trouble::Refused(LOST.to_owned()));
         }

@@ -20,7 +20,9 @@ use super::NewHosted;
 use crate::authenticate::Caller;
 use crate::bindings::json_bytes;
 use crate::denial::{ABOUT_BYTES_MAX, DevboxDenial};
-use crate::devboxes::{CardGrant, DevboxCard, NewCa, RESUME_PREFIX, SECRET_GONE, add_ports, devbox_event, grant_of, why_unusable};
+use crate::devboxes::{
+    CardGrant, DevboxCard, NewCa, RESUME_PREFIX, SECRET_GONE, SECRET_TAMPERED, add_ports, devbox_event, grant_of, why_unusable,
+};
 use crate::gate::Gate;
 use crate::pairings::{Asked, Asking};
 use crate::rows::OpenedRow;
@@ -96,7 +98,7 @@ impl<'a> Draft<'a> {
             }
             let secret = self.gate.store.secret(&self.caller.account.id, &name)?.ok_or(DevboxDenial::SecretUnknown(which))?;
             let row = self.gate.opened(&secret)?.map_err(|why| gone_or(which, why))?;
-            if self.gives_plain(&row)? {
+            if self.gives_plain(which, &row)? {
                 self.pour(which, env, row)?;
                 continue;
             }
@@ -244,8 +246,15 @@ impl<'a> Draft<'a> {
     }
 
     /// Whether a value is given as it is.
-    fn gives_plain(&self, row: &OpenedRow) -> Result<bool, DevboxDenial> {
-        self.gate.is_given_plain(&row.secret, !row.known.bindings.is_empty()).map_err(|_| DevboxDenial::Internal)
+    fn gives_plain(&self, which: usize, row: &OpenedRow) -> Result<bool, DevboxDenial> {
+        let secret = &row.secret;
+        self.gate.is_given_plain(secret, !row.known.bindings.is_empty()).map_err(|refusal| {
+            if refusal == Refusal::Undecided {
+                return DevboxDenial::Internal;
+            }
+            self.gate.tally.count_refusal(secret.account.clone(), None, refusal, None);
+            DevboxDenial::Unusable { which, why: SECRET_TAMPERED }
+        })
     }
 
     fn pour(&mut self, which: usize, env: EnvName, row: OpenedRow) -> Result<(), DevboxDenial> {

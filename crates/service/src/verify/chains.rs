@@ -89,20 +89,38 @@ impl Looking<'_> {
 
     fn key_event(&mut self, event: &Event) -> Result<()> {
         let Some(key) = &event.about_key else {
-            if event.kind == EventKind::AccountCreated && !self.store.has_account(&event.account)? {
-                self.find("accounts", About::row(event.account.as_str()), "it was made, and its row is gone", RESTORE);
-            }
-            return Ok(());
+            return if event.kind == EventKind::AccountCreated { self.account_event(event) } else { Ok(()) };
         };
         let about = About::row(key.as_str());
         let is_made = event.kind == EventKind::KeyCreated;
         self.told_keys += u64::from(is_made);
+        if event.kind == EventKind::KeyRevoked {
+            self.revoked.insert(key.clone());
+        }
         match self.store.revoked(key)? {
             None if is_made => self.find("api_keys", about, "it was made, and its row is gone", RESTORE),
             Some(None) if !is_made => {
                 self.find("api_keys", about, "it was revoked, and its row says that it is good", "tightlip key revoke ID");
             }
             None | Some(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Accounts stand in the order in which they were made: the first is the owner.
+    fn account_event(&mut self, event: &Event) -> Result<()> {
+        let about = About::row(event.account.as_str());
+        match self.store.account_number(&event.account)? {
+            None => self.find("accounts", about, "it was made, and its row is gone", RESTORE),
+            Some(number) if number <= self.last_account => {
+                self.find(
+                    "accounts",
+                    about,
+                    "its place among the accounts, the first of which is the owner, is another than events tell",
+                    RESTORE,
+                );
+            }
+            Some(number) => self.last_account = number,
         }
         Ok(())
     }
@@ -122,17 +140,22 @@ impl Looking<'_> {
 
     fn config_event(&mut self, event: &Event) -> Result<()> {
         let Some(id) = &event.gateway else { return Ok(()) };
-        let is_there = self.store.has_gateway_config(id)?;
+        let row = self.store.gateway_config(id)?;
         if event.kind == EventKind::GatewayConfigCreated {
             self.told_configs += 1;
-            if !is_there {
-                self.awaited.insert(id.clone());
+            match row {
+                None => drop(self.awaited.insert(id.clone())),
+                Some((account, created)) if account != event.account.as_str() || created != event.time => {
+                    let what = "it was moved to another account, or its time was changed";
+                    self.find("gateway_configs", About::row(id.as_str()), what, RESTORE);
+                }
+                Some(_) => {}
             }
             return Ok(());
         }
         self.told_configs = self.told_configs.saturating_sub(1);
         self.awaited.remove(id);
-        if is_there {
+        if row.is_some() {
             let next = "tightlip gateway-config delete ID";
             self.find("gateway_configs", About::row(id.as_str()), "it was deleted, and its row is there again", next);
         }
@@ -150,12 +173,20 @@ impl Looking<'_> {
         }
         let (EventKind::DevboxOpened | EventKind::DevboxClosed, Some(id)) = (event.kind, &event.devbox) else { return Ok(()) };
         let about = About::row(id.as_str());
-        match self.ledger.is_open(id)? {
+        let is_end = event.kind == EventKind::DevboxClosed;
+        match self.ledger.state_of(id)? {
             None => self.find("devboxes", about, "it was opened, and its row is gone", RESTORE),
-            Some(true) if event.kind == EventKind::DevboxClosed => {
+            Some((true, _)) if is_end => {
                 self.find("devboxes", about, "it has ended, and its row says that it is open", "tightlip down, then tightlip up");
             }
+            Some((_, account)) if account != event.account.as_str() => {
+                self.find("devboxes", about, "it was moved to another account", RESTORE);
+            }
             Some(_) => {}
+        }
+        // Where the end was counted, a mark was left: earlier builds left none.
+        if is_end && event.count.is_some() && self.ledger.ended_devbox(id)?.mac.is_none() {
+            self.find("marks", about, "the mark on the rows of this devbox, which has ended, is gone", RESTORE);
         }
         Ok(())
     }

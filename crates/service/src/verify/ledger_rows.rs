@@ -3,9 +3,9 @@
 use model::StoredBinding;
 use store::{DevboxRow, ExposureRow, MarkedRows, PairingRow};
 
-use super::{About, Looking, PAGE_ROWS};
+use super::{About, Looking, PAGE_ROWS, RESTORE};
 use crate::exposures::EXPOSURE_MAC;
-use crate::marks::{decisions_hold, devbox_holds};
+use crate::marks::{decisions_hold, devbox_holds, ended_holds};
 use crate::pairings::PAIRING_MAC;
 use crate::rows::BINDING_MAC;
 
@@ -58,7 +58,13 @@ impl Looking<'_> {
             Ok(grants) => grants,
             Err(_) => return self.find("grants", about, "a grant of this devbox makes no sense", END_IT),
         };
+        if self.ledger.is_shown_to_another(&row.id).unwrap_or(true) {
+            self.find("hosted", about, "it is shown to another account than it is of", RESTORE);
+        }
         if row.closed.is_some() {
+            if !self.ledger.ended_devbox(&row.id).is_ok_and(|rows| ended_holds(self.keys, &rows)) {
+                self.find("devboxes", about, "it has ended, and its rows or its grants were changed or removed since", RESTORE);
+            }
             if !row.ca_key.is_empty() || grants.iter().any(|grant| !grant.token.is_empty() || grant.grant.ended.is_none()) {
                 self.find("devboxes", about, "it has ended, and keys or tokens of it are there again", END_IT);
             }

@@ -94,6 +94,14 @@ impl Looking<'_> {
             let next = "tightlip key revoke ID; then find out who wrote it into the store";
             self.find("api_keys", About::row(key.id.as_str()), "it lacks the gateway's mark: it was planted or changed", next);
         }
+        self.revoked_key(key);
+    }
+
+    fn revoked_key(&mut self, key: &ApiKey) {
+        if key.revoked.is_some() && !self.revoked.contains(&key.id) {
+            let next = "tightlip key create, where the key is still wanted";
+            self.find("api_keys", About::row(key.id.as_str()), "it is revoked, and no event tells of that", next);
+        }
     }
 
     fn secret(&mut self, _key: &str, row: &SealedSecret) {

@@ -27,8 +27,9 @@ pub(crate) fn find_text(conn: &Connection, id: &str) -> Result<Option<Account>> 
 
 /// The account of this name, the first where several have it.
 pub(crate) fn named(conn: &Connection, name: &str) -> Result<Option<Account>> {
-    let mut statement =
-        conn.prepare_cached("SELECT id, name, devbox_capability, created FROM accounts WHERE name = ?1 ORDER BY number LIMIT 1")?;
+    let mut statement = conn.prepare_cached(
+        "SELECT id, name, devbox_capability, created FROM accounts WHERE name = ?1 AND number > 0 ORDER BY number LIMIT 1",
+    )?;
     Ok(statement.query_row([name], from_row).optional()?)
 }
 
@@ -49,9 +50,10 @@ pub(crate) fn page(conn: &Connection, after: Option<&AccountId>, limit: usize) -
     Ok(AccountPage { accounts, has_more, total: u64::try_from(total).map_err(StoreError::damaged)? })
 }
 
-/// The account that was made first.
+/// The account that was made first. Numbers begin with 1: what stands below was put there by somebody else.
 pub(crate) fn first(conn: &Connection) -> Result<Option<Account>> {
-    let mut statement = conn.prepare_cached("SELECT id, name, devbox_capability, created FROM accounts ORDER BY number LIMIT 1")?;
+    let mut statement =
+        conn.prepare_cached("SELECT id, name, devbox_capability, created FROM accounts WHERE number > 0 ORDER BY number LIMIT 1")?;
     Ok(statement.query_row([], from_row).optional()?)
 }
 

@@ -1,8 +1,10 @@
 //! The table of events: one chain of hashes per database. An event is added in the transaction of the change that it tells of.
+//!
+//! The first has number 1. A row with a number below that stands before the chain, where no hash leads: it breaks the chain, and whoever asks events passes it over.
 
 use aws_lc_rs::digest::{Context, SHA256};
 use model::limits::PAGE_ITEMS_MAX;
-use model::{AccountId, ChainedEvent, Event, SecretId, SecretName, Writer};
+use model::{ChainedEvent, Event, SecretId, SecretName, Writer};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{ChainFault, Result, StoreError};
@@ -65,6 +67,9 @@ pub(crate) fn verify(conn: &Connection, writer: Writer, deployment: &str) -> Res
 pub(crate) fn links(conn: &Connection, writer: Writer, after: &Head, limit: usize) -> Result<(Vec<(u64, Event)>, Head)> {
     let mut statement = conn.prepare_cached("SELECT seq, hash, body, account, name FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
     let (from, limit) = (i64::try_from(after.seq).map_err(StoreError::damaged)?, i64::try_from(limit).map_err(StoreError::damaged)?);
+    if from == 0 && conn.prepare_cached("SELECT 1 FROM events WHERE seq < 1")?.exists([])? {
+        return Err(StoreError::ChainBroken { writer, seq: 0, fault: ChainFault::Before });
+    }
     let mut rows = statement.query([from, limit])?;
     let (mut head, mut found) = (after.clone(), Vec::new());
     while let Some(row) = rows.next()? {
@@ -93,7 +98,11 @@ pub(crate) fn hash_at(conn: &Connection, writer: Writer, deployment: &str, seq: 
 fn follow(row: &Row<'_>, writer: Writer, before: &Head) -> Result<(Head, Event)> {
     let broken = |seq, fault| StoreError::ChainBroken { writer, seq, fault };
     let seq = before.seq + 1;
-    if u64::try_from(row.get::<_, i64>(0)?).ok() != Some(seq) {
+    let found = row.get::<_, i64>(0)?;
+    if found < 1 {
+        return Err(broken(0, ChainFault::Before));
+    }
+    if u64::try_from(found).ok() != Some(seq) {
         return Err(broken(seq, ChainFault::Gap));
     }
     let body: String = row.get(2).map_err(|_| broken(seq, ChainFault::Hash))?;
@@ -111,7 +120,7 @@ fn follow(row: &Row<'_>, writer: Writer, before: &Head) -> Result<(Head, Event)>
 
 /// The chain's end.
 pub(crate) fn head(conn: &Connection, writer: Writer, deployment: &str) -> Result<Head> {
-    let mut statement = conn.prepare_cached("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1")?;
+    let mut statement = conn.prepare_cached("SELECT seq, hash FROM events WHERE seq > 0 ORDER BY seq DESC LIMIT 1")?;
     let last: Option<(i64, [u8; 32])> = statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     match last {
         Some((seq, hash)) => Ok(Head { seq: u64::try_from(seq).map_err(StoreError::damaged)?, hash }),
@@ -119,14 +128,11 @@ pub(crate) fn head(conn: &Connection, writer: Writer, deployment: &str) -> Resul
     }
 }
 
-/// The version in the newest event that tells of this secret with one. Versions only grow, so it is the greatest.
-pub(crate) fn newest_version(conn: &Connection, account: &AccountId, name: &SecretName, secret: &SecretId) -> Result<Option<u32>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT json_extract(body, '$.version') FROM events
-         WHERE account = ?1 AND name = ?2 AND json_extract(body, '$.secret') = ?3 AND json_extract(body, '$.version') IS NOT NULL
-         ORDER BY seq DESC LIMIT 1",
-    )?;
-    Ok(statement.query_row([account.as_str(), name.as_str(), secret.as_str()], |row| row.get(0)).optional()?)
+/// The greatest version of which an event of the gateway's tells about this secret. That is not the newest event's: two devboxes may use a secret while it is
+/// replaced, and who read the older row may be the later to write. Only the ledger has the index.
+pub(crate) fn newest_version(conn: &Connection, secret: &SecretId) -> Result<Option<u32>> {
+    let mut statement = conn.prepare_cached(NEWEST_VERSION)?;
+    Ok(statement.query_row([secret.as_str()], |row| row.get(0)).optional()?)
 }
 
 /// What stands before the first event.
@@ -153,4 +159,55 @@ fn from_row(row: &Row<'_>, writer: Writer) -> rusqlite::Result<ChainedEvent> {
     let seq = u64::try_from(row.get::<_, i64>(0)?).map_err(|error| mistaken(0, error))?;
     let hash: [u8; 32] = row.get(1)?;
     Ok(ChainedEvent { writer, seq, hash: hash.iter().map(|byte| format!("{byte:02x}")).collect(), event: json(row, 2)? })
+}
+
+/// What `schema/ledger_5.sql` has an index for, word by word.
+const NEWEST_VERSION: &str = "SELECT CASE WHEN json_valid(body) THEN json_extract(body, '$.version') END FROM events
+    WHERE instr(body, '\"version\":') AND CASE WHEN json_valid(body) THEN json_extract(body, '$.secret') END = ?1 AND seq > 0
+    ORDER BY CASE WHEN json_valid(body) THEN json_extract(body, '$.version') END DESC LIMIT 1";
+
+#[cfg(test)]
+mod tests {
+    use model::{EventKind, Timestamp};
+
+    use crate::sqlite::migrations::LEDGER;
+
+    use super::*;
+
+    #[test]
+    fn the_greatest_version_is_told_whoever_wrote_last_and_found_by_an_index_alone() {
+        let mut conn = Connection::open_in_memory().expect("a connection");
+        LEDGER.migrate(&mut conn).expect("a schema");
+        let at = Timestamp::from_unix_ms(5);
+        let secret = |number| SecretId::from_parts(at, number);
+        let used = |number, version| {
+            let bare = Event::bare(EventKind::SecretUsed, at, model::AccountId::from_parts(at, 1));
+            let event = Event { secret: Some(secret(number)), version: Some(version), ..bare };
+            append(&conn, Writer::Gateway, "here", &event).expect("an event");
+        };
+        [(1, 1), (1, 10), (1, 9), (2, 30)].into_iter().for_each(|(number, version)| used(number, version));
+        conn.execute("INSERT INTO events SELECT -seq, account, name, replace(body, '10', '99'), hash FROM events WHERE seq = 2", [])
+            .expect("planted");
+        let newest = |number| newest_version(&conn, &secret(number)).expect("read");
+        assert_eq!([newest(1), newest(2), newest(3)], [Some(10), Some(30), None]);
+        let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {NEWEST_VERSION}")).expect("a plan");
+        let steps = plan.query_map(["a"], |row| row.get::<_, String>(3)).expect("steps");
+        let steps = steps.collect::<rusqlite::Result<Vec<_>>>().expect("steps").join("; ");
+        assert!(steps.contains("USING INDEX events_of_versions (<expr>=?") && !steps.contains("TEMP B-TREE"), "{steps}");
+    }
+
+    #[test]
+    fn an_event_before_the_first_breaks_the_chain_and_ends_it_nowhere() {
+        for seq in [0, -1, i64::MIN] {
+            let mut conn = Connection::open_in_memory().expect("a connection");
+            LEDGER.migrate(&mut conn).expect("a schema");
+            conn.execute("INSERT INTO events VALUES (?1, 'a', NULL, '{}', zeroblob(32))", [seq]).expect("planted");
+            let (beginning, is_before) = (beginning(Writer::Api, "here"), |error: &StoreError| {
+                matches!(error, StoreError::ChainBroken { seq: 0, fault: ChainFault::Before, .. })
+            });
+            assert!(verify(&conn, Writer::Api, "here").is_err_and(|error| is_before(&error)), "{seq}");
+            assert!(links(&conn, Writer::Api, &beginning, 10).is_err_and(|error| is_before(&error)), "{seq}");
+            assert_eq!(head(&conn, Writer::Api, "here").expect("read"), beginning);
+        }
+    }
 }

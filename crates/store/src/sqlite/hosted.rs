@@ -39,15 +39,21 @@ pub(crate) fn update(conn: &Connection, id: &DevboxId, transitions: &[Transition
     if changed == 1 { Ok(()) } else { Err(StoreError::Conflict) }
 }
 
-/// Forgets what an account's ended ones were, but for the newest `kept` and those that ended at or after `since`.
-pub(crate) fn forget_ended(conn: &Connection, account: &AccountId, since: Timestamp, kept: usize) -> Result<()> {
+/// What is forgotten of an account's ended ones: all but the newest `kept` and those that ended at or after `since`.
+pub(crate) fn old_ended(conn: &Connection, account: &AccountId, since: Timestamp, kept: usize) -> Result<Vec<DevboxId>> {
     let mut statement = conn.prepare_cached(
-        "DELETE FROM hosted WHERE account = ?1 AND status IN ('failure', 'shutdown')
+        "SELECT devbox FROM hosted WHERE account = ?1 AND status IN ('failure', 'shutdown')
             AND EXISTS (SELECT 1 FROM devboxes WHERE id = hosted.devbox AND closed < ?2) AND devbox <=
             (SELECT devbox FROM hosted WHERE account = ?1 AND status IN ('failure', 'shutdown') ORDER BY devbox DESC LIMIT 1 OFFSET ?3)",
     )?;
     let kept = i64::try_from(kept).map_err(StoreError::damaged)?;
-    statement.execute(params![account.as_str(), since.unix_ms(), kept])?;
+    let found = statement.query_map(params![account.as_str(), since.unix_ms(), kept], |row| parsed(row, 0))?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Forgets what one was.
+pub(crate) fn forget(conn: &Connection, id: &DevboxId) -> Result<()> {
+    conn.prepare_cached("DELETE FROM hosted WHERE devbox = ?1")?.execute([id.as_str()])?;
     Ok(())
 }
 
@@ -59,7 +65,10 @@ pub(crate) fn find(conn: &Connection, id: &DevboxId) -> Result<Option<Hosted>> {
 
 /// The one that this request of a key made.
 pub(crate) fn requested(conn: &Connection, key: &ApiKeyId, request: &[u8; 32]) -> Result<Option<Hosted>> {
-    let mut statement = conn.prepare_cached("SELECT devbox, account, about, states, reason FROM hosted WHERE key = ?1 AND request = ?2")?;
+    let mut statement = conn.prepare_cached(
+        "SELECT devbox, account, about, states, reason FROM hosted
+         WHERE key = ?1 AND request = ?2 AND account = (SELECT account FROM devboxes WHERE id = hosted.devbox)",
+    )?;
     Ok(statement.query_row(params![key.as_str(), request], from_row).optional()?)
 }
 
@@ -72,9 +81,10 @@ pub(crate) fn page(
     status: Option<DevboxStatus>,
 ) -> Result<HostedPage> {
     let status = status.map(DevboxStatus::as_str);
+    // The account stands in both rows: one that was moved to another account is shown to neither.
     let mut statement = conn.prepare_cached(
         "SELECT devbox, account, about, states, reason FROM hosted
-         WHERE account = ?1 AND (?2 IS NULL OR devbox < ?2) AND (?3 IS NULL OR status = ?3) ORDER BY devbox DESC LIMIT ?4",
+         WHERE account = ?1 AND account = (SELECT account FROM devboxes WHERE id = hosted.devbox) AND (?2 IS NULL OR devbox < ?2) AND (?3 IS NULL OR status = ?3) ORDER BY devbox DESC LIMIT ?4",
     )?;
     let one_more = i64::try_from(limit.saturating_add(1)).map_err(StoreError::damaged)?;
     let found = statement.query_map(params![account.as_str(), after.map(DevboxId::as_str), status, one_more], from_row)?;
@@ -114,8 +124,9 @@ mod tests {
         let account = |number| AccountId::from_parts(at(1), number);
         let add = |number: i64, whose: u128, status| {
             let id = DevboxId::from_parts(at(number), 0);
-            let row = "INSERT INTO devboxes (id, account, key, allow, resume, ca_pem, opened, closed) VALUES (?1, 'a', 'k', '[]', x'00', '', 1, ?2)";
-            conn.execute(row, params![id.as_str(), Some(number).filter(|_| status != DevboxStatus::Running)]).expect("a devbox");
+            let row = "INSERT INTO devboxes (id, account, key, allow, resume, ca_pem, opened, closed) VALUES (?1, ?3, 'k', '[]', x'00', '', 1, ?2)";
+            let closed = Some(number).filter(|_| status != DevboxStatus::Running);
+            conn.execute(row, params![id.as_str(), closed, account(whose).as_str()]).expect("a devbox");
             let transitions = vec![Transition { status, at: at(number), failure: None }];
             let hosted = Hosted { id, account: account(whose), about: About::default(), transitions, reason: None };
             insert(&conn, &HostedRow { hosted, key: ApiKeyId::from_parts(at(1), 1), request: None }).expect("a row");
@@ -129,11 +140,15 @@ mod tests {
             page.devboxes.into_iter().rev().map(|hosted| hosted.id).collect()
         };
         let ids = |numbers: &[i64]| -> Vec<DevboxId> { numbers.iter().map(|number| DevboxId::from_parts(at(*number), 0)).collect() };
-        forget_ended(&conn, &account(1), at(13), 2).expect("forgotten");
+        let forget_ended = |since, kept| {
+            let old = old_ended(&conn, &account(1), at(since), kept).expect("read");
+            old.iter().for_each(|id| forget(&conn, id).expect("forgotten"));
+        };
+        forget_ended(13, 2);
         assert_eq!(left(1), ids(&[10, 13, 14, 15, 16, 17, 18, 19]), "what runs, and what is of the last day");
-        forget_ended(&conn, &account(1), at(100), 2).expect("forgotten");
+        forget_ended(100, 2);
         assert_eq!(left(1), ids(&[10, 18, 19]));
-        forget_ended(&conn, &account(1), at(100), 2).expect("nothing to forget");
+        forget_ended(100, 2);
         assert_eq!((left(1).len(), left(2)), (3, ids(&[9])));
     }
 }

@@ -111,13 +111,30 @@ impl LedgerLook {
         marks::of_devbox(self.0.conn(), devbox)
     }
 
-    /// Whether a devbox is open, as its row says; none where it has no row.
+    /// What the rows say together of a devbox that has ended.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub fn ended_devbox(&self, devbox: &DevboxId) -> Result<MarkedRows> {
+        marks::of_ended(self.0.conn(), devbox)
+    }
+
+    /// Whether a devbox is open, and whose it is, as its row says; none where it has no row.
     ///
     /// # Errors
     /// Where it cannot be read.
-    pub fn is_open(&self, id: &DevboxId) -> Result<Option<bool>> {
-        let mut statement = self.0.conn().prepare_cached("SELECT closed IS NULL FROM devboxes WHERE id = ?1")?;
-        Ok(statement.query_map([id.as_str()], |row| row.get(0))?.next().transpose()?)
+    pub fn state_of(&self, id: &DevboxId) -> Result<Option<(bool, String)>> {
+        let mut statement = self.0.conn().prepare_cached("SELECT closed IS NULL, account FROM devboxes WHERE id = ?1")?;
+        Ok(statement.query_map([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?.next().transpose()?)
+    }
+
+    /// Whether what is shown of this devbox is of another account than the devbox.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn is_shown_to_another(&self, id: &DevboxId) -> Result<bool> {
+        let sql = "SELECT 1 FROM hosted JOIN devboxes ON devboxes.id = hosted.devbox WHERE hosted.devbox = ?1 AND hosted.account <> devboxes.account";
+        self.0.exists(sql, &[&id.as_str()])
     }
 }
 

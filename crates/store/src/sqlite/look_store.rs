@@ -3,14 +3,14 @@
 use model::{
     Account, AccountId, ApiKey, ApiKeyId, DataKeyId, GatewayConfig, GatewayConfigId, Sealed, SecretId, SecretName, Timestamp, Writer,
 };
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::error::{Result, StoreError};
 use crate::rows::{Head, SealedSecret};
 use crate::sqlite::columns::{parsed, time};
 use crate::sqlite::look::{Held, Looked};
 use crate::sqlite::snapshot::Snapshot;
-use crate::sqlite::{accounts, api_keys, data_keys, gateway_configs, secrets};
+use crate::sqlite::{accounts, api_keys, data_keys, events, gateway_configs, secrets};
 use crate::store::Store;
 
 /// The store, held still.
@@ -27,6 +27,17 @@ pub struct SecretTold {
     pub updated: Option<Timestamp>,
     /// Whether it was deleted.
     pub deleted: bool,
+}
+
+/// A secret as it stands, and what the api's events say of it since some number; all of one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its row.
+    pub row: SealedSecret,
+    /// What the events say.
+    pub told: SecretTold,
+    /// The number of the chain's last event.
+    pub events: u64,
 }
 
 /// What stands in the tables of ciphertext and belongs to no secret.
@@ -103,7 +114,7 @@ impl StoreLook {
     /// # Errors
     /// Where they cannot be read.
     pub fn told_of(&self, account: &AccountId, name: &SecretName, id: &SecretId) -> Result<SecretTold> {
-        told_of(self.0.conn(), account, name, id)
+        told_of(self.0.conn(), account, name, id, 0)
     }
 
     /// Whether an event after number `after` says that the secret was deleted.
@@ -149,7 +160,7 @@ impl StoreLook {
     /// # Errors
     /// Where it cannot be read.
     pub fn tells_of_account(&self, id: &AccountId) -> Result<bool> {
-        let sql = "SELECT 1 FROM (SELECT body FROM events WHERE account = ?1 ORDER BY seq LIMIT 1)
+        let sql = "SELECT 1 FROM (SELECT body FROM events WHERE account = ?1 AND seq > 0 ORDER BY seq LIMIT 1)
             WHERE json_extract(body, '$.kind') = 'account_created'";
         self.0.exists(sql, &[&id.as_str()])
     }
@@ -164,12 +175,13 @@ impl StoreLook {
         self.0.page(sql, after, limit, api_keys::from_row)
     }
 
-    /// Whether there is a row of this account.
+    /// The place of this account among all; none where it has no row.
     ///
     /// # Errors
     /// Where it cannot be read.
-    pub fn has_account(&self, id: &AccountId) -> Result<bool> {
-        self.0.exists("SELECT 1 FROM accounts WHERE id = ?1", &[&id.as_str()])
+    pub fn account_number(&self, id: &AccountId) -> Result<Option<i64>> {
+        let mut statement = self.0.conn().prepare_cached("SELECT number FROM accounts WHERE id = ?1")?;
+        Ok(statement.query_map([id.as_str()], |row| row.get(0))?.next().transpose()?)
     }
 
     /// Whether there is a row of this key, and, if so, since when it is revoked.
@@ -190,12 +202,13 @@ impl StoreLook {
         self.0.page(gateway_configs::PAGE_OF_ALL, after, limit, gateway_configs::from_row)
     }
 
-    /// Whether there is a row of this gateway config.
+    /// Whose this gateway config is and when it was made, as its row says; none where it has no row.
     ///
     /// # Errors
     /// Where it cannot be read.
-    pub fn has_gateway_config(&self, id: &GatewayConfigId) -> Result<bool> {
-        self.0.exists("SELECT 1 FROM gateway_configs WHERE id = ?1", &[&id.as_str()])
+    pub fn gateway_config(&self, id: &GatewayConfigId) -> Result<Option<(String, Timestamp)>> {
+        let mut statement = self.0.conn().prepare_cached("SELECT account, created FROM gateway_configs WHERE id = ?1")?;
+        Ok(statement.query_map([id.as_str()], |row| Ok((row.get(0)?, time(row, 1)?)))?.next().transpose()?)
     }
 }
 
@@ -230,13 +243,13 @@ impl Store {
         }
     }
 
-    /// What the events say of a secret.
+    /// A secret's row and what the events after number `after` say of it, of one moment; none where it has no row.
     ///
     /// # Errors
     /// Where they cannot be read.
-    pub fn told_of(&self, account: &AccountId, name: &SecretName, id: &SecretId) -> Result<SecretTold> {
+    pub fn standing(&self, id: &SecretId, after: u64) -> Result<Option<Standing>> {
         match self {
-            Self::Sqlite(store) => store.told_of(account, name, id),
+            Self::Sqlite(store) => store.standing(id, after),
         }
     }
 
@@ -251,17 +264,26 @@ impl Store {
     }
 }
 
-/// What the events say of a secret.
-pub(crate) fn told_of(conn: &rusqlite::Connection, account: &AccountId, name: &SecretName, id: &SecretId) -> Result<SecretTold> {
+/// A secret's row and what the events after number `after` say of it. The connection must be in a transaction.
+pub(crate) fn standing(conn: &Connection, deployment: &str, id: &SecretId, after: u64) -> Result<Option<Standing>> {
+    let Some(row) = secrets::sealed(conn, id)? else { return Ok(None) };
+    let told = told_of(conn, &row.secret.account, &row.secret.name, id, after)?;
+    let events = events::head(conn, Writer::Api, deployment)?.seq;
+    Ok(Some(Standing { row, told, events }))
+}
+
+/// What the events after number `after` say of a secret.
+fn told_of(conn: &Connection, account: &AccountId, name: &SecretName, id: &SecretId, after: u64) -> Result<SecretTold> {
+    let after = i64::try_from(after).map_err(StoreError::damaged)?;
     let mut statement = conn.prepare_cached(
         "SELECT json_extract(body, '$.kind') = 'secret_deleted', json_extract(body, '$.version'), json_extract(body, '$.time'),
                 json_extract(body, '$.kind') = 'secret_created' FROM events
-         WHERE account = ?1 AND name = ?2 AND json_extract(body, '$.secret') = ?3
+         WHERE account = ?1 AND name = ?2 AND seq > ?4 AND json_extract(body, '$.secret') = ?3
             AND json_extract(body, '$.kind') IN ('secret_created', 'secret_updated', 'secret_deleted')",
     )?;
     let read = |row: &Row<'_>| Ok((row.get::<_, bool>(0)?, row.get::<_, u32>(1)?, time(row, 2)?, row.get::<_, bool>(3)?));
     let mut told = SecretTold::default();
-    for event in statement.query_map(params![account.as_str(), name.as_str(), id.as_str()], read)? {
+    for event in statement.query_map(params![account.as_str(), name.as_str(), id.as_str(), after], read)? {
         let (deleted, version, at, created) = event?;
         told.deleted |= deleted;
         told.created = told.created.or(created.then_some(at));

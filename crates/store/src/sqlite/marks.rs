@@ -1,6 +1,6 @@
-//! The table of marks, in the ledger: a MAC over all that the rows say of one secret, or of one open devbox. Written in the transaction of the change.
+//! The table of marks, in the ledger: a MAC over all that the rows say of one secret, or of one devbox. Written in the transaction of the change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::framing::framed;
@@ -27,6 +27,50 @@ pub struct MarkedRows {
     pub events: u64,
 }
 
+impl MarkedRows {
+    /// Whether what the rows say of a secret together is what was decided: their mark holds, and tells of as many changes as the events do.
+    #[must_use]
+    pub fn are_decided(&self, holds: impl Fn(&[u8], &[u8]) -> bool) -> bool {
+        match &self.mac {
+            Some(mac) => self.generation == self.events && holds(&self.input, mac),
+            None => !self.any && self.events == 0,
+        }
+    }
+
+    /// Whether what the rows say of an open devbox together is what was written when it was made, and no event tells of its end.
+    #[must_use]
+    pub fn are_of_an_open_devbox(&self, holds: impl Fn(&[u8], &[u8]) -> bool) -> bool {
+        self.events == 0 && self.are_marked(holds)
+    }
+
+    /// Whether there is a mark, and it holds.
+    #[must_use]
+    pub fn are_marked(&self, holds: impl Fn(&[u8], &[u8]) -> bool) -> bool {
+        self.mac.as_ref().is_some_and(|mac| holds(&self.input, mac))
+    }
+}
+
+/// Refuses a change that these events tell of, where the rows that it will be marked with were changed outside. To be asked in the transaction of the change and
+/// before it: whoever looked earlier looked at other rows.
+pub(crate) fn require(conn: &Connection, events: &[Event], marker: Option<&Marker>) -> Result<()> {
+    let Some(marker) = marker else { return Ok(()) };
+    let holds = |input: &[u8], mac: &[u8]| is_same(&marker(input), mac);
+    let secrets: BTreeSet<_> = events.iter().filter(|event| is_decision(event.kind)).filter_map(|event| event.secret.as_ref()).collect();
+    for secret in secrets {
+        if !of_secret(conn, secret.as_str())?.are_decided(holds) {
+            return Err(StoreError::Unmarked);
+        }
+    }
+    let given_more = |event: &&Event| event.kind == EventKind::GatewayTokenCreated;
+    for event in events.iter().filter(given_more) {
+        let Some(devbox) = &event.devbox else { continue };
+        if !of_devbox(conn, devbox)?.are_of_an_open_devbox(holds) {
+            return Err(StoreError::Unmarked);
+        }
+    }
+    Ok(())
+}
+
 /// Marks anew what these events changed.
 pub(crate) fn follow(conn: &Connection, events: &[Event], marker: Option<&Marker>) -> Result<()> {
     let Some(marker) = marker else { return Ok(()) };
@@ -45,12 +89,10 @@ pub(crate) fn follow(conn: &Connection, events: &[Event], marker: Option<&Marker
         let Some(devbox) = &event.devbox else { continue };
         match event.kind {
             EventKind::DevboxOpened | EventKind::GatewayTokenCreated => {
-                let (input, _) = devbox_input(conn, devbox.as_str())?;
+                let (input, _) = devbox_input(conn, DEVBOX, devbox.as_str())?;
                 put(conn, DEVBOX, devbox.as_str(), 0, &marker(&input))?;
             }
-            EventKind::DevboxClosed => {
-                conn.prepare_cached("DELETE FROM marks WHERE noun = ?1 AND id = ?2")?.execute([DEVBOX, devbox.as_str()])?;
-            }
+            EventKind::DevboxClosed => end(conn, devbox, marker)?,
             EventKind::AccountCreated
             | EventKind::KeyCreated
             | EventKind::KeyMarked
@@ -90,10 +132,45 @@ pub(crate) fn of_secret(conn: &Connection, secret: &str) -> Result<MarkedRows> {
 
 /// What the rows say of a devbox. The connection must be in a transaction.
 pub(crate) fn of_devbox(conn: &Connection, devbox: &DevboxId) -> Result<MarkedRows> {
-    let mac = mark(conn, DEVBOX, devbox.as_str())?.map(|(_, mac)| mac);
-    let (input, any) = devbox_input(conn, devbox.as_str())?;
+    of_noun(conn, DEVBOX, devbox)
+}
+
+/// What the rows say of a devbox that has ended. As above.
+pub(crate) fn of_ended(conn: &Connection, devbox: &DevboxId) -> Result<MarkedRows> {
+    of_noun(conn, ENDED, devbox)
+}
+
+/// Makes a change to the rows of a devbox that has ended, and marks it anew where its mark held.
+pub(crate) fn keeping_ended(
+    conn: &Connection,
+    devbox: &DevboxId,
+    marker: Option<&Marker>,
+    change: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    let Some(marker) = marker else { return change() };
+    let held = of_ended(conn, devbox)?.are_marked(|input, mac| is_same(&marker(input), mac));
+    change()?;
+    if held { mark_ended(conn, devbox, marker) } else { Ok(()) }
+}
+
+/// Puts the mark of a devbox that has ended in the place of that of an open one, where that held: what was changed outside is not marked anew.
+fn end(conn: &Connection, devbox: &DevboxId, marker: &Marker) -> Result<()> {
+    let held = of_devbox(conn, devbox)?.are_marked(|input, mac| is_same(&marker(input), mac));
+    conn.prepare_cached("DELETE FROM marks WHERE noun = ?1 AND id = ?2")?.execute([DEVBOX, devbox.as_str()])?;
+    if held { mark_ended(conn, devbox, marker) } else { Ok(()) }
+}
+
+fn mark_ended(conn: &Connection, devbox: &DevboxId, marker: &Marker) -> Result<()> {
+    let (input, _) = devbox_input(conn, ENDED, devbox.as_str())?;
+    put(conn, ENDED, devbox.as_str(), 0, &marker(&input))
+}
+
+fn of_noun(conn: &Connection, noun: &'static str, devbox: &DevboxId) -> Result<MarkedRows> {
+    let mac = mark(conn, noun, devbox.as_str())?.map(|(_, mac)| mac);
+    let (input, any) = devbox_input(conn, noun, devbox.as_str())?;
     let mut ended = conn.prepare_cached(
-        "SELECT count(*) FROM events WHERE json_extract(body, '$.kind') = 'devbox_closed' AND json_extract(body, '$.devbox') = ?1",
+        "SELECT count(*) FROM events
+         WHERE json_extract(body, '$.kind') = 'devbox_closed' AND json_extract(body, '$.devbox') = ?1 AND seq > 0",
     )?;
     let events = number(ended.query_row([devbox.as_str()], |row| row.get(0))?)?;
     Ok(MarkedRows { input, mac, any, generation: 0, events })
@@ -123,7 +200,7 @@ fn decisions(conn: &Connection, secret: &str) -> Result<u64> {
     let mut statement = conn.prepare_cached(
         "SELECT count(*) FROM events WHERE json_extract(body, '$.kind') IN
             ('binding_created', 'binding_deleted', 'pairing_requested', 'pairing_approved', 'pairing_refused', 'secret_exposed', 'secret_brokered')
-            AND json_extract(body, '$.secret') = ?1",
+            AND json_extract(body, '$.secret') = ?1 AND seq > 0",
     )?;
     number(statement.query_row([secret], |row| row.get(0))?)
 }
@@ -143,8 +220,8 @@ fn secret_input(conn: &Connection, secret: &str, generation: u64) -> Result<(Vec
 }
 
 /// The bytes under a devbox's mark, and whether there is any row: all that is written when it is made and never changed.
-fn devbox_input(conn: &Connection, devbox: &str) -> Result<(Vec<u8>, bool)> {
-    let mut parts = vec![DEVBOX.to_owned()];
+fn devbox_input(conn: &Connection, noun: &str, devbox: &str) -> Result<(Vec<u8>, bool)> {
+    let mut parts = vec![noun.to_owned()];
     for sql in [
         "SELECT id, account, key, allow, hex(resume), ca_pem, CAST(opened AS TEXT) FROM devboxes WHERE id = ?1",
         "SELECT 'hosted', account, key, about FROM hosted WHERE devbox = ?1",
@@ -180,10 +257,17 @@ const fn is_decision(kind: EventKind) -> bool {
     )
 }
 
+/// In a time that does not depend on where they differ.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
+
 fn number(count: i64) -> Result<u64> {
     u64::try_from(count).map_err(StoreError::damaged)
 }
 
 /// What marks are on.
-const SECRET: &str = "secret";
-const DEVBOX: &str = "devbox";
+pub(crate) const SECRET: &str = "secret";
+pub(crate) const DEVBOX: &str = "devbox";
+/// A devbox that has ended: its mark cannot be taken for that of an open one.
+pub(crate) const ENDED: &str = "ended";

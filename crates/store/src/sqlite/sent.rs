@@ -33,7 +33,7 @@ macro_rules! of_first_uses {
     ($rest:literal) => {
         concat!(
             "SELECT CASE WHEN json_valid(body) THEN json_extract(body, '$.secret') END FROM events
-             WHERE account = ?1 AND instr(body, '\"kind\":\"secret_first_used\"')
+             WHERE account = ?1 AND seq > 0 AND instr(body, '\"kind\":\"secret_first_used\"')
              AND CASE WHEN json_valid(body) THEN json_extract(body, '$.host') END = ?2
              AND CASE WHEN json_valid(body) THEN json_extract(body, '$.secret') END ",
             $rest

@@ -208,12 +208,12 @@ fn the_last_word_on_exposure_stands() {
         created: sample::time(),
         mac: sample::bytes(32),
     };
-    assert_eq!(ledger.exposure(&secret).unwrap(), None);
+    assert_eq!(ledger.exposure(&secret).unwrap().0, None);
     let (plain, brokered) = (row(true), row(false));
     assert_ne!(plain.mac_input(), ExposureRow { plain: false, ..plain.clone() }.mac_input());
     ledger.put_exposure(&plain, &house.event(EventKind::SecretExposed)).unwrap();
     assert_eq!(ledger.plain_exposures(&house.account).unwrap(), [plain]);
     ledger.put_exposure(&brokered, &house.event(EventKind::SecretBrokered)).unwrap();
-    assert_eq!(ledger.exposure(&secret).unwrap(), Some(brokered));
+    assert_eq!(ledger.exposure(&secret).unwrap().0, Some(brokered));
     assert!(ledger.plain_exposures(&house.account).unwrap().is_empty());
 }

@@ -5,6 +5,7 @@
 mod clean;
 mod events;
 mod folders;
+mod held;
 mod house;
 mod rows;
 mod running;

@@ -1,0 +1,116 @@
+//! Rows of the gateway's own database, put back or changed under a gateway that runs: each with a mark of its own that holds.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+#[path = "fixture/installation.rs"]
+mod installation;
+
+use installation::{Installation, named, secret_name, wanted};
+use link::cli::Exposure;
+use model::{AccountId, Mechanism};
+use rusqlite::Connection;
+use service::{BindingsError, DevboxDenial, Policy};
+
+/// Changes the ledger behind the gateway's back.
+fn tamper(house: &Installation, sql: &str) {
+    let conn = Connection::open(house.folder.path().join("gateway.db")).unwrap();
+    conn.execute_batch(sql).unwrap();
+    assert!(conn.changes() > 0, "nothing was changed by {sql}");
+}
+
+/// Keeps a table's rows as they are now; what this gives puts them back.
+fn keep(house: &Installation, table: &str) -> String {
+    let kept = house.folder.path().join("kept.db").display().to_string();
+    tamper(
+        house,
+        &format!(
+            "ATTACH '{kept}' AS kept; CREATE TABLE kept.rows AS SELECT * FROM {table}; CREATE TABLE kept.x AS SELECT 1; DELETE FROM kept.x"
+        ),
+    );
+    format!("ATTACH '{kept}' AS kept; DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept.rows")
+}
+
+fn expose(house: &Installation, exposure: Exposure) -> Result<(), BindingsError> {
+    house.gate.expose(&house.admin_key, &house.caller(), &secret_name("TOKEN"), exposure)
+}
+
+#[test]
+fn an_exposure_that_is_put_back_under_a_running_gateway_gives_nothing() {
+    let house = Installation::make();
+    house.store("TOKEN", "a plain value");
+    expose(&house, Exposure::Plain).unwrap();
+    let put_back = keep(&house, "exposures");
+    expose(&house, Exposure::Brokered).unwrap();
+    assert!(house.create(wanted(&[("A", "TOKEN")], &[])).unwrap().plain.is_none());
+    tamper(&house, &put_back);
+    let denied = house.create(wanted(&[("A", "TOKEN")], &[])).map(|made| made.plain.is_some());
+    assert!(matches!(denied, Err(DevboxDenial::Unusable { .. })), "{denied:?}");
+    assert!(matches!(expose(&house, Exposure::Brokered), Err(BindingsError::Tampered)));
+    let (views, _) = house.gate.views(&house.owner.id, None, None).unwrap();
+    assert!(views.iter().all(|view| !view.given_plain));
+}
+
+#[test]
+fn an_exposure_that_is_removed_under_a_running_gateway_gives_nothing_by_the_operators_word() {
+    let house = Installation::with_policy(Policy { plain_env_for_unbound: true, ..Policy::default() });
+    house.store("TOKEN", "a plain value");
+    expose(&house, Exposure::Brokered).unwrap();
+    assert!(house.create(wanted(&[("A", "TOKEN")], &[])).unwrap().plain.is_none());
+    tamper(&house, "DELETE FROM exposures");
+    let denied = house.create(wanted(&[("A", "TOKEN")], &[])).map(|made| made.plain.is_some());
+    assert!(matches!(denied, Err(DevboxDenial::Unusable { .. })), "{denied:?}");
+}
+
+#[test]
+fn a_pairing_that_a_person_refused_and_that_is_put_back_binds_nothing() {
+    let house = Installation::with_policy(Policy { accept_pairings: true, ..Policy::default() });
+    house.config("up", "https://up.example.com", Mechanism::Bearer, &[]);
+    house.store("TOKEN", "a plain value");
+    // Kept back, so that a person is asked.
+    expose(&house, Exposure::Brokered).unwrap();
+    house.through("up", "TOKEN").unwrap();
+    let put_back = keep(&house, "pairings");
+    let asked = house.gate.requests(&house.caller()).unwrap();
+    house.gate.refuse(&house.admin_key, &house.caller(), &asked[0].id).unwrap();
+    // What is known of the secret is in memory from here on.
+    house.card(&["TOKEN"]);
+    tamper(&house, &put_back);
+    let denied = house.through("up", "TOKEN").map(drop);
+    assert!(matches!(denied, Err(DevboxDenial::Tampered)), "{denied:?}");
+    assert!(matches!(house.gate.approve(&house.admin_key, &house.caller(), &asked[0].id), Err(BindingsError::Tampered)));
+    assert!(!house.kinds().contains(&model::EventKind::BindingCreated));
+}
+
+#[test]
+fn what_was_changed_of_a_devbox_is_not_marked_anew_by_giving_it_more() {
+    let house = Installation::make();
+    house.config("up", "https://up.example.com", Mechanism::Bearer, &[]);
+    house.store("TOKEN", "a plain value");
+    house.bind("TOKEN", "up.example.com", "bearer");
+    let made = house.create(wanted(&[("A", "TOKEN")], &[])).unwrap();
+    let id = made.card.devbox.clone();
+    let give = || house.gate.add_gateway(&house.caller(), &made.card, &named("up"), &named("TOKEN")).map(drop);
+    give().unwrap();
+    for (change, back) in [
+        ("UPDATE devboxes SET allow = '[\"evil.example.net\"]'", "UPDATE devboxes SET allow = '[]'"),
+        ("UPDATE grants SET env = 'B' WHERE number = 1", "UPDATE grants SET env = 'A' WHERE number = 1"),
+    ] {
+        tamper(&house, change);
+        assert!(matches!(give(), Err(DevboxDenial::Tampered)), "{change}");
+        assert!(matches!(house.gate.take_up(&id), Err(DevboxDenial::Tampered)), "{change}");
+        tamper(&house, back);
+        give().unwrap();
+    }
+    house.gate.take_up(&id).unwrap();
+}
+
+#[test]
+fn a_devbox_that_was_moved_to_another_account_is_shown_to_neither() {
+    let house = Installation::make();
+    let id = house.create(wanted(&[], &[])).unwrap().card.devbox;
+    let other = AccountId::from_parts(installation::START, 2);
+    tamper(&house, &format!("UPDATE hosted SET account = '{other}'"));
+    for account in [&house.owner.id, &other] {
+        assert!(matches!(house.gate.hosted(account, &id), Err(DevboxDenial::NotFound)));
+        assert!(house.gate.hosted_page(account, None, 10, None).unwrap().0.is_empty());
+    }
+}
