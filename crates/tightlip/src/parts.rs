@@ -34,8 +34,8 @@ pub fn sources(folder: &DataFolder, keyring: Vec<u8>, recipe: Vec<u8>) -> Source
 fn resting(folder: &DataFolder, opened: &[u8]) -> Box<dyn Fn() -> Resting + Send + Sync> {
     let (keyring, recipe, root, opened) = (folder.keyring(), folder.root_passphrase(), folder.root_key(), opened.to_vec());
     Box::new(move || Resting {
-        keyring: read(&keyring).unwrap_or_default(),
-        recipe: read(&recipe).unwrap_or_default(),
+        keyring: read(&keyring).unwrap_or_default().to_vec(),
+        recipe: read(&recipe).unwrap_or_default().to_vec(),
         root_opens: rootkey::load(&root).is_ok_and(|root| OpenKeys::unwrap(&opened, &root).is_ok()),
     })
 }
