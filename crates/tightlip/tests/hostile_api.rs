@@ -189,6 +189,7 @@ impl Agent<'_> {
         let line = format!("curl -sSi https://{host}/user -H \"Authorization: Bearer ${name}\"");
         let mut command = Command::new(BINARY);
         command.args(["run", "--secret", name, "--allow", host, "--", "sh", "-c", &line]).env("TIGHTLIP_DATA", self.data);
+        command.env("XDG_STATE_HOME", self.data.with_file_name("home").join("state"));
         if let Some(key) = key {
             command.env("TIGHTLIP_API_KEY", key);
         }

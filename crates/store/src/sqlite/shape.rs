@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
@@ -68,11 +68,9 @@ impl Shape {
 
 /// Refuses a database that is not what the first steps of its schema make.
 pub(crate) fn check(conn: &Connection, schema: &Schema, version: u32) -> Result<()> {
-    let mut model = Connection::open_in_memory()?;
-    schema.make(&mut model, version)?;
-    let (expected, mut found) = (objects(&model)?, objects(conn)?);
+    let (expected, mut found) = (expected(schema, version)?, objects(conn)?);
     let mut lacking = Vec::new();
-    for (key, says) in &expected {
+    for (key, says) in expected.iter() {
         let fault = match found.remove(key) {
             None => ObjectFault::Missing,
             Some(other) if other != *says => ObjectFault::Different,
@@ -84,6 +82,20 @@ pub(crate) fn check(conn: &Connection, schema: &Schema, version: u32) -> Result<
     let mut faults: Vec<SchemaFault> = found.keys().map(|key| SchemaFault::of(key, ObjectFault::TooMuch)).chain(lacking).collect();
     faults.truncate(FAULTS_MAX);
     if faults.is_empty() { Ok(()) } else { Err(StoreError::Schema(SchemaFaults(faults.into()))) }
+}
+
+/// What the first steps of a schema make, in memory; once in a process for each.
+fn expected(schema: &Schema, version: u32) -> Result<Arc<Objects>> {
+    static MADE: Mutex<BTreeMap<(i32, u32), Arc<Objects>>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = made.get(&(schema.application, version)) {
+        return Ok(Arc::clone(known));
+    }
+    let mut conn = Connection::open_in_memory()?;
+    schema.make(&mut conn, version)?;
+    let objects = Arc::new(objects(&conn)?);
+    made.insert((schema.application, version), Arc::clone(&objects));
+    Ok(objects)
 }
 
 fn objects(conn: &Connection) -> Result<Objects> {
