@@ -84,7 +84,7 @@ impl Envelopes {
     }
 
     /// Whether all that came are whole messages.
-    fn is_between(&self) -> bool {
+    pub(crate) fn is_between(&self) -> bool {
         self.standing == Standing::Framed && self.head.is_empty() && self.left == 0
     }
 
