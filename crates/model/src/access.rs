@@ -285,4 +285,34 @@ mod tests {
         assert!(!scopes.contains(Scope::Secrets) && !scopes.contains(Scope::Keys));
         assert_eq!(scopes.to_string(), "read,devbox");
     }
+
+    #[test]
+    fn the_mac_covers_whose_key_it_is_what_it_may_do_and_until_when() {
+        let at = Timestamp::from_unix_ms;
+        let key = ApiKey::new(ApiKeyId::from_parts(at(5), 1), AccountId::from_parts(at(5), 1), TokenHash([0; 32]), Scopes::all(), at(5));
+        let changed = [
+            ApiKey { id: ApiKeyId::from_parts(at(5), 2), ..key.clone() },
+            ApiKey { account: AccountId::from_parts(at(5), 2), ..key.clone() },
+            ApiKey { hash: TokenHash([1; 32]), ..key.clone() },
+            ApiKey { scopes: "read".parse().expect("a scope"), ..key.clone() },
+            ApiKey { expires: Some(at(9)), ..key.clone() },
+        ];
+        let inputs: std::collections::BTreeSet<Vec<u8>> = changed.iter().chain([&key]).map(ApiKey::mac_input).collect();
+        assert_eq!(inputs.len(), changed.len() + 1);
+        let told_otherwise = ApiKey { name: "a".to_owned(), last_used: Some(at(7)), ..key.clone() };
+        assert_eq!(told_otherwise.mac_input(), key.mac_input());
+    }
+
+    #[test]
+    fn a_label_is_read_from_a_string_as_it_is_written() {
+        let label = Label::try_from("CI, nightly".to_owned()).expect("a label");
+        assert_eq!(label.as_str(), "CI, nightly");
+        assert_eq!(Label::try_from("a\nb".to_owned()), Err(LabelError));
+    }
+
+    #[test]
+    fn a_set_is_empty_when_nothing_was_named_and_naming_twice_is_naming_once() {
+        assert!(Scopes::default().is_empty() && !Scopes::all().is_empty());
+        assert_eq!([Scope::Read, Scope::Read].into_iter().collect::<Scopes>().to_string(), "read");
+    }
 }

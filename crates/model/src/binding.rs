@@ -393,6 +393,22 @@ mod tests {
     }
 
     #[test]
+    fn a_binding_is_narrow_by_its_methods_or_its_path_and_plain_by_its_port_alone() {
+        let whole = Binding::to_host("api.example.com".parse().expect("a pattern"));
+        assert!(!whole.is_narrow() && !whole.is_plain());
+        assert!(Binding { methods: "GET".parse().expect("a method"), ..whole.clone() }.is_narrow());
+        assert!(Binding { path: "/a".parse().expect("a prefix"), ..whole.clone() }.is_narrow());
+        assert!(Binding { port: 80, ..whole.clone() }.is_plain() && !Binding { port: 8080, ..whole }.is_plain());
+    }
+
+    #[test]
+    fn methods_and_prefixes_are_shown_as_they_were_written() {
+        let methods: Methods = "GET,HEAD".parse().expect("methods");
+        assert_eq!(methods.as_slice(), ["GET", "HEAD"]);
+        assert_eq!("/repos/a".parse::<PathPrefix>().expect("a prefix").as_str(), "/repos/a");
+    }
+
+    #[test]
     fn ambiguous_prefixes_are_refused() {
         for text in ["", "a", "/a/../b", "/a//b", "/%2e", "/a;b", "/a?b", "/a b", "/./a"] {
             assert_eq!(text.parse::<PathPrefix>(), Err(BindingError::Path), "{text:?}");
