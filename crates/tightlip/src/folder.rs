@@ -118,11 +118,15 @@ impl DataFolder {
         if metadata.uid() != rustix::process::geteuid().as_raw() {
             return Err(FolderError::ForeignOwner { path: self.0.clone(), owner: metadata.uid() });
         }
-        let ours = [self.gateway(), self.set_up(), self.restoring(), self.config()].iter().any(|path| path.exists());
-        if !ours && !self.holds_only_our_names()? {
+        // Another server may set the folder up between the two looks, so that what is strange at first is asked about again.
+        if !self.is_ours() && !self.holds_only_our_names()? && !self.is_ours() {
             return Err(FolderError::NotOurs(self.0.clone()));
         }
         Ok(Presence::Present)
+    }
+
+    fn is_ours(&self) -> bool {
+        [self.gateway(), self.set_up(), self.restoring(), self.config()].iter().any(|path| path.exists())
     }
 
     /// Makes the folder where it is absent, and closes it to other users (0700).
