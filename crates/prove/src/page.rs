@@ -11,7 +11,7 @@ impl Report {
         let sums = self.sums();
         let verdict = if self.holds() { ("held", "Nothing leaked") } else { ("leaked", "The proof does not hold") };
         let mut page = format!(
-            "{HEAD}<h1>tightlip prove</h1>\n<p class=\"verdict {}\">{}</p>\n<p>{} attempts, {} leaks, {} not tried. The same attempts with the value in a plain variable: {} of {} leak. \
+            "{HEAD}<h1>tightlip prove</h1>\n<p class=\"verdict {}\">{}</p>\n<p>{} attempts, {} leaks, {} not tried. The same attempts with the value in a plain variable, or without walls: {} of {} leak. \
              The gateway swapped the value in {} requests. {:.1} seconds.</p>\n",
             verdict.0,
             verdict.1,
@@ -34,7 +34,7 @@ impl Report {
     }
 
     fn write_channels(&self, page: &mut String) {
-        page.push_str("<h2>Channels</h2>\n<table><tr><th>channel<th class=\"n\">attempts<th class=\"n\">not tried<th class=\"n\">leaks<th class=\"n\">plain value leaks</tr>\n");
+        page.push_str("<h2>Channels</h2>\n<table><tr><th>channel<th class=\"n\">attempts<th class=\"n\">not tried<th class=\"n\">leaks<th class=\"n\">unguarded, leaks</tr>\n");
         for (channel, sums) in self.channels() {
             let control =
                 if sums.control_could == 0 { "–".to_owned() } else { format!("{} of {}", sums.control_leaked, sums.control_could) };

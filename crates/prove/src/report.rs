@@ -36,7 +36,7 @@ pub struct Row {
     pub threat: u8,
     /// What came of it.
     pub state: State,
-    /// What came of it where the value stood in a plain variable.
+    /// What came of it where nothing held it back.
     pub control: InControl,
 }
 
@@ -196,7 +196,7 @@ impl Sums {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<20} {:>8} {:>9} {:>6}   {:>18}", "channel", "attempts", "not tried", "leaks", "plain value leaks")?;
+        writeln!(f, "{:<20} {:>8} {:>9} {:>6}   {:>18}", "channel", "attempts", "not tried", "leaks", "unguarded, leaks")?;
         for (channel, sums) in self.channels() {
             let control =
                 if sums.control_could == 0 { "-".to_owned() } else { format!("{} of {}", sums.control_leaked, sums.control_could) };
@@ -229,7 +229,7 @@ impl fmt::Display for Report {
         writeln!(f, "requests in which the gateway swapped the value: {}", self.swapped)?;
         writeln!(
             f,
-            "{} attempts, {} leaks; with a plain variable {} of {} leak; {:.1} s",
+            "{} attempts, {} leaks; unguarded {} of {} leak; {:.1} s",
             sums.attempts,
             self.leaks(),
             sums.control_leaked,

@@ -250,6 +250,11 @@ impl Reply {
         assert!(self.0.contains(&format!(" {} ", refusal.status())), "{}", self.0);
     }
 
+    /// Whether the gateway said no.
+    pub fn is_refused(&self) -> bool {
+        self.code().is_some()
+    }
+
     /// It came from the host itself.
     pub fn assert_passed(&self) {
         let is_answered = self.0.contains("authorized") || self.0.contains("open");
