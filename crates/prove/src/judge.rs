@@ -87,8 +87,11 @@ impl Judge {
         for attempt in attempts {
             let state = match brokered.get(attempt.name) {
                 None => bail!("nothing was reported of `{}`", attempt.name),
+                _ if arrived.contains(attempt.name) => State::Leaked,
+                // What went wrong halfway may have obtained something before, and says so.
+                Some(Outcome::NotTried(why)) if self.is_in(why.as_bytes()) => State::Leaked,
                 Some(Outcome::NotTried(why)) => State::NotTried(why.clone()),
-                Some(Outcome::Tried(bytes)) if self.is_in(bytes) || arrived.contains(attempt.name) => State::Leaked,
+                Some(Outcome::Tried(bytes)) if self.is_in(bytes) => State::Leaked,
                 Some(Outcome::Tried(bytes)) if attempt.is_agents() && self.is_reached(bytes) => State::Leaked,
                 Some(Outcome::Tried(_)) => State::Held,
             };
@@ -217,6 +220,19 @@ mod tests {
         assert!(strays(NARROW, format!("GET /narrow/../x HTTP/1.1\nauthorization: Bearer {narrow}\n\n")));
         assert!(!strays(NARROW, format!("GET /narrow/x HTTP/1.1\nauthorization: Bearer {narrow}\n\n")));
         assert!(strays("n1.led.example.com", format!("GET / HTTP/1.1\nauthorization: Bearer {}\n\n", judge.led())));
+    }
+
+    #[test]
+    fn what_went_wrong_halfway_has_leaked_where_it_obtained_a_value() {
+        let judge = Judge::make().expect("randomness");
+        let attempt = all().into_iter().find(|attempt| attempt.control == Control::Absent).expect("one without a control");
+        let seen = Seen { upstream: vec![], overheard: vec![], bound: "b" };
+        let state = |why: String| {
+            let came = BTreeMap::from([(attempt.name.to_owned(), Outcome::NotTried(why))]);
+            judge.rows(&[attempt], &came, &BTreeMap::new(), &seen).expect("a row")[0].state.clone()
+        };
+        assert_eq!(state("no".to_owned()), State::NotTried("no".to_owned()));
+        assert_eq!(state(format!("cut off\nafter {}", judge.values.agents)), State::Leaked);
     }
 
     #[test]

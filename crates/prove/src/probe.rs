@@ -166,12 +166,13 @@ impl Knowledge {
     }
 
     /// A request's bytes: `{T}` is the token, `{B}` Basic with it, `{H}` the host, `{BOUND}` and `{UNBOUND}` the two hosts, `{N}` the other secret's token, `{T1}` and
-    /// `{T2}` the token's halves, `{TP}` the token percent-encoded, `{CL}` the body's length, `{A}` a header that names the attempt to whoever receives it.
+    /// `{T2}` the token's halves, `{TP}` the token percent-encoded, `{TX}` one that differs from it in its last letter, `{CL}` the body's length, `{A}` a header that names the attempt to whoever receives it.
     #[must_use]
     pub fn fill(&self, name: &str, host: &str, request: &str) -> Vec<u8> {
         let token = self.token();
         let (first, second) = token.split_at(token.len() / 2);
         let percent: String = token.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let other = format!("{}{}", &token[..token.len().saturating_sub(1)], if token.ends_with('A') { 'B' } else { 'A' });
         let named = format!("{ATTEMPT_HEADER}: {name}\r\n");
         let filled = request
             .replace("{A}", &named)
@@ -182,6 +183,7 @@ impl Knowledge {
             .replace("{T1}", first)
             .replace("{T2}", second)
             .replace("{TP}", &percent)
+            .replace("{TX}", &other)
             .replace("{N}", &std::env::var(NARROW_ENV).unwrap_or_default())
             .replace("{T}", &token);
         let body = filled.split_once("\r\n\r\n").map_or(0, |(_, body)| body.len());

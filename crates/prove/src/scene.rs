@@ -123,8 +123,8 @@ impl Scene<'_> {
         let output = command.current_dir(self.work).stdin(Stdio::null()).output()?;
         let answers = answers(&output.stdout);
         if answers.iter().filter(|answer| answer.starts_with(b"HTTP/")).count() < asked.len() && !is_refusal(&output) {
-            let answer = answers.last().map(|answer| String::from_utf8_lossy(answer).into_owned()).unwrap_or_default();
-            bail!("not every request was answered: {:?} {answer} {}", output.status.code(), String::from_utf8_lossy(&output.stderr));
+            let [said, told] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+            bail!("not every request was answered: {}\n{said}\n{told}", output.status);
         }
         Ok([output.stdout, output.stderr].concat())
     }

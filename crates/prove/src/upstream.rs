@@ -107,8 +107,8 @@ impl Upstream {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (config, state) = (Arc::clone(&config), Arc::clone(&state));
+                state.open.fetch_add(1, Ordering::SeqCst);
                 std::thread::spawn(move || {
-                    state.open.fetch_add(1, Ordering::SeqCst);
                     connection::serve(stream, config, &state);
                     state.open.fetch_sub(1, Ordering::SeqCst);
                 });

@@ -2,7 +2,7 @@
 
 use super::Channel::Devboxes;
 use super::{Attempt, outside};
-use crate::probe::NARROW_ENV;
+use crate::probe::{ATTEMPT_HEADER, NARROW_ENV};
 use crate::scene::{ECHO, FOREIGN, Scene, obtained};
 use crate::shell::is_there;
 
@@ -92,27 +92,21 @@ fn of_an_unbound(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
     })
 }
 
-/// Guesses are made where the right token would be swapped.
-fn guessed(scene: &Scene<'_>, tokens: &[&str]) -> anyhow::Result<Vec<u8>> {
+/// Guesses at a devbox's own token, where the right one is swapped. `{T}` and the like stand for parts of the right one.
+fn guessed(scene: &Scene<'_>, guesses: &[&str]) -> anyhow::Result<Vec<u8>> {
     let known = scene.use_secret(AGENTS, BOUND, None)?;
     anyhow::ensure!(String::from_utf8_lossy(&obtained(&known)).contains(" 200 "), "the right token is not swapped here");
-    let mut out = Vec::new();
-    for token in tokens {
-        let mark = scene.upstream.records().len();
-        out.extend(scene.ask_from_devbox(&["--secret", AGENTS], AGENTS, &[(BOUND, ECHO)], Some(token), None)?);
-        let arrived = scene.upstream.records().into_iter().skip(mark).filter(|record| record.holds(FOREIGN));
-        out.extend(arrived.flat_map(|record| record.bytes));
-    }
-    Ok(out)
+    let request = |guess: &&str| ECHO.replace("{A}", &format!("{ATTEMPT_HEADER}: {FOREIGN}\r\n")).replace("{T}", guess);
+    let requests: Vec<String> = guesses.iter().map(request).collect();
+    let asked: Vec<(&str, &str)> = requests.iter().map(|request| (BOUND, request.as_str())).collect();
+    let mark = scene.upstream.records().len();
+    let shown = scene.ask_from_devbox(&["--secret", AGENTS], AGENTS, &asked, None, None)?;
+    let arrived = scene.upstream.records().into_iter().skip(mark).filter(|record| record.holds(FOREIGN));
+    Ok(arrived.fold(shown, |shown, record| [shown, record.bytes].concat()))
 }
 
-/// The token of a devbox that runs, but for its last letter; and beside the devbox's own, but for the middle.
 fn almost(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
-    let (id, token) = scene.lasting(AGENTS, None)?;
-    let (start, last) = token.split_at(token.len() - 1);
-    let shown = guessed(scene, &[&format!("{start}{}", if last == "A" { "B" } else { "A" }), &token.to_lowercase(), start])?;
-    scene.shown(&["devbox", "shutdown", &id], "")?;
-    Ok(shown)
+    guessed(scene, &["{TX}", "{T1}", "{T2}", "{T2}{T1}"])
 }
 
 fn made_up(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {

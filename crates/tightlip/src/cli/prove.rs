@@ -34,7 +34,7 @@ pub(super) fn prove(args: &Args, out: &Output) -> Result<i32, Fault> {
     let names = Some(PathBuf::from(names)).filter(|names| !names.as_os_str().is_empty());
     let program = std::env::current_exe().map_err(|error| failed(error.into()))?;
     // Before anything is tried: whether there will be a page is known now.
-    let page = args.html.as_deref().map(|file| File::create(file).map_err(|error| not_written(&error))).transpose()?;
+    let page = args.html.as_deref().map(|file| opened(file).map_err(|error| not_written(&error))).transpose()?;
     let shows_progress = !out.json() && std::io::stderr().is_terminal();
     let progress = |line: &str| show(&format!("\r\u{1b}[K{line}"));
     let variables = variables();
@@ -51,9 +51,9 @@ pub(super) fn prove(args: &Args, out: &Output) -> Result<i32, Fault> {
     let report = report.map_err(failed)?;
     out.result(&report.json(), || report.to_string().trim_end().to_owned());
     let is_enough = report.holds() && (!args.complete || report.is_complete());
-    let written = page.map_or(Ok(()), |mut page| page.write_all(report.html().as_bytes()).map_err(|error| not_written(&error)));
+    let outcome = page.map_or(Ok(()), |page| written(page, &report.html()).map_err(|error| not_written(&error)));
     // That something leaked is worse than that it could not be written down.
-    if is_enough { written.map(|()| 0) } else { Ok(LEAK) }
+    if is_enough { outcome.map(|()| 0) } else { Ok(LEAK) }
 }
 
 /// Runs this command again in a network of its own: names and addresses of the proof are nobody else's, and nothing of it leaves the machine.
@@ -79,6 +79,16 @@ pub(crate) fn go_alone() -> std::process::ExitCode {
     let error = Command::new("/proc/self/exe").arg0("tightlip").args(arguments).env(ALONE, names).exec();
     show(&format!("tightlip: failed to start the proof: {error}\n"));
     std::process::ExitCode::FAILURE
+}
+
+/// An earlier page stays until there is another.
+fn opened(file: &Path) -> std::io::Result<File> {
+    File::options().write(true).create(true).truncate(false).open(file)
+}
+
+fn written(mut file: File, page: &str) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.write_all(page.as_bytes())
 }
 
 fn not_written(error: &std::io::Error) -> Fault {
