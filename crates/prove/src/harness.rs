@@ -167,18 +167,8 @@ impl Stage<'_> {
         let bundle = self.server.beside().join("control-bundle.pem");
         fs::write(&bundle, mirror.ca_pem())?;
         let knowledge = self.knowledge(Errand::Attempts, direct, Some(bundle));
-        let work = self.server.beside().join("control");
-        copy_work(&self.work, &work)?;
-        let mut command = Command::new(self.binary);
-        command
-            .arg("__probe")
-            .current_dir(&work)
-            .env_clear()
-            .env("PATH", path())
-            .env("HOME", self.server.beside().join("home"))
-            .env(SECRET, &judge.values.agents)
-            .env(NARROW_ENV, judge.narrow())
-            .env(KNOWLEDGE_VARIABLE, serde_json::to_string(&knowledge)?);
+        let mut command = self.outside_any_devbox("control", &knowledge)?;
+        command.env(SECRET, &judge.values.agents).env(NARROW_ENV, judge.narrow());
         self.obtained(command).context("the control did not run")
     }
 
@@ -194,18 +184,19 @@ impl Stage<'_> {
     }
 
     fn without_walls(&self, knowledge: &Knowledge) -> anyhow::Result<Outcomes> {
-        let work = self.server.beside().join("unwalled");
+        let mut command = self.outside_any_devbox("unwalled", knowledge)?;
+        command.env(SECRET, "ghp_000000000000000000000000000000000000");
+        self.obtained(command).context("the control without walls did not run")
+    }
+
+    /// The agent without a devbox, in a work folder of its own.
+    fn outside_any_devbox(&self, folder: &str, knowledge: &Knowledge) -> anyhow::Result<Command> {
+        let work = self.server.beside().join(folder);
         copy_work(&self.work, &work)?;
         let mut command = Command::new(self.binary);
-        command
-            .arg("__probe")
-            .current_dir(&work)
-            .env_clear()
-            .env("PATH", path())
-            .env("HOME", self.server.beside().join("home"))
-            .env(SECRET, "ghp_000000000000000000000000000000000000")
-            .env(KNOWLEDGE_VARIABLE, serde_json::to_string(knowledge)?);
-        self.obtained(command).context("the control without walls did not run")
+        command.arg("__probe").current_dir(&work).env_clear().env("PATH", path()).env("HOME", self.server.beside().join("home"));
+        command.env(KNOWLEDGE_VARIABLE, serde_json::to_string(knowledge)?);
+        Ok(command)
     }
 
     fn knowledge(&self, errand: Errand, direct: BTreeMap<String, SocketAddr>, bundle: Option<PathBuf>) -> Knowledge {
