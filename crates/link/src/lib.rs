@@ -4,6 +4,7 @@
 //! anything, and no message of any of them can carry a value.
 #![forbid(unsafe_code)]
 
+pub mod agents;
 mod bytes;
 pub mod calls;
 pub mod cli;

@@ -101,6 +101,10 @@ id!(
     PairingId, "prq"
 );
 id!(
+    /// What an agent asked a person for.
+    RequestId, "req"
+);
+id!(
     /// A data key.
     DataKeyId, "dk"
 );

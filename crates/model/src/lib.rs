@@ -33,7 +33,7 @@ pub use execution::ExecutionId;
 pub use gateway::{CustomHeader, Endpoint, GatewayConfig, HeaderContent, Mechanism};
 pub use grant::{Asked, Grant, Permit, permits, permits_at};
 pub use host::{Host, HostPattern};
-pub use id::{AccountId, ApiKeyId, BindingId, DataKeyId, DevboxId, GatewayConfigId, PairingId, SecretId};
+pub use id::{AccountId, ApiKeyId, BindingId, DataKeyId, DevboxId, GatewayConfigId, PairingId, RequestId, SecretId};
 pub use kind::{Kind, KindId};
 pub use name::{EnvName, SecretName};
 pub use network::Network;
