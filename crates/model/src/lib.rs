@@ -22,6 +22,7 @@ pub mod proxy_url;
 pub mod refusal;
 pub mod sealed;
 pub mod secret;
+pub mod suspicion;
 pub mod time;
 pub mod token;
 
@@ -41,5 +42,6 @@ pub use proxy_url::ProxyUrl;
 pub use refusal::Refusal;
 pub use sealed::{DataKeyRecord, Place, Sealed, Suite};
 pub use secret::Secret;
+pub use suspicion::looks_like_secret;
 pub use time::{Clock, Timestamp};
 pub use token::{Token, TokenHash};
