@@ -11,3 +11,4 @@ mod keys;
 mod metrics;
 pub mod router;
 mod secrets;
+mod skills;

@@ -9,10 +9,12 @@ failed=0
 ok() { printf 'ok      %s\n' "$1"; }
 bad() { printf 'failed  %s\n' "$1"; failed=1; }
 
+number=0
 for name in "$@"; do
+    number=$((number + 1))
     case $name in
         '' | [0-9]* | *[!A-Za-z0-9_]*)
-            echo "check.sh: that is no variable's name; give names, never what they hold" >&2
+            echo "check.sh: argument $number is no variable's name; give names, never what they hold" >&2
             exit 2
             ;;
     esac
@@ -20,7 +22,8 @@ for name in "$@"; do
     if [ "$is_set" = yes ]; then
         ok "\$$name is set: use it as it is"
     else
-        bad "\$$name is not set: see list_secrets, or ask with request_secret"
+        # It is not repeated: it may be something else than a name.
+        bad "argument $number names no variable that is set: see list_secrets, or ask with request_secret"
     fi
 done
 [ $# -gt 0 ] || echo 'note    no variable was named: sh scripts/check.sh NAME...'
