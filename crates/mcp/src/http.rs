@@ -29,6 +29,9 @@ pub async fn answer(server: Server, method: &Method, headers: &HeaderMap, body: 
     if body.len() > MESSAGE_BYTES_MAX {
         return Problem::TooLarge.into_response(None);
     }
+    if !takes_json(headers) {
+        return Problem::NotAcceptable.into_response(None);
+    }
     let Some(mut passed) = passed_on(headers) else { return Problem::Header.into_response(None) };
     let message = match guard::judge(body) {
         Verdict::Clean(message) => message,
@@ -59,11 +62,20 @@ fn service(server: Server) -> StreamableHttpService<Server, NeverSessionManager>
     StreamableHttpService::new(move || Ok(server.clone()), Arc::new(NeverSessionManager::default()), config)
 }
 
+/// Whether a client says that it takes JSON, or nothing.
+fn takes_json(headers: &HeaderMap) -> bool {
+    let mut said = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
+    let takes = |said: &str| said.split(',').map(|one| one.split(';').next().unwrap_or_default().trim()).any(|kind| JSON_KINDS.contains(&kind));
+    said.peek().is_none() || said.any(takes)
+}
+
 /// The headers that the protocol is made of; none where one of them cannot be read without doubt.
 fn passed_on(headers: &HeaderMap) -> Option<HeaderMap> {
     let mut passed = HeaderMap::new();
     passed.insert(HOST, HeaderValue::from_static(DEVBOX_HOST));
-    for name in [ACCEPT, CONTENT_TYPE, ORIGIN, PROTOCOL_VERSION, MCP_METHOD, MCP_NAME] {
+    // Every answer is JSON, so a client need not say that it takes streams as well.
+    passed.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    for name in [CONTENT_TYPE, ORIGIN, PROTOCOL_VERSION, MCP_METHOD, MCP_NAME] {
         for value in headers.get_all(&name) {
             if !guard::is_plain_header(value.as_bytes()) {
                 return None;
@@ -126,6 +138,8 @@ impl Problem {
     }
 }
 
+/// What `Accept` may say for JSON (RFC 9110, section 12.5.1).
+const JSON_KINDS: [&str; 3] = ["application/json", "application/*", "*/*"];
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");

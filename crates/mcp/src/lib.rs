@@ -21,6 +21,7 @@ mod trouble;
 mod usage;
 mod views;
 
+pub use futures_util::future::BoxFuture;
 pub use outcome::Outcome;
 pub use server::Server;
 pub use source::{Answered, Backend, Relay, Relayed, Unanswered};

@@ -94,7 +94,7 @@ impl Problem {
             Self::TooLarge => "the message is larger than 65536 bytes",
             Self::Header => "one of the protocol's headers cannot be read, or is given more than once",
             Self::Method => "this address takes POST only: there is no stream to open and no session to end",
-            Self::NotAcceptable => "the client must take both application/json and text/event-stream (Accept)",
+            Self::NotAcceptable => "the client must take application/json (Accept)",
             Self::MediaType => "the message is not a JSON-RPC message that is said to be JSON: send it with `Content-Type: application/json`",
             Self::Origin => "pages in a browser have no business here",
             Self::Internal => "the message could not be answered: try again, and look at the output of `tightlip up`",

@@ -110,13 +110,15 @@ impl Tool {
         }
     }
 
-    /// What it does, truly: nothing is ever destroyed, and nothing beyond this tightlip and its people is spoken to. Asking for the same again is the same request.
+    /// What it does, truly: nothing is ever destroyed, and nothing beyond this tightlip and its people is spoken to.
     fn annotations(self) -> ToolAnnotations {
-        let reads = match self {
-            Self::ListSecrets | Self::HowToUse | Self::TestSecret | Self::MyRefusals | Self::RequestStatus => true,
-            Self::RequestSecret | Self::RequestAccess => false,
+        let (reads, repeats) = match self {
+            Self::ListSecrets | Self::HowToUse | Self::TestSecret | Self::MyRefusals | Self::RequestStatus => (true, true),
+            // The same request, with a new link in place of the old one.
+            Self::RequestSecret => (false, false),
+            Self::RequestAccess => (false, true),
         };
-        ToolAnnotations::with_title(self.title()).read_only(reads).destructive(false).idempotent(true).open_world(false)
+        ToolAnnotations::with_title(self.title()).read_only(reads).destructive(false).idempotent(repeats).open_world(false)
     }
 
     /// The tool as clients see it.
