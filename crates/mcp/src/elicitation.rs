@@ -67,7 +67,10 @@ impl Link {
     fn params(&self) -> ElicitRequestParams {
         ElicitRequestParams::UrlElicitationParams {
             meta: None,
-            message: format!("An agent asks for the secret {}. Open this page to see who asks and for which hosts, and to type the value.", self.name),
+            message: format!(
+                "An agent asks for the secret {}. Open this page to see who asks and for which hosts, and to type the value.",
+                self.name
+            ),
             url: self.url.clone(),
             elicitation_id: self.id.clone(),
         }
@@ -113,8 +116,12 @@ pub(crate) fn told(mut outcome: Outcome, shown: Shown) -> Outcome {
         return outcome;
     }
     outcome.text = match shown {
-        Shown::Accepted => format!("The person was shown the page and has still to type the value there. Call request_status with {id} a little later."),
-        Shown::Declined => format!("The person did not open the page. The request stays: `tightlip approve {id}` takes the value where the server runs. Do not ask for the value itself."),
+        Shown::Accepted => {
+            format!("The person was shown the page and has still to type the value there. Call request_status with {id} a little later.")
+        }
+        Shown::Declined => format!(
+            "The person did not open the page. The request stays: `tightlip approve {id}` takes the value where the server runs. Do not ask for the value itself."
+        ),
         Shown::Not => outcome.text,
     };
     outcome

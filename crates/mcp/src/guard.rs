@@ -113,3 +113,45 @@ fn emptied(id: Value, message: &JsonObject) -> Value {
 const MARK: &str = "looks_like_secret";
 /// A time in milliseconds, with room.
 const NUMBER_DIGITS_MAX: usize = 24;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const VALUE: &str = "ghp_abcdEFGH1234ijklMNOP5678qrstUVWX90yz";
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_judged(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _either = judge(&bytes);
+        }
+
+        #[test]
+        fn a_value_is_found_in_whatever_stands_around_it(
+            before in "[ -~]{0,20} ", after in " [ -~]{0,20}", depth in 0_usize..20, as_key in any::<bool>(),
+        ) {
+            let text = format!("{before}{VALUE}{after}");
+            let mut place = if as_key { json!({ text: 1 }) } else { json!(text) };
+            for level in 0..depth {
+                place = if level % 2 == 0 { json!([place]) } else { json!({ "x": place }) };
+            }
+            let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "how_to_use", "arguments": { "name": place } } });
+            let Verdict::Emptied(emptied) = judge(call.to_string().as_bytes()) else { panic!("let through") };
+            prop_assert!(!emptied.to_string().contains("abcdEFGH") && emptied["params"]["name"] == "how_to_use");
+        }
+    }
+
+    #[test]
+    fn a_clients_own_numbers_and_words_pass() {
+        let uuid = "550e8400-e29b-41d4-a716-446655440000";
+        for message in [
+            json!({ "jsonrpc": "2.0", "id": uuid, "method": "tools/list", "params": { "_meta": { "progressToken": uuid } } }),
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": { "clientInfo": { "name": uuid }, "capabilities": { uuid: {} } } }),
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "request_status", "arguments": { "id": "req_0UHQpqQ3K0m7W2xT5yBcD" } } }),
+        ] {
+            assert_eq!(judge(message.to_string().as_bytes()), Verdict::Clean(message.clone()), "{message}");
+        }
+    }
+}

@@ -65,7 +65,8 @@ fn service(server: Server) -> StreamableHttpService<Server, NeverSessionManager>
 /// Whether a client says that it takes JSON, or nothing.
 fn takes_json(headers: &HeaderMap) -> bool {
     let mut said = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
-    let takes = |said: &str| said.split(',').map(|one| one.split(';').next().unwrap_or_default().trim()).any(|kind| JSON_KINDS.contains(&kind));
+    let takes =
+        |said: &str| said.split(',').map(|one| one.split(';').next().unwrap_or_default().trim()).any(|kind| JSON_KINDS.contains(&kind));
     said.peek().is_none() || said.any(takes)
 }
 

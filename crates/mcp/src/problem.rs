@@ -90,12 +90,16 @@ impl Problem {
                 "the message holds something that looks like a secret's value, so it was not looked at and is kept nowhere; it has been in your context: tell the person to rotate it"
             }
             Self::NotJson => "the message is not JSON: send one JSON-RPC message",
-            Self::NotOfProtocol => "the message is not of the protocol: send one JSON-RPC request or notification, with the headers and _meta that its revision asks for",
+            Self::NotOfProtocol => {
+                "the message is not of the protocol: send one JSON-RPC request or notification, with the headers and _meta that its revision asks for"
+            }
             Self::TooLarge => "the message is larger than 65536 bytes",
             Self::Header => "one of the protocol's headers cannot be read, or is given more than once",
             Self::Method => "this address takes POST only: there is no stream to open and no session to end",
             Self::NotAcceptable => "the client must take application/json (Accept)",
-            Self::MediaType => "the message is not a JSON-RPC message that is said to be JSON: send it with `Content-Type: application/json`",
+            Self::MediaType => {
+                "the message is not a JSON-RPC message that is said to be JSON: send it with `Content-Type: application/json`"
+            }
             Self::Origin => "pages in a browser have no business here",
             Self::Internal => "the message could not be answered: try again, and look at the output of `tightlip up`",
         }

@@ -79,7 +79,8 @@ pub(crate) fn output(tool: Tool) -> JsonObject {
     });
     properties[key] = what;
     if tool == Tool::HowToUse {
-        properties["advice"] = json!({ "type": "array", "items": { "type": "string" }, "description": "One line for each place where it works." });
+        properties["advice"] =
+            json!({ "type": "array", "items": { "type": "string" }, "description": "One line for each place where it works." });
     }
     object(json!({
         "$schema": DIALECT,
@@ -147,7 +148,8 @@ fn seen() -> Value {
 }
 
 fn request() -> Value {
-    let statuses = [RequestStatus::Waiting, RequestStatus::Entered, RequestStatus::Approved, RequestStatus::Refused, RequestStatus::Expired];
+    let statuses =
+        [RequestStatus::Waiting, RequestStatus::Entered, RequestStatus::Approved, RequestStatus::Refused, RequestStatus::Expired];
     json!({
         "type": "object",
         "properties": {

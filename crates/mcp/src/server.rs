@@ -106,11 +106,7 @@ impl ServerHandler for Server {
         Tool::find(name).map(Tool::described)
     }
 
-    async fn call_tool(
-        &self,
-        request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
+    async fn call_tool(&self, request: CallToolRequestParams, context: RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
         if Tool::find(&request.name).is_none() {
             return Err(ErrorData::invalid_params(NO_SUCH_TOOL, None));
         }

@@ -24,7 +24,9 @@ fn line(usage: &Usage, variable: &str) -> String {
 
 fn place(form: &Form, variable: &str) -> String {
     match form {
-        Form::Auto => format!("put ${variable} into the header where the client puts its credential, as in `Authorization: Bearer ${variable}`"),
+        Form::Auto => {
+            format!("put ${variable} into the header where the client puts its credential, as in `Authorization: Bearer ${variable}`")
+        }
         Form::Bearer => format!("send `Authorization: Bearer ${variable}`"),
         Form::Basic { user } => format!("send Basic credentials with ${variable} as the password, as in `curl -u \"{user}:${variable}\"`"),
         Form::UserPass => format!("send `Authorization: Basic ${variable}`; user and password are written in its place"),

@@ -32,7 +32,9 @@ pub(crate) fn outcome(tool: Tool, told: AgentTell, pages: Option<&str>) -> Resul
 fn listed(secrets: &[Usable]) -> Outcome {
     let text = match secrets.len() {
         0 => "There is no secret that you may use. Ask a person for one with request_secret.".to_owned(),
-        count => format!("{count} secret(s). Refer to each by its variable, as in ${}; how_to_use says where it works.", variable(&secrets[0])),
+        count => {
+            format!("{count} secret(s). Refer to each by its variable, as in ${}; how_to_use says where it works.", variable(&secrets[0]))
+        }
     };
     Outcome::done(json!({ "secrets": secrets.iter().map(usable).collect::<Vec<_>>() }), text)
 }
@@ -152,7 +154,9 @@ fn status_text(request: &AgentRequest, entry_url: Option<&str>) -> String {
             ),
         },
         RequestStatus::Entered => {
-            format!("The value was entered. Hosts that its kind does not go to by itself wait for `{command}`; test_secret says where it works.")
+            format!(
+                "The value was entered. Hosts that its kind does not go to by itself wait for `{command}`; test_secret says where it works."
+            )
         }
         RequestStatus::Approved => match &request.placeholder {
             Some(placeholder) => format!(

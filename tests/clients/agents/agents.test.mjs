@@ -70,7 +70,7 @@ test('an agent in a terminal asks a person for nothing, and makes its call', asy
   }
 });
 
-test('the model is offered the tools of our own MCP server, in both agents', async () => {
+test('the model is offered the tools of our own MCP server', async () => {
   for (const one of BOTH) {
     const told = await server.tightlip(['run', '--agent', one.agent, '--', ...one.ask]);
     assert.equal(told.code, 0, told.err);

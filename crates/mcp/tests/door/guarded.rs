@@ -129,7 +129,7 @@ async fn what_is_no_message_is_said_to_be_none() {
 async fn a_newer_message_must_say_everything_and_its_headers_the_same() {
     let server = || Table::new(Mood::Well).server();
     let whole = call_anew("list_secrets", json!({}), json!({}));
-    for missing in ["clientInfo", "clientCapabilities", "protocolVersion"] {
+    for missing in ["clientCapabilities", "protocolVersion"] {
         let mut message = whole.clone();
         message["params"]["_meta"].as_object_mut().unwrap().remove(&format!("io.modelcontextprotocol/{missing}"));
         let (status, reply) = post(server(), &message, &anew("list_secrets")).await;

@@ -86,7 +86,8 @@ fn tell(verb: &AgentVerb, mood: Mood) -> AgentTell {
             AgentTell::Request(Box::new(request(wanted, reason.clone(), mood)))
         }
         AgentVerb::RequestStatus { .. } => {
-            let wanted = Wish::Secret { name: "NEW_TOKEN".parse().unwrap(), hosts: vec!["api.example.com".parse().unwrap()], form: Form::Auto };
+            let wanted =
+                Wish::Secret { name: "NEW_TOKEN".parse().unwrap(), hosts: vec!["api.example.com".parse().unwrap()], form: Form::Auto };
             AgentTell::Request(Box::new(request(wanted, "because".to_owned(), mood)))
         }
     }
@@ -123,7 +124,8 @@ fn request(wanted: Wish, reason: String, mood: Mood) -> AgentRequest {
         created: Timestamp::from_unix_ms(1_800_000_000_000),
         expires: Timestamp::from_unix_ms(1_800_086_400_000),
         entry_path: None,
-        placeholder: granted.then(|| Placeholder { env: "NEW_TOKEN".parse().unwrap(), token: "tlp_placeholderplaceholderplacehold".parse().unwrap() }),
+        placeholder: granted
+            .then(|| Placeholder { env: "NEW_TOKEN".parse().unwrap(), token: "tlp_placeholderplaceholderplacehold".parse().unwrap() }),
     }
 }
 

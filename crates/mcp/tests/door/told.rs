@@ -42,9 +42,7 @@ async fn every_tool_answers_as_its_schema_says_in_both_revisions() {
         let described = listed["result"]["tools"].as_array().unwrap().iter().find(|listed| listed["name"] == tool).unwrap().clone();
         let schema = jsonschema::validator_for(&described["outputSchema"]).unwrap();
         assert!(jsonschema::is_valid(&described["inputSchema"], &right(tool)), "{tool}");
-        for (message, headers) in
-            [(call(tool, right(tool)), Vec::new()), (call_anew(tool, right(tool), json!({})), anew(tool).to_vec())]
-        {
+        for (message, headers) in [(call(tool, right(tool)), Vec::new()), (call_anew(tool, right(tool), json!({})), anew(tool).to_vec())] {
             let (status, reply) = post(table.server(), &message, &headers).await;
             let result = &reply["result"];
             assert_eq!((status, &result["isError"]), (200, &json!(false)), "{tool}: {reply}");

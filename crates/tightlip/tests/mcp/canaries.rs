@@ -103,7 +103,11 @@ fn bad_input_is_answered_clearly_by_every_way_and_the_line_goes_on() {
         let api = body(&over_http(&road, &key(&road.server), message));
         for answer in [&api, line, &body(devbox)] {
             let result = &answer["result"];
-            assert_eq!((&result["isError"], &result["structuredContent"]["code"]), (&json!(true), &json!("argument_illegal")), "{message}: {answer}");
+            assert_eq!(
+                (&result["isError"], &result["structuredContent"]["code"]),
+                (&json!(true), &json!("argument_illegal")),
+                "{message}: {answer}"
+            );
             assert!(!answer.to_string().contains("zebra"), "{answer}");
         }
     }

@@ -49,7 +49,8 @@ fn a_revoked_key_gets_nothing_by_any_way() {
 fn a_gateway_that_is_away_is_said_to_be() {
     let road = Road::start(None);
     let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", road.server.pid())).unwrap();
-    let is_gateway = |pid: &&str| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.windows(9).any(|part| part == b"__gateway"));
+    let is_gateway =
+        |pid: &&str| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.windows(9).any(|part| part == b"__gateway"));
     let gateway = Pid::from_raw(children.split_whitespace().find(is_gateway).unwrap().parse().unwrap());
     kill(gateway, Signal::SIGSTOP).unwrap();
     let answer = over_http(&road, &key(&road.server), &call("list_secrets", &json!({})).to_string());

@@ -14,8 +14,14 @@ pub const TOOLS: [(&str, &[(&str, &str)]); 7] = [
     ("how_to_use", &[("name", "\"GITHUB_TOKEN\"")]),
     ("test_secret", &[("name", "\"GITHUB_TOKEN\""), ("host", "\"api.github.com\""), ("method", "\"GET\""), ("path", "\"/user\"")]),
     ("my_refusals", &[("limit", "5")]),
-    ("request_secret", &[("name", "\"NEW_TOKEN\""), ("hosts", "[\"api.example.com\"]"), ("form", "\"bearer\""), ("reason", "\"to deploy\"")]),
-    ("request_access", &[("name", "\"GITHUB_TOKEN\""), ("host", "\"uploads.example.com\""), ("methods", "[\"POST\"]"), ("reason", "\"to upload\"")]),
+    (
+        "request_secret",
+        &[("name", "\"NEW_TOKEN\""), ("hosts", "[\"api.example.com\"]"), ("form", "\"bearer\""), ("reason", "\"to deploy\"")],
+    ),
+    (
+        "request_access",
+        &[("name", "\"GITHUB_TOKEN\""), ("host", "\"uploads.example.com\""), ("methods", "[\"POST\"]"), ("reason", "\"to upload\"")],
+    ),
     ("request_status", &[("id", "\"req_0UHQpqQ3K0m7W2xT5yBcD\"")]),
 ];
 
@@ -32,7 +38,9 @@ pub fn right(tool: &str) -> Value {
 
 /// Over HTTP to the api, with a key; every byte of the answer.
 pub fn over_http(road: &Road, key: &str, message: &str) -> String {
-    let head = format!("POST /mcp\r\nAuthorization: Bearer {key}\r\nAccept: application/json, text/event-stream\r\nContent-Type: application/json");
+    let head = format!(
+        "POST /mcp\r\nAuthorization: Bearer {key}\r\nAccept: application/json, text/event-stream\r\nContent-Type: application/json"
+    );
     ask(&road.server, &head, message)
 }
 
