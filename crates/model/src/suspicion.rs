@@ -96,7 +96,9 @@ fn holds_password(text: &str) -> bool {
         let rest = rest.trim_start_matches(['"', '\'', ' ', '\t', '>']);
         let said: &str = rest.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';')).next().unwrap_or_default();
         let is_reference = said.starts_with(['$', '<', '{']);
-        said.len() >= SAID_BYTES_MIN && !is_reference && said.bytes().any(|byte| byte.is_ascii_digit() || matches!(byte, b'!' | b'#' | b'%' | b'^' | b'*'))
+        said.len() >= SAID_BYTES_MIN
+            && !is_reference
+            && said.bytes().any(|byte| byte.is_ascii_digit() || matches!(byte, b'!' | b'#' | b'%' | b'^' | b'*'))
     })
 }
 
