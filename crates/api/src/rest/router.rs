@@ -72,10 +72,11 @@ pub fn router(desk: Arc<Desk>) -> Router {
 
 /// What every request passes, from the outside in. One layer of the router: each costs a copy of the router for every request.
 async fn pass(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
-    let is_page = request.uri().path().starts_with("/ui/");
+    let path = request.uri().path();
+    let (is_page, is_form) = (path.starts_with("/ui/"), path == entry::ENTRY_PATH);
     observe::observe(&desk, request, async |request| {
         let answer = bound(rates::guard(&desk, request, async |request| host::guard(&desk, request, next).await)).await;
-        if is_page { pages::for_people(answer) } else { answer }
+        if is_page { pages::for_people(answer, is_form) } else { answer }
     })
     .await
 }

@@ -8,7 +8,8 @@ use link::agents::{Entry, RequestStatus, Wish};
 use link::cli::BindingView;
 use model::HostPattern;
 
-use crate::problem::{ApiError, Said};
+use crate::problem::{ApiError, ProblemCode, Said};
+use crate::ui::entry::EntryError;
 use crate::ui::words::{Asked, ShownHost, harmless};
 
 /// A link was opened: leads on to the form.
@@ -44,7 +45,7 @@ struct Refused {
     title: &'static str,
     words: Prose,
     /// Whether the form may be good again in a moment.
-    is_short: bool,
+    is_form: bool,
 }
 
 /// The first page.
@@ -116,19 +117,22 @@ pub(crate) fn form(asked: Asked, error: Option<ApiError>) -> Response {
     dressed(response, &FormPage { asked, wrong })
 }
 
-/// The page of a refusal that is told in JSON elsewhere; everything else as it is.
-pub(crate) fn for_people(response: Response) -> Response {
+/// The page of a refusal that is told in JSON elsewhere; everything else as it is. `is_form` where it was the form that was asked for.
+pub(crate) fn for_people(response: Response, is_form: bool) -> Response {
     let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|named| named == "application/json");
     let Some(said) = response.extensions().get::<Said>().filter(|_| is_json).cloned() else { return response };
-    let status = response.status();
-    let title = if status == StatusCode::NOT_FOUND {
+    let (status, code) = (response.status(), response.extensions().get::<ProblemCode>().map_or("", |problem| problem.0));
+    let title = if code == EntryError::Unheard.code() {
+        "Stored, but not bound"
+    } else if status == StatusCode::NOT_FOUND {
         "This link does not work"
     } else if status.is_server_error() {
         "Not now"
     } else {
         "Not done"
     };
-    dressed(response, &Refused { title, words: Prose::of(&said.0), is_short: status == StatusCode::SERVICE_UNAVAILABLE })
+    let is_form = is_form && status == StatusCode::SERVICE_UNAVAILABLE && code != EntryError::Unheard.code();
+    dressed(response, &Refused { title, words: Prose::of(&said.0), is_form })
 }
 
 /// An answer with the body of a page in place of its own.
