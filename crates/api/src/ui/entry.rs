@@ -51,8 +51,8 @@ pub enum EntryError {
     Embedded,
     /// Stored, and the gateway does not know.
     #[error(
-        "the value is stored, but the gateway did not answer when it was told: `tightlip bindings` shows where it may go, and `tightlip bind NAME --host HOST` \
-         adds what is missing"
+        "the value is stored, but the gateway could not be told, so it may go nowhere beyond where such values go: `tightlip requests` shows the request, and \
+         `tightlip approve ID` binds it and lets the agent have it"
     )]
     Unheard,
 }
