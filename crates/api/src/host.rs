@@ -13,7 +13,7 @@ use http::header::{HOST, ORIGIN};
 use http::{HeaderName, Method};
 
 use crate::bodies;
-use crate::connection::Carrier;
+use crate::connection::Scheme;
 use crate::desk::Desk;
 use crate::limits::HEADERS_MAX;
 use crate::problem::ApiError;
@@ -120,19 +120,16 @@ fn check_origin(request: &Request, named: &str) -> Result<(), ApiError> {
     if request.method() != Method::POST || request.uri().path() != ENTRY_PATH {
         return if origin.is_none() { Ok(()) } else { Err(ApiError::OriginRefused) };
     }
-    let carrier = request.extensions().get::<Carrier>().copied().unwrap_or(Carrier::Clear);
+    let scheme = request.extensions().get::<Scheme>().copied().unwrap_or(Scheme::HTTP);
     let origin = origin.filter(|_| more.is_none()).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
     let is_near = request.headers().get_all(SEC_FETCH_SITE).iter().all(|site| site == "same-origin");
-    if is_near && is_own(origin, named, carrier) { Ok(()) } else { Err(ApiError::FormForeign) }
+    if is_near && is_own(origin, named, scheme) { Ok(()) } else { Err(ApiError::FormForeign) }
 }
 
 /// Whether an origin (RFC 6454, section 6.2) is that of the authority that a request names. Without TLS here, there may be TLS in front of us.
-fn is_own(origin: &str, named: &str, carrier: Carrier) -> bool {
-    let Some((scheme, authority)) = origin.split_once("://") else { return false };
-    let is_scheme = match carrier {
-        Carrier::Tls => scheme == "https",
-        Carrier::Clear => scheme == "https" || scheme == "http",
-    };
+fn is_own(origin: &str, named: &str, scheme: Scheme) -> bool {
+    let Some((said, authority)) = origin.split_once("://") else { return false };
+    let is_scheme = said == Scheme::HTTPS.0 || said == scheme.0;
     is_scheme && !named.is_empty() && authority.eq_ignore_ascii_case(named)
 }
 
@@ -145,13 +142,13 @@ mod tests {
 
     #[test]
     fn an_origin_is_ours_with_scheme_host_and_port_and_not_otherwise() {
-        let own = |origin: &str, carrier| is_own(origin, "api.example.com:7080", carrier);
-        assert!(own("http://api.example.com:7080", Carrier::Clear) && own("https://API.example.com:7080", Carrier::Tls));
-        assert!(!own("http://api.example.com:7080", Carrier::Tls), "what is read on the way writes nothing into what is not");
+        let own = |origin: &str, scheme| is_own(origin, "api.example.com:7080", scheme);
+        assert!(own("http://api.example.com:7080", Scheme::HTTP) && own("https://API.example.com:7080", Scheme::HTTPS));
+        assert!(!own("http://api.example.com:7080", Scheme::HTTPS), "what is read on the way writes nothing into what is not");
         for origin in
             ["", "null", "api.example.com:7080", "http://api.example.com", "http://api.example.com:7081", "http://a.api.example.com:7080"]
         {
-            assert!(!own(origin, Carrier::Clear), "{origin}");
+            assert!(!own(origin, Scheme::HTTP), "{origin}");
         }
         for origin in [
             "ftp://api.example.com:7080",
@@ -159,9 +156,9 @@ mod tests {
             "http://user@api.example.com:7080",
             "HTTP://api.example.com:7080",
         ] {
-            assert!(!own(origin, Carrier::Clear), "{origin}");
+            assert!(!own(origin, Scheme::HTTP), "{origin}");
         }
-        assert!(!is_own("http://", "", Carrier::Clear));
+        assert!(!is_own("http://", "", Scheme::HTTP));
     }
 
     fn hosts(listen: &str) -> Hosts {

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::bodies;
 use crate::call::blocking;
-use crate::connection::Carrier;
+use crate::connection::Scheme;
 use crate::desk::Desk;
 use crate::front::FrontError;
 use crate::limits::{GATEWAY_TIME, STORED_PAUSE, STORED_TIME};
@@ -81,10 +81,10 @@ enum Unstored {
 /// `GET /ui/requests/{link}`. A page of its own that leads on to the form: a Strict cookie is not sent where another site's page led here (RFC 6265bis,
 /// section 5.2), and it is no redirect for that reason.
 pub(crate) async fn open(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let carrier = carrier_of(&request);
+    let scheme = scheme_of(&request);
     let (parts, _) = request.into_parts();
     match opened(&desk, &parts).await {
-        Ok(session) => with_cookie(pages::page(&Opened), session::begun(&session, carrier)),
+        Ok(session) => with_cookie(pages::page(&Opened), session::begun(&session, scheme)),
         Err(error) => error.into_response(),
     }
 }
@@ -117,7 +117,7 @@ fn is_wanted(method: &Method, headers: &HeaderMap) -> Result<(), EntryError> {
 
 /// `GET /ui/entry`
 pub(crate) async fn show(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let session = session::shown(request.headers(), carrier_of(&request));
+    let session = session::shown(request.headers(), scheme_of(&request));
     match looked(&desk, session.as_ref()).await {
         Ok(asked) => pages::form(asked, None),
         Err(error) => error.into_response(),
@@ -126,19 +126,19 @@ pub(crate) async fn show(State(desk): State<Arc<Desk>>, request: Request) -> Res
 
 /// `POST /ui/entry`. Whoever comes without an origin of ours was refused before (`host.rs`).
 pub(crate) async fn store(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let carrier = carrier_of(&request);
+    let scheme = scheme_of(&request);
     let peer = request.extensions().get::<Peer>().map(|Peer(network)| *network);
     let (parts, body) = request.into_parts();
-    match stored(desk, &parts.headers, carrier, peer, body).await {
-        Ok(page) => with_cookie(pages::page(&page), session::ended(carrier)),
+    match stored(desk, &parts.headers, scheme, peer, body).await {
+        Ok(page) => with_cookie(pages::page(&page), session::ended(scheme)),
         Err(Unstored::Again(asked, error)) => pages::form(*asked, Some(error)),
         // The gateway may only be away: the session stays as it is.
         Err(Unstored::Gone(error)) => error.into_response(),
     }
 }
 
-async fn stored(desk: Arc<Desk>, headers: &HeaderMap, carrier: Carrier, peer: Option<Network>, body: Body) -> Result<StoredPage, Unstored> {
-    let session = session::shown(headers, carrier);
+async fn stored(desk: Arc<Desk>, headers: &HeaderMap, scheme: Scheme, peer: Option<Network>, body: Body) -> Result<StoredPage, Unstored> {
+    let session = session::shown(headers, scheme);
     // A stranger's body is not kept.
     let asked = match looked(&desk, session.as_ref()).await {
         Ok(asked) => asked,
@@ -236,8 +236,8 @@ async fn again(desk: &Desk, session: &Zeroizing<String>, error: ApiError) -> Uns
     }
 }
 
-fn carrier_of(request: &Request) -> Carrier {
-    request.extensions().get::<Carrier>().copied().unwrap_or(Carrier::Clear)
+fn scheme_of(request: &Request) -> Scheme {
+    request.extensions().get::<Scheme>().copied().unwrap_or(Scheme::HTTP)
 }
 
 fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {

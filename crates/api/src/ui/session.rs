@@ -7,12 +7,12 @@ use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use zeroize::Zeroizing;
 
-use crate::connection::Carrier;
+use crate::connection::Scheme;
 use crate::limits::{CREDENTIAL_BYTES_MAX, SESSION_LIFE};
 
 /// The session that a browser shows; none where it shows several, of which one must be somebody else's.
-pub(crate) fn shown(headers: &HeaderMap, carrier: Carrier) -> Option<Zeroizing<String>> {
-    let named = name(carrier);
+pub(crate) fn shown(headers: &HeaderMap, scheme: Scheme) -> Option<Zeroizing<String>> {
+    let named = name(scheme);
     let pairs = headers.get_all(COOKIE).iter().filter_map(|header| header.to_str().ok()).flat_map(|header| header.split(';'));
     let mut ours = pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(name, _)| *name == named);
     let (session, more) = (ours.next(), ours.next());
@@ -24,13 +24,13 @@ pub(crate) fn shown(headers: &HeaderMap, carrier: Carrier) -> Option<Zeroizing<S
 }
 
 /// The cookie of a session that has begun.
-pub(crate) fn begun(session: &str, carrier: Carrier) -> Option<HeaderValue> {
-    written(session, carrier, SESSION_LIFE.as_secs())
+pub(crate) fn begun(session: &str, scheme: Scheme) -> Option<HeaderValue> {
+    written(session, scheme, SESSION_LIFE.as_secs())
 }
 
 /// What takes the cookie away.
-pub(crate) fn ended(carrier: Carrier) -> Option<HeaderValue> {
-    written("", carrier, 0)
+pub(crate) fn ended(scheme: Scheme) -> Option<HeaderValue> {
+    written("", scheme, 0)
 }
 
 /// Whether a text can be a session or a link: letters and digits, `-` and `_`, not too many.
@@ -39,8 +39,8 @@ pub(crate) fn is_word(text: &str) -> bool {
     (1..=CREDENTIAL_BYTES_MAX).contains(&text.len()) && text.bytes().all(legal)
 }
 
-fn written(session: &str, carrier: Carrier, seconds: u64) -> Option<HeaderValue> {
-    let name = name(carrier);
+fn written(session: &str, scheme: Scheme, seconds: u64) -> Option<HeaderValue> {
+    let name = name(scheme);
     let secure = match carrier {
         Carrier::Tls => "; Secure",
         Carrier::Clear => "",
@@ -51,7 +51,7 @@ fn written(session: &str, carrier: Carrier, seconds: u64) -> Option<HeaderValue>
     Some(cookie)
 }
 
-const fn name(carrier: Carrier) -> &'static str {
+const fn name(scheme: Scheme) -> &'static str {
     match carrier {
         Carrier::Tls => "__Secure-tightlip-entry",
         Carrier::Clear => "tightlip-entry",
