@@ -86,11 +86,11 @@ enum Command {
     Bindings(bind::BindingsArgs),
     /// Say whether devboxes of the API are given a secret's value as it is
     Expose(expose::Args),
-    /// Show which secrets gateway configs want and may not have yet
+    /// Show what agents ask for, and which secrets gateway configs want
     Requests(requests::RequestsArgs),
-    /// Let a gateway config have a secret
+    /// Let an agent or a gateway config have what is asked for
     Approve(requests::ApproveArgs),
-    /// Do not let a gateway config have a secret
+    /// Do not let an agent or a gateway config have what is asked for
     Refuse(requests::RefuseArgs),
     /// Run a command that can use secrets and cannot read them
     Run(run::Args),
