@@ -41,19 +41,17 @@ pub(crate) fn is_word(text: &str) -> bool {
 
 fn written(session: &str, scheme: Scheme, seconds: u64) -> Option<HeaderValue> {
     let name = name(scheme);
-    let secure = match carrier {
-        Carrier::Tls => "; Secure",
-        Carrier::Clear => "",
-    };
+    let secure = if is_tls(scheme) { "; Secure" } else { "" };
     let cookie = format!("{name}={session}; Path=/ui/entry; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
     let mut cookie = HeaderValue::try_from(cookie).ok()?;
     cookie.set_sensitive(true);
     Some(cookie)
 }
 
-const fn name(scheme: Scheme) -> &'static str {
-    match carrier {
-        Carrier::Tls => "__Secure-tightlip-entry",
-        Carrier::Clear => "tightlip-entry",
-    }
+fn name(scheme: Scheme) -> &'static str {
+    if is_tls(scheme) { "__Secure-tightlip-entry" } else { "tightlip-entry" }
+}
+
+fn is_tls(scheme: Scheme) -> bool {
+    scheme.0 == Scheme::HTTPS.0
 }
