@@ -27,6 +27,7 @@ fn refused(words: &[&str]) -> Fault {
         Command::Run(args) => run::run(args, || panic!("no server is asked"), &Output::new(true, Hints::default())).unwrap_err(),
         Command::Up(_)
         | Command::Down(_)
+        | Command::Import(_)
         | Command::Bind(_)
         | Command::Unbind(_)
         | Command::Bindings(_)
