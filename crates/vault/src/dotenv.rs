@@ -162,7 +162,9 @@ impl Doubt {
     #[must_use]
     pub fn words(self) -> String {
         match self {
-            Self::Expanded => "holds `${`, which is kept as it is here; python-dotenv, docker compose and shells put a variable in its place".to_owned(),
+            Self::Expanded => {
+                "holds `${`, which is kept as it is here; python-dotenv, docker compose and shells put a variable in its place".to_owned()
+            }
             Self::Escaped => "has a backslash in quotes, which programs read in different ways".to_owned(),
             Self::Hash => "has a `#` outside of quotes, which is kept here; the libraries for Node end the value before it".to_owned(),
             Self::Backquoted => "stands in backquotes, which only the libraries for Node take for quotes".to_owned(),

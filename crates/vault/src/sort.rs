@@ -159,7 +159,8 @@ fn is_reference(bytes: &[u8]) -> bool {
 fn credential_in_address(bytes: &[u8]) -> Option<bool> {
     let at = bytes.windows(3).position(|window| window == b"://")?;
     let (scheme, rest) = (bytes.get(..at)?, bytes.get(at + 3..)?);
-    let is_scheme = scheme.first().is_some_and(u8::is_ascii_alphabetic) && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte));
+    let is_scheme = scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte));
     if !is_scheme || rest.iter().any(u8::is_ascii_whitespace) {
         return None;
     }
@@ -168,7 +169,8 @@ fn credential_in_address(bytes: &[u8]) -> Option<bool> {
     let query = tail.iter().position(|byte| *byte == b'?').and_then(|at| tail.get(at + 1..)).unwrap_or_default();
     let in_query = query.split(|byte| b"&#".contains(byte)).any(|pair| {
         let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
-        pair.len() > name.len() + 1 && std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()).is_some_and(|name| Words::of(&name).say_secret())
+        pair.len() > name.len() + 1
+            && std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()).is_some_and(|name| Words::of(&name).say_secret())
     });
     Some(authority.contains(&b'@') || in_query)
 }
@@ -193,7 +195,8 @@ impl Words {
 
     /// Whether it is what browsers are given.
     fn are_public(&self) -> bool {
-        self.0.iter().any(|word| PUBLIC.contains(&word.as_str())) || self.0.first().is_some_and(|word| PUBLIC_FIRST.contains(&word.as_str()))
+        self.0.iter().any(|word| PUBLIC.contains(&word.as_str()))
+            || self.0.first().is_some_and(|word| PUBLIC_FIRST.contains(&word.as_str()))
     }
 
     /// Whether it names a secret, and not something about one.
@@ -226,23 +229,111 @@ const OF_EACH_MIN: usize = 2;
 const DIFFERENT_MIN: usize = 8;
 /// What a content's checksum begins with.
 const DIGESTS: &[&str] = &["sha1:", "sha256:", "sha384:", "sha512:", "sha256-", "sha384-", "sha512-", "md5:"];
-const WORDS: &[&str] =
-    &["true", "false", "yes", "no", "on", "off", "null", "nil", "none", "undefined", "enabled", "disabled", "0", "1", "info", "debug", "development", "production", "test", "localhost"];
-const EXAMPLES: &[&str] = &["changeme", "change-me", "change_me", "replaceme", "replace-me", "replace_me", "todo", "tbd", "fixme", "placeholder", "example"];
+const WORDS: &[&str] = &[
+    "true",
+    "false",
+    "yes",
+    "no",
+    "on",
+    "off",
+    "null",
+    "nil",
+    "none",
+    "undefined",
+    "enabled",
+    "disabled",
+    "0",
+    "1",
+    "info",
+    "debug",
+    "development",
+    "production",
+    "test",
+    "localhost",
+];
+const EXAMPLES: &[&str] =
+    &["changeme", "change-me", "change_me", "replaceme", "replace-me", "replace_me", "todo", "tbd", "fixme", "placeholder", "example"];
 const YOURS: &[&str] = &["your-", "your_", "your ", "my-secret-", "insert-", "insert_"];
 const PUBLIC: &[&str] = &["PUBLIC", "PUBLISHABLE"];
 /// What builders of web pages put into them.
 const PUBLIC_FIRST: &[&str] = &["VITE", "NUXT", "GATSBY", "EXPO"];
 const SECRET: &[&str] = &[
-    "KEY", "KEYS", "APIKEY", "TOKEN", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSWORT", "PASS", "PWD", "PASSPHRASE", "PAT", "CREDENTIAL", "CREDENTIALS", "JWT",
-    "BEARER", "SIG", "SIGNATURE",
+    "KEY",
+    "KEYS",
+    "APIKEY",
+    "TOKEN",
+    "SECRET",
+    "SECRETS",
+    "PASSWORD",
+    "PASSWD",
+    "PASSWORT",
+    "PASS",
+    "PWD",
+    "PASSPHRASE",
+    "PAT",
+    "CREDENTIAL",
+    "CREDENTIALS",
+    "JWT",
+    "BEARER",
+    "SIG",
+    "SIGNATURE",
 ];
 const SECRET_ENDINGS: &[&str] = &["TOKEN", "SECRET", "PASSWORD", "PASSWD", "APIKEY", "ACCESSKEY", "SECRETKEY", "PRIVATEKEY"];
 /// Last words of names of what is about a secret, or of what looks drawn and is none.
 const OTHERWISE: &[&str] = &[
-    "ID", "IDS", "NAME", "NAMES", "USER", "USERNAME", "EMAIL", "URL", "URI", "HOST", "PORT", "PATH", "FILE", "FILENAME", "DIR", "FOLDER", "TTL", "EXPIRY", "EXPIRES", "EXPIRATION",
-    "LENGTH", "SIZE", "COUNT", "LIMIT", "MAX", "MIN", "TYPE", "ALG", "ALGORITHM", "ENABLED", "DISABLED", "HEADER", "PREFIX", "SUFFIX", "ISSUER", "AUDIENCE", "SCOPE", "SCOPES",
-    "REGION", "VERSION", "TIMEOUT", "ROUNDS", "FIELD", "FORMAT", "SHA", "HASH", "DIGEST", "CHECKSUM", "COMMIT", "REVISION", "BUILD", "IMAGE", "TAG",
+    "ID",
+    "IDS",
+    "NAME",
+    "NAMES",
+    "USER",
+    "USERNAME",
+    "EMAIL",
+    "URL",
+    "URI",
+    "HOST",
+    "PORT",
+    "PATH",
+    "FILE",
+    "FILENAME",
+    "DIR",
+    "FOLDER",
+    "TTL",
+    "EXPIRY",
+    "EXPIRES",
+    "EXPIRATION",
+    "LENGTH",
+    "SIZE",
+    "COUNT",
+    "LIMIT",
+    "MAX",
+    "MIN",
+    "TYPE",
+    "ALG",
+    "ALGORITHM",
+    "ENABLED",
+    "DISABLED",
+    "HEADER",
+    "PREFIX",
+    "SUFFIX",
+    "ISSUER",
+    "AUDIENCE",
+    "SCOPE",
+    "SCOPES",
+    "REGION",
+    "VERSION",
+    "TIMEOUT",
+    "ROUNDS",
+    "FIELD",
+    "FORMAT",
+    "SHA",
+    "HASH",
+    "DIGEST",
+    "CHECKSUM",
+    "COMMIT",
+    "REVISION",
+    "BUILD",
+    "IMAGE",
+    "TAG",
 ];
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The reader of a dotenv file's lines: a cursor that never goes back.
 
-
 use model::SecretName;
 use model::limits::{DOTENV_ENTRIES_MAX, DOTENV_WRONG_LINES_MAX};
 use zeroize::Zeroizing;
@@ -127,7 +126,14 @@ impl<'a> Reader<'a> {
             Some(_) | None => None,
         };
         let Some(Read { bytes, end, mut doubts }) = read else {
-            return Ok(Entry { spot: Spot { range: start..before, name: name.clone() }, name, line, value: None, doubts: Vec::new(), overruled_by: None });
+            return Ok(Entry {
+                spot: Spot { range: start..before, name: name.clone() },
+                name,
+                line,
+                value: None,
+                doubts: Vec::new(),
+                overruled_by: None,
+            });
         };
         if bytes.windows(2).any(|pair| pair == b"${") {
             doubts.push(Doubt::Expanded);
@@ -182,7 +188,7 @@ impl<'a> Reader<'a> {
                 ('\r', Some('\n')) => continue,
                 (_, _) => None,
             };
-            if written.is_some() && !is_agreed(quote, next) && !doubts.contains(&Doubt::Escaped) {
+            if quote != '`' && written.is_some() && !is_agreed(quote, next) && !doubts.contains(&Doubt::Escaped) {
                 doubts.push(Doubt::Escaped);
             }
             match written {
@@ -259,7 +265,8 @@ fn checked_name(word: &str) -> Result<&str, Why> {
 
 /// A name as environments have them: what a name without a value must be, so that no line of a key passes for one.
 fn is_variable(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_') && !name.starts_with(|c: char| c.is_ascii_digit())
+    name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+        && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Where the quote is closed, if it is.

@@ -186,9 +186,7 @@ fn written(style: Style, value: &str) -> Option<String> {
     let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"'\"`#\\".contains(c);
     match style {
         Style::Bare => (value.chars().all(plain) && !value.is_empty()).then(|| value.to_owned()),
-        Style::Single => {
-            (!value.contains('\r')).then(|| format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'")))
-        }
+        Style::Single => (!value.contains('\r')).then(|| format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))),
         Style::Double => {
             let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\r', "\\r");
             Some(format!("\"{escaped}\""))
@@ -214,7 +212,16 @@ fn values() -> impl Strategy<Value = String> {
 type Line = (String, String, String, Style, bool, String, Option<String>, bool);
 
 fn lines() -> impl Strategy<Value = Vec<Line>> {
-    let line = (between(), "[A-Z][A-Z_]{0,6}", values(), styles(), any::<bool>(), "[ \t]{0,2}", proptest::option::of(" #[a-z ']{0,9}"), any::<bool>());
+    let line = (
+        between(),
+        "[A-Z][A-Z_]{0,6}",
+        values(),
+        styles(),
+        any::<bool>(),
+        "[ \t]{0,2}",
+        proptest::option::of(" #[a-z ']{0,9}"),
+        any::<bool>(),
+    );
     vec(line, 0..8)
 }
 
@@ -229,7 +236,10 @@ fn file(lines: &[Line]) -> (String, Vec<(String, Option<String>)>) {
         let _ = style;
         let export = if *export { "export " } else { "" };
         let end = if *crlf { "\r\n" } else { "\n" };
-        text.push_str(&format!("{before}{blanks}{export}{name}{blanks}={blanks}{value_text}{}{end}", comment.as_deref().unwrap_or_default()));
+        text.push_str(&format!(
+            "{before}{blanks}{export}{name}{blanks}={blanks}{value_text}{}{end}",
+            comment.as_deref().unwrap_or_default()
+        ));
         meant.push((name.clone(), (!value.is_empty()).then(|| value.clone())));
     }
     (text, meant)

@@ -58,7 +58,8 @@ impl Source {
     pub(super) fn read(&self) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let bytes = self.bytes().map_err(|error| failed("read", &self.named, &error))?;
         if bytes.len() > DOTENV_FILE_BYTES_MAX {
-            let message = format!("{} is larger than {} KiB, which no settings are; nothing was stored", self.shown(), DOTENV_FILE_BYTES_MAX / 1024);
+            let message =
+                format!("{} is larger than {} KiB, which no settings are; nothing was stored", self.shown(), DOTENV_FILE_BYTES_MAX / 1024);
             return Err(Fault { code: "file_too_large".to_owned(), ..Fault::usage(message) });
         }
         Ok(bytes)
@@ -101,8 +102,11 @@ impl Source {
             None
         };
         match why {
-            Some(why) => Err(Fault { code: "not_replaceable".to_owned(), ..Fault::new(Exit::Failure, format!("{} cannot be replaced: {why}; nothing was stored", self.shown())) }
-                .next(format!("tightlip import {}   (leaves the file as it is)", self.shown()))),
+            Some(why) => Err(Fault {
+                code: "not_replaceable".to_owned(),
+                ..Fault::new(Exit::Failure, format!("{} cannot be replaced: {why}; nothing was stored", self.shown()))
+            }
+            .next(format!("tightlip import {}   (leaves the file as it is)", self.shown()))),
             None => Ok(()),
         }
     }
@@ -137,7 +141,10 @@ impl Source {
         page.write_without(spots, &mut beside.file).map_err(failed)?;
         beside.file.sync_all().map_err(failed)?;
         if !self.is_unchanged(page).map_err(failed)? {
-            let message = format!("{} was changed since it was read, so it was left as it is now; the values were stored as they were read", self.shown());
+            let message = format!(
+                "{} was changed since it was read, so it was left as it is now; the values were stored as they were read",
+                self.shown()
+            );
             let fault = Fault { code: "file_changed".to_owned(), ..Fault::new(Exit::Failure, message) };
             return Err(fault.next(format!("tightlip import {} --update --replace", self.shown())));
         }
@@ -149,7 +156,12 @@ impl Source {
 
     /// Whether what its path leads to is what was read.
     fn is_unchanged(&self, page: &Page) -> io::Result<bool> {
-        let now = Self { named: self.named.clone(), path: self.path.clone(), file: File::open(&self.path)?, about: fs::symlink_metadata(&self.path)? };
+        let now = Self {
+            named: self.named.clone(),
+            path: self.path.clone(),
+            file: File::open(&self.path)?,
+            about: fs::symlink_metadata(&self.path)?,
+        };
         let same = now.about.is_file() && (now.about.dev(), now.about.ino(), now.about.nlink()) == (self.about.dev(), self.about.ino(), 1);
         Ok(same && page.is(&now.bytes()?))
     }

@@ -64,9 +64,16 @@ impl Plan {
             out.note(&format!("warning: {warning}"));
         }
         if replaced {
-            out.note(&format!("{}: a comment stands in the place of each value that was stored; its old bytes may remain on the disk", quoted(file)));
+            out.note(&format!(
+                "{}: a comment stands in the place of each value that was stored; its old bytes may remain on the disk",
+                quoted(file)
+            ));
         } else if self.rows.iter().any(Row::is_stored) {
-            out.note(&format!("the values still stand in {}; take them out: tightlip import {} --update --replace", quoted(file), quoted(file)));
+            out.note(&format!(
+                "the values still stand in {}; take them out: tightlip import {} --update --replace",
+                quoted(file),
+                quoted(file)
+            ));
         }
         let usable: Vec<String> = self.rows.iter().filter(|row| row.is_stored() || row.done == Done::Exists).map(Row::option).collect();
         if !usable.is_empty() && !args.dry_run {
