@@ -140,6 +140,13 @@ impl Page {
         into.write_all(&self.without(spots))
     }
 
+    /// The same as bytes, for the fuzz targets.
+    #[cfg(feature = "fuzzing")]
+    #[must_use]
+    pub fn bytes_without(&self, spots: &[Spot]) -> Zeroizing<Vec<u8>> {
+        self.without(spots)
+    }
+
     fn without(&self, spots: &[Spot]) -> Zeroizing<Vec<u8>> {
         let mut spots: Vec<&Spot> = spots.iter().collect();
         spots.sort_by_key(|spot| spot.range.start);

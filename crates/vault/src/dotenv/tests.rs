@@ -35,58 +35,29 @@ fn wrong(bytes: &[u8]) -> Vec<(usize, Why)> {
     wrong.into_iter().map(|wrong| (wrong.line, wrong.why)).collect()
 }
 
-#[test]
-fn the_grammar_of_the_document_is_read() {
-    for (text, expected) in [
-        ("A=b", "b"),
-        ("A=b\n", "b"),
-        ("A=b\r\n", "b"),
-        ("\u{feff}A=b", "b"),
-        ("  A = b  ", "b"),
-        ("\tA\t=\tb\t", "b"),
-        ("export A=b", "b"),
-        ("export\t A=b", "b"),
-        ("A=b c # and why", "b c"),
-        ("A=b\t# and why", "b"),
-        ("A=it's", "it's"),
-        ("A=a\"b\"c", "a\"b\"c"),
-        ("A=a\\nb", "a\\nb"),
-        ("A=a=b==", "a=b=="),
-        ("A='b c' # and why", "b c"),
-        ("A='b'# and why", "b"),
-        ("A='a\\nb#c'", "a\\nb#c"),
-        ("A=\"a\\nb\"", "a\nb"),
-        ("A=\"a\\r\\nb\"", "a\r\nb"),
-        ("A=\"a\\db\"", "a\\db"),
-        ("A=\"a'b\"", "a'b"),
-        ("A=\"one\ntwo\"", "one\ntwo"),
-        ("A=\"one\r\ntwo\"\r\n", "one\ntwo"),
-        ("A='one\n# two\n\nthree'", "one\n# two\n\nthree"),
-        ("A=' b '", " b "),
-        ("A=ä€🔑", "ä€🔑"),
-        ("A=pa$$word", "pa$$word"),
-    ] {
-        assert_eq!(one(text), (Some(expected.to_owned()), Vec::new()), "{text:?}");
-    }
+/// A file of one entry, its value, and how libraries may read it otherwise. `tests/clients/dotenv` holds the same to two of them.
+#[derive(serde::Deserialize)]
+struct Case {
+    file: String,
+    value: String,
+    doubt: Option<String>,
 }
 
 #[test]
-fn what_libraries_read_in_different_ways_is_read_and_doubted() {
-    for (text, expected, doubt) in [
-        ("A=${B}/c", "${B}/c", Doubt::Expanded),
-        ("A='${B}'", "${B}", Doubt::Expanded),
-        ("A=b#c", "b#c", Doubt::Hash),
-        ("A=#b", "#b", Doubt::Hash),
-        ("A='it\\'s'", "it's", Doubt::Escaped),
-        ("A='a\\\\b'", "a\\b", Doubt::Escaped),
-        ("A=\"say \\\"b\\\"\"", "say \"b\"", Doubt::Escaped),
-        ("A=\"a\\\\nb\"", "a\\nb", Doubt::Escaped),
-        ("A=\"a\\tb\"", "a\tb", Doubt::Escaped),
-        ("A=`b c`", "b c", Doubt::Backquoted),
-        ("A=`b\\`c\\n`", "b\\`c\\n", Doubt::Backquoted),
-    ] {
-        assert_eq!(one(text), (Some(expected.to_owned()), vec![doubt]), "{text:?}");
+fn the_grammar_of_the_document_is_read_and_what_libraries_read_in_different_ways_is_doubted() {
+    let cases: Vec<Case> = serde_json::from_str(include_str!("../../../../tests/clients/dotenv/cases.json")).unwrap();
+    assert!(cases.len() > 30);
+    for Case { file, value, doubt } in cases {
+        let doubts = doubt.iter().map(|doubt| match doubt.as_str() {
+            "expanded" => Doubt::Expanded,
+            "escaped" => Doubt::Escaped,
+            "hash" => Doubt::Hash,
+            "backquoted" => Doubt::Backquoted,
+            other => panic!("{other}"),
+        });
+        assert_eq!(one(&file), (Some(value), doubts.collect()), "{file:?}");
     }
+    assert_eq!(one("\u{feff}A=b"), (Some("b".to_owned()), Vec::new()));
 }
 
 #[test]
