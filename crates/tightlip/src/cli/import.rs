@@ -14,6 +14,7 @@ use client::{Client, ClientError};
 use model::SecretName;
 use vault::dotenv::{self, Wrong};
 
+use super::argv;
 use super::fault::{Exit, Fault, chain};
 use super::hints::quoted;
 use super::output::Output;
@@ -52,10 +53,15 @@ struct Stopped {
 
 /// Reads the file, stores what is a credential, and shows what became of every line.
 pub(super) fn import(args: &Args, target: impl FnOnce() -> Result<Target, Fault>, out: &Output) -> Result<(), Fault> {
+    if argv::looks_secret(args.file.as_os_str()).is_some()
+        || args.only.iter().any(|name| argv::looks_secret(name.as_str().as_ref()).is_some())
+    {
+        return Err(argv::value_in_argv("NAME"));
+    }
     vault::seclude().map_err(|error| Fault::failure(&error))?;
     let source = Source::open(&args.file)?;
     let (page, entries) = dotenv::read(source.read()?).map_err(|wrong| unreadable(&source, &wrong))?;
-    let mut plan = Plan::make(entries, &args.only).map_err(|name| missing(&source, &name))?;
+    let mut plan = Plan::make(entries, &args.only).map_err(|number| missing(&source, number))?;
     if args.replace {
         source.check_replaceable()?;
     }
@@ -150,8 +156,11 @@ fn unreadable(source: &Source, wrong: &[Wrong]) -> Fault {
     fault.next("mend these lines, or make comments of them; what may stand in such a file: docs/import.md")
 }
 
-fn missing(source: &Source, name: &SecretName) -> Fault {
-    Fault::new(Exit::NotFound, format!("{name} is not in {}; nothing was stored", source.shown()))
+/// What was typed is not repeated: it may be a value.
+fn missing(source: &Source, number: usize) -> Fault {
+    let file = source.shown();
+    let fault = Fault::new(Exit::NotFound, format!("{file} does not have the name of the {number}. --only; nothing was stored"));
+    fault.next(format!("tightlip import {file} --dry-run"))
 }
 
 /// The code with which the server says that a name is taken.

@@ -41,9 +41,7 @@ impl Source {
     pub(super) fn open(named: &Path) -> Result<Self, Fault> {
         let failed = |error: &io::Error| failed("read", named, error);
         let path = fs::canonicalize(named).map_err(|error| failed(&error))?;
-        // Without waiting: a pipe that nobody writes into would hold this for ever.
-        let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY).bits().cast_signed();
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(&path).map_err(|error| failed(&error))?;
+        let file = open(&path).map_err(|error| failed(&error))?;
         let about = file.metadata().map_err(|error| failed(&error))?;
         if !about.is_file() {
             return Err(Fault::usage(format!("{} is no ordinary file; nothing was stored", quoted(named))));
@@ -156,14 +154,13 @@ impl Source {
 
     /// Whether what its path leads to is what was read.
     fn is_unchanged(&self, page: &Page) -> io::Result<bool> {
-        let now = Self {
-            named: self.named.clone(),
-            path: self.path.clone(),
-            file: File::open(&self.path)?,
-            about: fs::symlink_metadata(&self.path)?,
-        };
-        let same = now.about.is_file() && (now.about.dev(), now.about.ino(), now.about.nlink()) == (self.about.dev(), self.about.ino(), 1);
-        Ok(same && page.is(&now.bytes()?))
+        let about = fs::symlink_metadata(&self.path)?;
+        let same = about.is_file() && (about.dev(), about.ino(), about.nlink()) == (self.about.dev(), self.about.ino(), 1);
+        if !same {
+            return Ok(false);
+        }
+        let now = Self { named: self.named.clone(), path: self.path.clone(), file: open(&self.path)?, about };
+        Ok(page.is(&now.bytes()?))
     }
 
     fn folder(&self) -> &Path {
@@ -190,6 +187,12 @@ impl Drop for Beside {
             let _removed = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Opens without waiting: a pipe that nobody writes into would hold this for ever.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY).bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
 fn failed(verb: &str, path: &Path, error: &io::Error) -> Fault {

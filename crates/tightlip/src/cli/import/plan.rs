@@ -67,10 +67,10 @@ impl Plan {
     /// What each entry is; of those that are named, where any are.
     ///
     /// # Errors
-    /// A name that the file does not have.
-    pub(super) fn make(entries: Vec<Entry>, only: &[SecretName]) -> Result<Self, SecretName> {
-        if let Some(missing) = only.iter().find(|name| entries.iter().all(|entry| entry.name != **name)) {
-            return Err(missing.clone());
+    /// Which of the names, counted from 1, the file does not have.
+    pub(super) fn make(entries: Vec<Entry>, only: &[SecretName]) -> Result<Self, usize> {
+        if let Some(index) = only.iter().position(|name| entries.iter().all(|entry| entry.name != *name)) {
+            return Err(index + 1);
         }
         let chosen = |entry: &Entry| only.is_empty() || only.contains(&entry.name);
         Ok(Self { rows: entries.into_iter().filter(chosen).map(Row::of).collect() })
