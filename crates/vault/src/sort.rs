@@ -256,7 +256,7 @@ const EXAMPLES: &[&str] =
 const YOURS: &[&str] = &["your-", "your_", "your ", "my-secret-", "insert-", "insert_"];
 const PUBLIC: &[&str] = &["PUBLIC", "PUBLISHABLE"];
 /// What builders of web pages put into them.
-const PUBLIC_FIRST: &[&str] = &["VITE", "NUXT", "GATSBY", "EXPO"];
+const PUBLIC_FIRST: &[&str] = &["VITE", "GATSBY"];
 const SECRET: &[&str] = &[
     "KEY",
     "KEYS",

@@ -65,9 +65,9 @@ pub(super) fn import(args: &Args, target: impl FnOnce() -> Result<Target, Fault>
     if args.replace {
         source.check_replaceable()?;
     }
-    let warnings = source.warnings(&page);
+    let mut warnings = source.warnings(&page);
     if args.dry_run {
-        foresee(&mut plan, args, target);
+        warnings.extend(foresee(&mut plan, args, target));
         plan.show(&args.file, args, &warnings, false, out);
         return Ok(());
     }
@@ -85,10 +85,13 @@ pub(super) fn import(args: &Args, target: impl FnOnce() -> Result<Target, Fault>
     }
 }
 
-/// Says what would be done. The server is asked which names there are, where one runs.
-fn foresee(plan: &mut Plan, args: &Args, target: impl FnOnce() -> Result<Target, Fault>) {
-    let known = target().ok().and_then(|target| target.running_client()).and_then(|client| names(&client).ok().flatten());
+/// Says what would be done. The server is asked which names there are, where one runs; what to say where none was asked.
+fn foresee(plan: &mut Plan, args: &Args, target: impl FnOnce() -> Result<Target, Fault>) -> Option<String> {
+    let client = if plan.has_work() { target().ok().and_then(|target| target.running_client()) } else { None };
+    let known = client.and_then(|client| names(&client).ok().flatten());
+    let is_unknown = known.is_none() && plan.has_work();
     plan.foresee(known.as_ref(), args.update);
+    is_unknown.then(|| "no server was asked, so which of these names exist already is not known".to_owned())
 }
 
 /// The names that are taken; none where the key may not read them.

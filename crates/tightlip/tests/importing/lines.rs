@@ -112,6 +112,8 @@ fn a_dry_run_needs_no_server_and_starts_none() {
     let output = place.watched(command.env("TIGHTLIP_DATA", &nowhere));
     assert!(output.status.success(), "{}", said(&output));
     assert!(!nowhere.exists());
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(told["warnings"][0].as_str().unwrap().starts_with("no server was asked"), "{told}");
     let mut command = place.command(&["import", ".env", "--dry-run", "--url", "http://127.0.0.1:1"]);
     assert!(place.watched(command.env("TIGHTLIP_API_KEY", "tlk_any")).status.success());
 }

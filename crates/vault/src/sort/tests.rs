@@ -43,6 +43,7 @@ fn what_looks_secret_is_unknown_by_its_name_or_by_its_looks() {
         ("acmeToken", "correct-horse"),
         ("ACME_PASSWORD", "12345678"),
         ("ACME", DRAWN),
+        ("NUXT_SESSION_PASSWORD", DRAWN),
         ("ACME", "0123456789abcdef0123456789abcdef"),
         ("ACME", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N"),
         ("ACME_SECRET", "/Zt2LrV0x+4mPn7KsYbq8="),
