@@ -135,13 +135,13 @@ fn told(plan: &Plan, stopped: Stopped, args: &Args) -> Fault {
     let waiting = plan.names(|done| matches!(done, Done::Waits | Done::Refused));
     let file = quoted(&args.file);
     let again = format!("tightlip import {file}{}", if args.replace { " --replace --update" } else { "" });
-    let unsure = if known { String::new() } else { format!("; whether {name} was is not known") };
-    let message = format!(
-        "{name} was not stored: {}; stored: {}; not stored: {}{unsure}; the file was not changed",
-        fault.message,
-        list(&stored),
-        list(&waiting)
-    );
+    let (begun, unsure) = if known {
+        (format!("{name} was not stored"), String::new())
+    } else {
+        (format!("it was not answered whether {name} was stored"), format!("; not known: {name}"))
+    };
+    let message =
+        format!("{begun}: {}; stored: {}; not stored: {}{unsure}; the file was not changed", fault.message, list(&stored), list(&waiting));
     // Nothing at all was done: the cause's own code tells more.
     let exit = if stored.is_empty() && known { fault.exit } else { Exit::Failure };
     let next = fault.next.map_or_else(|| again.clone(), |next| format!("{next}\n{again}"));
