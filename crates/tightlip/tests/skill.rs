@@ -106,8 +106,7 @@ fn the_script_finds_what_is_not_as_it_should_be() {
 #[test]
 fn the_script_repeats_nothing_that_it_was_given_in_a_names_place() {
     let house = House::start();
-    for (given, code) in [("'$GITHUB_TOKEN'", 1), ("\"$GITHUB_TOKEN\"", 1), ("'a;b'", 2), ("''", 2), ("'x=1'", 2), ("'${HOME}'", 2)] {
-        let given = if given.starts_with("'$G") { "GITHUB_TOKENS" } else { given };
+    for (given, code) in [("\"$GITHUB_TOKEN\"", 1), ("GITHUB_TOKENS", 1), ("'a;b'", 2), ("''", 2), ("'x=1'", 2), ("'${HOME}'", 2)] {
         let told = house.follow(&format!("sh scripts/check.sh {given}"));
         assert_eq!(told.code, code, "{given}: {}{}", told.out, told.err);
         assert!(!told.out.contains("ghp_") && !told.err.contains("ghp_"), "{given}");
