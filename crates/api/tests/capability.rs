@@ -51,7 +51,8 @@ fn consumed() -> Vec<(String, String, String, Value)> {
     let resources = CAPABILITY["capability"]["consumes"].as_array().unwrap().iter().flat_map(|one| entries(&one["resources"]));
     let one = |(_, resource): (&String, &Value)| -> Vec<(String, String, String, Value)> {
         let path = resource["path"].as_str().unwrap().replace("{{", "{").replace("}}", "}");
-        let operation = |(name, one): (&String, &Value)| (name.clone(), one["method"].as_str().unwrap().to_owned(), path.clone(), one.clone());
+        let operation =
+            |(name, one): (&String, &Value)| (name.clone(), one["method"].as_str().unwrap().to_owned(), path.clone(), one.clone());
         entries(&resource["operations"]).map(operation).collect()
     };
     resources.flat_map(one).collect()
@@ -82,7 +83,10 @@ fn what_it_consumes_is_the_documents_and_stores_nothing() {
         let ours = ours.unwrap_or_else(|| panic!("{method} {path} is not in the document"));
         assert!(operation.get("body").is_none(), "{name} sends a body");
         for (parameter, place) in entries(&operation["inputParameters"]) {
-            assert!(place.get("value").is_none() && ["name", "limit", "starting_after"].contains(&parameter.as_str()), "{name} sends {parameter}");
+            assert!(
+                place.get("value").is_none() && ["name", "limit", "starting_after"].contains(&parameter.as_str()),
+                "{name} sends {parameter}"
+            );
         }
         found.push((name, ours.value["operationId"].as_str().unwrap().to_owned()));
     }
