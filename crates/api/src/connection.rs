@@ -31,6 +31,17 @@ pub(crate) struct Attendance {
     pub(crate) place: Place,
 }
 
+/// What the connection's addresses begin with, as its client sees them.
+#[derive(Clone, Copy)]
+pub(crate) struct Scheme(pub(crate) &'static str);
+
+impl Scheme {
+    /// Without TLS.
+    pub(crate) const HTTP: Self = Self("http");
+    /// With TLS.
+    pub(crate) const HTTPS: Self = Self("https");
+}
+
 /// Which protocols are taken.
 #[derive(Clone, Copy)]
 enum Protocol {
@@ -43,7 +54,7 @@ enum Protocol {
 impl Attendance {
     /// A connection without TLS.
     pub(crate) async fn clear(self, stream: TcpStream) {
-        self.attend(stream, Protocol::Any).await;
+        self.attend(stream, Protocol::Any, Scheme::HTTP).await;
     }
 
     /// A connection with TLS, from its handshake on.
@@ -54,16 +65,17 @@ impl Attendance {
         };
         let Some(stream) = greeted else { return };
         let protocol = if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
-        self.attend(stream, protocol).await;
+        self.attend(stream, protocol, Scheme::HTTPS).await;
     }
 
-    async fn attend<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, protocol: Protocol) {
+    async fn attend<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, protocol: Protocol, scheme: Scheme) {
         let Self { app, desk, place } = self;
         let pulse = Pulse::new();
         let (router, peer) = (TowerToHyperService::new(app), Peer(place.network));
         let service = service_fn(|mut request: Request<Incoming>| {
             let asked = pulse.ask();
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(scheme);
             let answer = router.call(request);
             async move { answer.await.map(|response: Response<_>| response.map(|body| asked.body(body))) }
         });

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
+use link::agents::{AgentTell, AgentVerb, EntryAsk, EntryTell};
+use link::cli::Denial;
 use link::front::{Answer, Ask, Denied, Question, Tell};
 use link::{PacketError, Packets};
 use model::limits::LINK_PAGE_ITEMS_MAX;
-use service::{BindingsError, Gate, KeysError};
+use service::{Agent, AgentsError, BindingsError, Gate, KeysError};
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
@@ -36,7 +38,9 @@ impl Desk {
                 let Ok(turn) = tokio::time::timeout(LOOK_WAIT, self.looks.turn(account)).await else { return Tell::Failed };
                 Some((share, turn))
             }
-            Ask::Health | Ask::Figures | Ask::MarkKey { .. } | Ask::KeyUses | Ask::Devbox { .. } => None,
+            Ask::Health | Ask::Figures | Ask::MarkKey { .. } | Ask::KeyUses | Ask::Devbox { .. } | Ask::Agent { .. } | Ask::Entry(_) => {
+                None
+            }
         };
         let thread = match held {
             Some(_) => self.looks.thread().await,
@@ -47,6 +51,45 @@ impl Desk {
         let desk = Arc::clone(self);
         tokio::task::spawn_blocking(move || tell(&desk.gate, &desk.activity, ask)).await.unwrap_or(Tell::Failed)
     }
+}
+
+impl Desk {
+    /// Answers an agent that shows an API key. Whose it is, is looked up apart from what accounts ask; then it waits for its account's turn, as looks do.
+    async fn agent(self: &Arc<Self>, api_key: String, verb: AgentVerb) -> AgentTell {
+        self.activity.touch();
+        let api_key = Zeroizing::new(api_key);
+        let Ok(thread) = self.looks.thread_apart().await else { return busy() };
+        let gate = Arc::clone(&self.gate);
+        let found = tokio::task::spawn_blocking(move || gate.authenticate(Some(&api_key))).await;
+        drop(thread);
+        let caller = match found {
+            Ok(Ok(caller)) => caller,
+            Ok(Err(error)) => return AgentsError::from(error).into(),
+            Err(_) => return AgentsError::Undecided.into(),
+        };
+        let account = caller.account.id.clone();
+        let Some(share) = self.looks.take(&account) else { return busy() };
+        let Ok(turn) = tokio::time::timeout(LOOK_WAIT, self.looks.turn(&account)).await else { return busy() };
+        let Ok(_thread) = self.looks.thread().await else { return busy() };
+        let gate = Arc::clone(&self.gate);
+        let told = tokio::task::spawn_blocking(move || gate.agent(&Agent::Key(&caller), verb)).await;
+        drop((share, turn));
+        told.unwrap_or_else(|_| AgentsError::Undecided.into())
+    }
+
+    /// Answers the page of a request. There is no account to wait for before its link was looked up.
+    async fn entry(self: &Arc<Self>, ask: EntryAsk) -> EntryTell {
+        self.activity.touch();
+        let Ok(_thread) = self.looks.thread_apart().await else { return AgentsError::Undecided.into() };
+        let gate = Arc::clone(&self.gate);
+        tokio::task::spawn_blocking(move || gate.entry(ask)).await.unwrap_or_else(|_| AgentsError::Undecided.into())
+    }
+}
+
+/// What is answered where one account asks too much at a time.
+fn busy() -> AgentTell {
+    let message = "this account asks too much at a time: wait for some of it to be answered, and try again";
+    AgentTell::Denied(Denied { why: Denial::Unavailable, code: "too_many_questions".to_owned(), message: message.to_owned() })
 }
 
 /// Answers questions side by side, until the api's end is gone for good: that is when the supervisor is.
@@ -84,6 +127,16 @@ pub(crate) fn serve(link: &Packets, answers: &Answers, desk: &Arc<Desk>) {
                     drop(place);
                     answers.give(question.number, Tell::Devbox(Box::new(told)));
                 });
+            }
+            Ask::Agent { api_key, verb } => {
+                let (desk, answers) = (Arc::clone(desk), answers.clone());
+                desk.runtime.clone().spawn(async move {
+                    answers.give(question.number, Tell::Agent(Box::new(desk.agent(api_key, *verb).await)));
+                });
+            }
+            Ask::Entry(ask) => {
+                let (desk, answers) = (Arc::clone(desk), answers.clone());
+                desk.runtime.clone().spawn(async move { answers.give(question.number, Tell::Entry(Box::new(desk.entry(*ask).await))) });
             }
             ask @ (Ask::Health | Ask::Figures | Ask::MarkKey { .. } | Ask::Bindings { .. } | Ask::KeyUses | Ask::Events { .. }) => {
                 let (desk, answers) = (Arc::clone(desk), answers.clone());
@@ -146,7 +199,7 @@ fn tell(gate: &Gate, activity: &Activity, ask: Ask) -> Tell {
             Tell::Marked(gate.mark_key(&Zeroizing::new(api_key), new).map_err(|error| denied(&error)))
         }
         // Answered elsewhere.
-        Ask::Devbox { .. } => Tell::Failed,
+        Ask::Devbox { .. } | Ask::Agent { .. } | Ask::Entry(_) => Tell::Failed,
         // Asked now and then by itself, so that does not count as use either.
         Ask::KeyUses => Tell::KeyUses(gate.take_uses(LINK_PAGE_ITEMS_MAX)),
         Ask::Events { account, name, after, limit } => {

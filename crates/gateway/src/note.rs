@@ -13,7 +13,8 @@ pub(crate) fn note(ask: &Ask, status: StatusCode) -> Option<HeaderValue> {
     if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) || ask.door.is_some() {
         return None;
     }
-    let mut grants = ask.devbox.card.grants.iter();
+    let later = ask.devbox.card.later_grants();
+    let mut grants = ask.devbox.card.grants.iter().chain(&later);
     let is_unswapped = grants.any(|held| !ask.live.has_use_of(&held.grant.secret) && stands_in_head(ask, &held.token));
     is_unswapped.then(|| HeaderValue::from_static(UNSWAPPED))
 }

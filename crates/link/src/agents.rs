@@ -2,6 +2,7 @@
 //!
 //! An agent is a devbox, known by the socket that it came in at, or the holder of an API key. A devbox sees its own things only, a key its account's.
 
+pub use model::Wish;
 use model::{
     AccountId, ApiKeyId, DevboxId, EnvName, Form, Host, HostPattern, Methods, Refusal, RequestId, SecretId, SecretName, Timestamp, Token,
 };
@@ -20,8 +21,8 @@ pub enum AgentVerb {
         /// Which.
         name: SecretName,
     },
-    /// Whether a request with this secret would pass, decided as for a real one; nothing is sent. Answered by [`AgentTell::Tested`], one for each binding where no
-    /// host is named.
+    /// Whether a request with this secret would pass, decided as for a real one; nothing is sent. Answered by [`AgentTell::Tested`]: of the host that is named, or
+    /// one for each binding, of the first of its methods and its own path where none are named.
     TestSecret {
         /// Which.
         name: SecretName,
@@ -171,30 +172,6 @@ pub struct Placeholder {
     pub token: Token,
 }
 
-/// What an agent wants.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Wish {
-    /// A secret that is not there yet.
-    Secret {
-        /// Its name.
-        name: SecretName,
-        /// Towards these hosts.
-        hosts: Vec<HostPattern>,
-        /// Written so.
-        form: Form,
-    },
-    /// A secret bound to one more host, or a host without a secret.
-    Access {
-        /// The secret, if one.
-        secret: Option<SecretName>,
-        /// The host.
-        host: HostPattern,
-        /// The methods; empty: all.
-        methods: Methods,
-    },
-}
-
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -207,7 +184,7 @@ pub enum RequestStatus {
     Approved,
     /// It was refused.
     Refused,
-    /// Nobody decided in time.
+    /// Nobody decided in time, or too many wrong proofs were shown at its page.
     Expired,
 }
 
@@ -288,6 +265,17 @@ pub struct Entry {
     pub digest: String,
     /// What the devbox is called, where it has a name.
     pub devbox_name: Option<String>,
+}
+
+/// A request as a person with a terminal sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedView {
+    /// What is asked, with a link that works where a value is wanted and the admin key was shown.
+    pub entry: Entry,
+    /// What the person types into the page; none without the admin key, or with a key that may not store secrets.
+    pub code: Option<String>,
+    /// Whether there is a secret of that name already.
+    pub secret_exists: bool,
 }
 
 impl std::fmt::Debug for EntryProof {

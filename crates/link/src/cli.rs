@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 
 use model::{
     AccountId, Binding, BindingSource, DevboxId, EnvName, Host, HostPattern, Hosted, KindId, Label, Network, PairingId, ProxyUrl, Refusal,
-    SecretId, SecretName, Timestamp, Token,
+    RequestId, SecretId, SecretName, Timestamp, Token,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::agents::{AgentRequest, AskedView};
 use crate::control::Begun;
 use crate::front::GatewayWanted;
+pub use crate::verified::{AnchorSeen, ChainHead, Finding, RowCounts, TrustedSetting, Verified};
 
 /// A request. One request, one [`Reply`].
 #[derive(Serialize, Deserialize)]
@@ -113,6 +115,33 @@ pub enum Request {
         /// Which.
         id: PairingId,
     },
+    /// What agents ask of a person, oldest first. Answered by [`Reply::Asked`].
+    Asked {
+        /// The admin key: with it come links and codes.
+        admin_key: Option<String>,
+        /// An API key of the account with the scope `read`; codes need `secrets` as well.
+        api_key: String,
+        /// After this one.
+        after: Option<RequestId>,
+    },
+    /// Let an agent have what it asked for. Answered by [`Reply::Decided`].
+    ApproveAsked {
+        /// The admin key.
+        admin_key: String,
+        /// An API key of the account.
+        api_key: String,
+        /// Which.
+        id: RequestId,
+    },
+    /// Do not let an agent have what it asked for. Answered by [`Reply::Decided`].
+    RefuseAsked {
+        /// The admin key.
+        admin_key: String,
+        /// An API key of the account.
+        api_key: String,
+        /// Which.
+        id: RequestId,
+    },
     /// Say whether devboxes of the API are given a secret's value as it is. Answered by [`Reply::Done`].
     Expose {
         /// The admin key.
@@ -156,6 +185,10 @@ pub enum Reply {
     },
     /// Pairings that wait, oldest first.
     Pairings(Vec<PairingView>),
+    /// What agents ask: as many as fit into one message; none after the last.
+    Asked(Vec<AskedView>),
+    /// A request of an agent's, as it was decided.
+    Decided(Box<AgentRequest>),
     /// An account that is about to be made, and its first key, which is shown this once.
     AccountBegun {
         /// What the api writes down.
@@ -316,100 +349,6 @@ pub struct BackedUp {
     pub secrets: u64,
     /// Events in it.
     pub events: ChainCounts,
-}
-
-/// What a look at every row and event came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verified {
-    /// What was looked at.
-    pub counts: RowCounts,
-    /// The api's chain of events.
-    pub api: ChainHead,
-    /// The gateway's chain of events.
-    pub gateway: ChainHead,
-    /// What the anchor outside of the data folder says.
-    pub anchor: AnchorSeen,
-    /// The settings that send values elsewhere than the hosts' names say, or unseen: nothing holds them, so that a person has to.
-    #[serde(default)]
-    pub settings: Vec<TrustedSetting>,
-    /// What is not as it was stored: the first of each sort. Empty where everything holds.
-    pub findings: Vec<Finding>,
-}
-
-/// A setting of `tightlip.toml` that decides where values go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TrustedSetting {
-    /// What it is called there.
-    pub name: String,
-    /// What it says.
-    pub value: String,
-}
-
-/// How many rows each table has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RowCounts {
-    /// Accounts.
-    pub accounts: u64,
-    /// API keys, revoked ones too.
-    pub api_keys: u64,
-    /// Secrets, each of which was opened.
-    pub secrets: u64,
-    /// Gateway configs.
-    pub gateway_configs: u64,
-    /// Explicit bindings.
-    pub bindings: u64,
-    /// What was said of secrets' exposure.
-    pub exposures: u64,
-    /// Pairings.
-    pub pairings: u64,
-    /// Devboxes, ended ones too.
-    pub devboxes: u64,
-}
-
-/// The end of a chain of events.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChainHead {
-    /// How many events there are.
-    pub events: u64,
-    /// The last one's hash, in hexadecimal.
-    pub hash: String,
-}
-
-/// What was seen of the anchor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "state")]
-pub enum AnchorSeen {
-    /// There is no place for one.
-    #[default]
-    Nowhere,
-    /// There is none, so a data folder that was put back whole is not noticed.
-    Missing,
-    /// What it says is in both chains.
-    Holds {
-        /// When it was written.
-        written: Timestamp,
-    },
-    /// It was changed, or says what is not in the chains.
-    Wrong,
-}
-
-/// Something that is not as it was stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// In which table or file.
-    pub table: String,
-    /// Which row.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// The secret that it is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<SecretName>,
-    /// What is wrong.
-    pub what: String,
-    /// What to do.
-    pub next: String,
-    /// How many more there are of this sort.
-    pub more: u64,
 }
 
 /// How many events each chain has.

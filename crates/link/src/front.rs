@@ -11,6 +11,7 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::agents::{AgentTell, AgentVerb, EntryAsk, EntryTell};
 use crate::calls::Numbered;
 use crate::cli::{BindingView, Denial, MadeRemote, NewRemote};
 use crate::keeper::{Execution, Output};
@@ -65,6 +66,15 @@ pub enum Ask {
         /// What.
         verb: Box<DevboxVerb>,
     },
+    /// Something that an agent asks, which shows this API key. The gateway authenticates it itself, as above. Answered by [`Tell::Agent`].
+    Agent {
+        /// An API key.
+        api_key: String,
+        /// What.
+        verb: Box<AgentVerb>,
+    },
+    /// Something of the page where a person types the value that an agent asked for. Answered by [`Tell::Entry`].
+    Entry(Box<EntryAsk>),
 }
 
 /// What a caller asks about devboxes. A list needs the scope `read`; a look at one devbox or command (`Get`, `Execution`, `Output`) `read` or `devbox`, since whoever
@@ -261,6 +271,10 @@ pub enum Tell {
     Marked(Result<Vec<u8>, Denied>),
     /// To [`Ask::Devbox`].
     Devbox(Box<DevboxTell>),
+    /// To [`Ask::Agent`].
+    Agent(Box<AgentTell>),
+    /// To [`Ask::Entry`].
+    Entry(Box<EntryTell>),
     /// It could not be answered.
     Failed,
 }
@@ -293,7 +307,7 @@ pub enum DevboxTell {
 }
 
 /// Something that was not done.
-#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
 pub struct Denied {
     /// Why, as the command line knows it.

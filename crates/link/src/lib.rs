@@ -12,5 +12,6 @@ pub mod control;
 pub mod front;
 pub mod keeper;
 pub mod packet;
+mod verified;
 
 pub use packet::{Listener, PacketError, Packets, Peer};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::host::Host;
-use crate::id::{AccountId, ApiKeyId, DevboxId, GatewayConfigId, SecretId};
+use crate::id::{AccountId, ApiKeyId, DevboxId, GatewayConfigId, RequestId, SecretId};
 use crate::name::SecretName;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
@@ -78,6 +78,20 @@ pub enum EventKind {
     AnchorMissing,
     /// A person accepted a data folder that is older than its anchor.
     RollbackAccepted,
+    /// An agent asked a person for something.
+    RequestMade,
+    /// The link to the page where a person types the value that an agent asked for was opened. It does not work any more.
+    RequestOpened,
+    /// A person typed that value.
+    RequestEntered,
+    /// A person let an agent have what it asked for.
+    RequestApproved,
+    /// A person did not.
+    RequestRefused,
+    /// Somebody tried to type the value and could not show that they may, as often as is let, or the agent asked in another way: the request is dead.
+    RequestLapsed,
+    /// A devbox that runs was given a placeholder more, or may reach a host more.
+    DevboxGivenMore,
 }
 
 /// An audit record. The store adds its place in the chain.
@@ -110,6 +124,9 @@ pub struct Event {
     /// Which devbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devbox: Option<DevboxId>,
+    /// Which request of an agent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestId>,
     /// Towards which host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Host>,
@@ -150,6 +167,7 @@ impl Event {
             version: None,
             gateway: None,
             devbox: None,
+            request: None,
             host: None,
             refusal: None,
             count: None,

@@ -103,3 +103,17 @@ pub const EXPOSURES_MAX: usize = 200;
 pub const REMOTE_SOURCES_MAX: usize = 20;
 /// A credential at the forward proxy, as shown: ours has 47 characters.
 pub const PROXY_CREDENTIAL_BYTES_MAX: usize = 256;
+/// Requests of one account's agents that wait for a person: more than anybody reads at once.
+pub const REQUESTS_WAITING_MAX: usize = 50;
+/// Those of one devbox among them: no agent takes all.
+pub const REQUESTS_PER_DEVBOX_MAX: usize = 10;
+/// How long a request of an agent's waits for a person. Milliseconds: a day, so that one made in the evening is seen in the morning.
+pub const REQUEST_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long the link to the page for one value works, and how long the page works once it was opened. Milliseconds: a quarter of an hour, to fetch a value somewhere.
+pub const REQUEST_LINK_LIFE_MS: i64 = 15 * 60 * 1000;
+/// Hosts that one request names: what a person reads before saying yes.
+pub const REQUEST_HOSTS_MAX: usize = 20;
+/// An agent's own words: a paragraph.
+pub const REQUEST_REASON_CHARS_MAX: usize = 1000;
+/// Wrong proofs at one request's page: more are not mistakes. With a code of 40 bits, one guess in two hundred thousand million is right.
+pub const REQUEST_PROOFS_MAX: u32 = 5;

@@ -1,5 +1,6 @@
 //! Devboxes: opened with a token per wanted variable, resumed after a restart of the gateway, closed with all their grants.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, RwLock};
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::authenticate::Caller;
 use crate::denial::{DevboxDenial, PORTS_MAX};
 use crate::gate::{Gate, lock};
+use crate::more::CardMore;
 use crate::rows::{OpenedRow, why_not_sent};
 use crate::via::{CardGateway, card_gateways};
 
@@ -44,6 +46,8 @@ pub struct DevboxCard {
     pub grants: Vec<CardGrant>,
     /// Its gateways; more may come while it runs.
     pub gateways: Arc<RwLock<Vec<CardGateway>>>,
+    /// Tokens and hosts that it was given while it ran.
+    pub more: Arc<RwLock<CardMore>>,
 }
 
 /// One token of a devbox.
@@ -132,8 +136,8 @@ impl Gate {
             closed: None,
         };
         self.ledger.open_devbox(&devbox, &rows, &devbox_event(EventKind::DevboxOpened, &devbox, now))?;
-        let card =
-            DevboxCard { devbox: ca.devbox.clone(), account: devbox.account, key: devbox.key, allow, grants, gateways: Arc::default() };
+        let (gateways, more) = (Arc::default(), self.later_of(&ca.devbox));
+        let card = DevboxCard { devbox: ca.devbox.clone(), account: devbox.account, key: devbox.key, allow, grants, gateways, more };
         let ports = ports.into_iter().collect();
         let opened = Opened { devbox: ca.devbox, resume: resume.to_string(), env: given, ca_pem: ca.pem, ports, left_out };
         Ok(OpenedDevbox { opened, card })
@@ -144,6 +148,8 @@ impl Gate {
     /// # Errors
     /// [`DevboxDenial::NotFound`] where it has ended, [`DevboxDenial::WrongResume`] where the text is not the one that opening gave.
     pub fn resume(&self, id: &DevboxId, resume: &str) -> Result<ResumedDevbox, DevboxDenial> {
+        // What is given to it meanwhile is in its rows or arrives at its card.
+        let _turn = lock(&self.turn);
         let kept = self.open_devbox(id)?;
         if !vault::same(&vault::hash_token(resume).0, &kept.devbox.resume.0) {
             return Err(DevboxDenial::WrongResume);
@@ -158,7 +164,7 @@ impl Gate {
 
     /// What the gateway keeps of an open devbox, out of its rows.
     pub(crate) fn taken_up(&self, kept: KeptDevbox) -> Result<ResumedDevbox, DevboxDenial> {
-        let KeptDevbox { devbox: row, hosted: _, granted, rows } = kept;
+        let KeptDevbox { devbox: mut row, hosted: _, granted, allowed, rows } = kept;
         if !crate::marks::devbox_holds(&self.keys, &rows) {
             return Err(DevboxDenial::Tampered);
         }
@@ -173,7 +179,9 @@ impl Gate {
             }
         }
         let gateways = Arc::new(RwLock::new(card_gateways(of_gateways)?));
-        let card = DevboxCard { devbox: row.id, account: row.account, key: row.key, allow: row.allow, grants, gateways };
+        row.allow.extend(allowed);
+        let more = self.later_of(&row.id);
+        let card = DevboxCard { devbox: row.id, account: row.account, key: row.key, allow: row.allow, grants, gateways, more };
         Ok(ResumedDevbox { card, ca_pem: row.ca_pem, ca_key })
     }
 
@@ -208,6 +216,7 @@ impl Gate {
     /// Drops what memory holds of a devbox that ends: values in its plans among it.
     pub(crate) fn forget_devbox(&self, id: &DevboxId) {
         self.forget_uses(id);
+        self.forget_later_of(id);
         let _untold = self.take_refused(id);
         lock(&self.plans).forget(id);
     }
@@ -314,10 +323,12 @@ impl Gate {
 }
 
 impl DevboxCard {
-    /// The grant of a token in the environment, compared by hash.
+    /// The grant of a token in the environment, or of one given later, compared by hash.
     #[must_use]
-    pub fn grant(&self, token: &TokenHash) -> Option<&CardGrant> {
-        self.grants.iter().find(|held| held.grant.token == *token)
+    pub fn grant(&self, token: &TokenHash) -> Option<Cow<'_, CardGrant>> {
+        let is_it = |held: &CardGrant| held.grant.token == *token;
+        let first = self.grants.iter().find(|held| is_it(held)).map(Cow::Borrowed);
+        first.or_else(|| self.later_grant(is_it).map(Cow::Owned))
     }
 }
 

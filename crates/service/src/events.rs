@@ -286,6 +286,13 @@ impl Tally {
         *refusals.entry(key).or_default() += 1;
     }
 
+    /// Refusals of an account that are counted and not written yet; of one devbox only, where one is named.
+    pub(crate) fn unwritten_refusals(&self, account: &AccountId, devbox: Option<&DevboxId>) -> Vec<(Refusal, Option<Host>, u64)> {
+        let refusals = lock(&self.refusals);
+        let is_asked_for = |key: &&RefusalKey| key.account == *account && devbox.is_none_or(|devbox| key.devbox.as_ref() == Some(devbox));
+        refusals.iter().filter(|(key, _)| is_asked_for(key)).map(|(key, count)| (key.refusal, key.host.clone(), *count)).collect()
+    }
+
     /// What was counted and is not written.
     fn pending(&self) -> u64 {
         let uses: u64 = lock(&self.uses).values().map(|seen| seen.count).sum();

@@ -16,6 +16,7 @@ use crate::authenticate::{self, AuthError, Caller};
 use crate::events::Tally;
 use crate::ids::{Ids, IdsError};
 use crate::memo::Memo;
+use crate::more::Given;
 use crate::onlookers::Onlookers;
 use crate::plans::{Plans, Sends};
 use crate::rows::{KeptRow, Known, Stamp};
@@ -49,6 +50,7 @@ pub struct Gate {
     pub(crate) changes: AtomicU64,
     pub(crate) sends: Sends,
     pub(crate) onlookers: Onlookers,
+    pub(crate) given: Given,
     pub(crate) policy: Policy,
     /// Hosts of pinned clients, whose connections pass unseen.
     pub(crate) pass_through: Vec<HostPattern>,
@@ -111,6 +113,7 @@ impl Gate {
             changes: AtomicU64::new(0),
             sends: Sends::default(),
             onlookers: Onlookers::default(),
+            given: Given::default(),
             policy: Policy::default(),
             pass_through: Vec::new(),
             anchors: AnchorPlaces::default(),

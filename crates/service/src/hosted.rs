@@ -152,6 +152,7 @@ impl Gate {
     /// # Errors
     /// [`DevboxDenial::NotFound`] where there is none, or it has ended.
     pub fn take_up(&self, id: &DevboxId) -> Result<(ResumedDevbox, Hosted), DevboxDenial> {
+        let _turn = lock(&self.turn);
         let mut kept = self.open_devbox(id)?;
         let hosted = kept.hosted.take().ok_or(DevboxDenial::NotFound)?;
         Ok((self.taken_up(kept)?, hosted))

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accounts;
+pub mod agents;
 pub mod anchor;
 pub mod answers;
 pub mod authenticate;
@@ -25,6 +26,7 @@ pub mod ids;
 pub mod keys;
 pub mod marks;
 mod memo;
+pub mod more;
 pub mod onlookers;
 pub mod pairings;
 pub mod pass_through;
@@ -40,6 +42,7 @@ pub mod versions;
 pub mod via;
 
 pub use accounts::{AccountPlan, AccountsError, Operator};
+pub use agents::{Agent, AgentsError};
 pub use answers::Request;
 pub use authenticate::{AuthError, Caller, authenticate};
 pub use backup::BackupError;

@@ -54,13 +54,13 @@ impl Gate {
     /// # Errors
     /// Where that cannot be decided; then nothing may pass.
     pub fn passes_unseen(&self, card: &DevboxCard, host: &Host) -> Result<bool, Refusal> {
-        if !self.is_listed(host) || !card.allow.iter().any(|pattern| pattern.matches(host)) {
+        if !self.is_listed(host) || !card.allows(host) {
             return Ok(false);
         }
         self.key_stands(card)?;
         let stamp = self.stamp()?;
-        let of_gateways = card.gateway_grants();
-        for held in card.grants.iter().chain(&of_gateways) {
+        let (of_gateways, later) = (card.gateway_grants(), card.later_grants());
+        for held in card.grants.iter().chain(&later).chain(&of_gateways) {
             let is_bound = match self.held_known(stamp, held) {
                 Ok(known) => known.bindings.iter().any(|binding| binding.host.matches(host)),
                 Err(Refusal::SecretGone) => false,
@@ -89,8 +89,8 @@ impl Gate {
         }
         let Ok(stamp) = self.stamp() else { return Vec::new() };
         let is_listed = |binding: &Binding| self.pass_through.iter().any(|listed| listed.overlaps(&binding.host));
-        let of_gateways = card.gateway_grants();
-        let held = card.grants.iter().chain(&of_gateways);
+        let (of_gateways, later) = (card.gateway_grants(), card.later_grants());
+        let held = card.grants.iter().chain(&later).chain(&of_gateways);
         let bound = held.filter(|held| self.held_known(stamp, held).is_ok_and(|known| known.bindings.iter().any(is_listed)));
         bound.map(|held| held.name.clone()).collect()
     }

@@ -127,8 +127,8 @@ impl Gate {
     /// because of us, and neither one that does not fit.
     fn own(&self, card: &DevboxCard, host: &Host, sent: &[SecretId]) -> Result<Vec<Sought>, Refusal> {
         let mut own: Vec<Sought> = Vec::new();
-        let of_gateways = card.gateway_grants();
-        for held in card.grants.iter().chain(&of_gateways) {
+        let (of_gateways, later) = (card.gateway_grants(), card.later_grants());
+        for held in card.grants.iter().chain(&later).chain(&of_gateways) {
             let secret = &held.grant.secret;
             if own.iter().any(|sought| sought.part.secret == *secret) {
                 continue;

@@ -128,6 +128,7 @@ impl Gate {
     /// # Errors
     /// [`DevboxDenial::NotFound`] where there is none, or it has ended.
     pub fn take_up_remote(&self, id: &DevboxId) -> Result<ResumedRemote, DevboxDenial> {
+        let _turn = lock(&self.turn);
         let mut kept = self.open_devbox(id)?;
         let hosted = kept.hosted.take().filter(|hosted| hosted.about.remote.is_some()).ok_or(DevboxDenial::NotFound)?;
         let credential = kept.devbox.resume;

@@ -49,13 +49,13 @@ impl Gate {
     /// [`Refusal::HostNotAllowed`], or [`Refusal::Undecided`].
     pub fn reachable(&self, card: &DevboxCard, host: &Host, port: u16) -> Result<(), Refusal> {
         let web = port == HTTPS_PORT || port == HTTP_PORT;
-        if web && card.allow.iter().any(|pattern| pattern.matches(host)) {
+        if web && card.allows(host) {
             return Ok(());
         }
         let stamp = self.stamp()?;
         let mut worst = Refusal::HostNotAllowed;
-        let of_gateways = card.gateway_grants();
-        for held in card.grants.iter().chain(&of_gateways) {
+        let (of_gateways, later) = (card.gateway_grants(), card.later_grants());
+        for held in card.grants.iter().chain(&later).chain(&of_gateways) {
             match self.held_known(stamp, held) {
                 Ok(known) if known.bindings.iter().any(|binding| binding.covers_host(host, port)) => return Ok(()),
                 Ok(_) | Err(Refusal::SecretGone) => {}
@@ -103,7 +103,7 @@ impl Gate {
     pub fn tokens_for_body(&self, card: &DevboxCard, asked: Asked<'_>) -> Result<Vec<Token>, Refusal> {
         let stamp = self.stamp()?;
         let mut tokens = Vec::new();
-        for held in &card.grants {
+        for held in card.grants.iter().chain(&card.later_grants()) {
             match self.held_known(stamp, held) {
                 Ok(known) if permits(&held.grant, &known.bindings, asked, Spot::Body).is_ok() => tokens.push(held.token.clone()),
                 Ok(_) | Err(Refusal::SecretGone) => {}
@@ -141,7 +141,7 @@ impl Gate {
             // A gateway's token leads to its gateway and nowhere else.
             return Err(if card.is_of_gateway(&hash) { Refusal::HostNotBound } else { Refusal::TokenForeign });
         };
-        let grant = self.fresh_grant(card, held)?;
+        let grant = self.fresh_grant(card, &held)?;
         self.key_stands(card)?;
         let row = self.open_secret(&grant.account, &grant.secret, &held.name)?;
         #[cfg(feature = "faults")]
@@ -183,8 +183,10 @@ impl Gate {
         if crate::faults::is_seeded(crate::faults::Fault::HostUnchecked) {
             return true;
         }
-        let of_gateways = card.gateway_grants();
-        let Some(held) = card.grants.iter().chain(&of_gateways).find(|held| held.grant.secret == *secret) else { return false };
+        let (of_gateways, later) = (card.gateway_grants(), card.later_grants());
+        let Some(held) = card.grants.iter().chain(&later).chain(&of_gateways).find(|held| held.grant.secret == *secret) else {
+            return false;
+        };
         let known = self.stamp().and_then(|stamp| self.held_known(stamp, held));
         known.is_ok_and(|known| known.bindings.iter().any(|binding| binding.covers_host(host, port))) && self.key_stands(card).is_ok()
     }
@@ -196,7 +198,8 @@ impl Gate {
     /// What is known of each of the devbox's secrets that still exists.
     fn each_known(&self, card: &DevboxCard) -> Result<Vec<Known>, Refusal> {
         let stamp = self.stamp()?;
-        let known = card.grants.iter().map(|held| self.held_known(stamp, held));
+        let later = card.later_grants();
+        let known = card.grants.iter().chain(&later).map(|held| self.held_known(stamp, held));
         known.filter(|known| !matches!(known, Err(Refusal::SecretGone))).collect()
     }
 }

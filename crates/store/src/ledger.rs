@@ -423,7 +423,11 @@ impl Ledger {
         self.database.write(self.with_event(event, change))
     }
 
-    fn change_with(&self, events: &[Event], change: impl Fn(&rusqlite::Connection) -> Result<()> + Send + 'static) -> Result<()> {
+    pub(crate) fn change_with(
+        &self,
+        events: &[Event],
+        change: impl Fn(&rusqlite::Connection) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
         self.database.write(self.with_events(events.to_vec(), change))
     }
 

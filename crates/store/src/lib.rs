@@ -12,6 +12,7 @@ pub mod error;
 pub mod hosted;
 pub mod ledger;
 mod marked;
+pub mod requests;
 pub mod rows;
 pub mod sqlite;
 pub mod store;
@@ -21,6 +22,7 @@ pub use error::{ChainFault, Result, StoreError};
 pub use hosted::{ExposureRow, GatewayGrant, GatewayRole, HostedPage, HostedRow, NewGateway, NewHosted, PairingRow, PairingStatus};
 pub use ledger::Ledger;
 pub use marked::KeptDevbox;
+pub use requests::{AllowedRow, LinkRow, Proof, RequestChange, RequestRow, RequestState};
 pub use rows::{
     AccountPage, AnswerRow, Commits, DevboxRow, EventQuery, GatewayConfigPage, GrantRow, Head, KeyPage, KeyRequest, Recorded, RequestedKey,
     SealedSecret, SecretPage, Shown,

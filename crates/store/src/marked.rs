@@ -1,13 +1,13 @@
 //! What the ledger's rows say of a secret or a devbox together, and the gateway's marks on it.
 
-use model::{DevboxId, Hosted, SecretId, StoredBinding};
+use model::{DevboxId, HostPattern, Hosted, SecretId, StoredBinding};
 
 use crate::error::Result;
 use crate::hosted::ExposureRow;
 use crate::ledger::Ledger;
 use crate::rows::{DevboxRow, GrantRow};
 use crate::sqlite::marks::{self, MarkedRows, Marker};
-use crate::sqlite::{bindings, devboxes, exposures, grants, hosted};
+use crate::sqlite::{allowed, bindings, devboxes, exposures, grants, hosted};
 
 /// A devbox as it was kept, to be taken up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct KeptDevbox {
     pub hosted: Option<Hosted>,
     /// Its grants.
     pub granted: Vec<GrantRow>,
+    /// What it may reach since a person let it.
+    pub allowed: Vec<HostPattern>,
     /// What all of these rows say together.
     pub rows: MarkedRows,
 }
@@ -52,7 +54,7 @@ impl Ledger {
         self.database.read_snapshot(|conn| {
             let Some(devbox) = devboxes::find(conn, id)? else { return Ok(None) };
             let (hosted, granted) = (hosted::find(conn, id)?, grants::of_devbox(conn, id)?);
-            Ok(Some(KeptDevbox { devbox, hosted, granted, rows: marks::of_devbox(conn, id)? }))
+            Ok(Some(KeptDevbox { devbox, hosted, granted, allowed: allowed::of_devbox(conn, id)?, rows: marks::of_devbox(conn, id)? }))
         })
     }
 

@@ -17,6 +17,7 @@ use crate::rows::{
 use crate::store::Mode;
 
 mod accounts;
+pub(crate) mod allowed;
 mod answers;
 mod api_keys;
 pub(crate) mod bindings;
@@ -41,6 +42,7 @@ pub mod marks;
 pub(crate) mod migrations;
 pub(crate) mod pairings;
 pub(crate) mod readers;
+pub(crate) mod requests;
 mod secrets;
 pub(crate) mod sent;
 pub mod shape;

@@ -19,6 +19,7 @@ mod gateway;
 mod hints;
 mod history;
 mod key;
+mod mcp;
 mod output;
 mod place;
 mod prove;
@@ -86,11 +87,11 @@ enum Command {
     Bindings(bind::BindingsArgs),
     /// Say whether devboxes of the API are given a secret's value as it is
     Expose(expose::Args),
-    /// Show which secrets gateway configs want and may not have yet
+    /// Show what agents ask for, and which secrets gateway configs want
     Requests(requests::RequestsArgs),
-    /// Let a gateway config have a secret
+    /// Let an agent or a gateway config have what is asked for
     Approve(requests::ApproveArgs),
-    /// Do not let a gateway config have a secret
+    /// Do not let an agent or a gateway config have what is asked for
     Refuse(requests::RefuseArgs),
     /// Run a command that can use secrets and cannot read them
     Run(run::Args),
@@ -100,6 +101,8 @@ enum Command {
     /// Say which upstreams devboxes of the API reach by a base URL
     #[command(subcommand)]
     GatewayConfig(gateway::Command),
+    /// Serve agents over standard input and output (the Model Context Protocol)
+    Mcp(mcp::Args),
     /// Show what happened: changes, uses, refusals
     Events(events::Args),
     /// Make, list and revoke API keys
@@ -172,6 +175,7 @@ fn obey(cli: Cli, out: &Output) -> Result<i32, Fault> {
         Command::Run(args) => run::run(args, target, out),
         Command::Devbox(command) => target().and_then(|target| devbox::obey(command, &target, out)),
         Command::GatewayConfig(command) => target().and_then(|target| gateway::obey(command, &target, out)).map(|()| 0),
+        Command::Mcp(args) => target().and_then(|target| mcp::mcp(&args, &target, out)).map(|()| 0),
         Command::Events(args) => target().and_then(|target| events::events(args, &target, out)),
         Command::Key(command) => target().and_then(|target| key::obey(command, &target, out)).map(|()| 0),
         Command::Account(command) => target().and_then(|target| account::obey(&command, &target, out)).map(|()| 0),

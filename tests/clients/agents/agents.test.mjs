@@ -70,6 +70,15 @@ test('an agent in a terminal asks a person for nothing, and makes its call', asy
   }
 });
 
+test('the model is offered the tools of our own MCP server', async () => {
+  for (const one of BOTH) {
+    const told = await server.tightlip(['run', '--agent', one.agent, '--', ...one.ask]);
+    assert.equal(told.code, 0, told.err);
+    const call = takeRequests(one).find((request) => request.path === one.path);
+    for (const tool of ['list_secrets', 'request_secret', 'request_status']) assert.ok(call.body.includes(tool), `${one.agent}: no ${tool}`);
+  }
+});
+
 test('a command that the model asks for is run, and holds the placeholder at most', async () => {
   const asks = [
     [CLAUDE, ['claude', '-p', 'say hi', '--dangerously-skip-permissions']],

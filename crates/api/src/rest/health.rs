@@ -65,6 +65,8 @@ fn reasons(desk: &Desk) -> Vec<String> {
             | Tell::KeyUses(_)
             | Tell::Marked(_)
             | Tell::Devbox(_)
+            | Tell::Agent(_)
+            | Tell::Entry(_)
             | Tell::Failed,
         ) => reasons.push("the gateway could not answer".to_owned()),
         Err(error) => reasons.push(error.to_string()),

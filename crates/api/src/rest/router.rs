@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 
-use super::{bindings, devboxes, documents, events, executions, gateways, health, keys, metrics, secrets, skills};
+use super::{agents, bindings, devboxes, documents, events, executions, gateways, health, keys, metrics, secrets, skills};
 use crate::bodies;
 use crate::desk::Desk;
 use crate::host;
@@ -52,6 +52,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/v1/events", get(events::list))
         .route("/v1/api-keys", get(keys::list).post(keys::create))
         .route("/v1/api-keys/{id}/revoke", post(keys::revoke))
+        .route(mcp::PATH, post(agents::mcp))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::show))

@@ -1,7 +1,7 @@
-//! What people decide and look at: bindings, pairings, exposure. Whoever changes one shows the admin key beside an API key.
+//! What people decide and look at: bindings, pairings, agents' requests, exposure. Whoever changes one shows the admin key beside an API key.
 
 use link::cli::{Exposure, Reply};
-use model::{Binding, HostPattern, PairingId, SecretId, SecretName};
+use model::{Binding, HostPattern, PairingId, RequestId, SecretId, SecretName};
 use service::Gate;
 
 use super::refused::Refused;
@@ -36,6 +36,21 @@ pub(super) fn refuse(gate: &Gate, admin_key: &str, api_key: &str, id: &PairingId
     let caller = gate.authenticate(Some(api_key))?;
     gate.refuse(admin_key, &caller, id)?;
     Ok(Reply::Done)
+}
+
+pub(super) fn asked(gate: &Gate, admin_key: Option<&str>, api_key: &str, after: Option<&RequestId>) -> Result<Reply, Refused> {
+    let caller = gate.authenticate(Some(api_key))?;
+    Ok(Reply::Asked(gate.asked(admin_key, &caller, after)?))
+}
+
+pub(super) fn approve_asked(gate: &Gate, admin_key: &str, api_key: &str, id: &RequestId) -> Result<Reply, Refused> {
+    let caller = gate.authenticate(Some(api_key))?;
+    Ok(Reply::Decided(Box::new(gate.approve_request(admin_key, &caller, id)?)))
+}
+
+pub(super) fn refuse_asked(gate: &Gate, admin_key: &str, api_key: &str, id: &RequestId) -> Result<Reply, Refused> {
+    let caller = gate.authenticate(Some(api_key))?;
+    Ok(Reply::Decided(Box::new(gate.refuse_request(admin_key, &caller, id)?)))
 }
 
 pub(super) fn expose(gate: &Gate, admin_key: &str, api_key: &str, name: &SecretName, exposure: Exposure) -> Result<Reply, Refused> {

@@ -2,7 +2,7 @@
 
 use link::cli::{Denial, Reply};
 use service::verify::VerifyError;
-use service::{AuthError, BackupError, BindingsError, DevboxDenial, GateError};
+use service::{AgentsError, AuthError, BackupError, BindingsError, DevboxDenial, GateError};
 
 use crate::ca::AuthorityError;
 use crate::causes::chain;
@@ -64,6 +64,12 @@ impl From<AuthError> for Refused {
 
 impl From<BindingsError> for Refused {
     fn from(error: BindingsError) -> Self {
+        Self { why: error.denial(), message: error.to_string().into() }
+    }
+}
+
+impl From<AgentsError> for Refused {
+    fn from(error: AgentsError) -> Self {
         Self { why: error.denial(), message: error.to_string().into() }
     }
 }

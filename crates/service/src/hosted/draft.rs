@@ -182,7 +182,7 @@ impl<'a> Draft<'a> {
         if card.gateway(&made.label).is_some() {
             return Err(DevboxDenial::Internal);
         }
-        if card.grants.len() + card.gateway_grants().len() + self.count() > DEVBOX_TOKENS_MAX {
+        if card.grants.len() + card.later_grants().len() + card.gateway_grants().len() + self.count() > DEVBOX_TOKENS_MAX {
             return Err(DevboxDenial::TooManySecrets);
         }
         let token = MadeToken {
@@ -236,7 +236,8 @@ impl<'a> Draft<'a> {
         let row = HostedRow { hosted: hosted.clone(), key: key.clone(), request };
         let rows = store::NewHosted { devbox, hosted: row, granted, pairings: asked.pairings, bindings: asked.bindings };
         let gateways = Arc::new(RwLock::new(self.gateways));
-        let card = DevboxCard { devbox: ca.devbox, account, key, allow: self.allow, grants: self.grants, gateways };
+        let more = self.gate.later_of(&ca.devbox);
+        let card = DevboxCard { devbox: ca.devbox, account, key, allow: self.allow, grants: self.grants, gateways, more };
         if let Some(plain) = &mut self.plain {
             plain.rewind().map_err(|_| DevboxDenial::Internal)?;
         }

@@ -1,8 +1,9 @@
 //! Both chains, from their beginnings: that each event follows from the one before, and that the rows are as the events tell.
 
-use model::{Event, EventKind, Writer};
-use store::{ChainFault, Held, Result, StoreError};
+use model::{Event, EventKind, RequestId, Writer};
+use store::{ChainFault, Held, RequestState, Result, StoreError};
 
+use super::ledger_rows::ASK_AGAIN;
 use super::{About, Looking, RESTORE};
 
 impl Looking<'_> {
@@ -83,7 +84,14 @@ impl Looking<'_> {
             | EventKind::PassedThrough
             | EventKind::BackedUp
             | EventKind::AnchorMissing
-            | EventKind::RollbackAccepted => Ok(()),
+            | EventKind::RollbackAccepted
+            | EventKind::RequestMade
+            | EventKind::RequestOpened
+            | EventKind::RequestEntered
+            | EventKind::RequestApproved
+            | EventKind::RequestRefused
+            | EventKind::RequestLapsed
+            | EventKind::DevboxGivenMore => Ok(()),
         }
     }
 
@@ -162,6 +170,22 @@ impl Looking<'_> {
         Ok(())
     }
 
+    /// A request's row against an event of it: it is there, and is what was decided; one that was put back to an older one has a mark of its own that holds.
+    fn request_told(&mut self, kind: EventKind, id: &RequestId) -> Result<()> {
+        let (row, about) = (self.ledger.request(id)?, About::row(id.as_str()));
+        match row {
+            None => self.find("requests", about, "it was made, and its row is gone", RESTORE),
+            Some(row) if state_after(kind).is_some_and(|state| state != row.status) => {
+                self.find("requests", about, "it was decided, and its row was put back to before that", ASK_AGAIN);
+            }
+            Some(row) if kind == EventKind::RequestEntered && row.status == RequestState::Waiting => {
+                self.find("requests", about, "its value was entered, and its row was put back to before that", ASK_AGAIN);
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
     /// What the ledger must have after this event of the gateway's.
     fn gateway_event(&mut self, event: &Event) -> Result<()> {
         if DECISIONS.contains(&event.kind)
@@ -170,6 +194,9 @@ impl Looking<'_> {
         {
             let about = About::row(secret.as_str()).named(event.name.as_ref());
             self.find("marks", about, "the mark on its bindings, exposure and pairings is gone", RESTORE);
+        }
+        if let Some(id) = &event.request {
+            self.request_told(event.kind, id)?;
         }
         let (EventKind::DevboxOpened | EventKind::DevboxClosed, Some(id)) = (event.kind, &event.devbox) else { return Ok(()) };
         let about = About::row(id.as_str());
@@ -189,6 +216,47 @@ impl Looking<'_> {
             self.find("marks", about, "the mark on the rows of this devbox, which has ended, is gone", RESTORE);
         }
         Ok(())
+    }
+}
+
+/// What a request's row must say after an event that decided it. Earlier ones may have been followed by later ones.
+const fn state_after(kind: EventKind) -> Option<RequestState> {
+    match kind {
+        EventKind::RequestApproved => Some(RequestState::Approved),
+        EventKind::RequestRefused => Some(RequestState::Refused),
+        EventKind::RequestLapsed => Some(RequestState::Lapsed),
+        EventKind::RequestMade
+        | EventKind::RequestOpened
+        | EventKind::RequestEntered
+        | EventKind::AccountCreated
+        | EventKind::KeyCreated
+        | EventKind::KeyMarked
+        | EventKind::KeyRevoked
+        | EventKind::SecretCreated
+        | EventKind::SecretUpdated
+        | EventKind::SecretDeleted
+        | EventKind::GatewayConfigCreated
+        | EventKind::GatewayConfigUpdated
+        | EventKind::GatewayConfigDeleted
+        | EventKind::BindingCreated
+        | EventKind::BindingDeleted
+        | EventKind::DevboxOpened
+        | EventKind::DevboxClosed
+        | EventKind::SecretFirstUsed
+        | EventKind::SecretUsed
+        | EventKind::Refused
+        | EventKind::GatewayTokenCreated
+        | EventKind::PairingRequested
+        | EventKind::PairingApproved
+        | EventKind::PairingRefused
+        | EventKind::SecretExposed
+        | EventKind::SecretBrokered
+        | EventKind::SecretGivenPlain
+        | EventKind::PassedThrough
+        | EventKind::BackedUp
+        | EventKind::AnchorMissing
+        | EventKind::RollbackAccepted
+        | EventKind::DevboxGivenMore => None,
     }
 }
 

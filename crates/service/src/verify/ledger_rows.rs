@@ -1,9 +1,10 @@
-//! The ledger's rows: bindings, exposures, pairings, devboxes with their grants.
+//! The ledger's rows: bindings, exposures, pairings, requests of agents, devboxes with their grants.
 
 use model::StoredBinding;
-use store::{DevboxRow, ExposureRow, MarkedRows, PairingRow};
+use store::{DevboxRow, ExposureRow, MarkedRows, PairingRow, RequestRow};
 
 use super::{About, Looking, PAGE_ROWS, RESTORE};
+use crate::agents::REQUEST_MAC;
 use crate::exposures::EXPOSURE_MAC;
 use crate::marks::{decisions_hold, devbox_holds, ended_holds};
 use crate::pairings::PAIRING_MAC;
@@ -15,6 +16,7 @@ impl Looking<'_> {
         self.counts.bindings = self.table("bindings", |after| ledger.bindings(after, PAGE_ROWS), Self::binding);
         self.counts.exposures = self.table("exposures", |after| ledger.exposures(after, PAGE_ROWS), Self::exposure);
         self.counts.pairings = self.table("pairings", |after| ledger.pairings(after, PAGE_ROWS), Self::pairing);
+        self.counts.requests = self.table("requests", |after| ledger.requests(after, PAGE_ROWS), Self::request);
         // Not counted: they tell of rows that were.
         let _marks = self.table("marks", |after| ledger.decided(after, PAGE_ROWS), Self::decided);
         self.counts.devboxes = self.table("devboxes", |after| ledger.devboxes(after, PAGE_ROWS), Self::devbox);
@@ -31,6 +33,13 @@ impl Looking<'_> {
 
     fn pairing(&mut self, _key: &str, row: &PairingRow) {
         self.marked("pairings", row.id.as_str(), Some(row.secret.as_str()), self.keys.mac_holds(PAIRING_MAC, &row.mac_input(), &row.mac));
+    }
+
+    fn request(&mut self, _key: &str, row: &RequestRow) {
+        if !self.keys.mac_holds(REQUEST_MAC, &row.mac_input(), &row.mac) {
+            let about = About::row(row.id.as_str()).named(row.wish.name());
+            self.find("requests", about, "its mark does not hold: the row was changed or planted", ASK_AGAIN);
+        }
     }
 
     fn marked(&mut self, table: &str, id: &str, secret: Option<&str>, holds: bool) {
@@ -87,5 +96,7 @@ impl Looking<'_> {
 
 /// What mends a decision that is not a person's.
 const DECIDE_AGAIN: &str = "tightlip secret delete NAME, store it again and bind it again";
+/// What mends a request: nothing follows from it any more.
+pub(super) const ASK_AGAIN: &str = "have the agent ask again; nothing follows from this row";
 /// What mends a devbox.
 const END_IT: &str = "end it, and start another one";

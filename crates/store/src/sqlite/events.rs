@@ -4,7 +4,7 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 use model::limits::PAGE_ITEMS_MAX;
-use model::{ChainedEvent, Event, SecretId, SecretName, Writer};
+use model::{AccountId, ChainedEvent, DevboxId, Event, EventKind, SecretId, SecretName, Writer};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{ChainFault, Result, StoreError};
@@ -135,6 +135,34 @@ pub(crate) fn newest_version(conn: &Connection, secret: &SecretId) -> Result<Opt
     Ok(statement.query_row([secret.as_str()], |row| row.get(0)).optional()?)
 }
 
+/// The events of refusals of an account, newest first, of one devbox only where one is named: of the newest `looked`, at most `limit`. Only the ledger has the index.
+pub(crate) fn refusals(
+    conn: &Connection,
+    account: &AccountId,
+    devbox: Option<&DevboxId>,
+    looked: usize,
+    limit: usize,
+) -> Result<Vec<Event>> {
+    let mut statement = conn.prepare_cached(REFUSALS)?;
+    let looked = i64::try_from(looked).map_err(StoreError::damaged)?;
+    let mut found = Vec::new();
+    let mut rows = statement.query(params![account.as_str(), looked])?;
+    while let Some(row) = rows.next()? {
+        // One that was damaged stands out in its chain.
+        let Ok(event) = json::<Event>(row, 0) else { continue };
+        let is_asked_for = event.kind == EventKind::Refused
+            && event.account == *account
+            && devbox.is_none_or(|devbox| event.devbox.as_ref() == Some(devbox));
+        if is_asked_for {
+            found.push(event);
+        }
+        if found.len() >= limit {
+            break;
+        }
+    }
+    Ok(found)
+}
+
 /// What stands before the first event.
 fn genesis(writer: Writer, deployment: &str) -> [u8; 32] {
     let word = match writer {
@@ -166,9 +194,13 @@ const NEWEST_VERSION: &str = "SELECT CASE WHEN json_valid(body) THEN json_extrac
     WHERE instr(body, '\"version\":') AND CASE WHEN json_valid(body) THEN json_extract(body, '$.secret') END = ?1 AND seq > 0
     ORDER BY CASE WHEN json_valid(body) THEN json_extract(body, '$.version') END DESC LIMIT 1";
 
+/// What `schema/ledger_6.sql` has an index for, word by word.
+const REFUSALS: &str =
+    "SELECT body FROM events WHERE account = ?1 AND seq > 0 AND instr(body, '\"kind\":\"refused\"') ORDER BY seq DESC LIMIT ?2";
+
 #[cfg(test)]
 mod tests {
-    use model::{EventKind, Timestamp};
+    use model::Timestamp;
 
     use crate::sqlite::migrations::LEDGER;
 

@@ -1,15 +1,16 @@
 //! The ledger, looked through: its rows, and what its events say of them.
 
-use model::{DevboxId, SecretId, StoredBinding, Writer};
+use model::{DevboxId, RequestId, SecretId, StoredBinding, Writer};
 
 use crate::error::Result;
 use crate::hosted::{ExposureRow, PairingRow};
 use crate::ledger::Ledger;
+use crate::requests::RequestRow;
 use crate::rows::{DevboxRow, GrantRow};
 use crate::sqlite::look::{Held, Looked};
 use crate::sqlite::marks::{self, MarkedRows};
 use crate::sqlite::snapshot::Snapshot;
-use crate::sqlite::{bindings, devboxes, exposures, grants, pairings};
+use crate::sqlite::{bindings, devboxes, exposures, grants, pairings, requests};
 
 /// The ledger, held still.
 pub struct LedgerLook(Held);
@@ -34,7 +35,7 @@ impl LedgerLook {
     pub fn rows(&self) -> Result<u64> {
         self.0.count(
             "SELECT (SELECT count(*) FROM bindings) + (SELECT count(*) FROM exposures) + (SELECT count(*) FROM pairings)
-                  + (SELECT count(*) FROM devboxes)",
+                  + (SELECT count(*) FROM requests) + (SELECT count(*) FROM devboxes)",
             &[],
         )
     }
@@ -65,6 +66,22 @@ impl LedgerLook {
         let sql = "SELECT id, account, secret, binding, devbox, config, status, created, decided, mac FROM pairings
             WHERE id > ?1 ORDER BY id LIMIT ?2";
         self.0.page(sql, after, limit, pairings::from_row)
+    }
+
+    /// Requests of agents in the order of their ids.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub fn requests(&self, after: &str, limit: usize) -> Result<Vec<Looked<RequestRow>>> {
+        self.0.page(requests::select!("WHERE id > ?1 ORDER BY id LIMIT ?2"), after, limit, requests::from_row)
+    }
+
+    /// The request of this id, where its row makes sense.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn request(&self, id: &RequestId) -> Result<Option<RequestRow>> {
+        requests::find(self.0.conn(), id)
     }
 
     /// Devboxes in the order of their ids, open and closed.

@@ -61,7 +61,7 @@ pub(crate) fn require(conn: &Connection, events: &[Event], marker: Option<&Marke
             return Err(StoreError::Unmarked);
         }
     }
-    let given_more = |event: &&Event| event.kind == EventKind::GatewayTokenCreated;
+    let given_more = |event: &&Event| matches!(event.kind, EventKind::GatewayTokenCreated | EventKind::DevboxGivenMore);
     for event in events.iter().filter(given_more) {
         let Some(devbox) = &event.devbox else { continue };
         if !of_devbox(conn, devbox)?.are_of_an_open_devbox(holds) {
@@ -88,7 +88,7 @@ pub(crate) fn follow(conn: &Connection, events: &[Event], marker: Option<&Marker
     for event in events {
         let Some(devbox) = &event.devbox else { continue };
         match event.kind {
-            EventKind::DevboxOpened | EventKind::GatewayTokenCreated => {
+            EventKind::DevboxOpened | EventKind::GatewayTokenCreated | EventKind::DevboxGivenMore => {
                 let (input, _) = devbox_input(conn, DEVBOX, devbox.as_str())?;
                 put(conn, DEVBOX, devbox.as_str(), 0, &marker(&input))?;
             }
@@ -117,7 +117,13 @@ pub(crate) fn follow(conn: &Connection, events: &[Event], marker: Option<&Marker
             | EventKind::PassedThrough
             | EventKind::BackedUp
             | EventKind::AnchorMissing
-            | EventKind::RollbackAccepted => {}
+            | EventKind::RollbackAccepted
+            | EventKind::RequestMade
+            | EventKind::RequestOpened
+            | EventKind::RequestEntered
+            | EventKind::RequestApproved
+            | EventKind::RequestRefused
+            | EventKind::RequestLapsed => {}
         }
     }
     Ok(())
@@ -219,7 +225,7 @@ fn secret_input(conn: &Connection, secret: &str, generation: u64) -> Result<(Vec
     Ok((framed(parts.iter().map(String::as_str)), parts.len() > before))
 }
 
-/// The bytes under a devbox's mark, and whether there is any row: all that is written when it is made and never changed.
+/// The bytes under a devbox's mark, and whether there is any row: all that is written when it is made, and what it was given since.
 fn devbox_input(conn: &Connection, noun: &str, devbox: &str) -> Result<(Vec<u8>, bool)> {
     let mut parts = vec![noun.to_owned()];
     for sql in [
@@ -227,6 +233,7 @@ fn devbox_input(conn: &Connection, noun: &str, devbox: &str) -> Result<(Vec<u8>,
         "SELECT 'hosted', account, key, about FROM hosted WHERE devbox = ?1",
         "SELECT 'grant', hex(hash), account, secret, CAST(created AS TEXT), env, name, coalesce(gateway, ''), coalesce(label, ''), coalesce(role, '')
             FROM grants WHERE devbox = ?1 ORDER BY number",
+        "SELECT 'allowed', host, CAST(created AS TEXT) FROM allowed WHERE devbox = ?1 ORDER BY host",
     ] {
         add(conn, sql, devbox, &mut parts)?;
     }

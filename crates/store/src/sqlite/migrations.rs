@@ -34,6 +34,7 @@ pub(crate) static LEDGER: Schema = Schema {
         include_str!("schema/ledger_3.sql"),
         include_str!("schema/ledger_4.sql"),
         include_str!("schema/ledger_5.sql"),
+        include_str!("schema/ledger_6.sql"),
     ],
 };
 

@@ -90,6 +90,7 @@ fn cells(chained: &ChainedEvent) -> [String; 5] {
     let mut detail = Vec::new();
     detail.extend(event.refusal.map(|refusal| refusal.code().to_owned()));
     detail.extend(event.about_key.as_ref().map(ToString::to_string));
+    detail.extend(event.request.as_ref().map(ToString::to_string));
     detail.extend(event.version.map(|version| format!("version {version}")));
     detail.extend(event.count.filter(|count| *count > 1).map(|count| format!("{count} times")));
     [
@@ -144,6 +145,13 @@ const fn what(kind: EventKind) -> &'static str {
         EventKind::BackedUp => "backed up",
         EventKind::AnchorMissing => "anchor missing",
         EventKind::RollbackAccepted => "rollback accepted",
+        EventKind::RequestMade => "asked for",
+        EventKind::RequestOpened => "link opened",
+        EventKind::RequestEntered => "value entered",
+        EventKind::RequestApproved => "request approved",
+        EventKind::RequestRefused => "request refused",
+        EventKind::RequestLapsed => "request lapsed",
+        EventKind::DevboxGivenMore => "devbox given more",
     }
 }
 

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
+use link::agents::{AgentRequest, AskedView};
 use link::cli::{BackedUp, BindingView, MadeRemote, Opened, PairingView, RefusedHere, Reply, Request, Verified};
 use link::control::Begun;
 use link::{PacketError, Packets, Peer};
@@ -44,6 +45,8 @@ impl Gate {
             | Reply::AccountBegun { .. }
             | Reply::DevboxClosed { .. }
             | Reply::Pairings(_)
+            | Reply::Asked(_)
+            | Reply::Decided(_)
             | Reply::Verifying { .. }
             | Reply::Verified(_)
             | Reply::Done) => Ok(reply),
@@ -122,6 +125,8 @@ impl Gate {
                 | Reply::DevboxClosed { .. }
                 | Reply::Pairings(_)
                 | Reply::Refused { .. }
+                | Reply::Asked(_)
+                | Reply::Decided(_)
                 | Reply::Done => return Err(unexpected()),
             }
         }
@@ -147,6 +152,27 @@ impl Gate {
         self.send(request, &[])?;
         let Reply::Pairings(waiting) = self.reply()? else { return Err(unexpected()) };
         Ok(waiting)
+    }
+
+    /// What agents ask of a person, all pages of it.
+    pub(super) fn asked(&self, admin_key: Option<&str>, api_key: &str) -> Result<Vec<AskedView>, Fault> {
+        let mut all: Vec<AskedView> = Vec::new();
+        loop {
+            let after = all.last().map(|view| view.entry.request.id.clone());
+            self.send(&Request::Asked { admin_key: admin_key.map(str::to_owned), api_key: api_key.to_owned(), after }, &[])?;
+            let Reply::Asked(page) = self.reply()? else { return Err(unexpected()) };
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+
+    /// Decides one of these.
+    pub(super) fn decide(&self, request: &Request) -> Result<AgentRequest, Fault> {
+        self.send(request, &[])?;
+        let Reply::Decided(decided) = self.reply()? else { return Err(unexpected()) };
+        Ok(*decided)
     }
 
     fn page(&self, request: &Request) -> Result<(Vec<BindingView>, Option<model::SecretId>), Fault> {

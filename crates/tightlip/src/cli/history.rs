@@ -113,7 +113,14 @@ fn note(lives: &mut BTreeMap<SecretId, Life>, chained: &ChainedEvent) {
         | EventKind::PassedThrough
         | EventKind::BackedUp
         | EventKind::AnchorMissing
-        | EventKind::RollbackAccepted => {}
+        | EventKind::RollbackAccepted
+        | EventKind::RequestMade
+        | EventKind::RequestOpened
+        | EventKind::RequestEntered
+        | EventKind::RequestApproved
+        | EventKind::RequestRefused
+        | EventKind::RequestLapsed
+        | EventKind::DevboxGivenMore => {}
     }
 }
 

@@ -131,6 +131,11 @@ impl Target {
         }
     }
 
+    /// Where the server of the data folder answers.
+    pub(super) fn address(&self) -> Result<String, Fault> {
+        read_line(&self.folder.address(), "the running server's address")
+    }
+
     /// The admin key, which only the gateway is ever shown.
     pub(super) fn admin_key(&self) -> Result<String, Fault> {
         read_line(&self.folder.admin_key(), "the admin key")

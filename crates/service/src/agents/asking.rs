@@ -1,0 +1,259 @@
+//! Asking a person: a request is written down, or written anew where the same was asked already, and waits.
+
+use link::agents::{AgentRequest, Placeholder};
+use model::limits::{REQUEST_HOSTS_MAX, REQUEST_LIFE_MS, REQUEST_REASON_CHARS_MAX, REQUESTS_PER_DEVBOX_MAX, REQUESTS_WAITING_MAX};
+use model::{Binding, Event, EventKind, RequestId, Scope, SecretId, Timestamp, Wish};
+use store::{RequestChange, RequestRow, RequestState};
+
+use super::papers::{env_of, is_open, wants_value};
+use super::{Agent, AgentsError};
+use crate::bindings::{BINDING_JSON_BYTES_MAX, json_bytes};
+use crate::devboxes::CardGrant;
+use crate::gate::{Gate, lock};
+
+impl Gate {
+    /// Writes down what an agent wants, for a person to decide. The same asked again while it waits is the same request with a new link; asked in another
+    /// way, towards other hosts say, it is another request in its place.
+    pub(super) fn ask_person(&self, who: &Agent<'_>, wish: Wish, reason: String) -> Result<AgentRequest, AgentsError> {
+        if let Agent::Key(caller) = who {
+            let may = [Scope::Devbox, Scope::Secrets].into_iter().map(|scope| caller.require(scope)).find(Result::is_ok);
+            may.unwrap_or_else(|| caller.require(Scope::Devbox))?;
+        }
+        let (wish, reason) = (checked_wish(wish)?, checked_reason(&reason)?);
+        let secret = self.not_granted(who, &wish)?;
+        let _turn = lock(&self.turn);
+        let now = self.clock.now();
+        let open = self.open_requests(who, now)?;
+        let before = open.iter().find(|row| is_open(row, now) && is_same_asker(row, who) && row.wish.is_about_the_same(&wish));
+        let row = match before {
+            // What was typed is not asked for again.
+            Some(entered) if entered.status == RequestState::Entered => entered.clone(),
+            // In other words it is the same: the first ones stand.
+            Some(waiting) if waiting.wish == wish => self.asked_again(waiting.clone(), now)?,
+            changed => {
+                has_room(&open, changed, who, now)?;
+                if let Some(changed) = changed {
+                    self.superseded(changed.clone())?;
+                }
+                self.asked_first(who, wish, reason, secret)?
+            }
+        };
+        Ok(AgentRequest { entry_path: self.entry_path(&row, now), ..self.told(&row, None) })
+    }
+
+    /// A request as it stands, for whoever may see it. The placeholder is told to the devbox that it is for.
+    pub(super) fn request_status(&self, who: &Agent<'_>, id: &RequestId) -> Result<AgentRequest, AgentsError> {
+        let row = self.own_request(self.ledger.request(id)?)?.filter(|row| row.account == *who.account());
+        let row = row.filter(|row| who.devbox().is_none_or(|devbox| row.devbox.as_ref() == Some(devbox)));
+        let row = row.ok_or(AgentsError::RequestUnknown)?;
+        let held = match (who, row.token) {
+            (Agent::Devbox(card), Some(token)) => card.grant(&token).map(std::borrow::Cow::into_owned),
+            (Agent::Devbox(_) | Agent::Key(_), _) => None,
+        };
+        Ok(self.told(&row, held.map(|CardGrant { env, token, .. }| Placeholder { env, token })))
+    }
+
+    /// Those that nobody decided to the end, and those that died within their time.
+    fn open_requests(&self, who: &Agent<'_>, now: Timestamp) -> Result<Vec<RequestRow>, AgentsError> {
+        let rows = self.ledger.open_requests(who.account(), now)?;
+        rows.into_iter().map(|row| self.own_request(Some(row))?.ok_or(AgentsError::Tampered)).collect()
+    }
+
+    /// Refuses what there is already. Gives the secret that access is asked for, where there is one.
+    fn not_granted(&self, who: &Agent<'_>, wish: &Wish) -> Result<Option<SecretId>, AgentsError> {
+        let Some(name) = wish.name() else {
+            let Agent::Devbox(card) = who else { return Err(AgentsError::DevboxOnly) };
+            return if wish.hosts().iter().all(|host| card.has_pattern(host)) { Err(AgentsError::Granted) } else { Ok(None) };
+        };
+        match self.visible(who, name)? {
+            Some(_) if wants_value(wish) => Err(AgentsError::SecretThere),
+            Some(visible) if wish.bindings().iter().all(|wanted| visible.covers(wanted)) => Err(AgentsError::Granted),
+            Some(visible) => Ok(Some(visible.secret.id)),
+            None if wants_value(wish) => Ok(None),
+            // A devbox is not told which other secrets there are: a person sees whether there is this one.
+            None if who.devbox().is_some() => Ok(self.store.secret(who.account(), name)?.map(|secret| secret.id)),
+            None => Err(AgentsError::SecretUnknown),
+        }
+    }
+
+    fn asked_first(&self, who: &Agent<'_>, wish: Wish, reason: String, secret: Option<SecretId>) -> Result<RequestRow, AgentsError> {
+        let (created, number) = self.ids.next(self.clock.now())?;
+        let mut row = RequestRow {
+            id: RequestId::from_parts(created, number),
+            account: who.account().clone(),
+            devbox: who.devbox().cloned(),
+            key: who.key().clone(),
+            wish,
+            reason,
+            link: None,
+            session: None,
+            shown_to: None,
+            tries: 0,
+            allowed: None,
+            secret,
+            token: None,
+            status: RequestState::Waiting,
+            created,
+            expires: Timestamp::from_unix_ms(created.unix_ms().saturating_add(REQUEST_LIFE_MS)),
+            decided: None,
+            mac: Vec::new(),
+        };
+        if wants_value(&row.wish) {
+            self.renew_link(&mut row, created);
+        }
+        let row = self.sealed_request(row);
+        self.ledger.insert_request(&row, &self.request_event(EventKind::RequestMade, &row))?;
+        Ok(row)
+    }
+
+    /// The same once more: another link, where a value is wanted.
+    fn asked_again(&self, row: RequestRow, now: Timestamp) -> Result<RequestRow, AgentsError> {
+        if !wants_value(&row.wish) {
+            return Ok(row);
+        }
+        let was = row.mac.clone();
+        let mut row = row;
+        self.renew_link(&mut row, now);
+        self.write_request(row, was, &[])
+    }
+
+    /// What is asked in another way is another request: a person who has seen one does not decide about the other.
+    fn superseded(&self, row: RequestRow) -> Result<(), AgentsError> {
+        let was = row.mac.clone();
+        let event = self.request_event(EventKind::RequestLapsed, &row);
+        let row = RequestRow { status: RequestState::Lapsed, decided: Some(self.clock.now()), ..row };
+        self.write_request(row, was, &[event]).map(drop)
+    }
+
+    /// Writes a row in the place of the one with the MAC `was`. Nothing else follows from it.
+    pub(super) fn write_request(&self, row: RequestRow, was: Vec<u8>, events: &[Event]) -> Result<RequestRow, AgentsError> {
+        let row = self.sealed_request(row);
+        let change = RequestChange { row, was, bindings: Vec::new(), granted: None, allowed: None };
+        self.ledger.change_request(&change, events)?;
+        Ok(change.row)
+    }
+
+    /// The placeholder's variable for a request.
+    pub(super) fn env_for(row: &RequestRow) -> Option<model::EnvName> {
+        row.wish.name().map(env_of)
+    }
+}
+
+/// Whether a binding that is in force lets through all that the wanted one would.
+pub(super) fn is_covered(binding: &Binding, wanted: &Binding) -> bool {
+    let same_host = binding.host == wanted.host || wanted.host.exact().is_some_and(|host| binding.host.matches(host));
+    let methods = binding.methods.as_slice();
+    let same_methods = methods.is_empty()
+        || (!wanted.methods.as_slice().is_empty() && wanted.methods.as_slice().iter().all(|word| methods.contains(word)));
+    let same_form = binding.form == wanted.form
+        || binding.form == model::Form::Auto && wanted.form.spot() == model::Spot::Header && is_auto_like(&wanted.form);
+    same_host && same_methods && same_form && binding.port == wanted.port && binding.path.covers(wanted.path.as_str())
+}
+
+/// Whether `auto` writes a value so as well, where the client puts its placeholder there.
+const fn is_auto_like(form: &model::Form) -> bool {
+    matches!(form, model::Form::Auto | model::Form::Bearer)
+}
+
+/// Whether one more may be asked, in the place of `changed` where there is such a one. Those that lapsed count as well, though not as much: an agent that asks in ever
+/// other ways fills neither a person's screen nor the disk.
+fn has_room(open: &[RequestRow], changed: Option<&RequestRow>, who: &Agent<'_>, now: Timestamp) -> Result<(), AgentsError> {
+    let fits = |rows: &[&RequestRow], waiting_max: usize| {
+        let waiting = rows.iter().filter(|row| is_open(row, now) && changed.is_none_or(|changed| changed.id != row.id)).count();
+        waiting < waiting_max && rows.len() < waiting_max * LAPSED_FACTOR
+    };
+    let of_account: Vec<&RequestRow> = open.iter().collect();
+    let is_of_devbox = |row: &&&RequestRow| who.devbox().is_some() && row.devbox.as_ref() == who.devbox();
+    let of_devbox: Vec<&RequestRow> = of_account.iter().filter(is_of_devbox).copied().collect();
+    let has_room = fits(&of_account, REQUESTS_WAITING_MAX) && fits(&of_devbox, REQUESTS_PER_DEVBOX_MAX);
+    if has_room { Ok(()) } else { Err(AgentsError::TooMany) }
+}
+
+fn is_same_asker(row: &RequestRow, who: &Agent<'_>) -> bool {
+    match who.devbox() {
+        Some(devbox) => row.devbox.as_ref() == Some(devbox),
+        None => row.devbox.is_none() && row.key == *who.key(),
+    }
+}
+
+/// The wish with each host once, in the order in which they came.
+fn checked_wish(wish: Wish) -> Result<Wish, AgentsError> {
+    let wish = match wish {
+        Wish::Secret { name, hosts, form } => {
+            let mut each: Vec<model::HostPattern> = Vec::new();
+            for host in hosts {
+                if !each.contains(&host) {
+                    each.push(host);
+                }
+                if each.len() > REQUEST_HOSTS_MAX {
+                    return Err(AgentsError::Hosts);
+                }
+            }
+            Wish::Secret { name, hosts: each, form }
+        }
+        access @ Wish::Access { .. } => access,
+    };
+    if wish.hosts().is_empty() {
+        return Err(AgentsError::Hosts);
+    }
+    let fits =
+        wish.bindings().iter().all(|binding| json_bytes(binding) <= BINDING_JSON_BYTES_MAX) && json_bytes(&wish) <= WISH_JSON_BYTES_MAX;
+    if fits { Ok(wish) } else { Err(AgentsError::TooLong) }
+}
+
+/// The reason without blanks around it: nothing in it moves a terminal's cursor or turns text around.
+fn checked_reason(reason: &str) -> Result<String, AgentsError> {
+    let reason = reason.trim();
+    let is_printable = |c: char| !c.is_control() && !is_invisible(c);
+    let fits = (1..=REQUEST_REASON_CHARS_MAX).contains(&reason.chars().count()) && reason.chars().all(is_printable);
+    if fits { Ok(reason.to_owned()) } else { Err(AgentsError::Reason) }
+}
+
+/// Marks that turn text around, join or hide it (Unicode's bidirectional controls, zero-width characters, tags and line separators).
+const fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// As many as may wait, and twice as many more that lapsed within the day.
+const LAPSED_FACTOR: usize = 3;
+/// A wish of the most and longest hosts fits, with a long form; so do a dozen requests into one message.
+const WISH_JSON_BYTES_MAX: usize = 8 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binding(host: &str, methods: &str, form: &str) -> Binding {
+        let methods = if methods.is_empty() { model::Methods::default() } else { methods.parse().expect("methods") };
+        Binding { methods, form: form.parse().expect("a form"), ..Binding::to_host(host.parse().expect("a host")) }
+    }
+
+    #[test]
+    fn a_wider_wish_is_not_covered_by_a_narrower_binding() {
+        for (bound, wanted) in [
+            (("a.example.com", "", "auto"), ("b.example.com", "", "auto")),
+            (("a.example.com", "", "auto"), ("*.example.com", "", "auto")),
+            (("a.example.com", "GET", "auto"), ("a.example.com", "", "auto")),
+            (("a.example.com", "GET", "auto"), ("a.example.com", "GET,POST", "auto")),
+            (("a.example.com", "", "bearer"), ("a.example.com", "", "auto")),
+            (("a.example.com", "", "auto"), ("a.example.com", "", "body")),
+            (("a.example.com", "", "auto"), ("a.example.com", "", "header:x-key")),
+        ] {
+            assert!(!is_covered(&binding(bound.0, bound.1, bound.2), &binding(wanted.0, wanted.1, wanted.2)), "{bound:?} {wanted:?}");
+        }
+        for (bound, wanted) in [
+            (("*.example.com", "", "auto"), ("a.example.com", "GET", "bearer")),
+            (("a.example.com", "GET,POST", "body"), ("a.example.com", "GET", "body")),
+        ] {
+            assert!(is_covered(&binding(bound.0, bound.1, bound.2), &binding(wanted.0, wanted.1, wanted.2)), "{bound:?} {wanted:?}");
+        }
+    }
+
+    #[test]
+    fn a_reason_that_could_fool_a_reader_is_refused() {
+        for reason in ["", "  ", "a\nb", "a\u{1b}[2Jb", "a\u{202e}b", "a\u{200b}b", "a\u{7f}", &"a".repeat(1001)] {
+            assert!(matches!(checked_reason(reason), Err(AgentsError::Reason)), "{reason:?}");
+        }
+        assert_eq!(checked_reason(" zur Bereitstellung: ä, 日本 ").expect("a reason"), "zur Bereitstellung: ä, 日本");
+    }
+}

@@ -1,0 +1,243 @@
+//! What a person decides of requests, at the gateway: looked at, let through, refused. And what letting one through makes: bindings, a grant, a host.
+
+use std::sync::atomic::Ordering;
+
+use link::agents::{AgentRequest, AskedView};
+use model::limits::{ALLOW_PATTERNS_MAX, BINDINGS_PER_SECRET_MAX, DEVBOX_TOKENS_MAX, REQUEST_LINK_LIFE_MS};
+use model::{Binding, Event, EventKind, HostPattern, RequestId, Scope, Secret, StoredBinding, Timestamp, Wish};
+use store::{GrantRow, RequestChange, RequestRow, RequestState};
+
+use super::asking::is_covered;
+use super::papers::{is_open, wants_value};
+use super::{AgentsError, TELL_JSON_BYTES_MAX};
+use crate::authenticate::Caller;
+use crate::bindings::{BindingsError, json_bytes};
+use crate::devboxes::{CardGrant, why_unusable};
+use crate::gate::{Gate, lock};
+use crate::rows::OpenedRow;
+
+/// What letting a request through makes.
+pub(super) struct Made {
+    bindings: Vec<StoredBinding>,
+    granted: Option<(CardGrant, GrantRow)>,
+    allowed: Option<HostPattern>,
+}
+
+impl Gate {
+    /// The requests of the caller's account that a person may decide, oldest first, after `after`: as many as fit into one message. With the admin key each that wants a value comes with a link and
+    /// a code, and the code is the caller's from then on: a value that is typed with it is stored with the caller's rights.
+    ///
+    /// # Errors
+    /// When the caller may not, the admin key is wrong, or the databases do not answer.
+    pub fn asked(&self, admin_key: Option<&str>, caller: &Caller, after: Option<&RequestId>) -> Result<Vec<AskedView>, AgentsError> {
+        caller.require(Scope::Read)?;
+        if admin_key.is_some_and(|key| !self.is_admin(key)) {
+            return Err(BindingsError::NotAdmin.into());
+        }
+        let shows_codes = admin_key.is_some() && caller.require(Scope::Secrets).is_ok();
+        let _turn = lock(&self.turn);
+        let now = self.clock.now();
+        let (mut views, mut bytes) = (Vec::new(), 0);
+        for row in self.ledger.open_requests(&caller.account.id, now)? {
+            // One that was changed outside is nobody's to decide; `verify` names it.
+            let Ok(Some(row)) = self.own_request(Some(row)) else { continue };
+            if !is_open(&row, now) || after.is_some_and(|after| row.id <= *after) {
+                continue;
+            }
+            let secret_exists = match row.wish.name() {
+                Some(name) => self.store.secret(&row.account, name)?.is_some(),
+                None => false,
+            };
+            let shows_code = shows_codes && wants_value(&row.wish) && row.status == RequestState::Waiting;
+            let row = if shows_code { self.shown_to(row, caller, now)? } else { row };
+            let mut entry = self.entry_of(&row)?;
+            let code = shows_code.then(|| self.code_of(&entry));
+            entry.request.entry_path = if shows_code { self.entry_path(&row, now) } else { None };
+            let view = AskedView { entry, code, secret_exists };
+            bytes += json_bytes(&view) + 1;
+            if bytes > TELL_JSON_BYTES_MAX && !views.is_empty() {
+                break;
+            }
+            views.push(view);
+        }
+        Ok(views)
+    }
+
+    /// Lets a request through: makes the bindings that it names, lets its devbox have the secret, or reach the host. A value that is wanted must be stored by then.
+    ///
+    /// # Errors
+    /// Without the admin key; [`AgentsError::RequestUnknown`] and [`AgentsError::Closed`]; or where the secret cannot be bound.
+    pub fn approve_request(&self, admin_key: &str, caller: &Caller, id: &RequestId) -> Result<AgentRequest, AgentsError> {
+        let _turn = lock(&self.turn);
+        let row = self.decidable(admin_key, caller, id)?;
+        let mut made = Made { bindings: Vec::new(), granted: None, allowed: None };
+        let secret = match &row.wish {
+            Wish::Access { secret: None, host, .. } => {
+                made.allowed = Some(self.host_for(&row, host)?);
+                None
+            }
+            Wish::Access { secret: Some(name), .. } | Wish::Secret { name, .. } => {
+                let missing = if wants_value(&row.wish) { AgentsError::ValueMissing } else { AgentsError::SecretUnknown };
+                let secret = self.store.secret(&row.account, name)?.ok_or(missing)?;
+                if row.secret.as_ref().is_some_and(|known| *known != secret.id) {
+                    return Err(AgentsError::NotTheOne);
+                }
+                let opened = self.bindable(&secret)?;
+                made.bindings = self.wished_bindings(&row, &opened)?;
+                if wants_value(&row.wish) && row.token.is_none() {
+                    made.granted = self.grant_for(&row, &opened)?;
+                }
+                Some(opened.secret)
+            }
+        };
+        let decided = RequestRow { status: RequestState::Approved, ..row.clone() };
+        let approved = Event { key: Some(caller.key.id.clone()), ..self.request_event(EventKind::RequestApproved, &row) };
+        let row = self.write_decided(row, decided, secret.as_ref(), made, vec![approved])?;
+        Ok(self.told(&row, None))
+    }
+
+    /// Refuses a request. Asked again, it is another one.
+    ///
+    /// # Errors
+    /// Without the admin key; [`AgentsError::RequestUnknown`] and [`AgentsError::Closed`].
+    pub fn refuse_request(&self, admin_key: &str, caller: &Caller, id: &RequestId) -> Result<AgentRequest, AgentsError> {
+        let _turn = lock(&self.turn);
+        let row = self.decidable(admin_key, caller, id)?;
+        let decided = RequestRow { status: RequestState::Refused, ..row.clone() };
+        let refused = Event { key: Some(caller.key.id.clone()), ..self.request_event(EventKind::RequestRefused, &row) };
+        let made = Made { bindings: Vec::new(), granted: None, allowed: None };
+        let row = self.write_decided(row, decided, None, made, vec![refused])?;
+        Ok(self.told(&row, None))
+    }
+
+    fn decidable(&self, admin_key: &str, caller: &Caller, id: &RequestId) -> Result<RequestRow, AgentsError> {
+        if !self.is_admin(admin_key) {
+            return Err(BindingsError::NotAdmin.into());
+        }
+        let row = self.own_request(self.ledger.request(id)?)?.filter(|row| row.account == caller.account.id);
+        let row = row.ok_or(AgentsError::RequestUnknown)?;
+        if is_open(&row, self.clock.now()) { Ok(row) } else { Err(AgentsError::Closed) }
+    }
+
+    /// The row with this caller as the one who was shown its code, and with a link that works for some minutes at least.
+    fn shown_to(&self, row: RequestRow, caller: &Caller, now: Timestamp) -> Result<RequestRow, AgentsError> {
+        let was = row.mac.clone();
+        let mut row = row;
+        let is_fresh =
+            row.link.as_ref().is_some_and(|link| !link.opened && now.unix_ms() + REQUEST_LINK_LIFE_MS / 3 < link.expires.unix_ms());
+        let is_known = row.shown_to.as_ref() == Some(&caller.key.id);
+        if is_fresh && is_known {
+            return Ok(row);
+        }
+        if !is_fresh {
+            self.renew_link(&mut row, now);
+        }
+        row.shown_to = Some(caller.key.id.clone());
+        self.write_request(row, was, &[])
+    }
+
+    /// The host that a devbox is let reach.
+    fn host_for(&self, row: &RequestRow, host: &HostPattern) -> Result<HostPattern, AgentsError> {
+        let devbox = row.devbox.as_ref().ok_or(AgentsError::DevboxGone)?;
+        let kept = self.open_devbox(devbox)?;
+        if kept.devbox.account != row.account {
+            return Err(AgentsError::Tampered);
+        }
+        if kept.devbox.allow.len() + kept.allowed.len() >= ALLOW_PATTERNS_MAX {
+            return Err(AgentsError::DevboxFull);
+        }
+        Ok(host.clone())
+    }
+
+    /// The explicit bindings that a request lacks. A first explicit binding takes the place of its kind's own, so those are made explicit with it, but for a secret
+    /// that was made for the request: that goes where a person said.
+    pub(super) fn wished_bindings(&self, row: &RequestRow, opened: &OpenedRow) -> Result<Vec<StoredBinding>, AgentsError> {
+        let in_force = &opened.known.bindings;
+        let wished = row.wish.bindings();
+        if wished.iter().all(|wanted| in_force.iter().any(|binding| is_covered(binding, wanted))) {
+            return Ok(Vec::new());
+        }
+        let made_for_it = wants_value(&row.wish) && opened.secret.created >= row.created;
+        let kept: &[Binding] = if opened.known.explicit || made_for_it { &[] } else { in_force };
+        let mut each: Vec<Binding> = Vec::new();
+        for binding in kept.iter().chain(&wished) {
+            let is_there = opened.known.explicit && in_force.contains(binding);
+            if !is_there && !each.contains(binding) {
+                self.not_passed_through(binding)?;
+                each.push(binding.clone());
+            }
+        }
+        let explicit = if opened.known.explicit { in_force.len() } else { 0 };
+        if explicit + each.len() > BINDINGS_PER_SECRET_MAX {
+            return Err(BindingsError::TooMany.into());
+        }
+        let made = each.into_iter().map(|binding| self.make_binding(&opened.secret, binding));
+        Ok(made.collect::<Result<_, _>>()?)
+    }
+
+    /// A grant for the devbox that asked, where it is open and has none of this secret. One that has as many as it may gets none.
+    pub(super) fn grant_for(&self, row: &RequestRow, opened: &OpenedRow) -> Result<Option<(CardGrant, GrantRow)>, AgentsError> {
+        let (Some(devbox), Some(env)) = (&row.devbox, Self::env_for(row)) else { return Ok(None) };
+        let Some(kept) = self.ledger.kept_devbox(devbox)?.filter(|kept| kept.devbox.closed.is_none()) else { return Ok(None) };
+        if kept.devbox.account != row.account || opened.secret.account != row.account {
+            return Err(AgentsError::Tampered);
+        }
+        let has_it = kept.granted.iter().any(|held| held.grant.secret == opened.secret.id && held.gateway.is_none());
+        if has_it || kept.granted.len() >= DEVBOX_TOKENS_MAX || why_unusable(opened).is_some() {
+            return Ok(None);
+        }
+        let made = self.make_grant(devbox, env, opened, self.clock.now())?;
+        let granted = self.grant_row(&made, None)?;
+        Ok(Some((made, granted)))
+    }
+
+    /// Writes what was decided with all that it makes, then lets the running devbox know.
+    pub(super) fn write_decided(
+        &self,
+        was: RequestRow,
+        decided: RequestRow,
+        secret: Option<&Secret>,
+        made: Made,
+        events: Vec<Event>,
+    ) -> Result<RequestRow, AgentsError> {
+        let Made { bindings, granted, allowed } = made;
+        let token = granted.as_ref().map(|(card, _)| card.grant.token).or(decided.token);
+        let secret_id = secret.map(|secret| secret.id.clone()).or_else(|| decided.secret.clone());
+        let row = RequestRow { decided: Some(self.clock.now()), session: None, token, secret: secret_id, ..decided };
+        let row = self.sealed_request(row);
+        let actor = events.first().and_then(|event| event.key.clone());
+        let about = |event: Event| match secret {
+            Some(secret) => event.about(secret),
+            None => event,
+        };
+        let mut all: Vec<Event> = events.into_iter().map(about).collect();
+        for binding in &bindings {
+            let host = binding.binding.host.exact().cloned();
+            let event = Event { key: actor.clone(), host, ..self.request_event(EventKind::BindingCreated, &row) };
+            all.push(about(event));
+        }
+        if granted.is_some() || allowed.is_some() {
+            let host = allowed.as_ref().and_then(|host| host.exact().cloned());
+            let event = Event { key: actor, host, ..self.request_event(EventKind::DevboxGivenMore, &row) };
+            all.push(about(event));
+        }
+        let (card, granted) = granted.map_or((None, None), |(card, row)| (Some(card), Some(row)));
+        let more = allowed.clone().and_then(|host| Some((row.devbox.clone()?, host)));
+        let change = RequestChange { row, was: was.mac, bindings, granted, allowed: more };
+        let written = self.ledger.change_request(&change, &all);
+        written.map_err(|error| if matches!(error, store::StoreError::Conflict) { AgentsError::DevboxGone } else { error.into() })?;
+        if let Some(devbox) = &change.row.devbox {
+            self.hand(devbox, card, allowed);
+        }
+        // Plans and facts that were made before do not know of it.
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        Ok(change.row)
+    }
+}
+
+impl Made {
+    /// What a value that was typed makes.
+    pub(super) const fn of(bindings: Vec<StoredBinding>, granted: Option<(CardGrant, GrantRow)>) -> Self {
+        Self { bindings, granted, allowed: None }
+    }
+}

@@ -1,0 +1,143 @@
+//! The table of agents' requests, in the ledger.
+
+use model::{AccountId, RequestId, SecretId, Timestamp, TokenHash};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::error::{Result, StoreError};
+use crate::requests::{AllowedRow, LinkRow, Proof, RequestRow, RequestState};
+use crate::sqlite::columns::{hash, json, mistaken, parsed, time, time_if_any};
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, account, devbox, key, wish, reason, link, link_number, link_expires, opened, session, session_expires, shown_to, tries,
+                allowed, allowed_by, proof, secret, token, status, created, expires, decided, mac FROM requests ",
+            $rest
+        )
+    };
+}
+pub(crate) use select;
+
+/// Adds a request.
+pub(crate) fn insert(conn: &Connection, row: &RequestRow) -> Result<()> {
+    let mut statement = conn.prepare_cached(
+        "INSERT INTO requests (id, account, devbox, key, wish, reason, link, link_number, link_expires, opened, session, session_expires,
+            shown_to, tries, allowed, allowed_by, proof, secret, token, status, created, expires, decided, mac)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
+    )?;
+    write(row, |params| Ok(statement.execute(params)?)).map(drop)
+}
+
+/// Writes a request in place of the row with this MAC.
+pub(crate) fn update(conn: &Connection, row: &RequestRow, was: &[u8]) -> Result<()> {
+    let mut statement = conn.prepare_cached(
+        "UPDATE requests SET account = ?2, devbox = ?3, key = ?4, wish = ?5, reason = ?6, link = ?7, link_number = ?8, link_expires = ?9,
+            opened = ?10, session = ?11, session_expires = ?12, shown_to = ?13, tries = ?14, allowed = ?15, allowed_by = ?16, proof = ?17,
+            secret = ?18, token = ?19, status = ?20, created = ?21, expires = ?22, decided = ?23, mac = ?24 WHERE id = ?1 AND mac = ?25",
+    )?;
+    let changed = write(row, |values| {
+        let mut all: Vec<&dyn rusqlite::ToSql> = values.to_vec();
+        all.push(&was);
+        Ok(statement.execute(all.as_slice())?)
+    })?;
+    if changed == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+}
+
+/// The request of this id.
+pub(crate) fn find(conn: &Connection, id: &RequestId) -> Result<Option<RequestRow>> {
+    let mut statement = conn.prepare_cached(select!("WHERE id = ?1"))?;
+    Ok(statement.query_row([id.as_str()], from_row).optional()?)
+}
+
+/// The one whose link has this hash.
+pub(crate) fn by_link(conn: &Connection, link: &TokenHash) -> Result<Option<RequestRow>> {
+    let mut statement = conn.prepare_cached(select!("WHERE link = ?1"))?;
+    Ok(statement.query_row([link.0], from_row).optional()?)
+}
+
+/// The one whose session has this hash.
+pub(crate) fn by_session(conn: &Connection, session: &TokenHash) -> Result<Option<RequestRow>> {
+    let mut statement = conn.prepare_cached(select!("WHERE session = ?1"))?;
+    Ok(statement.query_row([session.0], from_row).optional()?)
+}
+
+/// Those of an account that are not decided to the end and not over, oldest first.
+pub(crate) fn open(conn: &Connection, account: &AccountId, now: Timestamp) -> Result<Vec<RequestRow>> {
+    let mut statement =
+        conn.prepare_cached(select!("WHERE account = ?1 AND status IN ('waiting', 'entered', 'lapsed') AND expires > ?2 ORDER BY id"))?;
+    let found = statement.query_map(params![account.as_str(), now.unix_ms()], from_row)?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Hands every column's content on, in their order.
+fn write<T>(row: &RequestRow, with: impl FnOnce(&[&dyn rusqlite::ToSql]) -> Result<T>) -> Result<T> {
+    let wish = serde_json::to_string(&row.wish).map_err(StoreError::damaged)?;
+    let (link, session, allowed) = (row.link.as_ref(), row.session, row.allowed.as_ref());
+    with(params![
+        row.id.as_str(),
+        row.account.as_str(),
+        row.devbox.as_ref().map(model::DevboxId::as_str),
+        row.key.as_str(),
+        wish,
+        row.reason,
+        link.map(|link| link.hash.0),
+        link.map_or(0, |link| link.number),
+        link.map_or(0, |link| link.expires.unix_ms()),
+        link.is_some_and(|link| link.opened),
+        session.map(|(hash, _)| hash.0),
+        session.map_or(0, |(_, expires)| expires.unix_ms()),
+        row.shown_to.as_ref().map(model::ApiKeyId::as_str),
+        row.tries,
+        allowed.map(|allowed| allowed.at.unix_ms()),
+        allowed.map(|allowed| allowed.key.as_str()),
+        allowed.map(|allowed| allowed.proof.as_str()),
+        row.secret.as_ref().map(SecretId::as_str),
+        row.token.map(|token| token.0),
+        row.status.as_str(),
+        row.created.unix_ms(),
+        row.expires.unix_ms(),
+        row.decided.map(Timestamp::unix_ms),
+        row.mac,
+    ])
+}
+
+pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<RequestRow> {
+    let has = |column: usize| Ok::<_, rusqlite::Error>(!matches!(row.get_ref(column)?, rusqlite::types::ValueRef::Null));
+    let link = match has(6)? {
+        true => Some(LinkRow { hash: hash(row, 6)?, number: row.get(7)?, expires: time(row, 8)?, opened: row.get(9)? }),
+        false => None,
+    };
+    let status = RequestState::from_word(&row.get::<_, String>(19)?).ok_or_else(|| mistaken(19, WordUnknown))?;
+    Ok(RequestRow {
+        id: parsed(row, 0)?,
+        account: parsed(row, 1)?,
+        devbox: if has(2)? { Some(parsed(row, 2)?) } else { None },
+        key: parsed(row, 3)?,
+        wish: json(row, 4)?,
+        reason: row.get(5)?,
+        link,
+        session: if has(10)? { Some((hash(row, 10)?, time(row, 11)?)) } else { None },
+        shown_to: if has(12)? { Some(parsed(row, 12)?) } else { None },
+        tries: row.get(13)?,
+        allowed: allowed(row)?,
+        secret: if has(17)? { Some(parsed(row, 17)?) } else { None },
+        token: if has(18)? { Some(hash(row, 18)?) } else { None },
+        status,
+        created: time(row, 20)?,
+        expires: time(row, 21)?,
+        decided: time_if_any(row, 22)?,
+        mac: row.get(23)?,
+    })
+}
+
+/// That a value may be stored. A part without the others is damage.
+fn allowed(row: &Row<'_>) -> rusqlite::Result<Option<AllowedRow>> {
+    let Some(at) = time_if_any(row, 14)? else { return Ok(None) };
+    let proof = Proof::from_word(&row.get::<_, String>(16)?).ok_or_else(|| mistaken(16, WordUnknown))?;
+    Ok(Some(AllowedRow { at, key: parsed(row, 15)?, proof }))
+}
+
+/// A word that says nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("not a request's status or proof")]
+struct WordUnknown;
