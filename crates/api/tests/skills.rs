@@ -16,7 +16,14 @@ async fn open(server: &Server, path: &str) -> Reply {
 async fn what_is_no_file_of_the_skill_is_not_served() {
     let server = Server::start();
     let base = format!("/skills/{}", skill::NAME);
-    for path in ["/skills".to_owned(), base.clone(), format!("{base}/"), format!("{base}/../index.json"), format!("{base}/LICENSE"), "/skills/other/SKILL.md".to_owned()] {
+    for path in [
+        "/skills".to_owned(),
+        base.clone(),
+        format!("{base}/"),
+        format!("{base}/../index.json"),
+        format!("{base}/LICENSE"),
+        "/skills/other/SKILL.md".to_owned(),
+    ] {
         open(&server, &path).await.is(404, "route_unknown");
     }
 }

@@ -21,7 +21,8 @@ pub const NAME: &str = "using-brokered-secrets";
 /// Its instructions.
 pub const INSTRUCTIONS: File = markdown("SKILL.md", include_str!("../../../skills/using-brokered-secrets/SKILL.md"));
 /// What each refusal asks of an agent.
-pub const REFUSALS: File = markdown("references/refusals.md", include_str!("../../../skills/using-brokered-secrets/references/refusals.md"));
+pub const REFUSALS: File =
+    markdown("references/refusals.md", include_str!("../../../skills/using-brokered-secrets/references/refusals.md"));
 /// How each client is given a placeholder.
 pub const CLIENTS: File = markdown("references/clients.md", include_str!("../../../skills/using-brokered-secrets/references/clients.md"));
 /// Looks whether all that a placeholder needs is there. For a POSIX shell.

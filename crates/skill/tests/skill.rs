@@ -51,7 +51,8 @@ fn its_head_is_what_the_format_asks_for() {
 
 #[test]
 fn every_refusal_is_told_of_once_with_its_status_and_what_to_do() {
-    let rows: Vec<Vec<&str>> = REFUSALS.text.lines().filter(|line| line.starts_with("| `")).map(|line| line.split(" | ").collect()).collect();
+    let rows: Vec<Vec<&str>> =
+        REFUSALS.text.lines().filter(|line| line.starts_with("| `")).map(|line| line.split(" | ").collect()).collect();
     let told: Vec<String> = rows.iter().map(|row| format!("{} | {}", row[0], row[1])).collect();
     assert_eq!(told, Refusal::ALL.map(|refusal| format!("| `{}` | {}", refusal.code(), refusal.status())));
     for row in rows {
@@ -82,7 +83,9 @@ fn its_links_lead_to_its_own_files() {
 #[test]
 fn nothing_in_it_looks_like_a_value() {
     for text in FILES.map(|file| file.text).into_iter().chain([LISTING, INDEX]) {
-        let long = |word: &&str| word.len() >= 24 && word.chars().any(|c| c.is_ascii_digit()) && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let long = |word: &&str| {
+            word.len() >= 24 && word.chars().any(|c| c.is_ascii_digit()) && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
         assert_eq!(text.split(|c: char| c.is_whitespace() || "\"'`/:".contains(c)).find(long), None);
     }
 }

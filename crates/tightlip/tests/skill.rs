@@ -89,7 +89,9 @@ fn every_command_works_as_it_stands_and_shows_no_placeholder() {
 #[test]
 fn the_script_finds_what_is_not_as_it_should_be() {
     let house = House::start();
-    let broken = house.follow("unset PIP_CERT; CURL_CA_BUNDLE=/dev/null GIT_SSL_NO_VERIFY=1 NODE_TLS_REJECT_UNAUTHORIZED=0 sh scripts/check.sh NOT_THERE");
+    let broken = house.follow(
+        "unset PIP_CERT; CURL_CA_BUNDLE=/dev/null GIT_SSL_NO_VERIFY=1 NODE_TLS_REJECT_UNAUTHORIZED=0 sh scripts/check.sh NOT_THERE",
+    );
     assert_eq!(broken.code, 1, "{}", broken.out);
     let told: Vec<&str> = broken.out.lines().collect();
     assert_eq!(
@@ -106,8 +108,7 @@ fn the_script_finds_what_is_not_as_it_should_be() {
 #[test]
 fn the_script_repeats_nothing_that_it_was_given_in_a_names_place() {
     let house = House::start();
-    for (given, code) in [("'$GITHUB_TOKEN'", 1), ("\"$GITHUB_TOKEN\"", 1), ("'a;b'", 2), ("''", 2), ("'x=1'", 2), ("'${HOME}'", 2)] {
-        let given = if given.starts_with("'$G") { "GITHUB_TOKENS" } else { given };
+    for (given, code) in [("\"$GITHUB_TOKEN\"", 1), ("GITHUB_TOKENS", 1), ("'a;b'", 2), ("''", 2), ("'x=1'", 2), ("'${HOME}'", 2)] {
         let told = house.follow(&format!("sh scripts/check.sh {given}"));
         assert_eq!(told.code, code, "{given}: {}{}", told.out, told.err);
         assert!(!told.out.contains("ghp_") && !told.err.contains("ghp_"), "{given}");
@@ -118,7 +119,9 @@ fn the_script_repeats_nothing_that_it_was_given_in_a_names_place() {
 fn the_script_asks_with_whichever_client_is_there() {
     let house = House::start();
     for client in ["curl", "wget", "python3"] {
-        let line = format!("mkdir /tmp/bin && ln -s \"$(command -v grep)\" \"$(command -v {client})\" /tmp/bin && PATH=/tmp/bin /bin/sh scripts/check.sh GITHUB_TOKEN");
+        let line = format!(
+            "mkdir /tmp/bin && ln -s \"$(command -v grep)\" \"$(command -v {client})\" /tmp/bin && PATH=/tmp/bin /bin/sh scripts/check.sh GITHUB_TOKEN"
+        );
         let told = house.follow(&line);
         assert_eq!((told.code, told.out.matches("ok ").count()), (0, 4), "{client}: {}{}", told.out, told.err);
     }

@@ -102,6 +102,19 @@ test('a command that the model asks for is run, and holds the placeholder at mos
   }
 });
 
+test('with --skill and only then, an agent tells its model of the skill', async () => {
+  for (const one of BOTH) {
+    for (const [options, isTold] of [[[], false], [['--skill'], true]]) {
+      const told = await server.tightlip(['run', '--agent', one.agent, ...options, '--', ...one.ask]);
+      assert.equal(told.code, 0, told.err);
+      const requests = takeRequests(one);
+      assertAsked(one, requests, { times: 1 });
+      const named = requests.some(({ body }) => body.includes('using-brokered-secrets') && body.includes('How to use API keys, tokens and passwords that you do not hold'));
+      assert.equal(named, isTold, `${one.agent} ${options}`);
+    }
+  }
+});
+
 test('a base URL and a model of the user are passed on', async () => {
   const variables = {
     claude: { ANTHROPIC_BASE_URL: 'https://api.anthropic.test', ANTHROPIC_MODEL: 'claude-lantern-1' },
