@@ -75,7 +75,9 @@ test('the model is offered the tools of our own MCP server', async () => {
     const told = await server.tightlip(['run', '--agent', one.agent, '--', ...one.ask]);
     assert.equal(told.code, 0, told.err);
     const call = takeRequests(one).find((request) => request.path === one.path);
-    for (const tool of ['list_secrets', 'request_secret', 'request_status']) assert.ok(call.body.includes(tool), `${one.agent}: no ${tool}`);
+    // Codex names the server, and looks its tools up once the model asks for them.
+    const named = one === CLAUDE ? ['list_secrets', 'request_secret', 'request_status'].map((tool) => `mcp__tightlip__${tool}`) : ['mcp__tightlip'];
+    for (const name of named) assert.ok(call.body.includes(name), `${one.agent}: no ${name}`);
   }
 });
 
