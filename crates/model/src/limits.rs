@@ -103,7 +103,7 @@ pub const EXPOSURES_MAX: usize = 200;
 pub const REMOTE_SOURCES_MAX: usize = 20;
 /// A credential at the forward proxy, as shown: ours has 47 characters.
 pub const PROXY_CREDENTIAL_BYTES_MAX: usize = 256;
-/// Requests of one account's agents that wait for a person, those that lapsed within a day included: more than anybody reads at once.
+/// Requests of one account's agents that wait for a person: more than anybody reads at once.
 pub const REQUESTS_WAITING_MAX: usize = 50;
 /// Those of one devbox among them: no agent takes all.
 pub const REQUESTS_PER_DEVBOX_MAX: usize = 10;

@@ -31,10 +31,7 @@ impl Gate {
             // In other words it is the same: the first ones stand.
             Some(waiting) if waiting.wish == wish => self.asked_again(waiting.clone(), now)?,
             changed => {
-                let of_devbox = open.iter().filter(|row| row.devbox.is_some() && row.devbox.as_ref() == who.devbox()).count();
-                if open.len() >= REQUESTS_WAITING_MAX || of_devbox >= REQUESTS_PER_DEVBOX_MAX {
-                    return Err(AgentsError::TooMany);
-                }
+                has_room(&open, changed, who, now)?;
                 if let Some(changed) = changed {
                     self.superseded(changed.clone())?;
                 }
@@ -158,6 +155,20 @@ const fn is_auto_like(form: &model::Form) -> bool {
     matches!(form, model::Form::Auto | model::Form::Bearer)
 }
 
+/// Whether one more may be asked, in the place of `changed` where there is such a one. Those that lapsed count as well, though not as much: an agent that asks in ever
+/// other ways fills neither a person's screen nor the disk.
+fn has_room(open: &[RequestRow], changed: Option<&RequestRow>, who: &Agent<'_>, now: Timestamp) -> Result<(), AgentsError> {
+    let fits = |rows: &[&RequestRow], waiting_max: usize| {
+        let waiting = rows.iter().filter(|row| is_open(row, now) && changed.is_none_or(|changed| changed.id != row.id)).count();
+        waiting < waiting_max && rows.len() < waiting_max * LAPSED_FACTOR
+    };
+    let of_account: Vec<&RequestRow> = open.iter().collect();
+    let is_of_devbox = |row: &&&RequestRow| who.devbox().is_some() && row.devbox.as_ref() == who.devbox();
+    let of_devbox: Vec<&RequestRow> = of_account.iter().filter(is_of_devbox).copied().collect();
+    let has_room = fits(&of_account, REQUESTS_WAITING_MAX) && fits(&of_devbox, REQUESTS_PER_DEVBOX_MAX);
+    if has_room { Ok(()) } else { Err(AgentsError::TooMany) }
+}
+
 fn is_same_asker(row: &RequestRow, who: &Agent<'_>) -> bool {
     match who.devbox() {
         Some(devbox) => row.devbox.as_ref() == Some(devbox),
@@ -203,6 +214,8 @@ const fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// As many as may wait, and twice as many more that lapsed within the day.
+const LAPSED_FACTOR: usize = 3;
 /// A wish of the most and longest hosts fits, with a long form; so do a dozen requests into one message.
 const WISH_JSON_BYTES_MAX: usize = 8 * 1024;
 

@@ -50,7 +50,7 @@ pub enum AgentsError {
     DevboxOnly,
     /// Too many requests wait.
     #[error(
-        "at most {REQUESTS_PER_DEVBOX_MAX} requests of a devbox and {REQUESTS_WAITING_MAX} of an account wait or lapsed within a day: have a person decide some with `tightlip requests`"
+        "at most {REQUESTS_PER_DEVBOX_MAX} requests of a devbox and {REQUESTS_WAITING_MAX} of an account wait at a time, and not many more lapse in a day: have a person decide some with `tightlip requests`"
     )]
     TooMany,
     /// No such request, as far as the asker may know.
