@@ -111,6 +111,16 @@ impl Call {
         Ok((Asking { desk, credential, account }, parsed))
     }
 
+    /// Authenticates an agent, and gives the message that it sent.
+    pub(crate) async fn agent(self) -> Result<(Arc<Desk>, Credential, Zeroizing<Vec<u8>>), ApiError> {
+        let (desk, credential) = (Arc::clone(&self.desk), self.credential.clone());
+        let message = self.done(|_, caller, call| {
+            caller.require(Scope::Read)?;
+            Ok(Zeroizing::new(call.body()?.to_vec()))
+        });
+        Ok((desk, credential, message.await?))
+    }
+
     fn do_now<V>(self, work: impl FnOnce(&Desk, &Caller, &Self) -> Result<V, ApiError>) -> Result<V, ApiError> {
         let known = if self.is_admitted { self.credential.caller(&self.desk)? } else { self.credential.admitted(&self.desk)? };
         let caller = Caller { request: self.request.clone(), ..known };
@@ -245,6 +255,9 @@ fn scope_of_changes(uri: &Uri) -> Scope {
     let path = uri.path();
     if path.starts_with("/v1/api-keys") {
         Scope::Keys
+    } else if path == mcp::PATH {
+        // What more an agent's question needs, the gateway says.
+        Scope::Read
     } else if path.starts_with("/v1/devboxes") {
         // A wait changes nothing.
         if path.ends_with("/wait_for_status") { Scope::Read } else { Scope::Devbox }

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use link::agents::{EntryAsk, EntryTell};
+use link::agents::{AgentTell, AgentVerb, EntryAsk, EntryTell};
 use link::calls::{Asked, Calls};
 use link::front::{Ask, DevboxVerb, Tell};
 use link::{PacketError, Packets};
@@ -97,6 +97,28 @@ impl Front {
         let told = tokio::time::timeout(wait, told).await;
         drop(asked);
         answered(told.ok().and_then(Result::ok))
+    }
+
+    /// Asks on behalf of an agent, and waits for what is written down first as long as that may take.
+    ///
+    /// # Errors
+    /// [`FrontError`].
+    pub(crate) async fn ask_agent(&self, api_key: &str, verb: AgentVerb) -> Result<AgentTell, FrontError> {
+        let wait = match verb {
+            AgentVerb::ListSecrets
+            | AgentVerb::HowToUse { .. }
+            | AgentVerb::TestSecret { .. }
+            | AgentVerb::MyRefusals { .. }
+            | AgentVerb::RequestStatus { .. } => GATEWAY_TIME,
+            AgentVerb::RequestSecret { .. } | AgentVerb::RequestAccess { .. } => GATEWAY_WRITE_TIME,
+        };
+        let (tell, told) = oneshot::channel();
+        let ask = Ask::Agent { api_key: api_key.to_owned(), verb: Box::new(verb) };
+        let asked = self.begin(ask, move |answer| drop(tell.send(answer)))?;
+        let told = tokio::time::timeout(wait, told).await;
+        drop(asked);
+        let Tell::Agent(told) = answered(told.ok().and_then(Result::ok))? else { return Err(FrontError::Failed) };
+        Ok(*told)
     }
 
     fn begin(&self, ask: Ask, then: impl FnOnce(Tell) + Send + 'static) -> Result<Asked<Tell>, FrontError> {

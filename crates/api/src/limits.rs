@@ -80,6 +80,14 @@ pub const BURST_SECONDS: u32 = 2;
 pub const FAILURES_PER_SECOND: u32 = 10;
 /// How many of them may come at once.
 pub const FAILURES_BURST: u32 = 50;
+/// Refusals a second, for asking too often, that one network is told at once: beyond that it does not wait as it was told to.
+pub const REFUSALS_PER_SECOND: u32 = 50;
+/// How many of them may come at once.
+pub const REFUSALS_BURST: u32 = 200;
+/// How much later the others are told: a connection that floods costs ten answers a second in place of thousands.
+pub const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
+/// Refusals that are held back at a time, each some hundred bytes; more are told at once.
+pub const REFUSALS_HELD_MAX: usize = 4 * 1024;
 /// Keys, and networks, that are counted apart: less than a megabyte for each table.
 pub const RATES_COUNTED_MAX: usize = 16 * 1024;
 /// How often those that did not ask lately are forgotten.

@@ -1,5 +1,6 @@
 //! The REST surface: one file per noun, one handler per route, each *parse, one service call, view*.
 
+mod agents;
 mod bindings;
 mod devboxes;
 pub mod documents;
@@ -11,3 +12,4 @@ mod keys;
 mod metrics;
 pub mod router;
 mod secrets;
+mod skills;

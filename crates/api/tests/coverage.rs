@@ -11,7 +11,21 @@ use server::things::Things;
 use server::{Reply, Server};
 
 /// The routes that need no key. May only become fewer.
-const OPEN: [&str; 6] = ["/", "/healthz", "/openapi.json", "/openapi.yaml", "/readyz", "/schemas/secret.json"];
+const OPEN: [&str; 13] = [
+    "/",
+    "/healthz",
+    "/llms.txt",
+    "/openapi.json",
+    "/openapi.yaml",
+    "/readyz",
+    "/schemas/secret.json",
+    "/skills/",
+    "/skills/index.json",
+    "/skills/using-brokered-secrets/SKILL.md",
+    "/skills/using-brokered-secrets/references/clients.md",
+    "/skills/using-brokered-secrets/references/refusals.md",
+    "/skills/using-brokered-secrets/scripts/check.sh",
+];
 /// The routes that the document does not tell of: pages for people. What each refuses stands in `pages.rs`. May only become fewer.
 const PAGES: [(&str, &str); 5] =
     [("/ui/entry", "GET"), ("/ui/entry", "POST"), ("/ui/icon.svg", "GET"), ("/ui/requests/{link}", "GET"), ("/ui/style.css", "GET")];

@@ -4,6 +4,7 @@
 //! `vault::wire`). One call at a time on one thread: the caller needs no runtime of its own.
 #![forbid(unsafe_code)]
 
+mod agents;
 mod devboxes;
 mod error;
 mod events;
@@ -14,6 +15,7 @@ mod sse;
 mod transport;
 mod trust;
 
+pub use agents::ToolAnswer;
 pub use devboxes::{DevboxView, EnvironmentView, ExecutionView, StateView};
 pub use error::{ClientError, Distrust};
 pub use events::{EventPage, EventsWanted, Follow};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
-use http::{HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -61,7 +61,17 @@ impl Client {
     }
 
     pub(crate) fn call<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T, ClientError> {
-        let request = self.request(method, path, body, "application/json")?;
+        self.exchange(self.request(method, path, body, "application/json")?)
+    }
+
+    /// Says something at the door for agents, whose clients take streams too.
+    pub(crate) fn say<T: DeserializeOwned>(&self, path: &str, body: Bytes, header: (HeaderName, HeaderValue)) -> Result<T, ClientError> {
+        let mut request = self.request(Method::POST, path, body, "application/json, text/event-stream")?;
+        request.headers_mut().insert(header.0, header.1);
+        self.exchange(request)
+    }
+
+    fn exchange<T: DeserializeOwned>(&self, request: Request<Full<Bytes>>) -> Result<T, ClientError> {
         self.runtime.block_on(async {
             let exchange = async {
                 let response = self.send(request).await?;

@@ -25,6 +25,7 @@ use crate::charset::charsets;
 use crate::coming::Coming;
 use crate::disguises::drop_sums;
 use crate::exchange::{Ask, resolve, settle};
+use crate::listen::Devbox;
 use crate::upstream::{RequestBody, Whole};
 
 /// A request's body of which nothing, or not all, was read.
@@ -83,6 +84,30 @@ pub(crate) async fn write_body(
         drop_sums(headers);
     }
     Ok(RequestBody::whole(whole, cut))
+}
+
+/// A body as a whole, where it is no longer than this; none where it is.
+///
+/// # Errors
+/// [`Refusal::RequestMalformed`] where it breaks off, [`Refusal::LimitReached`] where it does not come.
+pub(crate) async fn read_message(devbox: &Devbox, left: &mut Option<Unread>, bytes_max: usize) -> Result<Option<Vec<u8>>, Refusal> {
+    let Some(unread) = left else { return Err(Refusal::Undecided) };
+    if unread.body.size_hint().lower() > bytes_max as u64 {
+        return Ok(None);
+    }
+    let _room = Arc::clone(&devbox.bodies).acquire_owned().await.map_err(|_| Refusal::Undecided)?;
+    unread.sender_waits = false;
+    let mut message = Vec::new();
+    loop {
+        let next = poll_fn(|context| Pin::new(&mut unread.body).poll_frame(context));
+        let frame = timeout(MESSAGE_WAIT, next).await.map_err(|_| Refusal::LimitReached)?;
+        let Some(frame) = frame else { return Ok(Some(message)) };
+        let Ok(data) = frame.map_err(|_| Refusal::RequestMalformed)?.into_data() else { continue };
+        if message.len() + data.len() > bytes_max {
+            return Ok(None);
+        }
+        message.extend_from_slice(&data);
+    }
 }
 
 /// How values are written into a body of this type; none where nothing says how, in bodies of more than one type, and in text that is not UTF-8: a host would
@@ -167,6 +192,8 @@ fn armed(ask: &Ask, media: Media, data: &[u8], tokens: &[Token]) -> Result<Optio
 const FORM: &str = "application/x-www-form-urlencoded";
 /// What hosts look for anywhere in a type's name, and then read it as something else.
 const OTHER_READERS: [&str; 5] = ["urlencoded", "multipart", "form-data", "www-form", "xml"];
+/// Between two pieces of a message to the gateway itself: its sender has it whole.
+const MESSAGE_WAIT: Duration = Duration::from_secs(20);
 /// Of one devbox at a time: each may be as large as the limit.
 pub(crate) const BODIES_MAX: usize = 16;
 /// Of a body that was refused: more than that and the client sees a broken connection.

@@ -19,6 +19,7 @@ use crate::faults;
 use crate::find::find;
 use crate::greet::{Destination, Scheme, greet};
 use crate::headers::prepare_request;
+use crate::inside;
 use crate::leave::Leave;
 use crate::listen::Devbox;
 use crate::note::{NOTE_HEADER, note};
@@ -111,6 +112,9 @@ impl Conversation {
         let place = self.devbox.room.exchange()?;
         let said = self.to.clone()?;
         let path = greet(&parts, &said)?;
+        if inside::is_ours(&said.host) {
+            return inside::answer(&self.devbox, &parts, body).await;
+        }
         let is_socket = websocket::is_wanted(&parts)?;
         let wants_leave = Leave::is_wanted(&parts);
         let method = parts.method.clone();

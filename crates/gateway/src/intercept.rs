@@ -29,6 +29,7 @@ use crate::ca::Subject;
 use crate::exchange::Conversation;
 use crate::greet::{Destination, Scheme, ServerName, greet, one_name};
 use crate::http2;
+use crate::inside;
 use crate::listen::Devbox;
 use crate::refuse::redirect;
 use crate::reply::ReplyBody;
@@ -53,7 +54,7 @@ pub(crate) async fn connection(devbox: Arc<Devbox>, stream: TcpStream, port: u16
     let Ok(dialled) = stream.set_nodelay(true).and_then(|()| stream.local_addr()) else { return };
     let dialled = dialled.ip().to_canonical();
     let looked_up = devbox.names.name_of(dialled);
-    let is_door = looked_up.as_ref().is_some_and(|host| gateway_label(host).is_some());
+    let is_door = looked_up.as_ref().is_some_and(|host| gateway_label(host).is_some() || inside::is_ours(host));
     let served = if port == HTTP_PORT && is_door {
         // It never leaves this machine: the devbox's loopback ends here, and what leaves is TLS.
         let to = looked_up.ok_or(Refusal::AddressUnmapped).map(|host| Destination { host, port, scheme: Scheme::Http });

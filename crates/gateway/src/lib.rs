@@ -29,6 +29,7 @@ mod greet;
 mod headers;
 mod hosted;
 mod http2;
+mod inside;
 mod intercept;
 mod leave;
 pub mod listen;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct NetConfig {
     pub synthetic: Synthetic,
     /// What one devbox may have at a time.
     pub room: RoomSize,
+    /// The file that says where the api answers, for links to its pages; none: there are no links.
+    pub pages: Option<PathBuf>,
 }
 
 /// How long each thing may take.
@@ -67,6 +70,8 @@ pub struct Net {
     pub(crate) seats: Arc<Seats>,
     /// Others' sandboxes, which come in by the forward proxy.
     pub(crate) remotes: Arc<Remotes>,
+    /// The file that says where the api answers.
+    pub(crate) pages: Option<PathBuf>,
     synthetic: Synthetic,
     room: RoomSize,
 }
@@ -104,6 +109,7 @@ impl NetConfig {
             timeouts: Timeouts::default(),
             synthetic: Synthetic::default(),
             room: RoomSize::default(),
+            pages: None,
         }
     }
 }
@@ -126,13 +132,14 @@ impl Net {
     /// # Errors
     /// When a certificate of `upstream_ca` cannot be used.
     pub fn new(config: NetConfig, gate: Arc<Gate>) -> Result<Arc<Self>, NetError> {
-        let NetConfig { resolve, upstream_ca, proxy, timeouts, synthetic, room } = config;
+        let NetConfig { resolve, upstream_ca, proxy, timeouts, synthetic, room, pages } = config;
         Ok(Arc::new(Self {
             gate,
             dialer: Dialer::new(resolve, &upstream_ca, proxy, timeouts.connect)?,
             timeouts,
             seats: Seats::of_this_process(),
             remotes: Arc::default(),
+            pages,
             synthetic,
             room,
         }))

@@ -1,7 +1,7 @@
 //! Refusals as replies. The only place from which the gateway speaks to a devbox in its own name.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, PROXY_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, PROXY_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{Response, StatusCode};
 
 use model::Refusal;
@@ -23,6 +23,14 @@ pub(crate) fn refuse(refusal: Refusal) -> Response<ReplyBody> {
     if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
         response.headers_mut().insert(PROXY_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"tightlip\""));
     }
+    response
+}
+
+/// An answer of the door for agents: the gateway's own, so that nobody keeps it and no host's is taken for it.
+pub(crate) fn told(response: Response<Bytes>) -> Response<ReplyBody> {
+    let mut response = response.map(ReplyBody::whole);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 

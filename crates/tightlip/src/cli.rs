@@ -18,7 +18,9 @@ mod gate;
 mod gateway;
 mod hints;
 mod history;
+mod import;
 mod key;
+mod mcp;
 mod output;
 mod place;
 mod prove;
@@ -64,7 +66,7 @@ struct Global {
     /// The data folder [default: $TIGHTLIP_DATA, then $XDG_DATA_HOME/tightlip]
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The server, for `secret`, `key`, `devbox`, `gateway-config` and `events` [default: $TIGHTLIP_URL, then $RUNLOOP_BASE_URL, then the one on the data folder]
+    /// The server, for `secret`, `import`, `key`, `devbox`, `gateway-config`, `events` and `mcp` [default: $TIGHTLIP_URL, then $RUNLOOP_BASE_URL, then the one on the data folder]
     #[arg(long, global = true, value_name = "URL")]
     url: Option<String>,
 }
@@ -78,6 +80,8 @@ enum Command {
     /// Store, list and delete secrets
     #[command(subcommand)]
     Secret(secret::Command),
+    /// Store the credentials of a dotenv file, and take them out of it
+    Import(import::Args),
     /// Say where a secret's value may go
     Bind(bind::BindArgs),
     /// Take back what `bind` said
@@ -100,6 +104,8 @@ enum Command {
     /// Say which upstreams devboxes of the API reach by a base URL
     #[command(subcommand)]
     GatewayConfig(gateway::Command),
+    /// Serve agents over standard input and output (the Model Context Protocol)
+    Mcp(mcp::Args),
     /// Show what happened: changes, uses, refusals
     Events(events::Args),
     /// Make, list and revoke API keys
@@ -162,6 +168,7 @@ fn obey(cli: Cli, out: &Output) -> Result<i32, Fault> {
         Command::Up(args) => here().and_then(|()| up::up(&args, data, out)),
         Command::Down(args) => here().and_then(|()| down::down(&args, data, out)).map(|()| 0),
         Command::Secret(command) => secret::obey(command, target, out).map(|()| 0),
+        Command::Import(args) => import::import(&args, target, out).map(|()| 0),
         Command::Bind(args) => target().and_then(|target| bind::bind(args, &target, out)).map(|()| 0),
         Command::Unbind(args) => target().and_then(|target| bind::unbind(&args, &target, out)).map(|()| 0),
         Command::Bindings(args) => target().and_then(|target| bind::bindings(&args, &target, out)).map(|()| 0),
@@ -172,6 +179,7 @@ fn obey(cli: Cli, out: &Output) -> Result<i32, Fault> {
         Command::Run(args) => run::run(args, target, out),
         Command::Devbox(command) => target().and_then(|target| devbox::obey(command, &target, out)),
         Command::GatewayConfig(command) => target().and_then(|target| gateway::obey(command, &target, out)).map(|()| 0),
+        Command::Mcp(args) => target().and_then(|target| mcp::mcp(&args, &target, out)).map(|()| 0),
         Command::Events(args) => target().and_then(|target| events::events(args, &target, out)),
         Command::Key(command) => target().and_then(|target| key::obey(command, &target, out)).map(|()| 0),
         Command::Account(command) => target().and_then(|target| account::obey(&command, &target, out)).map(|()| 0),

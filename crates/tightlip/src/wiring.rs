@@ -58,6 +58,7 @@ pub fn gateway(start: Start) -> anyhow::Result<ExitCode> {
     let upstream_ca = upstream_ca.as_deref().map(gateway::process::read_certificates).transpose()?.unwrap_or_default();
     let resolve = resolve.into_iter().map(|named| ((named.host, named.port), named.address)).collect();
     let mut net = gateway::NetConfig::new(resolve, upstream_ca);
+    net.pages = Some(folder.address());
     net.proxy = ways.proxy.map(ProxyConfig::open).transpose()?;
     let setup = gateway::process::Setup {
         gate: Arc::new(gate),

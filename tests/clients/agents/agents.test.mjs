@@ -70,6 +70,15 @@ test('an agent in a terminal asks a person for nothing, and makes its call', asy
   }
 });
 
+test('the model is offered the tools of our own MCP server', async () => {
+  for (const one of BOTH) {
+    const told = await server.tightlip(['run', '--agent', one.agent, '--', ...one.ask]);
+    assert.equal(told.code, 0, told.err);
+    const call = takeRequests(one).find((request) => request.path === one.path);
+    for (const tool of ['list_secrets', 'request_secret', 'request_status']) assert.ok(call.body.includes(tool), `${one.agent}: no ${tool}`);
+  }
+});
+
 test('a command that the model asks for is run, and holds the placeholder at most', async () => {
   const asks = [
     [CLAUDE, ['claude', '-p', 'say hi', '--dangerously-skip-permissions']],
@@ -88,6 +97,19 @@ test('a command that the model asks for is run, and holds the placeholder at mos
     assert.match(requests.at(-1).body, new RegExp(`\\[${prefix}[\\w-]+\\]`), 'the command saw its placeholder');
     assert.match(readFileSync(join(work, 'seen.txt'), 'utf8'), new RegExp(`^${one.secret}=${prefix}`, 'm'));
     assertNowhere(one, told, home, work);
+  }
+});
+
+test('with --skill and only then, an agent tells its model of the skill', async () => {
+  for (const one of BOTH) {
+    for (const [options, isTold] of [[[], false], [['--skill'], true]]) {
+      const told = await server.tightlip(['run', '--agent', one.agent, ...options, '--', ...one.ask]);
+      assert.equal(told.code, 0, told.err);
+      const requests = takeRequests(one);
+      assertAsked(one, requests, { times: 1 });
+      const named = requests.some(({ body }) => body.includes('using-brokered-secrets') && body.includes('How to use API keys, tokens and passwords that you do not hold'));
+      assert.equal(named, isTold, `${one.agent} ${options}`);
+    }
   }
 });
 

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 
-use super::{bindings, devboxes, documents, events, executions, gateways, health, keys, metrics, secrets};
+use super::{agents, bindings, devboxes, documents, events, executions, gateways, health, keys, metrics, secrets, skills};
 use crate::bodies;
 use crate::desk::Desk;
 use crate::host;
@@ -53,12 +53,20 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/v1/events", get(events::list))
         .route("/v1/api-keys", get(keys::list).post(keys::create))
         .route("/v1/api-keys/{id}/revoke", post(keys::revoke))
+        .route(mcp::PATH, post(agents::mcp))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::show))
         .route("/openapi.yaml", get(documents::yaml))
         .route("/openapi.json", get(documents::json))
         .route("/schemas/secret.json", get(documents::secret_schema))
+        .route("/llms.txt", get(documents::llms))
+        .route("/skills/", get(skills::listing))
+        .route("/skills/index.json", get(skills::index))
+        .route("/skills/using-brokered-secrets/SKILL.md", get(skills::instructions))
+        .route("/skills/using-brokered-secrets/references/refusals.md", get(skills::refusals))
+        .route("/skills/using-brokered-secrets/references/clients.md", get(skills::clients))
+        .route("/skills/using-brokered-secrets/scripts/check.sh", get(skills::check))
         .route("/", get(home::home))
         .route("/ui/requests/{link}", get(entry::open))
         .route("/ui/entry", get(entry::show).post(entry::store))

@@ -61,6 +61,7 @@ impl Hosting {
             CreatedHosted::New(new) => (new.hosted, new.card, new.env, new.plain, new.ports, new.entrypoint),
         };
         env.extend(devbox::trust_env().into_iter().map(|(name, value)| (name.to_owned(), value)));
+        env.push((mcp::URL_VARIABLE.to_owned(), mcp::DEVBOX_URL.to_owned()));
         let place = match self.admit_local(&hosted, card) {
             Ok(place) => place,
             Err(trouble) => {

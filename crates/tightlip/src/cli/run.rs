@@ -5,6 +5,7 @@
 
 mod agent;
 pub(super) mod environment;
+mod skills;
 mod summary;
 mod watch;
 
@@ -49,6 +50,9 @@ pub(super) struct Args {
     /// A folder that is kept as the home [default: an empty one that vanishes]
     #[arg(long, value_name = "DIR")]
     home: Option<PathBuf>,
+    /// Put the skill that tells an agent how to use placeholders where agents look for skills in the home
+    #[arg(long)]
+    skill: bool,
     /// Say nothing about the devbox but what the command changed in .git
     #[arg(long, short = 'q')]
     quiet: bool,
@@ -171,6 +175,10 @@ fn spec(args: &Args, target: &Target, opened: &Opened, asked: &Asked) -> Result<
     let mut bundle_pem = devbox::system_bundle().map_err(|error| not_started(&error))?;
     bundle_pem.push(b'\n');
     bundle_pem.extend_from_slice(opened.ca_pem.as_bytes());
+    let mut home_files = outfit.map(|outfit| outfit.files(asked.wanted.as_deref().unwrap_or_default(), opened)).unwrap_or_default();
+    if args.skill {
+        home_files.extend(skills::files(args.agent));
+    }
     Ok(Spec {
         argv: if args.command.is_empty() { own() } else { args.command.clone() },
         env: environment::whole(&opened.env, asked.given.clone()),
@@ -178,7 +186,7 @@ fn spec(args: &Args, target: &Target, opened: &Opened, asked: &Asked) -> Result<
         ro: asked.ro.clone(),
         rw: args.rw.clone(),
         home: args.home.clone(),
-        home_files: outfit.map(|outfit| outfit.files(asked.wanted.as_deref().unwrap_or_default(), opened)).unwrap_or_default(),
+        home_files,
         programs: outfit.map(Outfit::programs).unwrap_or_default(),
         hidden: vec![target.folder().path().to_owned()],
         bundle_pem,
@@ -257,7 +265,7 @@ Examples:
   tightlip run -- git clone https://github.com/me/private.git
   tightlip run --secret GITHUB_TOKEN --allow docs.example.com --allow cdn.example.com -- ./agent
   tightlip run --secret GH_TOKEN=GITHUB_TOKEN -- gh api user
-  tightlip run --agent claude                         (Claude Code)
+  tightlip run --agent claude --skill                 (Claude Code, told what placeholders are)
   tightlip run --agent codex --secret GITHUB_TOKEN -- codex exec 'mend the build'
   tightlip run                                        (your shell)
 

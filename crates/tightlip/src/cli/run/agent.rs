@@ -15,6 +15,7 @@ use model::{EnvName, SecretName};
 
 use super::super::fault::{Exit, Fault};
 use super::environment::{self, Given};
+use super::skills;
 use program::{Found, Unfit};
 
 /// A coding agent.
@@ -107,6 +108,14 @@ impl Agent {
         match self {
             Self::Claude => &[("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"), ("DISABLE_AUTOUPDATER", "1"), ("IS_SANDBOX", "1")],
             Self::Codex => &[],
+        }
+    }
+
+    /// Where in the home the agent looks for skills.
+    pub(super) const fn skills(self) -> &'static str {
+        match self {
+            Self::Claude => ".claude/skills",
+            Self::Codex => skills::SHARED,
         }
     }
 

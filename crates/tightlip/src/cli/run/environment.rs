@@ -112,6 +112,7 @@ pub(super) fn whole(placeholders: &[link::cli::Given], given: Given) -> Vec<(OsS
     for (name, value) in devbox::trust_env() {
         set(name.into(), value.into());
     }
+    set(mcp::URL_VARIABLE.into(), mcp::DEVBOX_URL.into());
     for placeholder in placeholders {
         set(placeholder.env.as_str().into(), placeholder.token.as_str().into());
     }
@@ -200,6 +201,7 @@ mod tests {
         let known = |name: &OsStr| {
             PASSED_ON.iter().any(|passed| name == *passed)
                 || name.as_bytes().starts_with(b"LC_")
+                || name == mcp::URL_VARIABLE
                 || devbox::trust_env().iter().any(|(trust, _)| name == *trust)
         };
         assert!(names.iter().all(|name| known(name)), "{names:?}");

@@ -18,6 +18,7 @@ pub(super) fn claude(placeholder: &str, work_dir: &Path) -> HomeFile {
         "hasCompletedOnboarding": true,
         "customApiKeyResponses": { "approved": approved, "rejected": [] },
         "projects": projects,
+        "mcpServers": { "tightlip": { "type": "http", "url": mcp::DEVBOX_URL } },
     });
     HomeFile { path: ".claude.json".to_owned(), text: format!("{state:#}\n") }
 }
@@ -52,9 +53,14 @@ wire_api = "responses"
 supports_websockets = false
 env_http_headers = {{ "OpenAI-Organization" = "OPENAI_ORGANIZATION", "OpenAI-Project" = "OPENAI_PROJECT" }}
 
+# Which secrets there are, how they are used, and asking for more.
+[mcp_servers.tightlip]
+url = "{mcp_url}"
+
 [projects.{work_dir}]
 trust_level = "trusted"
 "#,
+        mcp_url = mcp::DEVBOX_URL,
         base_url = quoted(base_url.unwrap_or(OPENAI_URL)),
         variable = quoted(variable),
         work_dir = quoted_key(&work_dir.to_string_lossy()),
