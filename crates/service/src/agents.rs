@@ -115,6 +115,9 @@ impl Gate {
             Agent::Devbox(card) => card.grants.iter().chain(&card.later_grants()).map(|held| held.name.clone()).collect(),
         };
         for name in names {
+            if usable.iter().any(|known: &Usable| known.name == name) {
+                continue;
+            }
             let one = match self.visible(who, &name) {
                 Ok(Some(visible)) => visible.into_usable(),
                 // Nothing is in force of what was deleted at this moment, or changed outside.
@@ -179,6 +182,10 @@ impl Gate {
     /// What `resolve` would decide of such a request, up to the point where it gives the value.
     fn would_permit(&self, who: &Agent<'_>, visible: &Visible, to: (&Host, u16), method: &str, path: &str) -> Result<Form, Refusal> {
         let path = judged(path)?;
+        // RFC 9110, section 9.1; all that bindings name are such words.
+        if !(1..=METHOD_BYTES_MAX).contains(&method.len()) || !method.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-') {
+            return Err(Refusal::RequestMalformed);
+        }
         if matches!(method, "TRACE" | "TRACK" | "CONNECT") {
             return Err(Refusal::MethodForbidden);
         }
@@ -310,6 +317,8 @@ fn strings_of(verb: &AgentVerb) -> Vec<String> {
 }
 
 const HTTPS_PORT: u16 = model::binding::HTTPS_PORT;
+/// Longer words are no method of anybody's.
+const METHOD_BYTES_MAX: usize = 32;
 /// An answer, with room for the message around it.
 const TELL_JSON_BYTES_MAX: usize = LINK_MESSAGE_BYTES_MAX - 4 * 1024;
 /// Events of refusals that are looked through for those of one devbox.

@@ -385,6 +385,7 @@ fn what_is_tested_is_what_would_be_decided_and_counts_as_no_use() {
         let one = |host: &str, method, path| test(&house, &who, "KEY", Some(host), method, path).remove(0).decided;
         assert_eq!(one("api.example.org", None, None), Err(Refusal::HostNotBound));
         assert_eq!(one("api.example.com", Some("TRACE"), None), Err(Refusal::MethodForbidden));
+        assert_eq!(one("api.example.com", Some("G ET"), None), Err(Refusal::RequestMalformed));
         assert_eq!(one("api.example.com", None, Some("/a/../b")), Err(Refusal::PathAmbiguous));
         assert_eq!(one("api.example.com", Some("POST"), Some("/v1?x=1")), Ok(Form::Bearer));
         let [each] = <[_; 1]>::try_from(test(&house, &who, "KEY", None, None, None)).unwrap();

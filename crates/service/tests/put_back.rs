@@ -5,10 +5,14 @@
 mod installation;
 
 use installation::{Installation, named, secret_name, wanted};
+use link::agents::{AgentTell, AgentVerb};
 use link::cli::Exposure;
 use model::{AccountId, Mechanism};
 use rusqlite::Connection;
-use service::{BindingsError, DevboxDenial, Policy};
+use service::anchor::AnchorPlaces;
+use service::verify::{Subject, verify};
+use service::{Agent, AgentsError, BindingsError, DevboxDenial, Policy};
+use store::{Ledger, Mode, Store};
 
 /// Changes the ledger behind the gateway's back.
 fn tamper(house: &Installation, sql: &str) {
@@ -113,4 +117,69 @@ fn a_devbox_that_was_moved_to_another_account_is_shown_to_neither() {
         assert!(matches!(house.gate.hosted(account, &id), Err(DevboxDenial::NotFound)));
         assert!(house.gate.hosted_page(account, None, 10, None).unwrap().0.is_empty());
     }
+}
+
+/// A devbox of the API's that asked to reach a host, and was let.
+fn let_through(house: &Installation) -> (model::DevboxId, model::RequestId) {
+    let made = house.create(wanted(&[], &[])).unwrap();
+    let verb = AgentVerb::RequestAccess {
+        secret: None,
+        host: "a.example.com".parse().unwrap(),
+        methods: model::Methods::default(),
+        reason: "to look it up".into(),
+    };
+    let AgentTell::Request(asked) = house.gate.agent(&Agent::Devbox(&made.card), verb) else { panic!("not asked") };
+    house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id).unwrap();
+    (made.card.devbox, asked.id)
+}
+
+#[test]
+fn a_host_that_nobody_let_a_devbox_reach_is_found_and_not_taken_up() {
+    let house = Installation::make();
+    let (id, _) = let_through(&house);
+    house.gate.take_up(&id).unwrap();
+    for change in [
+        "UPDATE allowed SET host = 'evil.example.com'",
+        "UPDATE allowed SET host = 'a.example.com', created = created + 1",
+        "DELETE FROM allowed",
+        &format!("INSERT INTO allowed VALUES ('{id}', 'evil.example.com', 1)"),
+    ] {
+        tamper(&house, change);
+        assert!(matches!(house.gate.take_up(&id), Err(DevboxDenial::Tampered)), "{change}");
+    }
+}
+
+#[test]
+fn a_request_that_is_put_back_or_planted_is_named_and_decides_nothing() {
+    let house = Installation::make();
+    let made = house.create(wanted(&[], &[])).unwrap();
+    let verb = || AgentVerb::RequestSecret {
+        name: secret_name("NEW"),
+        hosts: vec!["a.example.com".parse().unwrap()],
+        form: None,
+        reason: "to release".into(),
+    };
+    let ask = || house.gate.agent(&Agent::Devbox(&made.card), verb());
+    let AgentTell::Request(asked) = ask() else { panic!("not asked") };
+    let put_back = keep(&house, "requests");
+    house.gate.refuse_request(&house.admin_key, &house.caller(), &asked.id).unwrap();
+    assert_eq!(found(&house), [""; 0]);
+    tamper(&house, &put_back);
+    assert_eq!(found(&house), ["requests: it was decided, and its row was put back to before that"]);
+    tamper(&house, "UPDATE requests SET reason = 'another'");
+    assert!(matches!(house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id), Err(AgentsError::Tampered)));
+    assert!(matches!(ask(), AgentTell::Denied(denied) if denied.code == "row_tampered"));
+    assert!(found(&house).contains(&"requests: its mark does not hold: the row was changed or planted".to_owned()));
+    tamper(&house, "DELETE FROM requests");
+    assert_eq!(found(&house), ["requests: it was made, and its row is gone"]);
+}
+
+/// What looking at everything finds.
+fn found(house: &Installation) -> Vec<String> {
+    let path = |name: &str| house.folder.path().join(name);
+    let (store, ledger) = (Store::open(&path("tightlip.db"), Mode::Reader).unwrap(), Ledger::open_to_read(&path("gateway.db")).unwrap());
+    let (store, ledger) = (store.look().unwrap(), ledger.look().unwrap());
+    let subject = Subject { store, ledger, keys: &house.keys, anchors: &AnchorPlaces::default() };
+    let verified = verify(&subject, &mut |_, _| {}).unwrap();
+    verified.findings.into_iter().map(|finding| format!("{}: {}", finding.table, finding.what)).collect()
 }

@@ -65,7 +65,7 @@ struct Global {
     /// The data folder [default: $TIGHTLIP_DATA, then $XDG_DATA_HOME/tightlip]
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The server, for `secret`, `key`, `devbox`, `gateway-config` and `events` [default: $TIGHTLIP_URL, then $RUNLOOP_BASE_URL, then the one on the data folder]
+    /// The server, for `secret`, `key`, `devbox`, `gateway-config`, `events` and `mcp` [default: $TIGHTLIP_URL, then $RUNLOOP_BASE_URL, then the one on the data folder]
     #[arg(long, global = true, value_name = "URL")]
     url: Option<String>,
 }

@@ -11,16 +11,21 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
+use link::Packets;
 use link::front::{Answer, Ask, DevboxTell, DevboxVerb, NewDevbox, NewKey, Question, Tell};
-use link::{Listener, Packets};
 use model::devbox::About;
 use model::{AccountId, Scope, Timestamp};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use testkit::{Canary, Launch, Server, Upstream, UpstreamSpec};
+
+#[path = "common/alone.rs"]
+mod alone;
+
+use alone::Alone;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tightlip");
 const BOUND: &str = "api.github.com";
@@ -61,14 +66,6 @@ struct Loot {
     bytes: Vec<u8>,
 }
 
-/// A gateway that the test started, holding the api's end of the link itself.
-struct Alone {
-    gateway: Child,
-    keeper: Child,
-    link: Option<Packets>,
-    _leashes: [Packets; 2],
-}
-
 fn the_api_taken_over_obtains_no_value_and_redirects_none() {
     let canary = Canary::make("ghp_").unwrap();
     let hosts = vec![BOUND.to_owned(), OTHER.to_owned()];
@@ -81,7 +78,7 @@ fn the_api_taken_over_obtains_no_value_and_redirects_none() {
     let database = Connection::open(data.join("store/tightlip.db")).unwrap();
     let account: String = database.query_row("SELECT id FROM accounts", [], |row| row.get(0)).unwrap();
 
-    let mut alone = start_gateway(&data, &upstream);
+    let mut alone = Alone::start(&data, &upstream, &[BOUND, OTHER]);
     let loot = let_loose(&data, &account, &mut alone);
     assert!(!canary.is_in(&loot.bytes), "the hostile process obtained the value");
     assert!(loot.bytes.len() > 10_000, "it read its own files: {} bytes", loot.bytes.len());
@@ -96,11 +93,7 @@ fn the_api_taken_over_obtains_no_value_and_redirects_none() {
     let elsewhere = upstream.records_of(OTHER);
     assert!(elsewhere.iter().all(|record| !canary.is_in(&record.bytes)), "the value went to another host");
 
-    alone.link.take();
-    for child in [&mut alone.gateway, &mut alone.keeper] {
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
+    drop(alone);
 }
 
 /// Each change that a hostile api can make to its own database, then an agent that tries to profit from it.
@@ -207,31 +200,6 @@ impl Agent<'_> {
         assert!(!shown.contains("authorized"), "{name} to {host}: {shown}");
         assert_eq!(self.upstream.records().len(), before, "{name} to {host}: something arrived: {shown}");
     }
-}
-
-fn start_gateway(data: &Path, upstream: &Upstream) -> Alone {
-    let socket = data.join("gateway.sock");
-    let _absent = std::fs::remove_file(&socket);
-    let listener = Listener::bind(&socket).unwrap();
-    let lock = std::fs::File::open(data.join("lock")).unwrap();
-    let (api_end, gateway_end) = Packets::pair().unwrap();
-    let (to_keeper, keeper_end) = Packets::pair().unwrap();
-    let (keeper_leash, theirs) = Packets::pair().unwrap();
-    let begin = serde_json::json!({"supervisor": std::process::id(), "task": "keeper", "given": ["link", "lock"]});
-    keeper_leash.send(&begin, &[keeper_end.as_fd(), lock.as_fd()]).unwrap();
-    let keeper = Command::new(BINARY).arg("__keeper").stdin(Stdio::from(OwnedFd::from(theirs))).spawn().unwrap();
-    let (leash, theirs) = Packets::pair().unwrap();
-    let resolve: Vec<serde_json::Value> =
-        [BOUND, OTHER].iter().map(|host| serde_json::json!({"host": host, "port": 443, "address": upstream.address()})).collect();
-    let task = serde_json::json!({"gateway": {"data": data, "resolve": resolve, "upstream_ca": data.join("upstream-ca.pem"), "ways": {"proxy": null, "pass_through": []}, "idle_exit_ms": null, "awaits_root_key": false, "anchors": [], "policy": {"plain_env_for_unbound": false, "accept_pairings": false}}});
-    let given = ["link", "socket", "lock", "keeper"];
-    let begin = serde_json::json!({"supervisor": std::process::id(), "task": task, "given": given});
-    leash.send(&begin, &[gateway_end.as_fd(), listener.as_fd(), lock.as_fd(), to_keeper.as_fd()]).unwrap();
-    let gateway = Command::new(BINARY).arg("__gateway").stdin(Stdio::from(OwnedFd::from(theirs))).spawn().unwrap();
-    leash.limit_wait(Some(Duration::from_secs(20))).unwrap();
-    let (report, _) = leash.recv::<serde_json::Value>().unwrap();
-    assert_eq!(report, serde_json::json!("ready"));
-    Alone { gateway, keeper, link: Some(api_end), _leashes: [leash, keeper_leash] }
 }
 
 /// Runs the hostile process to its end with the api's end of the link as its standard input.

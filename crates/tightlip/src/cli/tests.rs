@@ -36,6 +36,7 @@ fn refused(words: &[&str]) -> Fault {
         | Command::Refuse(_)
         | Command::Devbox(_)
         | Command::GatewayConfig(_)
+        | Command::Mcp(_)
         | Command::Events(_)
         | Command::Key(_)
         | Command::Account(_)

@@ -33,10 +33,10 @@ fn a_revoked_key_gets_nothing_by_any_way() {
     let id = keys["api_keys"].as_array().unwrap().iter().find(|listed| listed["name"] == "agent").unwrap()["id"].as_str().unwrap();
     road.server.expect(&["key", "revoke", id], b"").unwrap();
     let answer = over_http(&road, &agent, &list);
-    assert_eq!((status(&answer), body(&answer)["code"].as_str()), (401, Some("key_unknown")), "{answer}");
+    assert_eq!((status(&answer), body(&answer)["code"].as_str()), (401, Some("key_revoked")), "{answer}");
     let (lines, _) = over_stdio(&road, Some(&agent), &[list]);
     let result = &lines[0]["result"];
-    assert_eq!((&result["isError"], &result["structuredContent"]["code"]), (&json!(true), &json!("key_unknown")), "{result}");
+    assert_eq!((&result["isError"], &result["structuredContent"]["code"]), (&json!(true), &json!("key_revoked")), "{result}");
 
     devbox.stdin.take().unwrap().write_all(b"\n").unwrap();
     let mut after = String::new();

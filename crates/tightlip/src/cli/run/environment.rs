@@ -201,6 +201,7 @@ mod tests {
         let known = |name: &OsStr| {
             PASSED_ON.iter().any(|passed| name == *passed)
                 || name.as_bytes().starts_with(b"LC_")
+                || name == mcp::URL_VARIABLE
                 || devbox::trust_env().iter().any(|(trust, _)| name == *trust)
         };
         assert!(names.iter().all(|name| known(name)), "{names:?}");
