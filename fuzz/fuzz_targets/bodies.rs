@@ -29,6 +29,7 @@ fuzz_target!(|data: &[u8]| {
         3 => environment(sent),
         4 => client(sent),
         5..=11 => query(route % 7, sent),
+        12 => form(sent),
         _ => {
             if let Err(told) = fuzzing::body(route >> 4, sent) {
                 quiet(sent, &told);
@@ -57,6 +58,23 @@ fn updated(value: SecretValue) {
     let body = wire::update_body(value);
     let Ok(value) = fuzzing::update(&body) else { panic!("the client's body was refused") };
     assert_eq!(wire::update_body(value), body);
+}
+
+/// A value out of a form is one that can be stored, and the bytes between two `&`, or what they are written for.
+fn form(sent: &[u8]) {
+    match fuzzing::form(sent) {
+        Err(told) => quiet(sent, &told),
+        Ok(value) => {
+            let value = wire::update_body(value.check().expect("what a form gives can be stored"));
+            let read: serde_json::Value = serde_json::from_slice(&value).expect("the client's body is JSON");
+            let text = read["value"].as_str().expect("a text");
+            let written: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            let again = fuzzing::form(format!("proof=a&value={written}%0A&digest=").as_bytes());
+            let again = wire::update_body(again.unwrap_or_else(|told| panic!("the same value was refused: {}", told.words)));
+            // A CR before an LF is a part of the line's end.
+            assert!(again == value || text.contains('\r'));
+        }
+    }
 }
 
 /// Any text at all is a value as the client sends it.

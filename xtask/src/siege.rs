@@ -36,30 +36,26 @@ pub fn run() -> ExitCode {
 fn measured() -> Result<()> {
     process::build()?;
     show(
-        "steady: 100 GETs a second on one connection; flood: GETs as fast as they are answered, on 64 connections, by another account's key",
+        "steady: 100 GETs a second on one connection; flood: GETs as fast as they are answered, on 64 connections, by another account's key\n\
+         beside: the same flood against another server on this machine, which is what sharing its processors costs",
     );
     for (name, settings) in
         [("limits of 1000 a second and key", "[api]\nkey_requests_per_second = 1000\n"), ("no limits (loopback's default)", "")]
     {
         let folder = Folder::make("siege")?;
-        let data = folder.path("data");
-        std::fs::create_dir_all(&data)?;
-        std::fs::write(data.join("tightlip.toml"), settings)?;
-        let server = Server::start(&data)?;
-        let made = process::command("tightlip").args(["account", "create", "flood", "--json", "--data"]).arg(&data).output()?;
-        let made: serde_json::Value = serde_json::from_slice(&made.stdout).context("no account was made")?;
-        let other = made["key"].as_str().context("the account has no key")?.to_owned();
+        let (server, other) = start(&folder, "data", settings)?;
+        let (neighbour, others) = start(&folder, "beside", settings)?;
         create(server.address(), &server.key)?;
         let alone = steady(server.address(), &server.key)?;
+        let (beside, elsewhere) = flood(&neighbour, &others, &server)?;
+        neighbour.stop()?;
         let before = process::memory_mib(server.api()?)?.0;
-        let (under, flooded) = flood(&server, &other)?;
+        let (under, flooded) = flood(&server, &other, &server)?;
         let after = process::memory_mib(server.api()?)?.0;
-        show(&format!(
-            "{name}: alone {}; under a flood of {flooded:.0} a second {}; p99 {:.2} times",
-            alone.line(),
-            under.line(),
-            under.p99 / alone.p99
-        ));
+        show(&format!("{name}: alone {}", alone.line()));
+        show(&format!("    beside a flood of {elsewhere:.0} a second {}", beside.line()));
+        show(&format!("    under a flood of {flooded:.0} a second {}", under.line()));
+        show(&format!("    p99 {:.2} times that alone, {:.2} times that beside", under.p99 / alone.p99, under.p99 / beside.p99));
         show(&format!("    the api's memory {before:.1} MiB before, {after:.1} MiB after (RSS)"));
         if settings.is_empty() {
             idle(&server)?;
@@ -67,6 +63,18 @@ fn measured() -> Result<()> {
         server.stop()?;
     }
     Ok(())
+}
+
+/// A server in a folder of its own, and the key of a second account there.
+fn start(folder: &Folder, name: &str, settings: &str) -> Result<(Server, String)> {
+    let data = folder.path(name);
+    std::fs::create_dir_all(&data)?;
+    std::fs::write(data.join("tightlip.toml"), settings)?;
+    let server = Server::start(&data)?;
+    let made = process::command("tightlip").args(["account", "create", "flood", "--json", "--data"]).arg(&data).output()?;
+    let made: serde_json::Value = serde_json::from_slice(&made.stdout).context("no account was made")?;
+    let other = made["key"].as_str().context("the account has no key")?.to_owned();
+    Ok((server, other))
 }
 
 impl Seen {
@@ -109,10 +117,10 @@ fn steady(address: &str, key: &str) -> Result<Seen> {
     Ok(Seen { p50: at(0.5), p99: at(0.99), longest: at(1.0), count: taken.len() })
 }
 
-/// What the steady tenant sees while another asks as fast as it can, and how fast that was.
-fn flood(server: &Server, other: &str) -> Result<(Seen, f64)> {
+/// What the steady tenant of one server sees while somebody asks another, or the same, as fast as it can, and how fast that was.
+fn flood(flooded: &Server, other: &str, server: &Server) -> Result<(Seen, f64)> {
     let (ended, count) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let address = server.address();
+    let address = flooded.address();
     let request = format!("GET /v1/secrets?limit=20 HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {other}\r\n\r\n");
     thread::scope(|scope| {
         let mut floods = Vec::new();
@@ -133,7 +141,7 @@ fn flood(server: &Server, other: &str) -> Result<(Seen, f64)> {
             }));
         }
         let begun = Instant::now();
-        let seen = steady(address, &server.key);
+        let seen = steady(server.address(), &server.key);
         let rate = count.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64();
         ended.store(true, Ordering::Relaxed);
         for one in floods {

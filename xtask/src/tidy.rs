@@ -182,7 +182,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// The files that may hold unsafe code, each block with its reason.
 const UNSAFE_FILES: [&str; 2] = ["crates/vault/src/locked.rs", "crates/devbox/src/kernel/"];
 /// The vault's verbs, and the crates whose code may name them.
-const VAULT_VERBS: [(&str, &[&str]); 11] = [
+const VAULT_VERBS: [(&str, &[&str]); 13] = [
     ("OpenKeys", &["vault", "service", "gateway", "tightlip"]),
     ("Sealer", &["vault", "service", "api", "tightlip"]),
     ("SigningKey", &["vault", "api", "tightlip"]),
@@ -192,6 +192,8 @@ const VAULT_VERBS: [(&str, &[&str]); 11] = [
     ("Scrub", &["vault", "service", "gateway"]),
     ("pour", &["vault", "service"]),
     ("recognise", &["vault", "service", "tightlip"]),
+    ("dotenv", &["vault", "tightlip"]),
+    ("sort", &["vault", "tightlip"]),
     ("wire", &["vault", "client"]),
     ("SecretValue", &["vault", "service", "api", "client", "tightlip"]),
 ];

@@ -177,6 +177,12 @@ pub(crate) struct Held {
     _room: Option<Taken>,
 }
 
+impl Held {
+    pub(crate) const fn new(bytes: Zeroizing<Vec<u8>>, room: Option<Taken>) -> Self {
+        Self { bytes, _room: room }
+    }
+}
+
 /// Reads an account's body into memory that is wiped, once `room` has as many permits for it as it may have bytes. Of one that is too large, a little more is read and
 /// thrown away, so that its sender reads our answer instead of a broken connection.
 pub(crate) async fn read(headers: &HeaderMap, body: Body, room: &Shares<AccountId>, account: &AccountId) -> Result<Held, BodyError> {
@@ -192,7 +198,8 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, room: &Shares<AccountI
     if bytes.is_empty() || is_json(headers) { Ok(Held { bytes, _room: room }) } else { Err(BodyError::MediaType) }
 }
 
-async fn gather(mut body: Body, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, BodyError> {
+/// Gathers a body of at most so many bytes, known beforehand.
+pub(crate) async fn gather(mut body: Body, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, BodyError> {
     // Never grows, so that no copy is left behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max));
     while let Some(frame) = body.frame().await {

@@ -10,8 +10,9 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::front::Front;
 use crate::host::Hosts;
-use crate::limits::{BODIES_BYTES_MAX, FOLLOWERS_MAX, HOLDS_MAX, LOOKS_MAX, WORK_MAX};
+use crate::limits::{BODIES_BYTES_MAX, FOLLOWERS_MAX, FORMS_BYTES_MAX, HOLDS_MAX, LOOKS_MAX, WORK_MAX};
 use crate::metrics::Metrics;
+use crate::places::Network;
 use crate::rates::{RateLimits, Rates};
 use crate::shares::Shares;
 
@@ -32,6 +33,8 @@ pub struct Desk {
     pub(crate) rates: Rates,
     /// A permit for each byte of the bodies that are held at a time.
     pub(crate) bodies: Shares<AccountId>,
+    /// Likewise for the entry page's forms, whose senders are known by their networks only.
+    pub(crate) forms: Shares<Option<Network>>,
     /// What the last look at readiness found, and when.
     pub(crate) readiness: tokio::sync::Mutex<Option<(Instant, Vec<String>)>>,
     /// A permit for each request that has a thread or waits for one.
@@ -54,6 +57,7 @@ impl Desk {
             metrics: Metrics::new(),
             rates: Rates::new(RateLimits::OFF),
             bodies: Shares::new(BODIES_BYTES_MAX, BODIES_BYTES_MAX / 8),
+            forms: Shares::new(FORMS_BYTES_MAX, FORMS_BYTES_MAX / 4),
             readiness: tokio::sync::Mutex::default(),
             work: Arc::new(Semaphore::new(WORK_MAX)),
             stopping: watch::Sender::new(false),

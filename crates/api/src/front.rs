@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use link::agents::{AgentTell, AgentVerb};
+use link::agents::{AgentTell, AgentVerb, EntryAsk, EntryTell};
 use link::calls::{Asked, Calls};
 use link::front::{Ask, DevboxVerb, Tell};
 use link::{PacketError, Packets};
@@ -72,11 +72,29 @@ impl Front {
     /// # Errors
     /// [`FrontError`].
     pub(crate) async fn ask_devbox(&self, api_key: &str, verb: DevboxVerb, wait: Duration) -> Result<Tell, FrontError> {
+        self.ask_later(Ask::Devbox { api_key: api_key.to_owned(), verb: Box::new(verb) }, wait + GATEWAY_TIME).await
+    }
+
+    /// Asks on behalf of the entry page.
+    ///
+    /// # Errors
+    /// [`FrontError`].
+    pub(crate) async fn ask_entry(&self, ask: EntryAsk) -> Result<EntryTell, FrontError> {
+        let Tell::Entry(told) = self.ask_later(Ask::Entry(Box::new(ask)), GATEWAY_WRITE_TIME).await? else {
+            return Err(FrontError::Failed);
+        };
+        Ok(*told)
+    }
+
+    /// Asks, and waits so long without a thread.
+    ///
+    /// # Errors
+    /// [`FrontError`].
+    pub(crate) async fn ask_later(&self, ask: Ask, wait: Duration) -> Result<Tell, FrontError> {
         let (tell, told) = oneshot::channel();
-        let ask = Ask::Devbox { api_key: api_key.to_owned(), verb: Box::new(verb) };
         // Where the caller is gone, nobody listens.
         let asked = self.begin(ask, move |answer| drop(tell.send(answer)))?;
-        let told = tokio::time::timeout(wait + GATEWAY_TIME, told).await;
+        let told = tokio::time::timeout(wait, told).await;
         drop(asked);
         answered(told.ok().and_then(Result::ok))
     }

@@ -10,6 +10,7 @@ use model::SecretName;
 use crate::bodies::{self, devboxes, environments, gateways};
 use crate::problem::ApiError;
 use crate::queries;
+use crate::ui::form;
 
 /// A refusal as its caller and the log see it.
 pub struct Told {
@@ -33,6 +34,14 @@ pub fn create(bytes: &[u8]) -> Result<(SecretName, SecretValue), Told> {
 /// What its caller is told.
 pub fn update(bytes: &[u8]) -> Result<SecretValue, Told> {
     bodies::update(bytes).map(|body| body.value).map_err(told)
+}
+
+/// The entry page's form.
+///
+/// # Errors
+/// What its sender is told.
+pub fn form(bytes: &[u8]) -> Result<SecretValue, Told> {
+    form::parse(bytes).map(|form| form.value).map_err(told)
 }
 
 /// A devbox that is wanted.

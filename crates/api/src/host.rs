@@ -1,7 +1,7 @@
 //! Which names this server answers to: a page in somebody's browser that points its own name at us is not served.
 //!
-//! Browsers cannot be made to send another `Host` than the name they looked up, so a list of names is enough against DNS rebinding; ports say nothing. Pages
-//! have no business here at all, so a request with an `Origin` is refused.
+//! Browsers cannot be made to send another `Host` than the name they looked up, so a list of names is enough against DNS rebinding; ports say nothing. Other
+//! pages have no business here at all, so a request with an `Origin` is refused, but for the entry page's own form, which must come with ours.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{PoisonError, RwLock};
@@ -10,11 +10,14 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{HOST, ORIGIN};
+use http::{HeaderName, Method};
 
 use crate::bodies;
+use crate::connection::Scheme;
 use crate::desk::Desk;
 use crate::limits::HEADERS_MAX;
 use crate::problem::ApiError;
+use crate::ui::entry::ENTRY_PATH;
 
 /// The names this server answers to.
 #[derive(Debug)]
@@ -104,19 +107,59 @@ fn check(hosts: &Hosts, request: &Request) -> Result<(), ApiError> {
         (_, _, Some(_)) | (None, None, None) => false,
     };
     if !known {
-        Err(ApiError::HostUnknown)
-    } else if request.headers().contains_key(ORIGIN) {
-        Err(ApiError::OriginRefused)
-    } else if request.headers().len() > HEADERS_MAX {
-        Err(ApiError::TooManyHeaders)
-    } else {
-        Ok(())
+        return Err(ApiError::HostUnknown);
     }
+    check_origin(request, header.or(authority).unwrap_or_default())?;
+    if request.headers().len() > HEADERS_MAX { Err(ApiError::TooManyHeaders) } else { Ok(()) }
 }
+
+/// Programs name no origin. The form's page names us, as the browser knows us; where the browser tells how the page stands to us, that it is ours too.
+fn check_origin(request: &Request, named: &str) -> Result<(), ApiError> {
+    let mut origins = request.headers().get_all(ORIGIN).iter();
+    let (origin, more) = (origins.next(), origins.next());
+    if request.method() != Method::POST || request.uri().path() != ENTRY_PATH {
+        return if origin.is_none() { Ok(()) } else { Err(ApiError::OriginRefused) };
+    }
+    let scheme = request.extensions().get::<Scheme>().copied().unwrap_or(Scheme::HTTP);
+    let origin = origin.filter(|_| more.is_none()).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
+    let is_near = request.headers().get_all(SEC_FETCH_SITE).iter().all(|site| site == "same-origin");
+    if is_near && is_own(origin, named, scheme) { Ok(()) } else { Err(ApiError::FormForeign) }
+}
+
+/// Whether an origin (RFC 6454, section 6.2) is that of the authority that a request names. Without TLS here, there may be TLS in front of us.
+fn is_own(origin: &str, named: &str, scheme: Scheme) -> bool {
+    let Some((said, authority)) = origin.split_once("://") else { return false };
+    let is_scheme = said == Scheme::HTTPS.0 || said == scheme.0;
+    is_scheme && !named.is_empty() && authority.eq_ignore_ascii_case(named)
+}
+
+/// How the page that asks stands to us (W3C Fetch Metadata).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_origin_is_ours_with_scheme_host_and_port_and_not_otherwise() {
+        let own = |origin: &str, scheme| is_own(origin, "api.example.com:7080", scheme);
+        assert!(own("http://api.example.com:7080", Scheme::HTTP) && own("https://API.example.com:7080", Scheme::HTTPS));
+        assert!(!own("http://api.example.com:7080", Scheme::HTTPS), "what is read on the way writes nothing into what is not");
+        for origin in
+            ["", "null", "api.example.com:7080", "http://api.example.com", "http://api.example.com:7081", "http://a.api.example.com:7080"]
+        {
+            assert!(!own(origin, Scheme::HTTP), "{origin}");
+        }
+        for origin in [
+            "ftp://api.example.com:7080",
+            "http://api.example.com:7080/",
+            "http://user@api.example.com:7080",
+            "HTTP://api.example.com:7080",
+        ] {
+            assert!(!own(origin, Scheme::HTTP), "{origin}");
+        }
+        assert!(!is_own("http://", "", Scheme::HTTP));
+    }
 
     fn hosts(listen: &str) -> Hosts {
         Hosts::new(listen.parse().expect("an address"), &["Api.Example.com:443".to_owned()])

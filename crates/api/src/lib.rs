@@ -31,6 +31,7 @@ pub mod rest;
 pub mod serve;
 mod shares;
 pub mod tls;
+mod ui;
 mod views;
 
 pub use certificate::{TlsError, TlsFiles};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use model::limits::VALUE_BYTES_MAX;
+
 /// How long a request may take, its body included: a durable write on a slow disk takes milliseconds, the longest wait for a devbox [`STATUS_HOLD`].
 pub const REQUEST_TIME: Duration = Duration::from_secs(40);
 /// How long a request waits for a devbox's state: by the contract.
@@ -54,6 +56,18 @@ pub const LOCAL_RESETS_MAX: usize = 100;
 pub const HEADERS_MAX: usize = 100;
 /// What all bodies that are held at a time may take.
 pub const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The entry page's form: a value of which each byte is written with three characters, or six where it is a line's end; and a little for the rest.
+pub const FORM_BYTES_MAX: usize = 6 * VALUE_BYTES_MAX + 4 * 1024;
+/// What all forms that are held at a time may take: people type them.
+pub const FORMS_BYTES_MAX: usize = 16 * FORM_BYTES_MAX;
+/// A form's code or key, and its digest, each as it is written there: an API key has 47 characters, a digest 64.
+pub const PROOF_BYTES_MAX: usize = 1024;
+/// How long a browser keeps an entry page's session. The gateway ends it by itself.
+pub const SESSION_LIFE: Duration = Duration::from_secs(15 * 60);
+/// How long the gateway is told that a value was stored, until it has heard: it starts again within seconds.
+pub const STORED_TIME: Duration = Duration::from_secs(15);
+/// How long is waited before it is told again.
+pub const STORED_PAUSE: Duration = Duration::from_secs(1);
 /// Requests that have a thread or wait for one: a client that takes its requests back leaves its work behind, which must not pile up.
 pub const WORK_MAX: usize = 4 * BLOCKING_THREADS_MAX;
 /// Requests a second with one API key, where other machines reach the api and nothing is set: far beyond what a client does, below what keeps others out.
@@ -66,6 +80,14 @@ pub const BURST_SECONDS: u32 = 2;
 pub const FAILURES_PER_SECOND: u32 = 10;
 /// How many of them may come at once.
 pub const FAILURES_BURST: u32 = 50;
+/// Refusals a second, for asking too often, that one network is told at once: beyond that it does not wait as it was told to.
+pub const REFUSALS_PER_SECOND: u32 = 50;
+/// How many of them may come at once.
+pub const REFUSALS_BURST: u32 = 200;
+/// How much later the others are told: a connection that floods costs ten answers a second in place of thousands.
+pub const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
+/// Refusals that are held back at a time, each some hundred bytes; more are told at once.
+pub const REFUSALS_HELD_MAX: usize = 4 * 1024;
 /// Keys, and networks, that are counted apart: less than a megabyte for each table.
 pub const RATES_COUNTED_MAX: usize = 16 * 1024;
 /// How often those that did not ask lately are forgotten.

@@ -22,6 +22,8 @@ use crate::front::FrontError;
 use crate::limits::HEADERS_MAX;
 use crate::queries::QueryError;
 use crate::rates::TooFast;
+use crate::ui::entry::EntryError;
+use crate::ui::form::FormError;
 
 /// Why a request is not answered with 200.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +97,15 @@ pub enum ApiError {
     /// A request of a web page.
     #[error("requests from web pages are refused: call this API from a program, without an Origin header")]
     OriginRefused,
+    /// The entry page's form from elsewhere.
+    #[error("the form did not come from this server's own page, and nothing was stored: open the page again and send the form there")]
+    FormForeign,
+    /// The entry page does not show or take anything.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// The entry page's form is of no use.
+    #[error(transparent)]
+    Form(#[from] FormError),
     /// It took too long.
     #[error("the request took too long and may or may not have been done: look, then try again")]
     Slow,
@@ -117,6 +128,10 @@ struct Problem<'a> {
     message: String,
     code: &'a str,
 }
+
+/// What an answer says of a problem, for a page that says it to a person.
+#[derive(Clone)]
+pub(crate) struct Said(pub(crate) String);
 
 /// Which problem an answer tells of, for the figures and the log.
 #[derive(Clone, Copy)]
@@ -153,6 +168,9 @@ impl ApiError {
             Self::MethodUnknown => (StatusCode::METHOD_NOT_ALLOWED, "method_unknown"),
             Self::HostUnknown => (StatusCode::FORBIDDEN, "host_unknown"),
             Self::OriginRefused => (StatusCode::FORBIDDEN, "origin_refused"),
+            Self::FormForeign => (StatusCode::FORBIDDEN, "form_foreign"),
+            Self::Entry(error) => (entry_status(*error), error.code()),
+            Self::Form(error) => (form_status(*error), error.code()),
             Self::Slow => (StatusCode::SERVICE_UNAVAILABLE, "slow"),
             Self::TooManyHeaders => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_many"),
             Self::TooFast(over) => (StatusCode::TOO_MANY_REQUESTS, over.limit.code()),
@@ -186,6 +204,9 @@ impl ApiError {
             | Self::MethodUnknown
             | Self::HostUnknown
             | Self::OriginRefused
+            | Self::FormForeign
+            | Self::Entry(_)
+            | Self::Form(_)
             | Self::Slow
             | Self::TooManyHeaders
             | Self::TooFast(_)
@@ -250,6 +271,28 @@ const fn body_status(error: BodyError) -> StatusCode {
         | BodyError::NameMissing
         | BodyError::NameIllegal
         | BodyError::ValueMissing => StatusCode::BAD_REQUEST,
+    }
+}
+
+const fn entry_status(error: EntryError) -> StatusCode {
+    match error {
+        EntryError::LinkUnknown => StatusCode::NOT_FOUND,
+        EntryError::NoSession | EntryError::Embedded => StatusCode::FORBIDDEN,
+        // What a browser fetches ahead it does not keep then.
+        EntryError::Ahead | EntryError::Unheard => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+const fn form_status(error: FormError) -> StatusCode {
+    match error {
+        FormError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        FormError::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        FormError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        FormError::AdminKey => StatusCode::UNAUTHORIZED,
+        // Not 408, upon which some browsers send again by themselves.
+        FormError::Broken | FormError::Shape | FormError::NotText | FormError::ValueMissing | FormError::ProofMissing => {
+            StatusCode::BAD_REQUEST
+        }
     }
 }
 
@@ -321,8 +364,11 @@ impl IntoResponse for ApiError {
         let (status, code) = self.answer();
         self.log(status, code);
         let shown = if let Self::Denied(denied) = &self { denied.code.as_str() } else { code };
-        let mut response = (status, Json(Problem { message: self.message(), code: shown })).into_response();
+        let message = self.message();
+        let said = Said(message.clone());
+        let mut response = (status, Json(Problem { message, code: shown })).into_response();
         response.extensions_mut().insert(ProblemCode(code));
+        response.extensions_mut().insert(said);
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -19,10 +19,12 @@ use governor::{Quota, RateLimiter};
 use http::StatusCode;
 use model::TokenHash;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::desk::Desk;
 use crate::limits::{
     ADDRESS_REQUESTS_PER_SECOND, BURST_SECONDS, FAILURES_BURST, FAILURES_PER_SECOND, KEY_REQUESTS_PER_SECOND, RATES_COUNTED_MAX,
+    REFUSAL_PAUSE, REFUSALS_BURST, REFUSALS_HELD_MAX, REFUSALS_PER_SECOND,
 };
 use crate::places::Network;
 use crate::problem::ApiError;
@@ -64,6 +66,9 @@ pub(crate) struct Rates<C: Clock = DefaultClock> {
     keys: Option<Limiter<TokenHash, C>>,
     addresses: Option<Limiter<Network, C>>,
     failures: Limiter<Network, C>,
+    refusals: Limiter<Network, C>,
+    /// Places for refusals that are held back.
+    held: Semaphore,
 }
 
 type Limiter<K, C> = RateLimiter<K, Table<K>, C, NoOpMiddleware<<C as Clock>::Instant>>;
@@ -120,11 +125,14 @@ impl Rates {
 impl<C: Clock + Clone> Rates<C> {
     fn with_clock(limits: RateLimits, clock: C) -> Self {
         let failures = quota(FAILURES_PER_SECOND, FAILURES_BURST).expect("neither is 0");
+        let refusals = quota(REFUSALS_PER_SECOND, REFUSALS_BURST).expect("neither is 0");
         let quota = |per_second: u32| quota(per_second, per_second.saturating_mul(BURST_SECONDS));
         Self {
             keys: quota(limits.key).map(|quota| limiter(quota, clock.clone())),
             addresses: quota(limits.address).map(|quota| limiter(quota, clock.clone())),
             failures: limiter(failures, clock.clone()),
+            refusals: limiter(refusals, clock.clone()),
+            held: Semaphore::new(REFUSALS_HELD_MAX),
             clock,
         }
     }
@@ -143,6 +151,12 @@ impl<C: Clock + Clone> Rates<C> {
         self.count(&self.failures, &network, Limit::Attempts)
     }
 
+    /// Counts a refusal for asking too often. A place among those that are held back, where its network does not wait as it is told to and there is one left:
+    /// whoever floods is answered slowly.
+    fn hold_back(&self, network: Network) -> Option<SemaphorePermit<'_>> {
+        self.refusals.check_key(&network).err().and_then(|_| self.held.try_acquire().ok())
+    }
+
     fn count<K: Hash + Eq + Clone>(&self, limiter: &Limiter<K, C>, who: &K, limit: Limit) -> Result<(), TooFast> {
         limiter.check_key(who).map_err(|until| TooFast { limit, wait: until.wait_time_from(self.clock.now()) })
     }
@@ -156,12 +170,23 @@ impl<C: Clock + Clone> Rates<C> {
             addresses.retain_recent();
         }
         self.failures.retain_recent();
+        self.refusals.retain_recent();
     }
 }
 
 /// Holds a request to what its network may.
 pub(crate) async fn guard(desk: &Desk, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let Some(Peer(network)) = request.extensions().get::<Peer>().copied() else { return next(request).await };
+    let response = counted(desk, network, request, next).await;
+    if response.status() == StatusCode::TOO_MANY_REQUESTS
+        && let Some(_place) = desk.rates.hold_back(network)
+    {
+        tokio::time::sleep(REFUSAL_PAUSE).await;
+    }
+    response
+}
+
+async fn counted(desk: &Desk, network: Network, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     if let Err(over) = desk.rates.admit_address(network) {
         return ApiError::TooFast(over).into_response();
     }
@@ -256,6 +281,22 @@ mod tests {
         assert_eq!(let_through, 50);
         clock.advance(SECOND);
         assert_eq!((0..1000).filter(|_| rates.failed(Network::V6(1)).is_ok()).count(), 10);
+    }
+
+    #[test]
+    fn whoever_does_not_wait_as_it_was_told_is_held_back_and_nobody_else() {
+        let (rates, clock) = rates(0, 0);
+        let (flooding, other) = (Network::V4(1), Network::V4(2));
+        assert!((0..REFUSALS_BURST).all(|_| rates.hold_back(flooding).is_none()));
+        assert!(rates.hold_back(flooding).is_some());
+        assert!(rates.hold_back(other).is_none());
+        // What is held is bounded: more are told at once.
+        let all: Vec<_> = std::iter::from_fn(|| rates.hold_back(flooding)).collect();
+        assert_eq!(all.len(), REFUSALS_HELD_MAX);
+        drop(all);
+        assert!(rates.hold_back(flooding).is_some());
+        clock.advance(SECOND);
+        assert!(rates.hold_back(flooding).is_none(), "who waited is told at once");
     }
 
     #[test]

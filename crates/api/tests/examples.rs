@@ -37,7 +37,8 @@ fn every_body_has_an_example_that_fits_its_schema() {
     assert!(bodies.len() > 200, "{} bodies", bodies.len());
     for Body { at, media } in bodies {
         let one = media.get("example").map(|value| ("example", value.clone()));
-        let named = media["examples"].as_object().into_iter().flatten().map(|(name, example)| (name.as_str(), resolve(example)["value"].clone()));
+        let named =
+            media["examples"].as_object().into_iter().flatten().map(|(name, example)| (name.as_str(), resolve(example)["value"].clone()));
         let examples: Vec<(&str, Value)> = one.into_iter().chain(named).collect();
         assert!(!examples.is_empty(), "{at}: no example");
         for (name, value) in examples {

@@ -55,6 +55,14 @@ impl Host {
         !self.0.contains('.') || LOCAL_DOMAINS.iter().any(below)
     }
 
+    /// The name as people of its script write it (UTS 46 to Unicode), where that differs. Two names may look alike there: it is for showing beside the name,
+    /// never for comparing.
+    #[must_use]
+    pub fn readable(&self) -> Option<String> {
+        let (readable, _) = idna::domain_to_unicode(&self.0);
+        Some(readable).filter(|readable| *readable != self.0)
+    }
+
     /// The host in an HTTP authority (`host` or `host:port`, RFC 9110 section 7.2) and its port where one is written.
     ///
     /// # Errors

@@ -4,6 +4,12 @@
 pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 /// A value that is to be swapped: anything shorter could occur in a reply by chance, and could be guessed from what the scrubber replaces.
 pub const BROKERED_VALUE_BYTES_MIN: usize = 8;
+/// A dotenv file: those in use have some kilobytes, and it is held whole in memory that is wiped.
+pub const DOTENV_FILE_BYTES_MAX: usize = 1024 * 1024;
+/// Entries of a dotenv file: ten times those of the largest in use; each that is stored is a request.
+pub const DOTENV_ENTRIES_MAX: usize = 1000;
+/// Wrong lines of a dotenv file that are named at once: more are not read.
+pub const DOTENV_WRONG_LINES_MAX: usize = 20;
 /// A name: what file systems and DNS allow as well.
 pub const NAME_BYTES_MAX: usize = 255;
 /// A request body to the api: the largest value, JSON-escaped, with room.

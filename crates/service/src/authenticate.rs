@@ -1,6 +1,6 @@
 //! Who is calling: an API key becomes a caller, or an error that says what to do.
 
-use model::{Account, ApiKey, Scope, Timestamp, TokenHash};
+use model::{Account, AccountId, ApiKey, ApiKeyId, Scope, Timestamp, TokenHash};
 use store::{Store, StoreError};
 
 use crate::answers::Request;
@@ -113,12 +113,30 @@ pub fn authenticate(store: &Store, credential: Option<&str>, now: Timestamp) -> 
     let known = found.as_ref().map_or(NOBODY, |(key, _)| key.hash);
     let same = vault::same(&known.0, &shown.0);
     match found {
-        Some((key, account)) if same && key.account == account.id => match key.is_good(now) {
-            true => Ok(Caller { account, key, request: None }),
-            false if key.revoked.is_some() => Err(AuthError::Revoked),
-            false => Err(AuthError::Expired),
-        },
+        Some((key, account)) if same => good(key, account, now),
         Some(_) | None => Err(AuthError::Unknown),
+    }
+}
+
+/// The caller of an account's key that another side of the house has checked.
+///
+/// # Errors
+/// As [`authenticate`].
+pub(crate) fn caller_of(store: &Store, account: &AccountId, key: &ApiKeyId, now: Timestamp) -> Result<Caller, AuthError> {
+    let key = store.api_key_of(account, key).map_err(AuthError::Unavailable)?.ok_or(AuthError::Unknown)?;
+    let account = store.account(account).map_err(AuthError::Unavailable)?.ok_or(AuthError::Unknown)?;
+    good(key, account, now)
+}
+
+fn good(key: ApiKey, account: Account, now: Timestamp) -> Result<Caller, AuthError> {
+    if key.account != account.id {
+        Err(AuthError::Unknown)
+    } else if key.is_good(now) {
+        Ok(Caller { account, key, request: None })
+    } else if key.revoked.is_some() {
+        Err(AuthError::Revoked)
+    } else {
+        Err(AuthError::Expired)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use model::Clock;
+use model::{AccountId, ApiKeyId, Clock, Timestamp};
 use store::{Mode, Store, StoreError};
 use vault::Sealer;
 
@@ -64,6 +64,23 @@ impl House {
         let caller = authenticate::authenticate(&self.store, credential, now)?;
         self.uses.note(&caller.key.id, now);
         Ok(caller)
+    }
+
+    /// The caller whom the gateway allowed to store a value that an agent asked for: an account and one of its keys, as they are now.
+    ///
+    /// # Errors
+    /// [`AuthError::Unknown`], [`AuthError::Revoked`] and [`AuthError::Expired`] as for a key that is shown; [`AuthError::Unavailable`].
+    pub fn caller_of(&self, account: &AccountId, key: &ApiKeyId) -> Result<Caller, AuthError> {
+        let now = self.clock.now();
+        let caller = authenticate::caller_of(&self.store, account, key, now)?;
+        self.uses.note(&caller.key.id, now);
+        Ok(caller)
+    }
+
+    /// The present time, by the house's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Does `work`, which only reads, on one moment of the store.

@@ -18,6 +18,7 @@ mod gate;
 mod gateway;
 mod hints;
 mod history;
+mod import;
 mod key;
 mod mcp;
 mod output;
@@ -65,7 +66,7 @@ struct Global {
     /// The data folder [default: $TIGHTLIP_DATA, then $XDG_DATA_HOME/tightlip]
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The server, for `secret`, `key`, `devbox`, `gateway-config`, `events` and `mcp` [default: $TIGHTLIP_URL, then $RUNLOOP_BASE_URL, then the one on the data folder]
+    /// The server, for `secret`, `import`, `key`, `devbox`, `gateway-config`, `events` and `mcp` [default: $TIGHTLIP_URL, then $RUNLOOP_BASE_URL, then the one on the data folder]
     #[arg(long, global = true, value_name = "URL")]
     url: Option<String>,
 }
@@ -79,6 +80,8 @@ enum Command {
     /// Store, list and delete secrets
     #[command(subcommand)]
     Secret(secret::Command),
+    /// Store the credentials of a dotenv file, and take them out of it
+    Import(import::Args),
     /// Say where a secret's value may go
     Bind(bind::BindArgs),
     /// Take back what `bind` said
@@ -165,6 +168,7 @@ fn obey(cli: Cli, out: &Output) -> Result<i32, Fault> {
         Command::Up(args) => here().and_then(|()| up::up(&args, data, out)),
         Command::Down(args) => here().and_then(|()| down::down(&args, data, out)).map(|()| 0),
         Command::Secret(command) => secret::obey(command, target, out).map(|()| 0),
+        Command::Import(args) => import::import(&args, target, out).map(|()| 0),
         Command::Bind(args) => target().and_then(|target| bind::bind(args, &target, out)).map(|()| 0),
         Command::Unbind(args) => target().and_then(|target| bind::unbind(&args, &target, out)).map(|()| 0),
         Command::Bindings(args) => target().and_then(|target| bind::bindings(&args, &target, out)).map(|()| 0),

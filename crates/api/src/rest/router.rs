@@ -17,6 +17,7 @@ use crate::limits::REQUEST_TIME;
 use crate::observe;
 use crate::problem::ApiError;
 use crate::rates;
+use crate::ui::{entry, files, home, pages};
 
 /// The router of the whole api.
 pub fn router(desk: Arc<Desk>) -> Router {
@@ -66,6 +67,11 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/skills/using-brokered-secrets/references/refusals.md", get(skills::refusals))
         .route("/skills/using-brokered-secrets/references/clients.md", get(skills::clients))
         .route("/skills/using-brokered-secrets/scripts/check.sh", get(skills::check))
+        .route("/", get(home::home))
+        .route("/ui/requests/{link}", get(entry::open))
+        .route("/ui/entry", get(entry::show).post(entry::store))
+        .route("/ui/style.css", get(files::style))
+        .route("/ui/icon.svg", get(files::icon))
         .fallback(|request: Request| unserved(request, ApiError::RouteUnknown))
         .method_not_allowed_fallback(|request: Request| unserved(request, ApiError::MethodUnknown))
         .layer(middleware::from_fn_with_state(Arc::clone(&desk), pass))
@@ -74,8 +80,11 @@ pub fn router(desk: Arc<Desk>) -> Router {
 
 /// What every request passes, from the outside in. One layer of the router: each costs a copy of the router for every request.
 async fn pass(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let (is_page, is_form) = (path.starts_with("/ui/"), path == entry::ENTRY_PATH);
     observe::observe(&desk, request, async |request| {
-        bound(rates::guard(&desk, request, async |request| host::guard(&desk, request, next).await)).await
+        let answer = bound(rates::guard(&desk, request, async |request| host::guard(&desk, request, next).await)).await;
+        if is_page { pages::for_people(answer, is_form) } else { answer }
     })
     .await
 }

@@ -221,6 +221,11 @@ impl Where {
         self.kind.and_then(KindId::kind).map(|kind| kind.title)
     }
 
+    /// The destinations.
+    pub(super) fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
+
     /// The destinations in words.
     pub(super) fn hosts(&self) -> Vec<String> {
         self.bindings.iter().map(destination).collect()

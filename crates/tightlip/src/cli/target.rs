@@ -95,6 +95,13 @@ impl Target {
         }
     }
 
+    /// A client of the server where that is one which runs already; nothing is started.
+    pub(super) fn running_client(&self) -> Option<Client> {
+        let runs = !self.is_local() || (self.folder.holder().is_some() && self.folder.address().exists());
+        self.served.set(self.served.get() || (runs && self.is_local()));
+        if runs { self.client().ok() } else { None }
+    }
+
     /// A connection to the gateway of the data folder, which is on this machine. The data folder's own server is started where none runs.
     ///
     /// Where another server was named, nothing is asked: what was meant for one server is not done at another.

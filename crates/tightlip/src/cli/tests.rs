@@ -24,6 +24,7 @@ fn refused(words: &[&str]) -> Fault {
         Command::Secret(command) => {
             secret::obey(command, || panic!("no server is asked"), &Output::new(true, Hints::default())).unwrap_err()
         }
+        Command::Import(args) => import::import(&args, || panic!("no server is asked"), &Output::new(true, Hints::default())).unwrap_err(),
         Command::Run(args) => run::run(args, || panic!("no server is asked"), &Output::new(true, Hints::default())).unwrap_err(),
         Command::Up(_)
         | Command::Down(_)
@@ -54,7 +55,7 @@ fn a_value_among_the_arguments_is_refused_and_never_repeated() {
     let pair = format!("GITHUB_TOKEN={VALUE}");
     let option = format!("--value={VALUE}");
     let secret_option = format!("--secret={VALUE}");
-    let lines: [&[&str]; 15] = [
+    let lines: [&[&str]; 17] = [
         &["secret", "set", "GITHUB_TOKEN", VALUE],
         &["secret", "set", "GITHUB_TOKEN", "short"],
         &["secret", "create", "GITHUB_TOKEN", VALUE],
@@ -68,6 +69,8 @@ fn a_value_among_the_arguments_is_refused_and_never_repeated() {
         &["secret", "set", "GITHUB_TOKEN", "--body", VALUE],
         &["secret", "get", "GITHUB_TOKEN", VALUE],
         &["secret", VALUE],
+        &["import", VALUE],
+        &["import", ".env", "--only", VALUE],
         &["run", &secret_option, "--", "true"],
         &["run", "--env", &pair, "--", "true"],
     ];

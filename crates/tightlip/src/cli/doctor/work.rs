@@ -15,7 +15,7 @@ pub(super) fn look(looks: &mut Looks) {
         looks.note(
             "work folder",
             format!("{} may hold values; devboxes see an empty file, everything else on this machine sees it all", files.join(", ")),
-            "store each value (tightlip secret set NAME), then delete the file",
+            "store the values and take them out of the file: tightlip import .env --replace",
         );
     }
 }

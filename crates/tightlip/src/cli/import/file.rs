@@ -1,0 +1,205 @@
+//! The file itself: read whole, and written again so that at every moment either the old one or the new one is there.
+//!
+//! The new one is written beside the old one, synced, and renamed over it. Nothing that holds an imported value is ever written anywhere.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use model::limits::DOTENV_FILE_BYTES_MAX;
+use rustix::fs::{Access, OFlags, access};
+use vault::dotenv::{Page, Spot};
+use zeroize::Zeroizing;
+
+use super::history;
+use crate::cli::fault::{Exit, Fault};
+use crate::cli::hints::quoted;
+
+/// An open file.
+pub(super) struct Source {
+    /// As it was named.
+    named: PathBuf,
+    /// Where it is, behind every symbolic link.
+    path: PathBuf,
+    file: File,
+    about: Metadata,
+}
+
+/// The new file while it is not yet in the old one's place. Dropping it removes it.
+struct Beside {
+    path: PathBuf,
+    file: File,
+    done: bool,
+}
+
+impl Source {
+    /// Opens the file.
+    ///
+    /// # Errors
+    /// Where it cannot be read, is no file, or is larger than [`DOTENV_FILE_BYTES_MAX`].
+    pub(super) fn open(named: &Path) -> Result<Self, Fault> {
+        let failed = |error: &io::Error| failed("read", named, error);
+        let path = fs::canonicalize(named).map_err(|error| failed(&error))?;
+        let file = open(&path).map_err(|error| failed(&error))?;
+        let about = file.metadata().map_err(|error| failed(&error))?;
+        if !about.is_file() {
+            return Err(Fault::usage(format!("{} is no ordinary file; nothing was stored", quoted(named))));
+        }
+        Ok(Self { named: named.to_owned(), path, file, about })
+    }
+
+    /// All of it.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or is too large.
+    pub(super) fn read(&self) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        let bytes = self.bytes().map_err(|error| failed("read", &self.named, &error))?;
+        if bytes.len() > DOTENV_FILE_BYTES_MAX {
+            let message =
+                format!("{} is larger than {} KiB, which no settings are; nothing was stored", self.shown(), DOTENV_FILE_BYTES_MAX / 1024);
+            return Err(Fault { code: "file_too_large".to_owned(), ..Fault::usage(message) });
+        }
+        Ok(bytes)
+    }
+
+    /// One byte more than may be, at most.
+    fn bytes(&self) -> io::Result<Zeroizing<Vec<u8>>> {
+        let mut buffer = Zeroizing::new(vec![0; DOTENV_FILE_BYTES_MAX + 1]);
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match (&self.file).read(rest) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        buffer.truncate(filled);
+        Ok(buffer)
+    }
+
+    /// The file as a person names it.
+    pub(super) fn shown(&self) -> String {
+        quoted(&self.named)
+    }
+
+    /// Looks whether the file could be written again, before anything is stored.
+    ///
+    /// # Errors
+    /// Where it could not.
+    pub(super) fn check_replaceable(&self) -> Result<(), Fault> {
+        let me = rustix::process::geteuid();
+        let why = if self.about.nlink() > 1 {
+            Some("it has a second name (a hard link), under which the values would remain")
+        } else if !me.is_root() && self.about.uid() != me.as_raw() {
+            Some("it is another user's, and the new one would be yours")
+        } else if access(self.folder(), Access::WRITE_OK | Access::EXEC_OK).is_err() {
+            Some("its folder cannot be written into, which it takes to put the new file in place of the old one in one step")
+        } else {
+            None
+        };
+        match why {
+            Some(why) => Err(Fault {
+                code: "not_replaceable".to_owned(),
+                ..Fault::new(Exit::Failure, format!("{} cannot be replaced: {why}; nothing was stored", self.shown()))
+            }
+            .next(format!("tightlip import {}   (leaves the file as it is)", self.shown()))),
+            None => Ok(()),
+        }
+    }
+
+    /// What a person should know of the file.
+    pub(super) fn warnings(&self, page: &Page) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let shown = self.shown();
+        if self.about.mode() & OTHERS != 0 {
+            warnings.push(format!("other users of this machine can read {shown}: chmod 600 {shown}"));
+        }
+        warnings.extend(history::warning(&self.path, &self.named));
+        for line in page.suspects() {
+            warnings.push(format!("line {line} of {shown} has a comment in which something looks like a credential; it stays there"));
+        }
+        warnings
+    }
+
+    /// Writes the file again with comments in these places. At every moment the old file or the new one is there, whole.
+    ///
+    /// # Errors
+    /// Where it was changed since it was read, or cannot be written; then it is as it was.
+    pub(super) fn replace(&self, page: &Page, spots: &[Spot]) -> Result<(), Fault> {
+        let failed = |error: io::Error| {
+            let fault = failed("replace", &self.named, &error);
+            let message = format!("{}; the values were stored, and the file is as it was", fault.message);
+            Fault { message, ..fault }.next(format!("tightlip import {} --update --replace", self.shown()))
+        };
+        let mut beside = Beside::make(&self.path).map_err(failed)?;
+        fchown(&beside.file, Some(self.about.uid()), Some(self.about.gid())).map_err(failed)?;
+        beside.file.set_permissions(fs::Permissions::from_mode(self.about.mode() & MODE)).map_err(failed)?;
+        page.write_without(spots, &mut beside.file).map_err(failed)?;
+        beside.file.sync_all().map_err(failed)?;
+        if !self.is_unchanged(page).map_err(failed)? {
+            let message = format!(
+                "{} was changed since it was read, so it was left as it is now; the values were stored as they were read",
+                self.shown()
+            );
+            let fault = Fault { code: "file_changed".to_owned(), ..Fault::new(Exit::Failure, message) };
+            return Err(fault.next(format!("tightlip import {} --update --replace", self.shown())));
+        }
+        fs::rename(&beside.path, &self.path).map_err(failed)?;
+        beside.done = true;
+        // The rename is done; whether it outlives a loss of power is the disk's own matter from here on.
+        File::open(self.folder()).and_then(|folder| folder.sync_all()).map_err(failed)
+    }
+
+    /// Whether what its path leads to is what was read.
+    fn is_unchanged(&self, page: &Page) -> io::Result<bool> {
+        let about = fs::symlink_metadata(&self.path)?;
+        let same = about.is_file() && (about.dev(), about.ino(), about.nlink()) == (self.about.dev(), self.about.ino(), 1);
+        if !same {
+            return Ok(false);
+        }
+        let now = Self { named: self.named.clone(), path: self.path.clone(), file: open(&self.path)?, about };
+        Ok(page.is(&now.bytes()?))
+    }
+
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or_else(|| Path::new("/"))
+    }
+}
+
+impl Beside {
+    /// A new file beside this one, for its owner alone. Its name begins so that devboxes hide it where they hide the file.
+    fn make(path: &Path) -> io::Result<Self> {
+        let mut name = std::ffi::OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(format!(".tightlip-{}", std::process::id()));
+        let path = path.with_file_name(name);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        Ok(Self { path, file, done: false })
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if !self.done {
+            // It holds none of the values that were stored; a person may remove it as well.
+            let _removed = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Opens without waiting: a pipe that nobody writes into would hold this for ever.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY).bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+fn failed(verb: &str, path: &Path, error: &io::Error) -> Fault {
+    Fault::new(Exit::Failure, format!("failed to {verb} {}: {error}", quoted(path)))
+}
+
+/// Read, write or execute, for anybody but the owner.
+const OTHERS: u32 = 0o077;
+/// The bits of a mode that are one's to set (inode(7)).
+const MODE: u32 = 0o7777;
