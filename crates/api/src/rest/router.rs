@@ -53,7 +53,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/v1/events", get(events::list))
         .route("/v1/api-keys", get(keys::list).post(keys::create))
         .route("/v1/api-keys/{id}/revoke", post(keys::revoke))
-        .route(mcp::PATH, post(agents::mcp))
+        .route("/mcp", post(agents::mcp))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::show))
