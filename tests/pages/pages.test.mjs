@@ -12,6 +12,7 @@ const letters = (count) => randomBytes(2 * count).toString('base64').replace(/[^
 const VALUES = [letters(40), `ghp_${letters(36)}`, letters(40)];
 /** What was shown to anybody, with a name for each. */
 const told = [];
+const codes = [];
 const browsers = [];
 const agents = [];
 let server;
@@ -48,6 +49,7 @@ function codeFor(name) {
   };
   const code = text.trim().split('\n').map((line) => find(JSON.parse(line))).find(Boolean);
   assert.ok(code, text);
+  codes.push(code);
   return code;
 }
 
@@ -246,6 +248,12 @@ test('no transcript, page, answer, log, event, file or profile holds a value', a
   await server.stop();
   const files = server.files().map(([path, bytes]) => [path, bytes.toString('latin1')]);
   assert.ok(files.some(([path]) => path.endsWith('gateway.db')) && files.find(([path]) => path.endsWith('/log'))[1].length > 1000);
+  // Nor does the server keep what opens a page, or proves anything there, in a readable form.
+  const sessions = answers.flatMap(({ sent }) => [...(sent.cookie ?? '').matchAll(/tightlip-entry=(\w+)/g)].map(([, session]) => session));
+  assert.ok(sessions.length > 5 && codes.length > 2);
+  for (const credential of [...agents.map(({ link }) => link.split('/').at(-1)), ...codes, ...sessions]) {
+    assert.deepEqual(files.filter(([, text]) => text.includes(credential)).map(([path]) => path), [], 'a credential of the page is there');
+  }
   places.push(...files);
   const holding = (forms) => places.filter(([, text]) => forms.some((form) => text.includes(form))).map(([name]) => name);
   for (const told of ['transcript 0', 'the form', 'what was stored', `answer of ${server.url}/ui/entry`]) assert.ok(holding(['DEPLOY_TOKEN']).includes(told), 'what is there is found');

@@ -74,8 +74,11 @@ fn takes_json(headers: &HeaderMap) -> bool {
 fn passed_on(headers: &HeaderMap) -> Option<HeaderMap> {
     let mut passed = HeaderMap::new();
     passed.insert(HOST, HeaderValue::from_static(DEVBOX_HOST));
-    // Every answer is JSON, so a client need not say that it takes streams as well.
+    // Every answer is JSON, so a client need not say that it takes streams as well, nor what it sends where it is JSON.
     passed.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    if !headers.contains_key(CONTENT_TYPE) {
+        passed.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
     for name in [CONTENT_TYPE, ORIGIN, PROTOCOL_VERSION, MCP_METHOD, MCP_NAME] {
         for value in headers.get_all(&name) {
             if !guard::is_plain_header(value.as_bytes()) {
