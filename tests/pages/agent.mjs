@@ -1,5 +1,7 @@
 // The agent: runs inside a devbox, asks over MCP for a secret that is not there, waits until there is a placeholder, and uses it. Whatever it says and hears is
-// its transcript, a line each.
+// its transcript, a line each. Where a file `other-hosts` appears, it asks for the same secret towards other hosts instead, and ends.
+import { existsSync } from 'node:fs';
+
 const [, , name, ...hosts] = process.argv;
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
@@ -22,6 +24,11 @@ say({ link: request?.entry_url });
 let last = request;
 while (last && !last.placeholder && ['waiting', 'entered', 'approved'].includes(last.status)) {
   await new Promise((done) => setTimeout(done, 200));
+  if (existsSync('other-hosts')) {
+    const other = await call('request_secret', { name, hosts: ['uploads.example.com'], form: 'bearer', reason: 'To publish the preview that you asked for.' });
+    say({ other: other.request?.entry_url });
+    process.exit();
+  }
   last = (await call('request_status', { id: request.id })).request;
 }
 for (const host of hosts) await use(host, last?.placeholder ?? 'none');

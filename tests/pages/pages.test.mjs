@@ -8,10 +8,11 @@ import { fillIn, openBrowser, shown } from './browser.mjs';
 import { startServer } from './server.mjs';
 
 const letters = (count) => randomBytes(2 * count).toString('base64').replace(/[^A-Za-z0-9]/g, '').slice(0, count);
-/** By its place in this list the upstream says which value it heard. The second is of a kind that goes to api.github.com by itself; the third is never stored. */
+/** By its place in this list the upstream says which value it heard. The second is of a kind that goes to api.github.com by itself. */
 const VALUES = [letters(40), `ghp_${letters(36)}`, letters(40)];
 /** What was shown to anybody, with a name for each. */
 const told = [];
+const codes = [];
 const browsers = [];
 const agents = [];
 let server;
@@ -48,6 +49,7 @@ function codeFor(name) {
   };
   const code = text.trim().split('\n').map((line) => find(JSON.parse(line))).find(Boolean);
   assert.ok(code, text);
+  codes.push(code);
   return code;
 }
 
@@ -147,6 +149,47 @@ test('a link opens once, for one browser, and no other page opens it, frames it 
   site.close();
 });
 
+test('over TLS the session is for TLS alone, and the form is taken', async () => {
+  const asked = await agent('SECURE_TOKEN', 'api.example.com');
+  const browser = await browse({ javaScriptEnabled: false });
+  const page = await browser.page();
+  await page.goto(`${server.secureUrl}${new URL(asked.link).pathname}`);
+  await page.waitForURL('**/ui/entry');
+  const [cookie, ...more] = await browser.context.cookies(`${server.secureUrl}/ui/entry`);
+  assert.deepEqual(more, []);
+  const { name, path, httpOnly, secure, sameSite } = cookie;
+  assert.deepEqual({ name, path, httpOnly, secure, sameSite }, { name: '__Secure-tightlip-entry', path: '/ui/entry', httpOnly: true, secure: true, sameSite: 'Strict' });
+  assert.ok(cookie.expires - Date.now() / 1000 <= 900);
+  await fillIn(page, VALUES[2], codeFor('SECURE_TOKEN'));
+  assert.match(await see(page, 'what was stored over TLS'), /is stored/);
+  assert.deepEqual(await browser.context.cookies(`${server.secureUrl}/ui/entry`), []);
+  assert.equal(await asked.ended, 0, asked.transcript());
+  assert.deepEqual(asked.uses().map(({ status, heard }) => [status, JSON.parse(heard).known]), [[200, 2]]);
+});
+
+test('what an agent changes between look and entry is not what a value is stored for', async () => {
+  const asked = await agent('SWAPPED_TOKEN', 'api.example.com');
+  const browser = await browse();
+  const page = await browser.page();
+  await page.goto(asked.link);
+  await page.waitForURL('**/ui/entry');
+  const code = codeFor('SWAPPED_TOKEN');
+  asked.askForOthers();
+  assert.equal(await asked.ended, 0, asked.transcript());
+  await fillIn(page, VALUES[2], code);
+  const late = await see(page, 'a request that another took the place of');
+  assert.ok(!late.includes('is stored') && !late.includes('<form'), late);
+
+  const other = asked.lines.map((line) => JSON.parse(line).other).find(Boolean);
+  await page.goto(other);
+  await page.waitForURL('**/ui/entry');
+  assert.match(await see(page, 'the other request'), /uploads\.example\.com/);
+  await fillIn(page, VALUES[2], code);
+  const wrong = await see(page, 'the other request with the code of the first');
+  assert.match(wrong, /Not stored/);
+  assert.ok(!server.tightlip('secret', 'list').includes('SWAPPED_TOKEN'));
+});
+
 test('wide or narrow, light or dark, with the keyboard alone: what was typed is masked, and nothing runs off the page', async () => {
   const asked = await agent('NARROW_TOKEN', 'api.example.com');
   const browser = await browse();
@@ -205,10 +248,17 @@ test('no transcript, page, answer, log, event, file or profile holds a value', a
   await server.stop();
   const files = server.files().map(([path, bytes]) => [path, bytes.toString('latin1')]);
   assert.ok(files.some(([path]) => path.endsWith('gateway.db')) && files.find(([path]) => path.endsWith('/log'))[1].length > 1000);
+  // Nor does the server keep what opens a page, or proves anything there, in a readable form.
+  const sessions = answers.flatMap(({ sent }) => [...(sent.cookie ?? '').matchAll(/tightlip-entry=(\w+)/g)].map(([, session]) => session));
+  assert.ok(sessions.length > 5 && codes.length > 2);
+  for (const credential of [...agents.map(({ link }) => link.split('/').at(-1)), ...codes, ...sessions]) {
+    assert.deepEqual(files.filter(([, text]) => text.includes(credential)).map(([path]) => path), [], 'a credential of the page is there');
+  }
   places.push(...files);
+  const holding = (forms) => places.filter(([, text]) => forms.some((form) => text.includes(form))).map(([name]) => name);
+  for (const told of ['transcript 0', 'the form', 'what was stored', `answer of ${server.url}/ui/entry`]) assert.ok(holding(['DEPLOY_TOKEN']).includes(told), 'what is there is found');
   for (const value of VALUES) {
     const forms = [value, encodeURIComponent(value), Buffer.from(value).toString('base64').slice(0, -4), Buffer.from(value).toString('hex'), [...value].join('\0')];
-    const held = places.filter(([, text]) => forms.some((form) => text.includes(form))).map(([name]) => name);
-    assert.deepEqual(held, [], 'the value is there');
+    assert.deepEqual(holding(forms), [], 'the value is there');
   }
 });

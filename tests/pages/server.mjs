@@ -3,7 +3,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { copyFileSync, lstatSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const BINARY = process.env.TIGHTLIP_BINARY;
@@ -17,7 +17,8 @@ export async function startServer(values) {
   const data = join(folder, 'data');
   for (const name of ['data', 'user']) mkdirSync(join(folder, name), { mode: 0o700 });
   const resolve = HOSTS.map((host) => `"${host}:443" = "${upstream.address}"`).join(', ');
-  writeFileSync(join(data, 'tightlip.toml'), `[gateway]\nupstream_ca = "${certificates.authority}"\nresolve = { ${resolve} }\n`, { mode: 0o600 });
+  const tls = `[api]\ntls_listen = "127.0.0.1:0"\ntls_certificate = "${certificates.file}"\ntls_key = "${certificates.keyFile}"\n`;
+  writeFileSync(join(data, 'tightlip.toml'), `${tls}[gateway]\nupstream_ca = "${certificates.authority}"\nresolve = { ${resolve} }\n`, { mode: 0o600 });
   const env = { PATH: process.env.PATH, HOME: join(folder, 'user'), TIGHTLIP_DATA: data, TERM: 'xterm' };
   const log = openSync(join(folder, 'log'), 'w');
   const server = spawn(BINARY, ['up', '--listen', '127.0.0.1:0', '--json'], { env: { ...env, TIGHTLIP_LOG: 'trace' }, stdio: ['ignore', 'pipe', log] });
@@ -25,7 +26,8 @@ export async function startServer(values) {
     createInterface({ input: server.stdout }).once('line', ready);
     server.once('exit', () => failed(new Error(readFileSync(join(folder, 'log'), 'utf8'))));
   });
-  return new Served({ folder, data, upstream, env, server, url: JSON.parse(line).url });
+  const { url, https_url: secureUrl } = JSON.parse(line);
+  return new Served({ folder, data, upstream, env, server, url, secureUrl });
 }
 
 class Served {
@@ -41,11 +43,6 @@ class Served {
   /** The owner's API key. */
   key() {
     return readFileSync(join(this.data, 'api-key'), 'utf8').trim();
-  }
-
-  /** What waits, as the command line shows it to whoever sits here. */
-  requests() {
-    return JSON.parse(this.tightlip('--json', 'requests'));
   }
 
   /** Has an agent in a devbox ask for a secret towards these hosts. */
@@ -65,6 +62,7 @@ class Served {
       child.once('close', () => failed(new Error(`${agent.lines.join('\n')}\n${agent.beside}`)));
     });
     agent.ended = new Promise((done) => child.once('close', (code) => done(code)));
+    agent.askForOthers = () => writeFileSync(join(work, 'other-hosts'), '');
     agent.link = await asked;
     agent.uses = () => agent.lines.map((line) => JSON.parse(line)).filter(({ used }) => used);
     agent.transcript = () => `${agent.lines.join('\n')}\n${agent.beside}`;
@@ -110,15 +108,18 @@ async function startUpstream({ certificate, key }, values) {
   };
 }
 
-/** An authority and a certificate for the stand-in's names. */
+/** An authority, and a certificate for the stand-in's names and the server's own port with TLS. */
 function makeCertificates(folder) {
   const at = (name) => join(folder, name);
   const openssl = (...args) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
   openssl('req', '-x509', ...key, '-days', '2', '-subj', '/CN=pages authority', '-keyout', 'ca.key', '-out', 'ca.pem');
   openssl('req', ...key, '-subj', '/CN=pages upstream', '-keyout', 'key.pem', '-out', 'request.pem');
-  const names = HOSTS.map((host) => `DNS:${host}`).join(',');
+  const names = ['IP:127.0.0.1', ...HOSTS.map((host) => `DNS:${host}`)].join(',');
   writeFileSync(at('names'), `subjectAltName=${names}\nbasicConstraints=critical,CA:FALSE\n`);
   openssl('x509', '-req', '-in', 'request.pem', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'names', '-out', 'certificate.pem');
-  return { certificate: readFileSync(at('certificate.pem')), key: readFileSync(at('key.pem')), authority: at('ca.pem') };
+  const [file, keyFile] = ['certificate.pem', 'key.pem'].map((name) => join(folder, 'tls', name));
+  mkdirSync(join(folder, 'tls'));
+  for (const path of [file, keyFile]) copyFileSync(at(basename(path)), path);
+  return { certificate: readFileSync(file), key: readFileSync(keyFile), authority: at('ca.pem'), file, keyFile };
 }

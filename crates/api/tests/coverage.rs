@@ -6,6 +6,8 @@ mod installation;
 #[path = "fixture/server.rs"]
 mod server;
 
+use axum::body::Body;
+use http::Request;
 use server::document::{Operation, operations};
 use server::things::Things;
 use server::{Reply, Server};
@@ -39,7 +41,18 @@ fn closed() -> Vec<Operation> {
 
 async fn ask(server: &Server, operation: &Operation, ids: &Things, key: Option<&str>) -> Reply {
     let (path, body) = ids.right(operation);
-    server.call(&operation.method, &path, key, &body).await
+    if operation.path != "/mcp" {
+        return server.call(&operation.method, &path, key, &body).await;
+    }
+    // Its protocol wants to know what is sent and what is taken.
+    let mut request = Request::builder().method("POST").uri(path).header("host", "localhost:7080");
+    for (name, value) in [("content-type", "application/json"), ("accept", "application/json, text/event-stream")] {
+        request = request.header(name, value);
+    }
+    if let Some(key) = key {
+        request = request.header("authorization", format!("Bearer {key}"));
+    }
+    server.send(request.body(Body::from(body)).unwrap()).await
 }
 
 /// What the account has, for a look at whether it was changed.

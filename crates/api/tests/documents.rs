@@ -42,7 +42,8 @@ fn no_answer_has_a_place_for_a_value() {
         let has_value = schema["properties"].get("value").is_some();
         // What stands in a header of a gateway config as it is was never a secret: a secret is named there by its id.
         assert!(taken || !has_value || name == "CustomHeaderView", "{name} shows a value");
-        if !taken && schema["type"] == "object" && name != "EmptyRecord" {
+        // What stands in a message of an agent's is its protocol's to say, and each tool's schemas are held by the door's own tests.
+        if !taken && schema["type"] == "object" && !["EmptyRecord", "McpMessage"].contains(&name.as_str()) {
             assert_eq!(schema["additionalProperties"], false, "{name} may show more than it says");
         }
     }

@@ -115,6 +115,8 @@ fn is_random(run: &str) -> bool {
         0..16 => false,
         16..20 => digits >= 3 && percent >= 40,
         20..32 => (digits >= 2 && percent >= 30) || (bytes.len() >= 24 && small > 0 && capital > 0 && percent >= 42),
+        // Hexadecimal digits of this length are no word, however they lie.
+        _ if bytes.iter().all(u8::is_ascii_hexdigit) => digits >= 4 && small + capital >= 4,
         _ => (digits >= 4 && percent >= 20) || (small > 0 && capital > 0 && percent >= 36),
     }
 }

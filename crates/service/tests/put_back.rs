@@ -174,12 +174,13 @@ fn a_request_that_is_put_back_or_planted_is_named_and_decides_nothing() {
     assert_eq!(found(&house), ["requests: it was made, and its row is gone"]);
 }
 
-/// What looking at everything finds.
+/// What looking at everything finds about requests. (The fixture's keys have events that name none.)
 fn found(house: &Installation) -> Vec<String> {
     let path = |name: &str| house.folder.path().join(name);
     let (store, ledger) = (Store::open(&path("tightlip.db"), Mode::Reader).unwrap(), Ledger::open_to_read(&path("gateway.db")).unwrap());
     let (store, ledger) = (store.look().unwrap(), ledger.look().unwrap());
     let subject = Subject { store, ledger, keys: &house.keys, anchors: &AnchorPlaces::default() };
     let verified = verify(&subject, &mut |_, _| {}).unwrap();
-    verified.findings.into_iter().map(|finding| format!("{}: {}", finding.table, finding.what)).collect()
+    let findings = verified.findings.into_iter().filter(|finding| finding.table == "requests");
+    findings.map(|finding| format!("{}: {}", finding.table, finding.what)).collect()
 }
