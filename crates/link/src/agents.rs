@@ -274,8 +274,10 @@ pub struct AskedView {
     pub entry: Entry,
     /// What the person types into the page; none without the admin key, or with a key that may not store secrets.
     pub code: Option<String>,
-    /// Whether there is a secret of that name already.
+    /// Whether there was a secret of that name when it was asked, or one was made for it.
     pub secret_exists: bool,
+    /// The secret of that name that was stored since, where there was none: a person names it to have it bound.
+    pub stored_since: Option<SecretId>,
 }
 
 impl std::fmt::Debug for EntryProof {

@@ -132,6 +132,8 @@ pub enum Request {
         api_key: String,
         /// Which.
         id: RequestId,
+        /// The secret that was stored since it was asked and that the person means: made for it just now, or named. None where there was one, or none is wanted.
+        secret: Option<SecretId>,
     },
     /// Do not let an agent have what it asked for. Answered by [`Reply::Decided`].
     RefuseAsked {

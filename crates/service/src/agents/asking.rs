@@ -69,9 +69,9 @@ impl Gate {
             Some(_) if wants_value(wish) => Err(AgentsError::SecretThere),
             Some(visible) if wish.bindings().iter().all(|wanted| visible.covers(wanted)) => Err(AgentsError::Granted),
             Some(visible) => Ok(Some(visible.secret.id)),
-            None if wants_value(wish) => Ok(None),
-            // A devbox is not told which other secrets there are: a person sees whether there is this one.
+            // A devbox is not told which other secrets there are: a person sees whether there is this one, and the request is about it from then on.
             None if who.devbox().is_some() => Ok(self.store.secret(who.account(), name)?.map(|secret| secret.id)),
+            None if wants_value(wish) => Ok(None),
             None => Err(AgentsError::SecretUnknown),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use link::agents::{AgentRequest, AskedView};
 use model::limits::{ALLOW_PATTERNS_MAX, BINDINGS_PER_SECRET_MAX, DEVBOX_TOKENS_MAX, REQUEST_LINK_LIFE_MS};
-use model::{Binding, Event, EventKind, HostPattern, RequestId, Scope, Secret, StoredBinding, Timestamp, Wish};
+use model::{Binding, Event, EventKind, HostPattern, RequestId, Scope, Secret, SecretId, StoredBinding, Timestamp, Wish};
 use store::{GrantRow, RequestChange, RequestRow, RequestState};
 
 use super::asking::is_covered;
@@ -44,16 +44,17 @@ impl Gate {
             if !is_open(&row, now) || after.is_some_and(|after| row.id <= *after) {
                 continue;
             }
-            let secret_exists = match row.wish.name() {
-                Some(name) => self.store.secret(&row.account, name)?.is_some(),
-                None => false,
+            let secret_exists = row.secret.is_some();
+            let stored_since = match row.wish.name() {
+                Some(name) if !secret_exists => self.store.secret(&row.account, name)?.map(|secret| secret.id),
+                Some(_) | None => None,
             };
             let shows_code = shows_codes && wants_value(&row.wish) && row.status == RequestState::Waiting;
             let row = if shows_code { self.shown_to(row, caller, now)? } else { row };
             let mut entry = self.entry_of(&row)?;
             let code = shows_code.then(|| self.code_of(&entry));
             entry.request.entry_path = if shows_code { self.entry_path(&row, now) } else { None };
-            let view = AskedView { entry, code, secret_exists };
+            let view = AskedView { entry, code, secret_exists, stored_since };
             bytes += json_bytes(&view) + 1;
             if bytes > TELL_JSON_BYTES_MAX && !views.is_empty() {
                 break;
@@ -63,11 +64,19 @@ impl Gate {
         Ok(views)
     }
 
-    /// Lets a request through: makes the bindings that it names, lets its devbox have the secret, or reach the host. A value that is wanted must be stored by then.
+    /// Lets a request through: makes the bindings that it names, lets its devbox have the secret, or reach the host. A value that is wanted must be stored by then,
+    /// and `seen` is that secret: whoever approves names it, so that nothing is bound that has taken the name meanwhile.
     ///
     /// # Errors
-    /// Without the admin key; [`AgentsError::RequestUnknown`] and [`AgentsError::Closed`]; or where the secret cannot be bound.
-    pub fn approve_request(&self, admin_key: &str, caller: &Caller, id: &RequestId) -> Result<AgentRequest, AgentsError> {
+    /// Without the admin key; [`AgentsError::RequestUnknown`] and [`AgentsError::Closed`]; [`AgentsError::NameTaken`] where another secret was stored since than was
+    /// seen, and [`AgentsError::NotTheOne`] where it cannot be the one; or where the secret cannot be bound.
+    pub fn approve_request(
+        &self,
+        admin_key: &str,
+        caller: &Caller,
+        id: &RequestId,
+        seen: Option<&SecretId>,
+    ) -> Result<AgentRequest, AgentsError> {
         let _turn = lock(&self.turn);
         let row = self.decidable(admin_key, caller, id)?;
         let mut made = Made { bindings: Vec::new(), granted: None, allowed: None };
@@ -77,11 +86,13 @@ impl Gate {
                 None
             }
             Wish::Access { secret: Some(name), .. } | Wish::Secret { name, .. } => {
-                let missing = if wants_value(&row.wish) { AgentsError::ValueMissing } else { AgentsError::SecretUnknown };
+                let missing = match row.secret {
+                    Some(_) => AgentsError::NotTheOne,
+                    None if wants_value(&row.wish) => AgentsError::ValueMissing,
+                    None => AgentsError::SecretUnknown,
+                };
                 let secret = self.store.secret(&row.account, name)?.ok_or(missing)?;
-                if row.secret.as_ref().is_some_and(|known| *known != secret.id) {
-                    return Err(AgentsError::NotTheOne);
-                }
+                is_meant(&row, &secret.id, seen)?;
                 let opened = self.bindable(&secret)?;
                 made.bindings = self.wished_bindings(&row, &opened)?;
                 if wants_value(&row.wish) && row.token.is_none() {
@@ -157,7 +168,7 @@ impl Gate {
         if wished.iter().all(|wanted| in_force.iter().any(|binding| is_covered(binding, wanted))) {
             return Ok(Vec::new());
         }
-        let made_for_it = wants_value(&row.wish) && opened.secret.created >= row.created;
+        let made_for_it = wants_value(&row.wish) && opened.secret.id.is_made_since(row.created);
         let kept: &[Binding] = if opened.known.explicit || made_for_it { &[] } else { in_force };
         let mut each: Vec<Binding> = Vec::new();
         for binding in kept.iter().chain(&wished) {
@@ -232,6 +243,19 @@ impl Gate {
         // Plans and facts that were made before do not know of it.
         self.changes.fetch_add(1, Ordering::SeqCst);
         Ok(change.row)
+    }
+}
+
+/// Whether a request is about this secret: the one that there was when it was asked, or one that was stored since and that whoever decides has seen. When it was
+/// stored is in its id, which its seal covers; no other column of the store is asked.
+fn is_meant(row: &RequestRow, secret: &SecretId, seen: Option<&SecretId>) -> Result<(), AgentsError> {
+    let is_another = seen.is_some_and(|seen| seen != secret);
+    match &row.secret {
+        Some(known) if known != secret || is_another => Err(AgentsError::NotTheOne),
+        Some(_) => Ok(()),
+        None if !secret.is_made_since(row.created) => Err(AgentsError::NotTheOne),
+        None if seen.is_none() || is_another => Err(AgentsError::NameTaken),
+        None => Ok(()),
     }
 }
 

@@ -81,7 +81,7 @@ impl Gate {
             Err(error) => return Err(error),
         };
         let name = row.wish.name().cloned().ok_or(AgentsError::Closed)?;
-        if self.store.secret(&row.account, &name)?.is_some() {
+        if row.secret.is_some() || self.store.secret(&row.account, &name)?.is_some() {
             return Err(AgentsError::NameTaken);
         }
         let was = row.mac.clone();
@@ -101,7 +101,9 @@ impl Gate {
         let is_it = row.wish.name() == Some(&opened.secret.name)
             && opened.secret.account == row.account
             && opened.secret.version == 1
-            && opened.secret.created >= allowed.at;
+            && row.secret.is_none()
+            // As its id says, which the seal covers.
+            && opened.secret.id.is_made_since(allowed.at);
         if !is_it {
             return Err(AgentsError::NotTheOne);
         }

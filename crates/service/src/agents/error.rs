@@ -83,7 +83,7 @@ pub enum AgentsError {
     ProofWrong,
     /// Somebody stored a secret of that name meanwhile.
     #[error(
-        "there is a secret of this name by now, and it was not touched: let the agent have it with `tightlip approve ID`, or refuse the request"
+        "there is a secret of this name by now, and it was not touched: look with `tightlip requests`, and let the agent have it, or refuse the request"
     )]
     NameTaken,
     /// The stored secret is not the request's.

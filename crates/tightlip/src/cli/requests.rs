@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use link::agents::AskedView;
 use link::cli::{PairingView, Request};
-use model::{Clock, PairingId, RequestId};
+use model::{Clock, PairingId, RequestId, SecretId};
 use serde::Serialize;
 use service::SystemClock;
 
@@ -29,6 +29,9 @@ pub(super) struct ApproveArgs {
     /// The request, as `tightlip requests` shows it
     #[arg(value_name = "ID")]
     id: AnyId,
+    /// The secret that was stored since an agent asked for one of its name, as `tightlip requests` shows it: bind that one
+    #[arg(long, value_name = "SECRET_ID")]
+    stored: Option<SecretId>,
 }
 
 /// One request.
@@ -114,7 +117,7 @@ pub(super) fn requests(_args: &RequestsArgs, target: &Target, out: &Output) -> R
 pub(super) fn approve(args: &ApproveArgs, target: &Target, out: &Output) -> Result<(), Fault> {
     let id = match &args.id {
         AnyId::Pairing(id) => id.clone(),
-        AnyId::Asked(id) => return asked::approve(id, target, out),
+        AnyId::Asked(id) => return asked::approve(id, args.stored.as_ref(), target, out),
     };
     let gate = target.gate()?;
     let (admin_key, api_key) = (target.admin_key()?, target.api_key()?);
@@ -159,10 +162,12 @@ Examples:
 const APPROVE_EXAMPLES: &str = "\
 Where an agent wants a secret that is not there, its value is read from a hidden prompt or from standard input, and stored. The secret is bound to the hosts that \
 the request shows, in the form that it shows, as `tightlip bind` would do it, and the agent's devbox is given a placeholder for it.
+A secret that somebody stored under that name after the agent had asked is not bound unless you name it, by its id.
 
 Examples:
   tightlip approve req_0UHQpqQ3K0m7W2xT5yBcD
   tightlip approve req_0UHQpqQ3K0m7W2xT5yBcD < key.txt
+  tightlip approve req_0UHQpqQ3K0m7W2xT5yBcD --stored sec_0UHQpqQ3K0m7W2xT5yBcD
   tightlip approve prq_0UHQpqQ3K0m7W2xT5yBcD";
 
 const REFUSE_EXAMPLES: &str = "\

@@ -2,7 +2,8 @@
 
 use link::agents::{AgentRequest, AskedView, RequestStatus};
 use link::cli::Request;
-use model::{RequestId, SecretName, Timestamp, Wish};
+use model::{Clock, RequestId, SecretId, SecretName, Timestamp, Wish};
+use service::SystemClock;
 
 use super::super::ago::ago;
 use super::super::fault::{Exit, Fault};
@@ -42,7 +43,7 @@ pub(super) fn row(view: &AskedView, now: Timestamp) -> [String; 7] {
 /// What a person reads before deciding.
 pub(super) fn details(view: &AskedView, with_admin_key: bool) -> String {
     let request = &view.entry.request;
-    let mut lines = vec![format!("\n{}: {}", request.id, what(request, view.secret_exists))];
+    let mut lines = vec![format!("\n{}: {}", request.id, what(view))];
     lines.push(format!("  says    {:?}", request.reason));
     if let Some(name) = &view.entry.devbox_name {
         lines.push(format!("  devbox  {name:?}"));
@@ -63,25 +64,46 @@ pub(super) fn details(view: &AskedView, with_admin_key: bool) -> String {
 }
 
 /// Lets an agent have what it asked for; a value that is not there is asked for first.
-pub(super) fn approve(id: &RequestId, target: &Target, out: &Output) -> Result<(), Fault> {
+pub(super) fn approve(id: &RequestId, stored: Option<&SecretId>, target: &Target, out: &Output) -> Result<(), Fault> {
     let gate = target.gate()?;
     let (admin_key, api_key) = (target.admin_key()?, target.api_key()?);
     let asked = gate.asked(None, &api_key)?;
     let view = asked.into_iter().find(|view| view.entry.request.id == *id);
     let view = view.ok_or_else(|| unknown(Fault::new(Exit::NotFound, "no request of this id waits to be decided")))?;
     let request = &view.entry.request;
+    if let Some(since) = view.stored_since.as_ref().filter(|since| stored != Some(since)) {
+        return Err(stored_since(&view, since));
+    }
     let typed = match &request.wanted {
-        Wish::Secret { name, .. } if wants_value(request) && !view.secret_exists => Some(name),
+        Wish::Secret { name, .. } if wants_value(request) && !view.secret_exists && stored.is_none() => Some(name),
         Wish::Secret { .. } | Wish::Access { .. } => None,
     };
+    let mut secret = stored.cloned();
     if let Some(name) = typed {
-        out.note(&what(request, false));
-        target.client()?.create(name, value::read(name)?).map_err(Fault::from)?;
+        out.note(&what(&view));
+        secret = Some(made_now(name, target)?);
     }
-    let decided = gate.decide(&Request::ApproveAsked { admin_key, api_key, id: id.clone() });
+    let decided = gate.decide(&Request::ApproveAsked { admin_key, api_key, id: id.clone(), secret });
     let decided = decided.map_err(|fault| told_of(typed, unknown(fault)))?;
     out.result(&decided, || done(&decided));
     Ok(())
+}
+
+/// Stores the value that a person types, and gives the secret that was made of it: one of before is none that was made.
+fn made_now(name: &SecretName, target: &Target) -> Result<SecretId, Fault> {
+    let value = value::read(name)?;
+    let now = SystemClock.now();
+    let made = target.client()?.create(name, value).map_err(Fault::from)?.id;
+    let is_new = made.is_made_since(now);
+    let older = || Fault::new(Exit::Failure, "the server says that it stored the value as a secret of before, so nothing was bound to any host");
+    if is_new { Ok(made) } else { Err(older().next("tightlip verify")) }
+}
+
+/// A secret of the wanted name that this request did not bring is somebody's own: it is bound where a person names it, and not by its name alone.
+fn stored_since(view: &AskedView, since: &SecretId) -> Fault {
+    let id = &view.entry.request.id;
+    let message = format!("{}; nothing was bound: it may be somebody else's, so name it to have it bound", what(view));
+    Fault::new(Exit::Refused, message).next(format!("tightlip approve {id} --stored {since}"))
 }
 
 /// What was stored stays stored.
@@ -106,17 +128,19 @@ fn done(decided: &AgentRequest) -> String {
     }
 }
 
-fn what(request: &AgentRequest, secret_exists: bool) -> String {
+fn what(view: &AskedView) -> String {
+    let request = &view.entry.request;
     let hosts = hosts(&request.wanted);
+    let since = view.stored_since.as_ref().map_or_else(String::new, |since| format!(": {since}, which was stored since"));
     match &request.wanted {
         Wish::Secret { name, .. } if request.status == RequestStatus::Entered => {
             format!("the value of {name} was typed; approve it to let it go to {hosts} as well")
         }
-        Wish::Secret { name, .. } if secret_exists => {
+        Wish::Secret { name, .. } if view.secret_exists => {
             format!("an agent wants a secret {name}, which is there already, to be sent to {hosts}")
         }
-        Wish::Secret { name, .. } => format!("an agent wants a value for {name}, to be sent to {hosts}"),
-        Wish::Access { secret: Some(name), .. } => format!("an agent wants {name} to be sent to {hosts} as well"),
+        Wish::Secret { name, .. } => format!("an agent wants a value for {name}, to be sent to {hosts}{since}"),
+        Wish::Access { secret: Some(name), .. } => format!("an agent wants {name} to be sent to {hosts} as well{since}"),
         Wish::Access { secret: None, .. } => format!("an agent wants its devbox to reach {hosts}"),
     }
 }
