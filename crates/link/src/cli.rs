@@ -10,7 +10,7 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::agents::{AgentRequest, AskedView};
+use crate::agents::{AskedView, Decided};
 use crate::control::Begun;
 use crate::front::GatewayWanted;
 pub use crate::verified::{AnchorSeen, ChainHead, Finding, RowCounts, TrustedSetting, Verified};
@@ -190,7 +190,7 @@ pub enum Reply {
     /// What agents ask: as many as fit into one message; none after the last.
     Asked(Vec<AskedView>),
     /// A request of an agent's, as it was decided.
-    Decided(Box<AgentRequest>),
+    Decided(Box<Decided>),
     /// An account that is about to be made, and its first key, which is shown this once.
     AccountBegun {
         /// What the api writes down.

@@ -5,7 +5,7 @@
 mod installation;
 
 use installation::{Installation, secret_name};
-use link::agents::{AgentRequest, AgentTell, AgentVerb, AskedView, EntryAsk, EntryProof, EntryTell, RequestStatus};
+use link::agents::{AgentRequest, AgentTell, AgentVerb, AskedView, Decided, EntryAsk, EntryProof, EntryTell, RequestStatus};
 use model::{Methods, SecretId};
 use service::{Agent, AgentsError, DevboxCard};
 
@@ -35,7 +35,7 @@ fn view(house: &Installation, asked: &AgentRequest) -> AskedView {
     views.into_iter().find(|view| view.entry.request.id == asked.id).unwrap()
 }
 
-fn approve(house: &Installation, asked: &AgentRequest, seen: Option<&SecretId>) -> Result<AgentRequest, AgentsError> {
+fn approve(house: &Installation, asked: &AgentRequest, seen: Option<&SecretId>) -> Result<Decided, AgentsError> {
     house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id, seen)
 }
 
@@ -44,8 +44,8 @@ fn tamper(house: &Installation, sql: &str) {
     rusqlite::Connection::open(house.folder.path().join("tightlip.db")).unwrap().execute_batch(sql).unwrap();
 }
 
-fn bindings(house: &Installation, name: &str) -> usize {
-    house.gate.bindings(&house.caller(), Some(&secret_name(name)), None).unwrap().0.len()
+fn bindings(house: &Installation, secret: &SecretId) -> usize {
+    house.ledger.decided(secret).unwrap().0.len()
 }
 
 #[test]
@@ -64,9 +64,9 @@ fn a_secret_that_a_colleague_stored_since_is_not_bound_unseen() {
     house.house.secrets().delete(&house.caller(), &secret_name("LATER")).unwrap();
     let again = house.store("LATER", VALUE).id;
     assert!(matches!(approve(&house, &asked, Some(&theirs)), Err(AgentsError::NameTaken)));
-    assert_eq!(bindings(&house, "LATER"), 0);
+    assert_eq!((bindings(&house, &theirs), bindings(&house, &again)), (0, 0));
     approve(&house, &asked, Some(&again)).unwrap();
-    assert_eq!(bindings(&house, "LATER"), 1);
+    assert_eq!(bindings(&house, &again), 1);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_secret_that_was_there_is_shown_so_also_where_it_is_hidden_later() {
     assert!(matches!(approve(&house, &asked, None), Err(AgentsError::NotTheOne)));
     tamper(&house, "UPDATE secrets SET name = 'REAL'");
     assert!(matches!(approve(&house, &asked, Some(&SecretId::from_parts(installation::START, 1))), Err(AgentsError::NotTheOne)));
-    assert_eq!(approve(&house, &asked, Some(&old.id)).unwrap().status, RequestStatus::Approved);
+    assert_eq!(approve(&house, &asked, Some(&old.id)).unwrap().request.status, RequestStatus::Approved);
 }
 
 #[test]
@@ -115,4 +115,128 @@ fn a_page_takes_no_old_secret_for_the_one_that_was_typed() {
     tamper(&house, "UPDATE secrets SET name = 'REAL', created = created + 100000");
     let EntryTell::Denied(denied) = house.gate.entry(EntryAsk::Stored { session, secret: old.id }) else { panic!("taken") };
     assert_eq!(denied.code, "secret_mismatch");
+}
+
+#[test]
+fn a_devbox_whose_secret_was_deleted_asks_for_it_again_and_uses_the_new_one() {
+    let house = Installation::make();
+    house.store("KEY", OLD);
+    house.bind("KEY", "a.example.com", "auto");
+    let card = house.card(&["KEY"]);
+    house.house.secrets().delete(&house.caller(), &secret_name("KEY")).unwrap();
+    house.clock.advance(1000);
+    let listed = |house: &Installation| {
+        let AgentTell::Secrets(usable) = told(house, &card, AgentVerb::ListSecrets) else { panic!("no list") };
+        usable.into_iter().map(|usable| usable.bindings[0].host.to_string()).collect::<Vec<_>>()
+    };
+    assert!(listed(&house).is_empty());
+    let asked = ask(&house, &card, "KEY");
+    let made = house.store("KEY", VALUE).id;
+    assert!(approve(&house, &asked, Some(&made)).unwrap().given);
+    assert_eq!(listed(&house), ["collect.example.com"]);
+    let how = AgentVerb::HowToUse { name: secret_name("KEY") };
+    assert!(matches!(told(&house, &card, how), AgentTell::Use(_)));
+}
+
+#[test]
+fn what_a_request_would_lift_is_shown_before_it_is_let_through() {
+    let house = Installation::make();
+    house.store("NARROW", VALUE);
+    let narrow = model::Binding {
+        methods: "GET".parse().unwrap(),
+        path: "/v1/read".parse().unwrap(),
+        ..model::Binding::to_host("collect.example.com".parse().unwrap())
+    };
+    house.gate.bind(&house.admin_key, &house.caller(), &secret_name("NARROW"), narrow.clone()).unwrap();
+    house.bind("NARROW", "other.example.com", "auto");
+    let card = house.card(&["NARROW"]);
+    let asked = ask_access(&house, &card, "NARROW");
+    assert_eq!(view(&house, &asked).lifts, [narrow]);
+}
+
+#[test]
+fn one_request_gives_an_agent_no_links_without_end() {
+    let house = Installation::make();
+    let card = house.card(&[]);
+    let mut opened = 0;
+    while let Some(path) = ask(&house, &card, "NEW").entry_path {
+        let link = path.rsplit('/').next().unwrap().to_owned();
+        let EntryTell::Opened { .. } = house.gate.entry(EntryAsk::Open { link }) else { panic!("not opened") };
+        opened += 1;
+        assert!(opened <= 20, "no end");
+    }
+    assert_eq!(opened, 20);
+    // A person is shown one all the same.
+    assert!(view(&house, &ask(&house, &card, "NEW")).entry.request.entry_path.is_some());
+}
+
+#[test]
+fn a_request_is_not_pulled_away_while_its_value_is_on_its_way() {
+    let house = Installation::make();
+    let card = house.card(&[]);
+    let asked = ask(&house, &card, "NEW");
+    let open = |asked: &AgentRequest| {
+        let link = asked.entry_path.as_ref().unwrap().rsplit('/').next().unwrap().to_owned();
+        house.gate.entry(EntryAsk::Open { link })
+    };
+    let code = EntryProof::Code(view(&house, &asked).code.unwrap());
+    let EntryTell::Opened { session, entry } = open(&asked) else { panic!("not opened") };
+    let allow = EntryAsk::Allow { session: session.clone(), digest: entry.digest, proof: code };
+    assert!(matches!(house.gate.entry(allow), EntryTell::Allowed { .. }));
+    let hosts = vec!["other.example.com".parse().unwrap()];
+    let other = || AgentVerb::RequestSecret { name: secret_name("NEW"), hosts: hosts.clone(), form: None, reason: "x".into() };
+    assert!(matches!(told(&house, &card, other()), AgentTell::Denied(denied) if denied.code == "request_in_use"));
+    let again = ask(&house, &card, "NEW");
+    assert!(matches!(open(&again), EntryTell::Denied(denied) if denied.code == "request_in_use"));
+    let made = house.store("NEW", VALUE).id;
+    let EntryTell::Shown(done) = house.gate.entry(EntryAsk::Stored { session, secret: made }) else { panic!("not taken") };
+    assert_eq!(done.request.status, RequestStatus::Approved);
+    // Of one that came to nothing it can be asked again in a minute.
+    house.clock.advance(1000);
+    assert!(matches!(told(&house, &card, other()), AgentTell::Denied(denied) if denied.code == "secret_exists"));
+}
+
+#[test]
+fn what_is_let_through_for_a_devbox_that_ended_or_is_full_is_told_so() {
+    let house = Installation::make();
+    let (ended, full) = (house.card(&[]), house.card(&[]));
+    let asked = ask(&house, &ended, "ENDED");
+    house.gate.close(&ended.devbox).unwrap();
+    let made = house.store("ENDED", VALUE).id;
+    assert!(!approve(&house, &asked, Some(&made)).unwrap().given);
+    for number in 0..100 {
+        let name = format!("S{number}");
+        let asked = ask(&house, &full, &name);
+        let made = house.store(&name, VALUE).id;
+        assert!(approve(&house, &asked, Some(&made)).unwrap().given);
+    }
+    let asked = ask(&house, &full, "MORE");
+    let made = house.store("MORE", VALUE).id;
+    assert!(matches!(approve(&house, &asked, Some(&made)), Err(AgentsError::DevboxFull)));
+    assert_eq!(bindings(&house, &made), 0);
+}
+
+#[test]
+fn what_was_typed_and_never_approved_expires_with_its_request() {
+    let house = Installation::make();
+    let card = house.card(&[]);
+    let asked = ask(&house, &card, "NEW");
+    let link = asked.entry_path.as_ref().unwrap().rsplit('/').next().unwrap().to_owned();
+    let EntryTell::Opened { session, entry } = house.gate.entry(EntryAsk::Open { link }) else { panic!("not opened") };
+    let proof = EntryProof::Key(house.owner_key.clone());
+    assert!(matches!(
+        house.gate.entry(EntryAsk::Allow { session: session.clone(), digest: entry.digest, proof }),
+        EntryTell::Allowed { .. }
+    ));
+    let secret = house.store("NEW", VALUE).id;
+    assert!(matches!(house.gate.entry(EntryAsk::Stored { session, secret }), EntryTell::Shown(_)));
+    let status = || {
+        let AgentTell::Request(request) = told(&house, &card, AgentVerb::RequestStatus { id: asked.id.clone() }) else {
+            panic!("no status")
+        };
+        request.status
+    };
+    assert_eq!(status(), RequestStatus::Entered);
+    house.clock.advance(24 * 60 * 60 * 1000);
+    assert_eq!(status(), RequestStatus::Expired);
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use service::SystemClock;
 
 use super::ago::ago;
-use super::bind::{destination, show_changed};
+use super::bind::{destination, form_word, show_changed};
 use super::fault::{Exit, Fault};
 use super::output::{Output, table};
 use super::target::Target;
@@ -99,7 +99,7 @@ pub(super) fn requests(_args: &RequestsArgs, target: &Target, out: &Output) -> R
                 view.id.to_string(),
                 view.secret.to_string(),
                 destination(&view.binding),
-                view.binding.form.to_string(),
+                form_word(&view.binding.form),
                 view.gateway.as_ref().map_or_else(|| "-".to_owned(), |name| name.as_str().to_owned()),
                 view.devbox.to_string(),
                 ago(view.created, now),
@@ -116,6 +116,7 @@ pub(super) fn requests(_args: &RequestsArgs, target: &Target, out: &Output) -> R
 /// Lets a request through: the secret is bound to where it is wanted, or asked for first where an agent wants one that is not there.
 pub(super) fn approve(args: &ApproveArgs, target: &Target, out: &Output) -> Result<(), Fault> {
     let id = match &args.id {
+        AnyId::Pairing(_) if args.stored.is_some() => return Err(Fault::usage("--stored is for requests of agents (req_)")),
         AnyId::Pairing(id) => id.clone(),
         AnyId::Asked(id) => return asked::approve(id, args.stored.as_ref(), target, out),
     };
