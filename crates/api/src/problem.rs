@@ -169,7 +169,7 @@ impl ApiError {
             Self::HostUnknown => (StatusCode::FORBIDDEN, "host_unknown"),
             Self::OriginRefused => (StatusCode::FORBIDDEN, "origin_refused"),
             Self::FormForeign => (StatusCode::FORBIDDEN, "form_foreign"),
-            Self::Entry(error) => (entry_status(*error), error.code()),
+            Self::Entry(error) => (entry_status(error), error.code()),
             Self::Form(error) => (form_status(*error), error.code()),
             Self::Slow => (StatusCode::SERVICE_UNAVAILABLE, "slow"),
             Self::TooManyHeaders => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_many"),
@@ -274,12 +274,12 @@ const fn body_status(error: BodyError) -> StatusCode {
     }
 }
 
-const fn entry_status(error: EntryError) -> StatusCode {
+const fn entry_status(error: &EntryError) -> StatusCode {
     match error {
         EntryError::LinkUnknown => StatusCode::NOT_FOUND,
         EntryError::NoSession | EntryError::Embedded => StatusCode::FORBIDDEN,
         // What a browser fetches ahead it does not keep then.
-        EntryError::Ahead | EntryError::Unheard => StatusCode::SERVICE_UNAVAILABLE,
+        EntryError::Ahead | EntryError::Unheard { .. } => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

@@ -182,7 +182,9 @@ impl Session {
             Request::Approve { admin_key, api_key, id } => people::approve(gate, &admin_key, &api_key, &id),
             Request::Refuse { admin_key, api_key, id } => people::refuse(gate, &admin_key, &api_key, &id),
             Request::Asked { admin_key, api_key, after } => people::asked(gate, admin_key.as_deref(), &api_key, after.as_ref()),
-            Request::ApproveAsked { admin_key, api_key, id } => people::approve_asked(gate, &admin_key, &api_key, &id),
+            Request::ApproveAsked { admin_key, api_key, id, secret } => {
+                people::approve_asked(gate, &admin_key, &api_key, &id, secret.as_ref())
+            }
             Request::RefuseAsked { admin_key, api_key, id } => people::refuse_asked(gate, &admin_key, &api_key, &id),
             Request::Expose { admin_key, api_key, name, exposure } => people::expose(gate, &admin_key, &api_key, &name, exposure),
             Request::Verify { admin_key } => {

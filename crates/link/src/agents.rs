@@ -4,7 +4,8 @@
 
 pub use model::Wish;
 use model::{
-    AccountId, ApiKeyId, DevboxId, EnvName, Form, Host, HostPattern, Methods, Refusal, RequestId, SecretId, SecretName, Timestamp, Token,
+    AccountId, ApiKeyId, Binding, DevboxId, EnvName, Form, Host, HostPattern, Methods, Refusal, RequestId, SecretId, SecretName, Timestamp,
+    Token,
 };
 use serde::{Deserialize, Serialize};
 
@@ -163,6 +164,16 @@ pub struct AgentRequest {
     pub placeholder: Option<Placeholder>,
 }
 
+/// A request that was decided, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// The request.
+    #[serde(flatten)]
+    pub request: AgentRequest,
+    /// Whether a placeholder was made for the devbox that asked.
+    pub given: bool,
+}
+
 /// What stands for a value in a devbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placeholder {
@@ -274,8 +285,12 @@ pub struct AskedView {
     pub entry: Entry,
     /// What the person types into the page; none without the admin key, or with a key that may not store secrets.
     pub code: Option<String>,
-    /// Whether there is a secret of that name already.
+    /// Whether there was a secret of that name when it was asked, or one was made for it.
     pub secret_exists: bool,
+    /// The secret of that name that was stored since, where there was none: a person names it to have it bound.
+    pub stored_since: Option<SecretId>,
+    /// Bindings of the secret that let through less, at hosts that are asked for: approving it lifts what they leave out.
+    pub lifts: Vec<Binding>,
 }
 
 impl std::fmt::Debug for EntryProof {

@@ -10,7 +10,7 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::agents::{AgentRequest, AskedView};
+use crate::agents::{AskedView, Decided};
 use crate::control::Begun;
 use crate::front::GatewayWanted;
 pub use crate::verified::{AnchorSeen, ChainHead, Finding, RowCounts, TrustedSetting, Verified};
@@ -132,6 +132,8 @@ pub enum Request {
         api_key: String,
         /// Which.
         id: RequestId,
+        /// The secret that was stored since it was asked and that the person means: made for it just now, or named. None where there was one, or none is wanted.
+        secret: Option<SecretId>,
     },
     /// Do not let an agent have what it asked for. Answered by [`Reply::Decided`].
     RefuseAsked {
@@ -188,7 +190,7 @@ pub enum Reply {
     /// What agents ask: as many as fit into one message; none after the last.
     Asked(Vec<AskedView>),
     /// A request of an agent's, as it was decided.
-    Decided(Box<AgentRequest>),
+    Decided(Box<Decided>),
     /// An account that is about to be made, and its first key, which is shown this once.
     AccountBegun {
         /// What the api writes down.

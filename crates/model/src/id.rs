@@ -33,6 +33,12 @@ macro_rules! id {
                 Self(format!("{}_{}", $prefix, tail(time, random)))
             }
 
+            /// Whether it was made at this time or later, as the id itself says: where ids are sealed with a value, no other column is asked.
+            #[must_use]
+            pub fn is_made_since(&self, time: Timestamp) -> bool {
+                *self >= Self::from_parts(time, 0)
+            }
+
             /// The id as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
@@ -153,6 +159,8 @@ mod tests {
         let late = SecretId::from_parts(Timestamp::from_unix_ms(1_790_000_000_001), 0);
         assert!(late > early);
         assert_eq!(late.as_str().len(), 4 + TAIL_CHARS);
+        let at = |ms| Timestamp::from_unix_ms(1_790_000_000_000 + ms);
+        assert!(!early.is_made_since(at(1)) && early.is_made_since(at(0)) && late.is_made_since(at(1)));
         assert_eq!(late.as_str().parse::<SecretId>(), Ok(late));
     }
 }

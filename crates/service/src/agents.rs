@@ -142,11 +142,17 @@ impl Gate {
                 Ok(Some(Visible { secret: VisibleId { id, name }, known, held: None }))
             }
             Agent::Devbox(card) => {
-                let is_it = |held: &CardGrant| held.name == *name;
-                let first = card.grants.iter().find(|held| is_it(held)).cloned();
-                let Some(held) = first.or_else(|| card.later_grant(is_it)) else { return Ok(None) };
-                let known = self.held_known(self.stamp()?, &held)?;
-                Ok(Some(Visible { secret: VisibleId { id: held.grant.secret.clone(), name: held.name.clone() }, known, held: Some(held) }))
+                // The newest first: one that was deleted stays granted, and another may have its name by now.
+                let later = card.later_grants();
+                for held in later.iter().rev().chain(&card.grants).filter(|held| held.name == *name) {
+                    let known = match self.held_known(self.stamp()?, held) {
+                        Err(Refusal::SecretGone) => continue,
+                        known => known?,
+                    };
+                    let secret = VisibleId { id: held.grant.secret.clone(), name: held.name.clone() };
+                    return Ok(Some(Visible { secret, known, held: Some(held.clone()) }));
+                }
+                Ok(None)
             }
         }
     }

@@ -138,11 +138,14 @@ impl Gate {
 
     /// The explicit bindings of a secret, each with a MAC that holds, and none that was removed or put back.
     pub(crate) fn explicit_bindings(&self, secret: &Secret) -> Result<Vec<StoredBinding>, Refusal> {
-        let (stored, rows) = self.ledger.decided(&secret.id).map_err(|error| self.undecided(error))?;
+        self.explicit_of_id(&secret.account, &secret.id)
+    }
+
+    /// The same of a secret whose row is not asked.
+    pub(crate) fn explicit_of_id(&self, account: &AccountId, secret: &SecretId) -> Result<Vec<StoredBinding>, Refusal> {
+        let (stored, rows) = self.ledger.decided(secret).map_err(|error| self.undecided(error))?;
         let holds = |binding: &StoredBinding| {
-            binding.secret == secret.id
-                && binding.account == secret.account
-                && self.keys.mac_holds(BINDING_MAC, &binding.mac_input(), &binding.mac)
+            binding.secret == *secret && binding.account == *account && self.keys.mac_holds(BINDING_MAC, &binding.mac_input(), &binding.mac)
         };
         if stored.iter().all(holds) && crate::marks::decisions_hold(&self.keys, &rows) { Ok(stored) } else { Err(Refusal::SecretTampered) }
     }

@@ -222,26 +222,29 @@ fn a_request_lapses_after_a_day_and_is_not_decided_any_more() {
     let asked = request(ask(&house, &who, for_access(None, "a.example.com")));
     house.clock.advance(24 * 60 * 60 * 1000);
     assert_eq!(status(&house, &who, &asked.id).status, RequestStatus::Expired);
-    let decided = house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id);
+    let decided = house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id, None);
     assert!(matches!(decided, Err(AgentsError::Closed)));
     let again = request(ask(&house, &who, for_access(None, "a.example.com")));
     assert!(again.id != asked.id && again.status == RequestStatus::Waiting);
 }
 
 #[test]
-fn the_same_asked_again_is_one_request_with_a_new_link() {
+fn the_same_asked_again_is_one_request_with_a_link_that_works() {
     let house = house();
     let card = house.card(&[]);
     let who = Agent::Devbox(&card);
     let first = request(ask(&house, &who, for_secret("NEW", &["a.example.com"])));
     let again = request(ask(&house, &who, for_secret("NEW", &["a.example.com"])));
     assert_eq!(first.id, again.id);
-    assert!(first.entry_path.is_some() && first.entry_path != again.entry_path);
+    // The link stands while nobody opened it and it works for some minutes at least.
+    assert!(first.entry_path.is_some() && first.entry_path == again.entry_path);
+    house.clock.advance(11 * 60 * 1000);
+    assert_ne!(request(ask(&house, &who, for_secret("NEW", &["a.example.com"]))).entry_path, first.entry_path);
     // What a person has seen never changes: asked in another way it is another one, and the first is dead.
     let changed = request(ask(&house, &who, for_secret("NEW", &["b.example.com"])));
     assert_ne!(first.id, changed.id);
     assert_eq!(status(&house, &who, &first.id).status, RequestStatus::Expired);
-    assert!(matches!(house.gate.approve_request(&house.admin_key, &house.caller(), &first.id), Err(AgentsError::Closed)));
+    assert!(matches!(house.gate.approve_request(&house.admin_key, &house.caller(), &first.id, None), Err(AgentsError::Closed)));
     let first = changed;
     assert_eq!(house.gate.asked(None, &house.caller(), None).unwrap().len(), 1);
     // Its link is told to whoever asked, and by no look at it later.
@@ -258,12 +261,12 @@ fn nobody_decides_without_the_admin_key_or_of_another_account() {
     let who = Agent::Devbox(&card);
     let asked = request(ask(&house, &who, for_access(None, "a.example.com")));
     for key in ["", "tla_wrong", &house.owner_key] {
-        let error = house.gate.approve_request(key, &house.caller(), &asked.id).err().unwrap();
+        let error = house.gate.approve_request(key, &house.caller(), &asked.id, None).err().unwrap();
         assert!(matches!(error, AgentsError::Bindings(BindingsError::NotAdmin)));
         assert!(house.gate.refuse_request(key, &house.caller(), &asked.id).is_err());
     }
     let stranger = house.gate.authenticate(Some("tlk_stranger")).unwrap();
-    assert!(matches!(house.gate.approve_request(&house.admin_key, &stranger, &asked.id), Err(AgentsError::RequestUnknown)));
+    assert!(matches!(house.gate.approve_request(&house.admin_key, &stranger, &asked.id, None), Err(AgentsError::RequestUnknown)));
     assert!(house.gate.asked(None, &stranger, None).unwrap().is_empty());
     assert!(matches!(house.gate.asked(Some("tla_wrong"), &house.caller(), None), Err(AgentsError::Bindings(BindingsError::NotAdmin))));
     assert_eq!(status(&house, &who, &asked.id).status, RequestStatus::Waiting);
@@ -278,7 +281,7 @@ fn what_was_refused_stays_refused_and_gives_nothing() {
     let asked = request(ask(&house, &who, for_access(None, "a.example.com")));
     house.gate.refuse_request(&house.admin_key, &house.caller(), &asked.id).unwrap();
     assert_eq!(status(&house, &who, &asked.id).status, RequestStatus::Refused);
-    assert!(matches!(house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id), Err(AgentsError::Closed)));
+    assert!(matches!(house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id, None), Err(AgentsError::Closed)));
     assert_eq!(house.gate.reachable(&card, &host, 443), Err(Refusal::HostNotAllowed));
     assert!(house.kinds().ends_with(&[EventKind::RequestMade, EventKind::RequestRefused]));
 }
@@ -288,7 +291,7 @@ fn a_value_that_nobody_stored_is_not_let_through() {
     let house = house();
     let card = house.card(&[]);
     let asked = request(ask(&house, &Agent::Devbox(&card), for_secret("NEW", &["a.example.com"])));
-    let decided = house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id);
+    let decided = house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id, None);
     assert!(matches!(decided, Err(AgentsError::ValueMissing)));
 }
 
@@ -301,7 +304,7 @@ fn a_secret_that_was_deleted_and_made_again_is_not_the_one_that_was_asked_about(
     let asked = request(ask(&house, &Agent::Devbox(&card), for_access(Some("KEY"), "b.example.com")));
     house.house.secrets().delete(&house.caller(), &secret_name("KEY")).unwrap();
     house.store("KEY", "quite another value");
-    let decided = house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id);
+    let decided = house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id, None);
     assert!(matches!(decided, Err(AgentsError::NotTheOne)));
 }
 
@@ -312,7 +315,7 @@ fn a_host_let_through_is_reached_by_that_devbox_from_then_on_and_by_no_other() {
     let host = "a.example.com".parse().unwrap();
     let asked = request(ask(&house, &Agent::Devbox(&card), for_access(None, "a.example.com")));
     assert_eq!(house.gate.reachable(&card, &host, 443), Err(Refusal::HostNotAllowed));
-    house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id).unwrap();
+    house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id, None).unwrap();
     assert_eq!(house.gate.reachable(&card, &host, 443), Ok(()));
     assert_eq!(house.gate.reachable(&other, &host, 443), Err(Refusal::HostNotAllowed));
     assert!(house.kinds().ends_with(&[EventKind::RequestApproved, EventKind::DevboxGivenMore]));
@@ -327,7 +330,7 @@ fn a_devbox_that_has_ended_is_let_nowhere() {
     let card = house.card(&[]);
     let asked = request(ask(&house, &Agent::Devbox(&card), for_access(None, "a.example.com")));
     house.gate.close(&card.devbox).unwrap();
-    assert!(matches!(house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id), Err(AgentsError::DevboxGone)));
+    assert!(matches!(house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id, None), Err(AgentsError::DevboxGone)));
 }
 
 #[test]
@@ -339,7 +342,7 @@ fn access_let_through_binds_one_host_more_and_takes_none_away() {
     let token = card.grants[0].token.clone();
     assert_eq!(use_it(&house, &card, &token, "ghe.example.com"), Err(Refusal::HostNotBound));
     let asked = request(ask(&house, &who, for_access(Some("GITHUB_TOKEN"), "ghe.example.com")));
-    house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id).unwrap();
+    house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id, None).unwrap();
     assert_eq!(status(&house, &who, &asked.id).status, RequestStatus::Approved);
     for host in ["ghe.example.com", "api.github.com"] {
         assert_eq!(use_it(&house, &card, &token, host), Ok(Form::Auto), "{host}");
@@ -355,8 +358,8 @@ fn a_secret_let_through_is_the_devboxs_from_then_on() {
     let asked = request(ask(&house, &who, for_secret("NEW", &["api.example.com", "b.example.com"])));
     assert!(matches!(&asked.wanted, Wish::Secret { form: Form::Auto, .. }));
     house.clock.advance(1000);
-    house.store("NEW", VALUE);
-    house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id).unwrap();
+    let made = house.store("NEW", VALUE).id;
+    house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id, Some(&made)).unwrap();
     let told = status(&house, &who, &asked.id);
     let placeholder = told.placeholder.unwrap();
     assert_eq!((told.status, placeholder.env.as_str()), (RequestStatus::Approved, "NEW"));

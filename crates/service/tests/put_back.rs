@@ -129,7 +129,7 @@ fn let_through(house: &Installation) -> (model::DevboxId, model::RequestId) {
         reason: "to look it up".into(),
     };
     let AgentTell::Request(asked) = house.gate.agent(&Agent::Devbox(&made.card), verb) else { panic!("not asked") };
-    house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id).unwrap();
+    house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id, None).unwrap();
     (made.card.devbox, asked.id)
 }
 
@@ -167,7 +167,7 @@ fn a_request_that_is_put_back_or_planted_is_named_and_decides_nothing() {
     tamper(&house, &put_back);
     assert_eq!(found(&house), ["requests: it was decided, and its row was put back to before that"]);
     tamper(&house, "UPDATE requests SET reason = 'another'");
-    assert!(matches!(house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id), Err(AgentsError::Tampered)));
+    assert!(matches!(house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id, None), Err(AgentsError::Tampered)));
     assert!(matches!(ask(), AgentTell::Denied(denied) if denied.code == "row_tampered"));
     assert!(found(&house).contains(&"requests: its mark does not hold: the row was changed or planted".to_owned()));
     tamper(&house, "DELETE FROM requests");

@@ -35,7 +35,7 @@ use crate::ui::words::Asked;
 pub(crate) const ENTRY_PATH: &str = "/ui/entry";
 
 /// Why the page shows or takes nothing. Never contains what was sent.
-#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EntryError {
     /// What cannot be a link.
     #[error("there is no such link: `tightlip requests` shows what waits, each with a fresh link")]
@@ -51,21 +51,26 @@ pub enum EntryError {
     Embedded,
     /// Stored, and the gateway does not know.
     #[error(
-        "the value is stored, but the gateway could not be told, so it may go nowhere beyond where such values go: `tightlip requests` shows the request, and \
-         `tightlip approve ID` binds it and lets the agent have it"
+        "the value is stored, but the gateway could not be told, so it may go nowhere beyond where such values go: it is for {request}, towards {hosts}, which `tightlip requests` shows; \
+         `tightlip approve {request}` binds it and lets the agent have it"
     )]
-    Unheard,
+    Unheard {
+        /// The id of the request.
+        request: String,
+        /// The hosts that were shown.
+        hosts: String,
+    },
 }
 
 impl EntryError {
     /// The stable code.
-    pub(crate) const fn code(self) -> &'static str {
+    pub(crate) const fn code(&self) -> &'static str {
         match self {
             Self::LinkUnknown => "link_unknown",
             Self::NoSession => "entry_no_session",
             Self::Ahead => "link_not_opened",
             Self::Embedded => "link_embedded",
-            Self::Unheard => "entry_unheard",
+            Self::Unheard { .. } => UNHEARD,
         }
     }
 }
@@ -149,10 +154,12 @@ async fn stored(desk: Arc<Desk>, headers: &HeaderMap, scheme: Scheme, peer: Opti
     };
     let held = form::read(headers, body, &desk.forms, peer).await;
     let form = held.and_then(|held| form::parse(&held.bytes));
+    let hosts = asked.hosts.iter().map(|host| host.ascii.clone()).collect::<Vec<_>>().join(", ");
+    let unheard = EntryError::Unheard { request: asked.id.clone(), hosts };
     match (form, session) {
         (Ok(form), Some(session)) => {
             // Also where the browser is gone meanwhile: what was stored is told to the gateway.
-            let done = tokio::spawn(async move { enter(&desk, &session, form).await });
+            let done = tokio::spawn(async move { enter(&desk, &session, form, unheard).await });
             done.await.unwrap_or(Err(Unstored::Gone(ApiError::Internal)))
         }
         (Err(error), _) => Err(Unstored::Again(Box::new(asked), error.into())),
@@ -161,7 +168,7 @@ async fn stored(desk: Arc<Desk>, headers: &HeaderMap, scheme: Scheme, peer: Opti
 }
 
 /// Asks whether the value may be stored, stores it, and tells the gateway.
-async fn enter(desk: &Arc<Desk>, session: &Zeroizing<String>, form: Form) -> Result<StoredPage, Unstored> {
+async fn enter(desk: &Arc<Desk>, session: &Zeroizing<String>, form: Form, unheard: EntryError) -> Result<StoredPage, Unstored> {
     let Form { value, proof, digest } = form;
     let ask = EntryAsk::Allow { session: session.to_string(), digest, proof };
     let (account, key, name) = match desk.front.ask_entry(ask).await {
@@ -177,7 +184,7 @@ async fn enter(desk: &Arc<Desk>, session: &Zeroizing<String>, form: Form) -> Res
         Ok(secret) => secret,
         Err(error) => return Err(again(desk, session, error).await),
     };
-    let entry = heard(desk, session, &secret).await.map_err(Unstored::Gone)?;
+    let entry = heard(desk, session, &secret, unheard).await.map_err(|unheard| Unstored::Gone(unheard.into()))?;
     let asked = Asked::of(&entry, desk.house.now()).ok_or(Unstored::Gone(FrontError::Failed.into()))?;
     Ok(StoredPage::new(asked, &entry, bound(desk, account, name).await.as_deref()))
 }
@@ -189,12 +196,14 @@ fn create(desk: &Desk, account: &AccountId, key: &ApiKeyId, name: SecretName, va
 }
 
 /// Tells the gateway that a value was stored, until it has heard: it starts again by itself within seconds.
-async fn heard(desk: &Desk, session: &Zeroizing<String>, secret: &Secret) -> Result<Entry, ApiError> {
+async fn heard(desk: &Desk, session: &Zeroizing<String>, secret: &Secret, unheard: EntryError) -> Result<Entry, EntryError> {
     let told = async {
         loop {
             let ask = EntryAsk::Stored { session: session.to_string(), secret: secret.id.clone() };
             match desk.front.ask_entry(ask).await {
                 Err(FrontError::Away) => sleep(STORED_PAUSE).await,
+                // The same told twice is told once.
+                Ok(EntryTell::Denied(denied)) if PASSING.contains(&denied.code.as_str()) => sleep(STORED_PAUSE).await,
                 told => return told,
             }
         }
@@ -203,9 +212,9 @@ async fn heard(desk: &Desk, session: &Zeroizing<String>, secret: &Secret) -> Res
         Ok(Ok(EntryTell::Shown(entry))) => Ok(*entry),
         Ok(Ok(EntryTell::Denied(denied))) => {
             tracing::warn!(code = denied.code, "the gateway did not bind a value that was entered: {denied}");
-            Err(EntryError::Unheard.into())
+            Err(unheard)
         }
-        Ok(Ok(EntryTell::Opened { .. } | EntryTell::Allowed { .. }) | Err(_)) | Err(_) => Err(EntryError::Unheard.into()),
+        Ok(Ok(EntryTell::Opened { .. } | EntryTell::Allowed { .. }) | Err(_)) | Err(_) => Err(unheard),
     }
 }
 
@@ -247,5 +256,9 @@ fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response 
     response
 }
 
+/// The code of what is stored and not bound.
+pub(crate) const UNHEARD: &str = "entry_unheard";
+/// The gateway's codes for what may be otherwise a second later (`service::AgentsError`).
+const PASSING: [&str; 2] = ["gateway_unavailable", "undecided"];
 /// What browsers say of what they fetch before it is wanted (W3C Prefetch, Chromium, WebKit, Gecko).
 const AHEAD: [(&str, &str); 4] = [("sec-purpose", "prefetch"), ("purpose", "prefetch"), ("x-purpose", "preview"), ("x-moz", "prefetch")];

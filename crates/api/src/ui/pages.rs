@@ -9,7 +9,7 @@ use link::cli::BindingView;
 use model::HostPattern;
 
 use crate::problem::{ApiError, ProblemCode, Said};
-use crate::ui::entry::EntryError;
+use crate::ui::entry::UNHEARD;
 use crate::ui::words::{Asked, ShownHost, harmless};
 
 /// A link was opened: leads on to the form.
@@ -122,7 +122,7 @@ pub(crate) fn for_people(response: Response, is_form: bool) -> Response {
     let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|named| named == "application/json");
     let Some(said) = response.extensions().get::<Said>().filter(|_| is_json).cloned() else { return response };
     let (status, code) = (response.status(), response.extensions().get::<ProblemCode>().map_or("", |problem| problem.0));
-    let title = if code == EntryError::Unheard.code() {
+    let title = if code == UNHEARD {
         "Stored, but not bound"
     } else if status == StatusCode::NOT_FOUND {
         "This link does not work"
@@ -131,7 +131,7 @@ pub(crate) fn for_people(response: Response, is_form: bool) -> Response {
     } else {
         "Not done"
     };
-    let is_form = is_form && status == StatusCode::SERVICE_UNAVAILABLE && code != EntryError::Unheard.code();
+    let is_form = is_form && status == StatusCode::SERVICE_UNAVAILABLE && code != UNHEARD;
     dressed(response, &Refused { title, words: Prose::of(&said.0), is_form })
 }
 

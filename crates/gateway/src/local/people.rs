@@ -43,9 +43,15 @@ pub(super) fn asked(gate: &Gate, admin_key: Option<&str>, api_key: &str, after: 
     Ok(Reply::Asked(gate.asked(admin_key, &caller, after)?))
 }
 
-pub(super) fn approve_asked(gate: &Gate, admin_key: &str, api_key: &str, id: &RequestId) -> Result<Reply, Refused> {
+pub(super) fn approve_asked(
+    gate: &Gate,
+    admin_key: &str,
+    api_key: &str,
+    id: &RequestId,
+    secret: Option<&SecretId>,
+) -> Result<Reply, Refused> {
     let caller = gate.authenticate(Some(api_key))?;
-    Ok(Reply::Decided(Box::new(gate.approve_request(admin_key, &caller, id)?)))
+    Ok(Reply::Decided(Box::new(gate.approve_request(admin_key, &caller, id, secret)?)))
 }
 
 pub(super) fn refuse_asked(gate: &Gate, admin_key: &str, api_key: &str, id: &RequestId) -> Result<Reply, Refused> {

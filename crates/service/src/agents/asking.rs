@@ -5,7 +5,7 @@ use model::limits::{REQUEST_HOSTS_MAX, REQUEST_LIFE_MS, REQUEST_REASON_CHARS_MAX
 use model::{Binding, Event, EventKind, RequestId, Scope, SecretId, Timestamp, Wish};
 use store::{RequestChange, RequestRow, RequestState};
 
-use super::papers::{env_of, is_open, wants_value};
+use super::papers::{env_of, is_being_typed, is_link_fresh, is_open, wants_value};
 use super::{Agent, AgentsError};
 use crate::bindings::{BINDING_JSON_BYTES_MAX, json_bytes};
 use crate::devboxes::CardGrant;
@@ -30,6 +30,7 @@ impl Gate {
             Some(entered) if entered.status == RequestState::Entered => entered.clone(),
             // In other words it is the same: the first ones stand.
             Some(waiting) if waiting.wish == wish => self.asked_again(waiting.clone(), now)?,
+            Some(typed) if is_being_typed(typed, now) => return Err(AgentsError::BeingTyped),
             changed => {
                 has_room(&open, changed, who, now)?;
                 if let Some(changed) = changed {
@@ -69,9 +70,9 @@ impl Gate {
             Some(_) if wants_value(wish) => Err(AgentsError::SecretThere),
             Some(visible) if wish.bindings().iter().all(|wanted| visible.covers(wanted)) => Err(AgentsError::Granted),
             Some(visible) => Ok(Some(visible.secret.id)),
-            None if wants_value(wish) => Ok(None),
-            // A devbox is not told which other secrets there are: a person sees whether there is this one.
+            // A devbox is not told which other secrets there are: a person sees whether there is this one, and the request is about it from then on.
             None if who.devbox().is_some() => Ok(self.store.secret(who.account(), name)?.map(|secret| secret.id)),
+            None if wants_value(wish) => Ok(None),
             None => Err(AgentsError::SecretUnknown),
         }
     }
@@ -106,9 +107,10 @@ impl Gate {
         Ok(row)
     }
 
-    /// The same once more: another link, where a value is wanted.
+    /// The same once more: the link stands while nobody opened it and it works for some minutes at least; then another one, but not without end.
     fn asked_again(&self, row: RequestRow, now: Timestamp) -> Result<RequestRow, AgentsError> {
-        if !wants_value(&row.wish) {
+        let is_enough = row.link.as_ref().is_some_and(|link| link.number.saturating_add(1) >= REQUEST_LINKS_MAX);
+        if !wants_value(&row.wish) || is_link_fresh(&row, now) || is_enough {
             return Ok(row);
         }
         let was = row.mac.clone();
@@ -148,6 +150,12 @@ pub(super) fn is_covered(binding: &Binding, wanted: &Binding) -> bool {
     let same_form = binding.form == wanted.form
         || binding.form == model::Form::Auto && wanted.form.spot() == model::Spot::Header && is_auto_like(&wanted.form);
     same_host && same_methods && same_form && binding.port == wanted.port && binding.path.covers(wanted.path.as_str())
+}
+
+/// Whether some host is named by both.
+pub(super) fn is_at_one_host(one: &Binding, other: &Binding) -> bool {
+    let names = |pattern: &Binding, host: &Binding| host.host.exact().is_some_and(|host| pattern.host.matches(host));
+    one.port == other.port && (one.host == other.host || names(one, other) || names(other, one))
 }
 
 /// Whether `auto` writes a value so as well, where the client puts its placeholder there.
@@ -201,12 +209,15 @@ fn checked_wish(wish: Wish) -> Result<Wish, AgentsError> {
     if fits { Ok(wish) } else { Err(AgentsError::TooLong) }
 }
 
-/// The reason without blanks around it: nothing in it moves a terminal's cursor or turns text around.
+/// The reason with one blank between words: nothing in it moves a terminal's cursor, turns text around, or stands where other lines stand.
 fn checked_reason(reason: &str) -> Result<String, AgentsError> {
-    let reason = reason.trim();
+    if reason.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
+        return Err(AgentsError::Reason);
+    }
+    let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
     let is_printable = |c: char| !c.is_control() && !is_invisible(c);
     let fits = (1..=REQUEST_REASON_CHARS_MAX).contains(&reason.chars().count()) && reason.chars().all(is_printable);
-    if fits { Ok(reason.to_owned()) } else { Err(AgentsError::Reason) }
+    if fits { Ok(reason) } else { Err(AgentsError::Reason) }
 }
 
 /// Marks that turn text around, join or hide it (Unicode's bidirectional controls, zero-width characters, tags and line separators).
@@ -214,6 +225,8 @@ const fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Each may be opened once, with an event. After that the agent gets no other one: `tightlip requests` shows one all the same.
+const REQUEST_LINKS_MAX: u32 = 20;
 /// As many as may wait, and twice as many more that lapsed within the day.
 const LAPSED_FACTOR: usize = 3;
 /// A wish of the most and longest hosts fits, with a long form; so do a dozen requests into one message.
@@ -254,6 +267,8 @@ mod tests {
         for reason in ["", "  ", "a\nb", "a\u{1b}[2Jb", "a\u{202e}b", "a\u{200b}b", "a\u{7f}", &"a".repeat(1001)] {
             assert!(matches!(checked_reason(reason), Err(AgentsError::Reason)), "{reason:?}");
         }
+        // Runs of blanks would put words where a terminal shows other lines.
+        assert_eq!(checked_reason("a     b\u{a0}\u{2003}\u{3000}c ").expect("a reason"), "a b c");
         assert_eq!(checked_reason(" zur Bereitstellung: ä, 日本 ").expect("a reason"), "zur Bereitstellung: ä, 日本");
     }
 }

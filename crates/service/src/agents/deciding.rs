@@ -2,13 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
-use link::agents::{AgentRequest, AskedView};
-use model::limits::{ALLOW_PATTERNS_MAX, BINDINGS_PER_SECRET_MAX, DEVBOX_TOKENS_MAX, REQUEST_LINK_LIFE_MS};
-use model::{Binding, Event, EventKind, HostPattern, RequestId, Scope, Secret, StoredBinding, Timestamp, Wish};
+use link::agents::{AskedView, Decided};
+use model::limits::{ALLOW_PATTERNS_MAX, BINDINGS_PER_SECRET_MAX, DEVBOX_TOKENS_MAX};
+use model::{Binding, Event, EventKind, HostPattern, RequestId, Scope, Secret, SecretId, StoredBinding, Timestamp, Wish};
 use store::{GrantRow, RequestChange, RequestRow, RequestState};
 
-use super::asking::is_covered;
-use super::papers::{is_open, wants_value};
+use super::asking::{is_at_one_host, is_covered};
+use super::papers::{is_link_fresh, is_open, wants_value};
 use super::{AgentsError, TELL_JSON_BYTES_MAX};
 use crate::authenticate::Caller;
 use crate::bindings::{BindingsError, json_bytes};
@@ -44,16 +44,19 @@ impl Gate {
             if !is_open(&row, now) || after.is_some_and(|after| row.id <= *after) {
                 continue;
             }
-            let secret_exists = match row.wish.name() {
-                Some(name) => self.store.secret(&row.account, name)?.is_some(),
-                None => false,
+            let secret_exists = row.secret.is_some();
+            let stored_since = match row.wish.name() {
+                Some(name) if !secret_exists => self.store.secret(&row.account, name)?.map(|secret| secret.id),
+                Some(_) | None => None,
             };
+            // As above: what was changed outside binds nothing.
+            let Ok(lifts) = self.lifted(&row, row.secret.as_ref().or(stored_since.as_ref())) else { continue };
             let shows_code = shows_codes && wants_value(&row.wish) && row.status == RequestState::Waiting;
             let row = if shows_code { self.shown_to(row, caller, now)? } else { row };
             let mut entry = self.entry_of(&row)?;
             let code = shows_code.then(|| self.code_of(&entry));
             entry.request.entry_path = if shows_code { self.entry_path(&row, now) } else { None };
-            let view = AskedView { entry, code, secret_exists };
+            let view = AskedView { entry, code, secret_exists, stored_since, lifts };
             bytes += json_bytes(&view) + 1;
             if bytes > TELL_JSON_BYTES_MAX && !views.is_empty() {
                 break;
@@ -63,11 +66,19 @@ impl Gate {
         Ok(views)
     }
 
-    /// Lets a request through: makes the bindings that it names, lets its devbox have the secret, or reach the host. A value that is wanted must be stored by then.
+    /// Lets a request through: makes the bindings that it names, lets its devbox have the secret, or reach the host. A value that is wanted must be stored by then,
+    /// and `seen` is that secret: whoever approves names it, so that nothing is bound that has taken the name meanwhile.
     ///
     /// # Errors
-    /// Without the admin key; [`AgentsError::RequestUnknown`] and [`AgentsError::Closed`]; or where the secret cannot be bound.
-    pub fn approve_request(&self, admin_key: &str, caller: &Caller, id: &RequestId) -> Result<AgentRequest, AgentsError> {
+    /// Without the admin key; [`AgentsError::RequestUnknown`] and [`AgentsError::Closed`]; [`AgentsError::NameTaken`] where another secret was stored since than was
+    /// seen, and [`AgentsError::NotTheOne`] where it cannot be the one; or where the secret cannot be bound.
+    pub fn approve_request(
+        &self,
+        admin_key: &str,
+        caller: &Caller,
+        id: &RequestId,
+        seen: Option<&SecretId>,
+    ) -> Result<Decided, AgentsError> {
         let _turn = lock(&self.turn);
         let row = self.decidable(admin_key, caller, id)?;
         let mut made = Made { bindings: Vec::new(), granted: None, allowed: None };
@@ -77,11 +88,13 @@ impl Gate {
                 None
             }
             Wish::Access { secret: Some(name), .. } | Wish::Secret { name, .. } => {
-                let missing = if wants_value(&row.wish) { AgentsError::ValueMissing } else { AgentsError::SecretUnknown };
+                let missing = match row.secret {
+                    Some(_) => AgentsError::NotTheOne,
+                    None if wants_value(&row.wish) => AgentsError::ValueMissing,
+                    None => AgentsError::SecretUnknown,
+                };
                 let secret = self.store.secret(&row.account, name)?.ok_or(missing)?;
-                if row.secret.as_ref().is_some_and(|known| *known != secret.id) {
-                    return Err(AgentsError::NotTheOne);
-                }
+                is_meant(&row, &secret.id, seen)?;
                 let opened = self.bindable(&secret)?;
                 made.bindings = self.wished_bindings(&row, &opened)?;
                 if wants_value(&row.wish) && row.token.is_none() {
@@ -90,24 +103,24 @@ impl Gate {
                 Some(opened.secret)
             }
         };
-        let decided = RequestRow { status: RequestState::Approved, ..row.clone() };
+        let decided = RequestRow { status: RequestState::Approved, session: None, ..row.clone() };
         let approved = Event { key: Some(caller.key.id.clone()), ..self.request_event(EventKind::RequestApproved, &row) };
         let row = self.write_decided(row, decided, secret.as_ref(), made, vec![approved])?;
-        Ok(self.told(&row, None))
+        Ok(Decided { given: row.token.is_some(), request: self.told(&row, None) })
     }
 
     /// Refuses a request. Asked again, it is another one.
     ///
     /// # Errors
     /// Without the admin key; [`AgentsError::RequestUnknown`] and [`AgentsError::Closed`].
-    pub fn refuse_request(&self, admin_key: &str, caller: &Caller, id: &RequestId) -> Result<AgentRequest, AgentsError> {
+    pub fn refuse_request(&self, admin_key: &str, caller: &Caller, id: &RequestId) -> Result<Decided, AgentsError> {
         let _turn = lock(&self.turn);
         let row = self.decidable(admin_key, caller, id)?;
-        let decided = RequestRow { status: RequestState::Refused, ..row.clone() };
+        let decided = RequestRow { status: RequestState::Refused, session: None, ..row.clone() };
         let refused = Event { key: Some(caller.key.id.clone()), ..self.request_event(EventKind::RequestRefused, &row) };
         let made = Made { bindings: Vec::new(), granted: None, allowed: None };
         let row = self.write_decided(row, decided, None, made, vec![refused])?;
-        Ok(self.told(&row, None))
+        Ok(Decided { given: row.token.is_some(), request: self.told(&row, None) })
     }
 
     fn decidable(&self, admin_key: &str, caller: &Caller, id: &RequestId) -> Result<RequestRow, AgentsError> {
@@ -123,8 +136,7 @@ impl Gate {
     fn shown_to(&self, row: RequestRow, caller: &Caller, now: Timestamp) -> Result<RequestRow, AgentsError> {
         let was = row.mac.clone();
         let mut row = row;
-        let is_fresh =
-            row.link.as_ref().is_some_and(|link| !link.opened && now.unix_ms() + REQUEST_LINK_LIFE_MS / 3 < link.expires.unix_ms());
+        let is_fresh = is_link_fresh(&row, now);
         let is_known = row.shown_to.as_ref() == Some(&caller.key.id);
         if is_fresh && is_known {
             return Ok(row);
@@ -134,6 +146,18 @@ impl Gate {
         }
         row.shown_to = Some(caller.key.id.clone());
         self.write_request(row, was, &[])
+    }
+
+    /// The explicit bindings that are narrower than what is asked for at the same hosts: they stay, and bind nothing any more where the request is let through.
+    fn lifted(&self, row: &RequestRow, secret: Option<&SecretId>) -> Result<Vec<Binding>, AgentsError> {
+        let Some(secret) = secret else { return Ok(Vec::new()) };
+        let bound = self.explicit_of_id(&row.account, secret)?;
+        let wished = row.wish.bindings();
+        let is_lifted = |bound: &Binding| {
+            let lifts = |wanted: &Binding| is_at_one_host(bound, wanted) && bound.is_narrow() && !is_covered(bound, wanted);
+            wished.iter().any(lifts)
+        };
+        Ok(bound.into_iter().map(|stored| stored.binding).filter(is_lifted).collect())
     }
 
     /// The host that a devbox is let reach.
@@ -157,7 +181,7 @@ impl Gate {
         if wished.iter().all(|wanted| in_force.iter().any(|binding| is_covered(binding, wanted))) {
             return Ok(Vec::new());
         }
-        let made_for_it = wants_value(&row.wish) && opened.secret.created >= row.created;
+        let made_for_it = wants_value(&row.wish) && opened.secret.id.is_made_since(row.created);
         let kept: &[Binding] = if opened.known.explicit || made_for_it { &[] } else { in_force };
         let mut each: Vec<Binding> = Vec::new();
         for binding in kept.iter().chain(&wished) {
@@ -175,7 +199,7 @@ impl Gate {
         Ok(made.collect::<Result<_, _>>()?)
     }
 
-    /// A grant for the devbox that asked, where it is open and has none of this secret. One that has as many as it may gets none.
+    /// A grant for the devbox that asked, where it is open and has none of this secret; [`AgentsError::DevboxFull`] where it has as many as it may.
     pub(super) fn grant_for(&self, row: &RequestRow, opened: &OpenedRow) -> Result<Option<(CardGrant, GrantRow)>, AgentsError> {
         let (Some(devbox), Some(env)) = (&row.devbox, Self::env_for(row)) else { return Ok(None) };
         let Some(kept) = self.ledger.kept_devbox(devbox)?.filter(|kept| kept.devbox.closed.is_none()) else { return Ok(None) };
@@ -183,8 +207,11 @@ impl Gate {
             return Err(AgentsError::Tampered);
         }
         let has_it = kept.granted.iter().any(|held| held.grant.secret == opened.secret.id && held.gateway.is_none());
-        if has_it || kept.granted.len() >= DEVBOX_TOKENS_MAX || why_unusable(opened).is_some() {
+        if has_it || why_unusable(opened).is_some() {
             return Ok(None);
+        }
+        if kept.granted.len() >= DEVBOX_TOKENS_MAX {
+            return Err(AgentsError::DevboxFull);
         }
         let made = self.make_grant(devbox, env, opened, self.clock.now())?;
         let granted = self.grant_row(&made, None)?;
@@ -203,7 +230,7 @@ impl Gate {
         let Made { bindings, granted, allowed } = made;
         let token = granted.as_ref().map(|(card, _)| card.grant.token).or(decided.token);
         let secret_id = secret.map(|secret| secret.id.clone()).or_else(|| decided.secret.clone());
-        let row = RequestRow { decided: Some(self.clock.now()), session: None, token, secret: secret_id, ..decided };
+        let row = RequestRow { decided: Some(self.clock.now()), token, secret: secret_id, ..decided };
         let row = self.sealed_request(row);
         let actor = events.first().and_then(|event| event.key.clone());
         let about = |event: Event| match secret {
@@ -232,6 +259,19 @@ impl Gate {
         // Plans and facts that were made before do not know of it.
         self.changes.fetch_add(1, Ordering::SeqCst);
         Ok(change.row)
+    }
+}
+
+/// Whether a request is about this secret: the one that there was when it was asked, or one that was stored since and that whoever decides has seen. When it was
+/// stored is in its id, which its seal covers; no other column of the store is asked.
+fn is_meant(row: &RequestRow, secret: &SecretId, seen: Option<&SecretId>) -> Result<(), AgentsError> {
+    let is_another = seen.is_some_and(|seen| seen != secret);
+    match &row.secret {
+        Some(known) if known != secret || is_another => Err(AgentsError::NotTheOne),
+        Some(_) => Ok(()),
+        None if !secret.is_made_since(row.created) => Err(AgentsError::NotTheOne),
+        None if seen.is_none() || is_another => Err(AgentsError::NameTaken),
+        None => Ok(()),
     }
 }
 

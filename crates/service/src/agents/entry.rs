@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::AgentsError;
 use super::asking::is_covered;
 use super::deciding::Made;
-use super::papers::{is_open, plain_code, wants_value};
+use super::papers::{is_being_typed, is_open, plain_code, wants_value};
 use crate::authenticate::AuthError;
 use crate::gate::{Gate, lock};
 
@@ -46,6 +46,9 @@ impl Gate {
             return Err(AgentsError::LinkLapsed);
         }
         link.opened = true;
+        if is_being_typed(&row, now) {
+            return Err(AgentsError::BeingTyped);
+        }
         if row.status != RequestState::Waiting || !is_open(&row, now) || !wants_value(&row.wish) {
             return Err(AgentsError::Closed);
         }
@@ -81,7 +84,7 @@ impl Gate {
             Err(error) => return Err(error),
         };
         let name = row.wish.name().cloned().ok_or(AgentsError::Closed)?;
-        if self.store.secret(&row.account, &name)?.is_some() {
+        if row.secret.is_some() || self.store.secret(&row.account, &name)?.is_some() {
             return Err(AgentsError::NameTaken);
         }
         let was = row.mac.clone();
@@ -94,14 +97,22 @@ impl Gate {
     /// goes, and that a person with the admin key decides about the rest.
     fn entry_stored(&self, session: &str, secret: &SecretId) -> Result<EntryTell, AgentsError> {
         let _turn = lock(&self.turn);
-        let row = self.of_session(session)?;
+        let row = self.session_row(session)?;
+        let is_told = matches!(row.status, RequestState::Entered | RequestState::Approved) && row.secret.as_ref() == Some(secret);
+        if is_told {
+            // The answer to the first time was lost.
+            return Ok(EntryTell::Shown(Box::new(self.entry_of(&row)?)));
+        }
+        let row = self.still_open(row)?;
         let allowed = row.allowed.clone().filter(|_| row.status == RequestState::Waiting).ok_or(AgentsError::Closed)?;
         let stored = self.store.secret_by_id(&row.account, secret)?.ok_or(AgentsError::NotTheOne)?;
         let opened = self.open_row(&stored).map_err(|_| AgentsError::NotTheOne)?;
         let is_it = row.wish.name() == Some(&opened.secret.name)
             && opened.secret.account == row.account
             && opened.secret.version == 1
-            && opened.secret.created >= allowed.at;
+            && row.secret.is_none()
+            // As its id says, which the seal covers.
+            && opened.secret.id.is_made_since(allowed.at);
         if !is_it {
             return Err(AgentsError::NotTheOne);
         }
@@ -114,8 +125,13 @@ impl Gate {
             Proof::Key if can_be_sent && is_covered_already() => Some(Vec::new()),
             Proof::Code | Proof::Key => None,
         };
+        let granted = if can_be_sent { self.grant_for(&row, &opened) } else { Ok(None) };
+        // A devbox that is full gets none, and a person who approves it is told so.
+        let (granted, bound) = match granted {
+            Err(AgentsError::DevboxFull) => (None, None),
+            granted => (granted?, bound),
+        };
         let status = if bound.is_some() { RequestState::Approved } else { RequestState::Entered };
-        let granted = if can_be_sent { self.grant_for(&row, &opened)? } else { None };
         let event = |kind| Event { key: Some(allowed.key.clone()), ..self.request_event(kind, &row) };
         let mut events = vec![event(EventKind::RequestEntered)];
         events.extend(bound.as_ref().map(|_| event(EventKind::RequestApproved)));
@@ -125,8 +141,13 @@ impl Gate {
         Ok(EntryTell::Shown(Box::new(self.entry_of(&row)?)))
     }
 
-    /// The request of a session that is not over.
+    /// The request of a session that is not over, while its value can be typed.
     fn of_session(&self, session: &str) -> Result<RequestRow, AgentsError> {
+        self.still_open(self.session_row(session)?)
+    }
+
+    /// The request of a session that is not over, also where its value was stored.
+    fn session_row(&self, session: &str) -> Result<RequestRow, AgentsError> {
         let hash = vault::hash_token(session);
         let row = self.own_request(self.ledger.request_by_session(&hash)?)?;
         let known = row.as_ref().and_then(|row| row.session).map_or([0; 32], |(known, _)| known.0);
@@ -136,11 +157,19 @@ impl Gate {
         if row.session.is_none_or(|(_, expires)| now >= expires) {
             return Err(AgentsError::SessionUnknown);
         }
+        Ok(row)
+    }
+
+    fn still_open(&self, row: RequestRow) -> Result<RequestRow, AgentsError> {
+        // What was stored ends the page: its session does nothing but hear of that once more.
+        if matches!(row.status, RequestState::Entered | RequestState::Approved) {
+            return Err(AgentsError::SessionUnknown);
+        }
         // One that died of wrong proofs has no session any more.
         if row.status == RequestState::Lapsed {
             return Err(AgentsError::Changed);
         }
-        if is_open(&row, now) { Ok(row) } else { Err(AgentsError::Closed) }
+        if is_open(&row, self.clock.now()) { Ok(row) } else { Err(AgentsError::Closed) }
     }
 
     /// With whose rights a value may be stored, and how that was shown.

@@ -83,7 +83,7 @@ pub enum AgentsError {
     ProofWrong,
     /// Somebody stored a secret of that name meanwhile.
     #[error(
-        "there is a secret of this name by now, and it was not touched: let the agent have it with `tightlip approve ID`, or refuse the request"
+        "there is a secret of this name by now, and it was not touched: look with `tightlip requests`, and let the agent have it, or refuse the request"
     )]
     NameTaken,
     /// The stored secret is not the request's.
@@ -96,6 +96,9 @@ pub enum AgentsError {
         "no secret of this name is stored yet: `tightlip approve ID` asks for its value at a terminal, or takes it from standard input"
     )]
     ValueMissing,
+    /// A person typed the value a moment ago.
+    #[error("a person is typing the value of this request at this moment: look at its status, and try again in a minute")]
+    BeingTyped,
     /// The devbox has ended.
     #[error("the devbox that asked has ended: there is nothing to let through")]
     DevboxGone,
@@ -145,6 +148,7 @@ impl AgentsError {
             Self::NameTaken => "name_taken",
             Self::NotTheOne => "secret_mismatch",
             Self::ValueMissing => "value_missing",
+            Self::BeingTyped => "request_in_use",
             Self::DevboxGone => "devbox_unknown",
             Self::DevboxFull => "devbox_full",
             Self::Bindings(_) => "binding_refused",
@@ -171,7 +175,7 @@ impl AgentsError {
             | Self::DevboxGone => Denial::NotFound,
             Self::SecretThere | Self::Granted | Self::NameTaken => Denial::Exists,
             Self::Closed | Self::Changed | Self::NotTheOne | Self::DevboxFull | Self::Tampered => Denial::Forbidden,
-            Self::TooMany | Self::Unavailable(_) | Self::Undecided => Denial::Unavailable,
+            Self::TooMany | Self::BeingTyped | Self::Unavailable(_) | Self::Undecided => Denial::Unavailable,
         }
     }
 

@@ -104,9 +104,20 @@ pub(super) fn is_open(row: &RequestRow, now: Timestamp) -> bool {
     is_undecided && now < row.expires
 }
 
+/// Whether its link can be given once more: nobody opened it, and it works for some minutes at least.
+pub(super) fn is_link_fresh(row: &RequestRow, now: Timestamp) -> bool {
+    row.link.as_ref().is_some_and(|link| !link.opened && now.unix_ms() + REQUEST_LINK_LIFE_MS / 3 < link.expires.unix_ms())
+}
+
+/// Whether a value may be on its way that a person typed: what is asked is not pulled away from under it.
+pub(super) fn is_being_typed(row: &RequestRow, now: Timestamp) -> bool {
+    let is_fresh = |at: Timestamp| now.unix_ms() < at.unix_ms().saturating_add(TYPED_MS_MAX);
+    row.status == RequestState::Waiting && row.allowed.as_ref().is_some_and(|allowed| is_fresh(allowed.at))
+}
+
 const fn status_of(row: &RequestRow, now: Timestamp) -> RequestStatus {
     match row.status {
-        RequestState::Waiting if now.unix_ms() >= row.expires.unix_ms() => RequestStatus::Expired,
+        RequestState::Waiting | RequestState::Entered if now.unix_ms() >= row.expires.unix_ms() => RequestStatus::Expired,
         RequestState::Waiting => RequestStatus::Waiting,
         RequestState::Entered => RequestStatus::Entered,
         RequestState::Approved => RequestStatus::Approved,
@@ -172,6 +183,8 @@ pub(super) const fn wants_value(wish: &Wish) -> bool {
 pub(crate) const REQUEST_MAC: &str = "tightlip request v1";
 const LINK_MAC: &str = "tightlip request link v1";
 const CODE_MAC: &str = "tightlip request code v1";
+/// The api stores a value and tells of it within seconds; it tries for a quarter of a minute where the gateway starts again.
+const TYPED_MS_MAX: i64 = 60 * 1000;
 /// Where the page is, at the api's address.
 const ENTRY_PATH: &str = "/ui/requests/";
 /// Told from other credentials by it.

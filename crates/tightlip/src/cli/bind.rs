@@ -279,6 +279,11 @@ pub(super) fn show_changed(name: &SecretName, views: &[BindingView], out: &Outpu
     });
 }
 
+/// A form, of which an agent may have written a part: nothing in it moves a terminal's cursor or turns text around.
+pub(super) fn form_word(form: &Form) -> String {
+    form.to_string().escape_debug().to_string()
+}
+
 /// A binding's host, with what narrows it.
 pub(super) fn destination(binding: &Binding) -> String {
     let mut text = binding.host.to_string();
@@ -319,7 +324,7 @@ fn row(view: &BindingView) -> [String; 7] {
         view.secret_name.to_string(),
         kind,
         format!("{}{port}", binding.host),
-        binding.form.to_string(),
+        form_word(&binding.form),
         binding.methods.to_string(),
         binding.path.to_string(),
         by.to_owned(),

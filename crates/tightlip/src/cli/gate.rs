@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use link::agents::{AgentRequest, AskedView};
+use link::agents::{AskedView, Decided};
 use link::cli::{BackedUp, BindingView, MadeRemote, Opened, PairingView, RefusedHere, Reply, Request, Verified};
 use link::control::Begun;
 use link::{PacketError, Packets, Peer};
@@ -169,7 +169,7 @@ impl Gate {
     }
 
     /// Decides one of these.
-    pub(super) fn decide(&self, request: &Request) -> Result<AgentRequest, Fault> {
+    pub(super) fn decide(&self, request: &Request) -> Result<Decided, Fault> {
         self.send(request, &[])?;
         let Reply::Decided(decided) = self.reply()? else { return Err(unexpected()) };
         Ok(*decided)

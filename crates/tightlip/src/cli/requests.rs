@@ -5,12 +5,12 @@ use std::str::FromStr;
 
 use link::agents::AskedView;
 use link::cli::{PairingView, Request};
-use model::{Clock, PairingId, RequestId};
+use model::{Clock, PairingId, RequestId, SecretId};
 use serde::Serialize;
 use service::SystemClock;
 
 use super::ago::ago;
-use super::bind::{destination, show_changed};
+use super::bind::{destination, form_word, show_changed};
 use super::fault::{Exit, Fault};
 use super::output::{Output, table};
 use super::target::Target;
@@ -29,6 +29,9 @@ pub(super) struct ApproveArgs {
     /// The request, as `tightlip requests` shows it
     #[arg(value_name = "ID")]
     id: AnyId,
+    /// The secret that was stored since an agent asked for one of its name, as `tightlip requests` shows it: bind that one
+    #[arg(long, value_name = "SECRET_ID")]
+    stored: Option<SecretId>,
 }
 
 /// One request.
@@ -96,7 +99,7 @@ pub(super) fn requests(_args: &RequestsArgs, target: &Target, out: &Output) -> R
                 view.id.to_string(),
                 view.secret.to_string(),
                 destination(&view.binding),
-                view.binding.form.to_string(),
+                form_word(&view.binding.form),
                 view.gateway.as_ref().map_or_else(|| "-".to_owned(), |name| name.as_str().to_owned()),
                 view.devbox.to_string(),
                 ago(view.created, now),
@@ -113,8 +116,9 @@ pub(super) fn requests(_args: &RequestsArgs, target: &Target, out: &Output) -> R
 /// Lets a request through: the secret is bound to where it is wanted, or asked for first where an agent wants one that is not there.
 pub(super) fn approve(args: &ApproveArgs, target: &Target, out: &Output) -> Result<(), Fault> {
     let id = match &args.id {
+        AnyId::Pairing(_) if args.stored.is_some() => return Err(Fault::usage("--stored is for requests of agents (req_)")),
         AnyId::Pairing(id) => id.clone(),
-        AnyId::Asked(id) => return asked::approve(id, target, out),
+        AnyId::Asked(id) => return asked::approve(id, args.stored.as_ref(), target, out),
     };
     let gate = target.gate()?;
     let (admin_key, api_key) = (target.admin_key()?, target.api_key()?);
@@ -159,10 +163,12 @@ Examples:
 const APPROVE_EXAMPLES: &str = "\
 Where an agent wants a secret that is not there, its value is read from a hidden prompt or from standard input, and stored. The secret is bound to the hosts that \
 the request shows, in the form that it shows, as `tightlip bind` would do it, and the agent's devbox is given a placeholder for it.
+A secret that somebody stored under that name after the agent had asked is not bound unless you name it, by its id.
 
 Examples:
   tightlip approve req_0UHQpqQ3K0m7W2xT5yBcD
   tightlip approve req_0UHQpqQ3K0m7W2xT5yBcD < key.txt
+  tightlip approve req_0UHQpqQ3K0m7W2xT5yBcD --stored sec_0UHQpqQ3K0m7W2xT5yBcD
   tightlip approve prq_0UHQpqQ3K0m7W2xT5yBcD";
 
 const REFUSE_EXAMPLES: &str = "\

@@ -1,10 +1,12 @@
 //! Requests of agents: shown, and let through. Whatever an agent wrote is shown in quotes with what is not printable escaped, and never as a command.
 
-use link::agents::{AgentRequest, AskedView, RequestStatus};
+use link::agents::{AgentRequest, AskedView, Decided, RequestStatus};
 use link::cli::Request;
-use model::{RequestId, SecretName, Timestamp, Wish};
+use model::{Binding, Clock, RequestId, SecretId, SecretName, Timestamp, Wish};
+use service::SystemClock;
 
 use super::super::ago::ago;
+use super::super::bind::form_word;
 use super::super::fault::{Exit, Fault};
 use super::super::output::Output;
 use super::super::target::Target;
@@ -23,11 +25,10 @@ pub(super) fn complete_links(asked: &mut [AskedView], address: &str) {
 /// A line of the table.
 pub(super) fn row(view: &AskedView, now: Timestamp) -> [String; 7] {
     let request = &view.entry.request;
-    let (form, methods) = match &request.wanted {
-        Wish::Secret { form, .. } => (form.to_string(), String::new()),
-        Wish::Access { methods, .. } if methods.as_slice().is_empty() => ("-".to_owned(), String::new()),
-        Wish::Access { methods, .. } => ("-".to_owned(), format!(" ({methods})")),
-    };
+    let wished = request.wanted.bindings();
+    let form = wished.first().map_or_else(|| "-".to_owned(), |wanted| form_word(&wanted.form));
+    let narrowed = wished.first().filter(|wanted| !wanted.methods.as_slice().is_empty());
+    let methods = narrowed.map_or_else(String::new, |wanted| format!(" ({})", wanted.methods));
     [
         request.id.to_string(),
         request.wanted.name().map_or_else(|| "-".to_owned(), ToString::to_string),
@@ -42,8 +43,9 @@ pub(super) fn row(view: &AskedView, now: Timestamp) -> [String; 7] {
 /// What a person reads before deciding.
 pub(super) fn details(view: &AskedView, with_admin_key: bool) -> String {
     let request = &view.entry.request;
-    let mut lines = vec![format!("\n{}: {}", request.id, what(request, view.secret_exists))];
-    lines.push(format!("  says    {:?}", request.reason));
+    let mut lines = vec![format!("\n{}: {}", request.id, what(view))];
+    lines.push(format!("  sent    {}", extent(&request.wanted)));
+    lines.extend(view.lifts.iter().map(|bound| format!("  lifts   {}, which is all that is let through there now", reach(bound))));
     if let Some(name) = &view.entry.devbox_name {
         lines.push(format!("  devbox  {name:?}"));
     }
@@ -51,7 +53,7 @@ pub(super) fn details(view: &AskedView, with_admin_key: bool) -> String {
         lines.push(format!("  type it at {link}"));
     }
     if let Some(code) = &view.code {
-        lines.push(format!("  code    {code}"));
+        lines.push(format!("  code    {code} for {}", hosts(&request.wanted)));
     } else if wants_value(request) && !with_admin_key {
         lines.push(
             "  no code and no link without the admin key: it is in the file gateway/admin-key of the server's data folder".to_owned(),
@@ -59,29 +61,54 @@ pub(super) fn details(view: &AskedView, with_admin_key: bool) -> String {
     } else if wants_value(request) {
         lines.push("  no code and no link with this API key: it lacks the scope `secrets`".to_owned());
     }
+    // Last, so that no line of ours follows what could look like one.
+    lines.push("  says, in the agent's own words:".to_owned());
+    lines.extend(quoted(&request.reason).into_iter().map(|line| format!("{QUOTE_MARK}{line}")));
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// Lets an agent have what it asked for; a value that is not there is asked for first.
-pub(super) fn approve(id: &RequestId, target: &Target, out: &Output) -> Result<(), Fault> {
+pub(super) fn approve(id: &RequestId, stored: Option<&SecretId>, target: &Target, out: &Output) -> Result<(), Fault> {
     let gate = target.gate()?;
     let (admin_key, api_key) = (target.admin_key()?, target.api_key()?);
     let asked = gate.asked(None, &api_key)?;
     let view = asked.into_iter().find(|view| view.entry.request.id == *id);
     let view = view.ok_or_else(|| unknown(Fault::new(Exit::NotFound, "no request of this id waits to be decided")))?;
     let request = &view.entry.request;
+    if let Some(since) = view.stored_since.as_ref().filter(|since| stored != Some(since)) {
+        return Err(stored_since(&view, since));
+    }
     let typed = match &request.wanted {
-        Wish::Secret { name, .. } if wants_value(request) && !view.secret_exists => Some(name),
+        Wish::Secret { name, .. } if wants_value(request) && !view.secret_exists && stored.is_none() => Some(name),
         Wish::Secret { .. } | Wish::Access { .. } => None,
     };
+    let mut secret = stored.cloned();
     if let Some(name) = typed {
-        out.note(&what(request, false));
-        target.client()?.create(name, value::read(name)?).map_err(Fault::from)?;
+        out.note(&what(&view));
+        secret = Some(made_now(name, target)?);
     }
-    let decided = gate.decide(&Request::ApproveAsked { admin_key, api_key, id: id.clone() });
+    let decided = gate.decide(&Request::ApproveAsked { admin_key, api_key, id: id.clone(), secret });
     let decided = decided.map_err(|fault| told_of(typed, unknown(fault)))?;
     out.result(&decided, || done(&decided));
     Ok(())
+}
+
+/// Stores the value that a person types, and gives the secret that was made of it: one of before is none that was made.
+fn made_now(name: &SecretName, target: &Target) -> Result<SecretId, Fault> {
+    let value = value::read(name)?;
+    let now = SystemClock.now();
+    let made = target.client()?.create(name, value).map_err(Fault::from)?.id;
+    let is_new = made.is_made_since(now);
+    let older =
+        || Fault::new(Exit::Failure, "the server says that it stored the value as a secret of before, so nothing was bound to any host");
+    if is_new { Ok(made) } else { Err(older().next("tightlip verify")) }
+}
+
+/// A secret of the wanted name that this request did not bring is somebody's own: it is bound where a person names it, and not by its name alone.
+fn stored_since(view: &AskedView, since: &SecretId) -> Fault {
+    let id = &view.entry.request.id;
+    let message = format!("{}; nothing was bound: it may be somebody else's, so name it to have it bound", what(view));
+    Fault::new(Exit::Refused, message).next(format!("tightlip approve {id} --stored {since}"))
 }
 
 /// What was stored stays stored.
@@ -94,29 +121,83 @@ fn told_of(stored: Option<&SecretName>, fault: Fault) -> Fault {
     }
 }
 
-fn done(decided: &AgentRequest) -> String {
-    let hosts = hosts(&decided.wanted);
-    match (&decided.wanted, &decided.devbox) {
-        (Wish::Access { secret: None, .. }, _) => format!("{}: the devbox may reach {hosts} from now on", decided.id),
-        (Wish::Access { secret: Some(name), .. }, _) => format!("{}: {name} may go to {hosts}", decided.id),
-        (Wish::Secret { name, .. }, Some(_)) => {
-            format!("{}: {name} may go to {hosts}, and the devbox that asked may use it from now on", decided.id)
+fn done(decided: &Decided) -> String {
+    let AgentRequest { id, wanted, devbox, .. } = &decided.request;
+    let (hosts, extent) = (hosts(wanted), extent(wanted));
+    match (wanted, devbox) {
+        (Wish::Access { secret: None, .. }, _) => format!("{id}: the devbox may reach {hosts} from now on"),
+        (Wish::Secret { name, .. }, Some(_)) if decided.given => {
+            format!("{id}: {name} may go to {hosts} ({extent}), and the devbox that asked may use it from now on")
         }
-        (Wish::Secret { name, .. }, None) => format!("{}: {name} may go to {hosts}", decided.id),
+        (Wish::Secret { name, .. }, Some(_)) => {
+            format!(
+                "{id}: {name} may go to {hosts} ({extent}); no placeholder was made: the devbox that asked has ended, or holds one already"
+            )
+        }
+        (Wish::Access { secret: Some(name), .. }, _) | (Wish::Secret { name, .. }, None) => {
+            format!("{id}: {name} may go to {hosts} ({extent})")
+        }
     }
 }
 
-fn what(request: &AgentRequest, secret_exists: bool) -> String {
+/// What passes at each of the hosts once it is let through.
+fn extent(wish: &Wish) -> String {
+    match wish.bindings().first() {
+        Some(Binding { methods, form, .. }) if methods.as_slice().is_empty() => {
+            format!("with any method, to every path, written as {}", form_word(form))
+        }
+        Some(Binding { methods, form, .. }) => format!("with {methods}, to every path, written as {}", form_word(form)),
+        None => "no secret; the host is reached with any method, at every path".to_owned(),
+    }
+}
+
+/// What a narrower binding lets through.
+fn reach(bound: &Binding) -> String {
+    let methods = if bound.methods.as_slice().is_empty() { "any method".to_owned() } else { bound.methods.to_string() };
+    format!("{methods} {} at {}, written as {}", bound.path, bound.host, form_word(&bound.form))
+}
+
+/// An agent's words in quotes, with what is not printable escaped, in lines that no terminal of eighty columns breaks anew: what stands in them is never at a line's start.
+fn quoted(reason: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    let text = format!("{reason:?}");
+    for word in text.split_inclusive(' ') {
+        let width: usize = word.chars().map(columns).sum();
+        if used + width > QUOTE_COLUMNS_MAX && used > 0 && width <= QUOTE_COLUMNS_MAX {
+            lines.push(String::new());
+            used = 0;
+        }
+        for char in word.chars() {
+            if used + columns(char) > QUOTE_COLUMNS_MAX {
+                lines.push(String::new());
+                used = 0;
+            }
+            lines.last_mut().expect("one from the beginning").push(char);
+            used += columns(char);
+        }
+    }
+    lines
+}
+
+/// As many as a character takes at most.
+const fn columns(char: char) -> usize {
+    if char.is_ascii() { 1 } else { 2 }
+}
+
+fn what(view: &AskedView) -> String {
+    let request = &view.entry.request;
     let hosts = hosts(&request.wanted);
+    let since = view.stored_since.as_ref().map_or_else(String::new, |since| format!(": {since}, which was stored since"));
     match &request.wanted {
         Wish::Secret { name, .. } if request.status == RequestStatus::Entered => {
             format!("the value of {name} was typed; approve it to let it go to {hosts} as well")
         }
-        Wish::Secret { name, .. } if secret_exists => {
+        Wish::Secret { name, .. } if view.secret_exists => {
             format!("an agent wants a secret {name}, which is there already, to be sent to {hosts}")
         }
-        Wish::Secret { name, .. } => format!("an agent wants a value for {name}, to be sent to {hosts}"),
-        Wish::Access { secret: Some(name), .. } => format!("an agent wants {name} to be sent to {hosts} as well"),
+        Wish::Secret { name, .. } => format!("an agent wants a value for {name}, to be sent to {hosts}{since}"),
+        Wish::Access { secret: Some(name), .. } => format!("an agent wants {name} to be sent to {hosts} as well{since}"),
         Wish::Access { secret: None, .. } => format!("an agent wants its devbox to reach {hosts}"),
     }
 }
@@ -133,4 +214,38 @@ fn asker(view: &AskedView) -> String {
     let request = &view.entry.request;
     let key = || request.key.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
     request.devbox.as_ref().map_or_else(key, ToString::to_string)
+}
+
+/// What stands before each line of an agent's words, and of nothing else.
+const QUOTE_MARK: &str = "  | ";
+/// With the mark before them, less than the eighty columns of a terminal.
+const QUOTE_COLUMNS_MAX: usize = 72;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_reason_draws_a_line_of_its_own() {
+        let reason = format!("we need it {} code    0000-0000 {}", "\u{2800}".repeat(60), "日".repeat(100));
+        for line in quoted(&reason) {
+            assert!(line.chars().map(columns).sum::<usize>() <= QUOTE_COLUMNS_MAX, "{line}");
+        }
+        assert_eq!(quoted(&reason).concat(), format!("{reason:?}"));
+        assert_eq!(quoted("to look \"up\""), ["\"to look \\\"up\\\"\""]);
+    }
+
+    #[test]
+    fn what_is_lifted_and_written_is_said() {
+        let wish =
+            Wish::Access { secret: "A".parse().ok(), host: "c.example.com".parse().expect("a host"), methods: model::Methods::default() };
+        assert_eq!(extent(&wish), "with any method, to every path, written as auto");
+        let narrow = Binding {
+            methods: "GET".parse().expect("methods"),
+            path: "/v1/read".parse().expect("a path"),
+            ..Binding::to_host("c.example.com".parse().expect("a host"))
+        };
+        assert_eq!(reach(&narrow), "GET /v1/read at c.example.com, written as auto");
+        assert!(!form_word(&model::Form::Basic { user: "x\u{9b}2K\u{202e}y".into() }).contains(['\u{9b}', '\u{202e}']));
+    }
 }

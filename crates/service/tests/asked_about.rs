@@ -1,0 +1,242 @@
+//! Which secret a request is about: the one that was there when it was asked, or one that was stored since and that a person has seen. The refusals first.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+#[path = "fixture/installation.rs"]
+mod installation;
+
+use installation::{Installation, secret_name};
+use link::agents::{AgentRequest, AgentTell, AgentVerb, AskedView, Decided, EntryAsk, EntryProof, EntryTell, RequestStatus};
+use model::{Methods, SecretId};
+use service::{Agent, AgentsError, DevboxCard};
+
+const VALUE: &str = "a plain value of a key";
+const OLD: &str = "an old and real value";
+
+fn told(house: &Installation, card: &DevboxCard, verb: AgentVerb) -> AgentTell {
+    house.gate.agent(&Agent::Devbox(card), verb)
+}
+
+fn ask(house: &Installation, card: &DevboxCard, name: &str) -> AgentRequest {
+    let hosts = vec!["collect.example.com".parse().unwrap()];
+    let verb = AgentVerb::RequestSecret { name: secret_name(name), hosts, form: None, reason: "to release".into() };
+    let AgentTell::Request(asked) = told(house, card, verb) else { panic!("not asked") };
+    *asked
+}
+
+fn ask_access(house: &Installation, card: &DevboxCard, name: &str) -> AgentRequest {
+    let (secret, host) = (Some(secret_name(name)), "collect.example.com".parse().unwrap());
+    let verb = AgentVerb::RequestAccess { secret, host, methods: Methods::default(), reason: "to look".into() };
+    let AgentTell::Request(asked) = told(house, card, verb) else { panic!("not asked") };
+    *asked
+}
+
+fn view(house: &Installation, asked: &AgentRequest) -> AskedView {
+    let views = house.gate.asked(Some(&house.admin_key), &house.caller(), None).unwrap();
+    views.into_iter().find(|view| view.entry.request.id == asked.id).unwrap()
+}
+
+fn approve(house: &Installation, asked: &AgentRequest, seen: Option<&SecretId>) -> Result<Decided, AgentsError> {
+    house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id, seen)
+}
+
+/// What an api that was taken over does to its own store.
+fn tamper(house: &Installation, sql: &str) {
+    rusqlite::Connection::open(house.folder.path().join("tightlip.db")).unwrap().execute_batch(sql).unwrap();
+}
+
+fn bindings(house: &Installation, secret: &SecretId) -> usize {
+    house.ledger.decided(secret).unwrap().0.len()
+}
+
+#[test]
+fn a_secret_that_a_colleague_stored_since_is_not_bound_unseen() {
+    let house = Installation::make();
+    let card = house.card(&[]);
+    let (asked, access) = (ask(&house, &card, "LATER"), ask_access(&house, &card, "LATER"));
+    house.clock.advance(1000);
+    let theirs = house.store("LATER", VALUE).id;
+    for request in [&asked, &access] {
+        assert!(matches!(approve(&house, request, None), Err(AgentsError::NameTaken)));
+        let shown = view(&house, request);
+        assert_eq!((shown.secret_exists, shown.stored_since.as_ref()), (false, Some(&theirs)));
+    }
+    // One that was seen and replaced meanwhile is another.
+    house.house.secrets().delete(&house.caller(), &secret_name("LATER")).unwrap();
+    let again = house.store("LATER", VALUE).id;
+    assert!(matches!(approve(&house, &asked, Some(&theirs)), Err(AgentsError::NameTaken)));
+    assert_eq!((bindings(&house, &theirs), bindings(&house, &again)), (0, 0));
+    approve(&house, &asked, Some(&again)).unwrap();
+    assert_eq!(bindings(&house, &again), 1);
+}
+
+#[test]
+fn an_old_secret_that_was_hidden_when_it_was_asked_is_not_bound() {
+    let house = Installation::make();
+    let old = house.store("REAL", OLD);
+    let card = house.card(&[]);
+    tamper(&house, "UPDATE secrets SET name = 'HIDDEN'");
+    house.clock.advance(1000);
+    let asked = ask(&house, &card, "REAL");
+    assert!(view(&house, &asked).stored_since.is_none());
+    house.clock.advance(1000);
+    tamper(&house, "UPDATE secrets SET name = 'REAL', created = created + 100000");
+    for seen in [None, Some(&old.id)] {
+        assert!(matches!(approve(&house, &asked, seen), Err(AgentsError::NotTheOne)));
+    }
+}
+
+#[test]
+fn a_secret_that_was_there_is_shown_so_also_where_it_is_hidden_later() {
+    let house = Installation::make();
+    let old = house.store("REAL", OLD);
+    let card = house.card(&[]);
+    let asked = ask(&house, &card, "REAL");
+    tamper(&house, "UPDATE secrets SET name = 'HIDDEN'");
+    assert!(view(&house, &asked).secret_exists);
+    assert!(matches!(approve(&house, &asked, None), Err(AgentsError::NotTheOne)));
+    tamper(&house, "UPDATE secrets SET name = 'REAL'");
+    assert!(matches!(approve(&house, &asked, Some(&SecretId::from_parts(installation::START, 1))), Err(AgentsError::NotTheOne)));
+    assert_eq!(approve(&house, &asked, Some(&old.id)).unwrap().request.status, RequestStatus::Approved);
+}
+
+#[test]
+fn a_page_takes_no_old_secret_for_the_one_that_was_typed() {
+    let house = Installation::make();
+    let old = house.store("REAL", OLD);
+    let card = house.card(&[]);
+    tamper(&house, "UPDATE secrets SET name = 'HIDDEN'");
+    house.clock.advance(1000);
+    let asked = ask(&house, &card, "REAL");
+    let link = asked.entry_path.as_ref().unwrap().rsplit('/').next().unwrap().to_owned();
+    let code = EntryProof::Code(view(&house, &asked).code.unwrap());
+    let EntryTell::Opened { session, entry } = house.gate.entry(EntryAsk::Open { link }) else { panic!("not opened") };
+    let allow = EntryAsk::Allow { session: session.clone(), digest: entry.digest, proof: code };
+    assert!(matches!(house.gate.entry(allow), EntryTell::Allowed { .. }));
+    tamper(&house, "UPDATE secrets SET name = 'REAL', created = created + 100000");
+    let EntryTell::Denied(denied) = house.gate.entry(EntryAsk::Stored { session, secret: old.id }) else { panic!("taken") };
+    assert_eq!(denied.code, "secret_mismatch");
+}
+
+#[test]
+fn a_devbox_whose_secret_was_deleted_asks_for_it_again_and_uses_the_new_one() {
+    let house = Installation::make();
+    house.store("KEY", OLD);
+    house.bind("KEY", "a.example.com", "auto");
+    let card = house.card(&["KEY"]);
+    house.house.secrets().delete(&house.caller(), &secret_name("KEY")).unwrap();
+    house.clock.advance(1000);
+    let listed = |house: &Installation| {
+        let AgentTell::Secrets(usable) = told(house, &card, AgentVerb::ListSecrets) else { panic!("no list") };
+        usable.into_iter().map(|usable| usable.bindings[0].host.to_string()).collect::<Vec<_>>()
+    };
+    assert!(listed(&house).is_empty());
+    let asked = ask(&house, &card, "KEY");
+    let made = house.store("KEY", VALUE).id;
+    assert!(approve(&house, &asked, Some(&made)).unwrap().given);
+    assert_eq!(listed(&house), ["collect.example.com"]);
+    let how = AgentVerb::HowToUse { name: secret_name("KEY") };
+    assert!(matches!(told(&house, &card, how), AgentTell::Use(_)));
+}
+
+#[test]
+fn what_a_request_would_lift_is_shown_before_it_is_let_through() {
+    let house = Installation::make();
+    house.store("NARROW", VALUE);
+    let narrow = model::Binding {
+        methods: "GET".parse().unwrap(),
+        path: "/v1/read".parse().unwrap(),
+        ..model::Binding::to_host("collect.example.com".parse().unwrap())
+    };
+    house.gate.bind(&house.admin_key, &house.caller(), &secret_name("NARROW"), narrow.clone()).unwrap();
+    house.bind("NARROW", "other.example.com", "auto");
+    let card = house.card(&["NARROW"]);
+    let asked = ask_access(&house, &card, "NARROW");
+    assert_eq!(view(&house, &asked).lifts, [narrow]);
+}
+
+#[test]
+fn one_request_gives_an_agent_no_links_without_end() {
+    let house = Installation::make();
+    let card = house.card(&[]);
+    let mut opened = 0;
+    while let Some(path) = ask(&house, &card, "NEW").entry_path {
+        let link = path.rsplit('/').next().unwrap().to_owned();
+        let EntryTell::Opened { .. } = house.gate.entry(EntryAsk::Open { link }) else { panic!("not opened") };
+        opened += 1;
+        assert!(opened <= 20, "no end");
+    }
+    assert_eq!(opened, 20);
+    // A person is shown one all the same.
+    assert!(view(&house, &ask(&house, &card, "NEW")).entry.request.entry_path.is_some());
+}
+
+#[test]
+fn a_request_is_not_pulled_away_while_its_value_is_on_its_way() {
+    let house = Installation::make();
+    let card = house.card(&[]);
+    let asked = ask(&house, &card, "NEW");
+    let open = |asked: &AgentRequest| {
+        let link = asked.entry_path.as_ref().unwrap().rsplit('/').next().unwrap().to_owned();
+        house.gate.entry(EntryAsk::Open { link })
+    };
+    let code = EntryProof::Code(view(&house, &asked).code.unwrap());
+    let EntryTell::Opened { session, entry } = open(&asked) else { panic!("not opened") };
+    let allow = EntryAsk::Allow { session: session.clone(), digest: entry.digest, proof: code };
+    assert!(matches!(house.gate.entry(allow), EntryTell::Allowed { .. }));
+    let hosts = vec!["other.example.com".parse().unwrap()];
+    let other = || AgentVerb::RequestSecret { name: secret_name("NEW"), hosts: hosts.clone(), form: None, reason: "x".into() };
+    assert!(matches!(told(&house, &card, other()), AgentTell::Denied(denied) if denied.code == "request_in_use"));
+    let again = ask(&house, &card, "NEW");
+    assert!(matches!(open(&again), EntryTell::Denied(denied) if denied.code == "request_in_use"));
+    let made = house.store("NEW", VALUE).id;
+    let EntryTell::Shown(done) = house.gate.entry(EntryAsk::Stored { session, secret: made }) else { panic!("not taken") };
+    assert_eq!(done.request.status, RequestStatus::Approved);
+    // Of one that came to nothing it can be asked again in a minute.
+    house.clock.advance(1000);
+    assert!(matches!(told(&house, &card, other()), AgentTell::Denied(denied) if denied.code == "secret_exists"));
+}
+
+#[test]
+fn what_is_let_through_for_a_devbox_that_ended_or_is_full_is_told_so() {
+    let house = Installation::make();
+    let (ended, full) = (house.card(&[]), house.card(&[]));
+    let asked = ask(&house, &ended, "ENDED");
+    house.gate.close(&ended.devbox).unwrap();
+    let made = house.store("ENDED", VALUE).id;
+    assert!(!approve(&house, &asked, Some(&made)).unwrap().given);
+    for number in 0..100 {
+        let name = format!("S{number}");
+        let asked = ask(&house, &full, &name);
+        let made = house.store(&name, VALUE).id;
+        assert!(approve(&house, &asked, Some(&made)).unwrap().given);
+    }
+    let asked = ask(&house, &full, "MORE");
+    let made = house.store("MORE", VALUE).id;
+    assert!(matches!(approve(&house, &asked, Some(&made)), Err(AgentsError::DevboxFull)));
+    assert_eq!(bindings(&house, &made), 0);
+}
+
+#[test]
+fn what_was_typed_and_never_approved_expires_with_its_request() {
+    let house = Installation::make();
+    let card = house.card(&[]);
+    let asked = ask(&house, &card, "NEW");
+    let link = asked.entry_path.as_ref().unwrap().rsplit('/').next().unwrap().to_owned();
+    let EntryTell::Opened { session, entry } = house.gate.entry(EntryAsk::Open { link }) else { panic!("not opened") };
+    let proof = EntryProof::Key(house.owner_key.clone());
+    assert!(matches!(
+        house.gate.entry(EntryAsk::Allow { session: session.clone(), digest: entry.digest, proof }),
+        EntryTell::Allowed { .. }
+    ));
+    let secret = house.store("NEW", VALUE).id;
+    assert!(matches!(house.gate.entry(EntryAsk::Stored { session, secret }), EntryTell::Shown(_)));
+    let status = || {
+        let AgentTell::Request(request) = told(&house, &card, AgentVerb::RequestStatus { id: asked.id.clone() }) else {
+            panic!("no status")
+        };
+        request.status
+    };
+    assert_eq!(status(), RequestStatus::Entered);
+    house.clock.advance(24 * 60 * 60 * 1000);
+    assert_eq!(status(), RequestStatus::Expired);
+}
