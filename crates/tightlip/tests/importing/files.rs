@@ -58,6 +58,7 @@ fn files_that_are_none_are_refused_and_nothing_is_stored() {
         let output = place.run(&["import", name, "--replace"]);
         assert_eq!(code(&output), 2, "{name}: {}", said(&output));
         assert!(said(&output).contains(words), "{name}: {}", said(&output));
+        assert!(name == "huge" || said(&output).contains("tightlip import --help"), "{name}: {}", said(&output));
         assert!(fs::read(path).unwrap() == bytes, "{name} was changed");
     }
     rustix::fs::mknodat(rustix::fs::CWD, place.folder().join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
