@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
 
-use model::SecretName;
+use model::{EnvName, SecretName};
 use zeroize::Zeroizing;
 
 use crate::value::SecretValue;
@@ -126,6 +126,13 @@ impl Page {
         &self.suspects
     }
 
+    /// The value of the entry that begins on this line, once more: sending one consumes it.
+    #[must_use]
+    pub fn value_of(&self, line: usize) -> Option<SecretValue> {
+        let (entries, _) = reader::read(&self.bytes).ok()?;
+        entries.into_iter().find(|entry| entry.line == line)?.value
+    }
+
     /// Whether a file that was read again is still this page.
     #[must_use]
     pub fn is(&self, bytes: &[u8]) -> bool {
@@ -183,7 +190,18 @@ impl Doubt {
 /// What stands where an imported entry stood. A comment: no library lets it set anything, so that the placeholder which `tightlip run` puts into the environment
 /// is what a program finds, and without `tightlip run` it finds nothing rather than something wrong.
 fn comment(name: &SecretName) -> String {
-    format!("# {name} is kept by tightlip: tightlip run --secret {name} -- CMD")
+    format!("# {name} is kept by tightlip: tightlip run --secret {} -- CMD", for_run(name))
+}
+
+/// What `tightlip run --secret` is given: the name, or a variable's before it where the name is none.
+#[must_use]
+pub fn for_run(name: &SecretName) -> String {
+    if EnvName::try_from(name).is_ok() {
+        return name.to_string();
+    }
+    let plain: String = name.as_str().chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    let before = if plain.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
+    format!("{before}{plain}={name}")
 }
 
 #[cfg(test)]

@@ -17,8 +17,21 @@ pub enum Sort {
     Unknown,
     /// An address with a credential in it.
     InAddress,
+    /// Something secret that by its name never stands in a request.
+    Kept(Kept),
     /// Nothing secret.
     Plain(Plain),
+}
+
+/// Where a secret is used that never stands in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// The program signs, encrypts or checks with it by itself.
+    Inside,
+    /// A database's password.
+    Database,
+    /// A mail server's password.
+    Mail,
 }
 
 /// Why something is taken for no secret.
@@ -70,6 +83,8 @@ pub fn sort(name: &SecretName, value: &SecretValue) -> Sort {
     let words = Words::of(name);
     if words.are_public() {
         Sort::Plain(Plain::Public)
+    } else if let Some(kept) = words.say_kept() {
+        Sort::Kept(kept)
     } else if words.say_secret() {
         Sort::Unknown
     } else if bytes.iter().all(|byte| byte.is_ascii_digit() || b".,:-+".contains(byte)) {
@@ -78,6 +93,21 @@ pub fn sort(name: &SecretName, value: &SecretValue) -> Sort {
         Sort::Unknown
     } else {
         Sort::Plain(Plain::Text)
+    }
+}
+
+impl Kept {
+    /// Why a gateway cannot swap it, and what to do instead.
+    #[must_use]
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::Inside => {
+                "by its name, the program signs or encrypts with it and sends it nowhere, so there is nothing to swap; if a host is sent it after all, store it by \
+                 hand: tightlip secret set NAME"
+            }
+            Self::Database => "by its name, it is a database's password; database protocols are not HTTP, so the gateway cannot swap it",
+            Self::Mail => "by its name, it is a mail server's password; mail protocols are not HTTP, so the gateway cannot swap it",
+        }
     }
 }
 
@@ -205,6 +235,24 @@ impl Words {
         self.0.iter().any(named) && !self.say_what()
     }
 
+    /// Whether it names what is used inside the program, or with what speaks no HTTP.
+    fn say_kept(&self) -> Option<Kept> {
+        let has = |list: &[&str]| self.0.iter().any(|word| list.contains(&word.as_str()));
+        let follow = |list: &[&[&str]]| list.iter().any(|run| self.0.windows(run.len()).any(|part| part == *run));
+        let is_one_of = |list: &[&[&str]]| list.iter().any(|whole| self.0 == *whole);
+        if self.say_what() {
+            None
+        } else if has(PASSWORDS) && has(DATABASES) {
+            Some(Kept::Database)
+        } else if has(PASSWORDS) && has(MAIL) {
+            Some(Kept::Mail)
+        } else if (has(KEYS) && has(INSIDE)) || has(SALTS) || follow(INSIDE_RUNS) || is_one_of(INSIDE_NAMES) {
+            Some(Kept::Inside)
+        } else {
+            None
+        }
+    }
+
     /// Whether its last word says that it is something else.
     fn say_what(&self) -> bool {
         self.0.last().is_some_and(|word| OTHERWISE.contains(&word.as_str()))
@@ -279,6 +327,64 @@ const SECRET: &[&str] = &[
     "SIGNATURE",
 ];
 const SECRET_ENDINGS: &[&str] = &["TOKEN", "SECRET", "PASSWORD", "PASSWD", "APIKEY", "ACCESSKEY", "SECRETKEY", "PRIVATEKEY"];
+const PASSWORDS: &[&str] = &["PASSWORD", "PASSWD", "PASSWORT", "PASS", "PWD"];
+/// What is spoken to in protocols that are not HTTP.
+const DATABASES: &[&str] = &[
+    "DB",
+    "DATABASE",
+    "POSTGRES",
+    "POSTGRESQL",
+    "PG",
+    "MYSQL",
+    "MARIADB",
+    "MSSQL",
+    "SQL",
+    "SA",
+    "ORACLE",
+    "MONGO",
+    "MONGODB",
+    "REDIS",
+    "VALKEY",
+    "CASSANDRA",
+    "RABBITMQ",
+    "AMQP",
+    "KAFKA",
+    "LDAP",
+];
+const MAIL: &[&str] = &["MAIL", "MAILER", "SMTP", "EMAIL", "IMAP", "POP3"];
+/// What a program signs, encrypts or checks with has one of these beside one of [`INSIDE`].
+const KEYS: &[&str] = &["KEY", "KEYS", "SECRET", "SECRETS", "PASSWORD", "PASS", "PASSPHRASE"];
+const INSIDE: &[&str] = &[
+    "ENCRYPTION",
+    "ENCRYPT",
+    "DECRYPTION",
+    "DECRYPT",
+    "CIPHER",
+    "CRYPTO",
+    "SIGNING",
+    "SIGNATURE",
+    "HMAC",
+    "JWT",
+    "SESSION",
+    "COOKIE",
+    "CSRF",
+    "WEBHOOK",
+    "NEXTAUTH",
+    "VAPID",
+    "WALLET",
+    "S3",
+    "MINIO",
+    "RAILS",
+    "DJANGO",
+    "FLASK",
+    "LARAVEL",
+];
+const SALTS: &[&str] = &["SALT", "PEPPER"];
+const INSIDE_RUNS: &[&[&str]] =
+    &[&["PRIVATE", "KEY"], &["SECRET", "ACCESS", "KEY"], &["SECRET", "KEY", "BASE"], &["BETTER", "AUTH", "SECRET"]];
+/// Frameworks' names, which would say too little within another one.
+const INSIDE_NAMES: &[&[&str]] =
+    &[&["APP", "KEY"], &["APP", "KEYS"], &["APP", "SECRET"], &["AUTH", "SECRET"], &["MASTER", "KEY"], &["SECRET"], &["SECRET", "KEY"]];
 /// Last words of names of what is about a secret, or of what looks drawn and is none.
 const OTHERWISE: &[&str] = &[
     "ID",

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use client::{Client, ClientError};
 use model::SecretName;
-use vault::dotenv::{self, Wrong};
+use vault::dotenv::{self, Page, Wrong};
 
 use super::argv;
 use super::fault::{Exit, Fault, chain};
@@ -71,11 +71,10 @@ pub(super) fn import(args: &Args, target: impl FnOnce() -> Result<Target, Fault>
         plan.show(&args.file, args, &warnings, false, out);
         return Ok(());
     }
-    let stopped = if plan.has_work() { store(&mut plan, &target()?.client()?, args.update)? } else { None };
-    let spots = plan.spots();
-    let replaced = match &stopped {
-        None if args.replace && !spots.is_empty() => Some(source.replace(&page, &spots)),
-        None | Some(_) => None,
+    let stopped = if plan.has_work() { store(&mut plan, &page, &target()?.client()?, args.update)? } else { None };
+    let replaced = match (&stopped, plan.take_out(&args.file)) {
+        (None, Some(again)) if args.replace => Some(source.replace(&page, &plan.spots(), &again)),
+        (None | Some(_), Some(_) | None) => None,
     };
     plan.show(&args.file, args, &warnings, matches!(replaced, Some(Ok(()))), out);
     match (stopped, replaced) {
@@ -105,7 +104,7 @@ fn names(client: &Client) -> Result<Option<BTreeSet<SecretName>>, ClientError> {
 }
 
 /// Stores one after the other, until something stops it. Before the first one is sent, what goes wrong is the command's own failure.
-fn store(plan: &mut Plan, client: &Client, update: bool) -> Result<Option<Stopped>, Fault> {
+fn store(plan: &mut Plan, page: &Page, client: &Client, update: bool) -> Result<Option<Stopped>, Fault> {
     let known = names(client)?;
     for row in plan.waiting() {
         let exists = known.as_ref().is_some_and(|known| known.contains(&row.name));
@@ -114,9 +113,16 @@ fn store(plan: &mut Plan, client: &Client, update: bool) -> Result<Option<Stoppe
             continue;
         }
         let Some(value) = row.value.take() else { continue };
-        let answer = if exists { client.update(&row.name, value) } else { client.create(&row.name, value) };
+        // Where the names are not known, only the answer tells which of the two it is.
+        let updates = exists || (update && known.is_none());
+        let answer = if updates { client.update(&row.name, value) } else { client.create(&row.name, value) };
+        let is_absent = updates && !exists && matches!(answer, Err(ClientError::Status { status: 404, .. }));
+        let answer = match is_absent.then(|| page.value_of(row.line)).flatten() {
+            Some(value) => client.create(&row.name, value).map(|_| Done::Stored),
+            None => answer.map(|_| if updates { Done::Updated } else { Done::Stored }),
+        };
         match answer {
-            Ok(_) => row.done = if exists { Done::Updated } else { Done::Stored },
+            Ok(done) => row.done = done,
             Err(ClientError::Status { status: 400, code, .. }) if code == DUPLICATE && !update => row.done = Done::Exists,
             Err(error) => {
                 let known = error.status().is_some_and(|status| status < 500);
@@ -134,7 +140,13 @@ fn told(plan: &Plan, stopped: Stopped, args: &Args) -> Fault {
     let stored = plan.names(|done| matches!(done, Done::Stored | Done::Updated));
     let waiting = plan.names(|done| matches!(done, Done::Waits | Done::Refused));
     let file = quoted(&args.file);
-    let again = format!("tightlip import {file}{}", if args.replace { " --replace --update" } else { "" });
+    let only: String = args.only.iter().map(|name| format!(" --only {name}")).collect();
+    let flag = |is: bool, text: &'static str| if is { text } else { "" };
+    let mut again = format!("tightlip import {file}{only}{}{}", flag(args.update, " --update"), flag(args.replace, " --replace"));
+    // What this run stored exists by then, and is left in the file.
+    if let Some(rest) = plan.take_out(&args.file).filter(|_| args.replace && !args.update) {
+        again = format!("{again}\n{rest}");
+    }
     let (begun, unsure) = if known {
         (format!("{name} was not stored"), String::new())
     } else {
@@ -156,7 +168,7 @@ fn unreadable(source: &Source, wrong: &[Wrong]) -> Fault {
     let lines: Vec<String> = wrong.iter().map(|wrong| chain(wrong)).collect();
     let message = format!("{} is no dotenv file as a whole, so nothing was stored: {}", source.shown(), lines.join("; "));
     let fault = Fault { code: "dotenv_invalid".to_owned(), ..Fault::usage(message) };
-    fault.next("mend these lines, or make comments of them; what may stand in such a file: docs/import.md")
+    fault.next("mend these lines, or make comments of them; what may stand in such a file: tightlip import --help")
 }
 
 /// What was typed is not repeated: it may be a value.
@@ -170,9 +182,13 @@ fn missing(source: &Source, number: usize) -> Fault {
 const DUPLICATE: &str = "duplicate";
 
 const EXAMPLES: &str = "\
-Every line is one of these: a credential of a known kind (stored), something secret that no kind says the host of (stored, to be bound), what the gateway cannot \
-swap, such as a database's password (left), configuration (left). Values are never shown. With --replace, a comment takes the place of each value that was \
+Every line is one of these: a credential of a known kind (stored), something secret that no kind says the host of (left, unless --only names it), what the gateway \
+cannot swap, such as a database's password or a key that signs or encrypts (left), configuration (left). Values are never shown. With --replace, a comment takes the place of each value that was \
 stored; every other byte of the file stays. Copies elsewhere (git, editors, backups) are not touched: rotate what may have been seen.
+
+The file is UTF-8 text. A line is blank, a comment (#), or [export] NAME=VALUE [# comment], a NAME of letters, digits, `_`, `.` and `-`. A VALUE without quotes goes \
+to the line's end or to a # behind a blank; 'single', \"double\" and `backquoted` ones may have several lines; \"double\" ones know \\n, \\r, \\t and \\\". Variables \
+are not expanded. One other line refuses the whole file: NAME: VALUE, quoted names, text behind a closing quote, a quote that nothing closes.
 
 Examples:
   tightlip import .env --dry-run

@@ -65,7 +65,7 @@ fn import(place: &Place, url: &str, arguments: &[&str]) -> Output {
 }
 
 fn many(place: &Place) -> String {
-    (0..10).map(|number| format!("KEY_{number}={}\n", place.drawn.value())).collect()
+    (0..10).map(|number| format!("KEY_{number}={}\n", place.github.value())).collect()
 }
 
 #[test]
@@ -82,6 +82,7 @@ fn a_server_that_goes_away_leaves_it_told_what_is_stored_and_what_is_not() {
     assert_eq!(done[..5], ["stored", "stored", "stored", "unsure", "not_stored"]);
     let words = said(&output);
     assert!(words.contains("stored: KEY_0, KEY_1, KEY_2; not stored: KEY_4,") && words.contains("not known: KEY_3;"), "{words}");
+    assert!(words.contains("--only KEY_0 --only KEY_1 --only KEY_2 --update --replace"), "{words}");
     assert_eq!((&result["replaced"], std::fs::read_to_string(&path).unwrap()), (&false.into(), text));
     // The real one, where nothing is stored yet, and once more.
     assert!(told(&place.json(&["import", "many.env"])).iter().all(|line| line.ends_with(" stored")));

@@ -9,6 +9,9 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, Sec
 
 use crate::place::Place;
 
+/// Both values that can be imported, taken out.
+const ALL: [&str; 8] = ["import", "app.env", "--only", "GITHUB_TOKEN", "--only", "ACME_KEY", "--update", "--replace"];
+
 /// A filter with which the kernel kills the process as it enters this call; with a mask, only where these bits of the third argument are set.
 fn deadly(calls: &[i64], mask: Option<u64>) -> BpfProgram {
     let rule = |mask| {
@@ -24,7 +27,7 @@ fn killed(place: &Place, filter: &BpfProgram) -> Output {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             seccompiler::apply_filter(filter).unwrap();
-            place.watched(&mut place.command(&["import", "app.env", "--update", "--replace"]))
+            place.watched(&mut place.command(&ALL))
         });
         thread.join().unwrap()
     })
@@ -66,19 +69,20 @@ fn nothing_is_lost_where_the_disk_takes_a_part_only() {
         let mut command = std::process::Command::new("sh");
         let ours = place.command(&[]);
         let variables: Vec<_> = ours.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
-        let line = format!("ulimit -f {units} && exec '{binary}' import app.env --update --replace");
+        let line = format!("ulimit -f {units} && exec '{binary}' {}", ALL.join(" "));
         let output = place.watched(command.args(["-c", &line]).current_dir(place.folder()).env_clear().envs(variables));
         assert_eq!(output.status.signal(), Some(Signal::SIGXFSZ as i32), "with {units} units");
         assert_eq!(fs::read_to_string(&path).unwrap(), text, "with {units} units");
         holds_no_imported_value(&place);
     }
-    assert_eq!(place.json(&["import", "app.env", "--update", "--replace"])["replaced"], true);
+    assert_eq!(place.json(&ALL)["replaced"], true);
 }
 
 /// What lies beside the file holds none of what was stored.
 fn holds_no_imported_value(place: &Place) {
     for entry in fs::read_dir(place.folder()).unwrap().map(Result::unwrap).filter(|entry| entry.file_name() != "app.env") {
-        assert!(!place.github.is_in(&fs::read(entry.path()).unwrap()), "{:?}", entry.file_name());
+        let bytes = fs::read(entry.path()).unwrap();
+        assert!(!place.github.is_in(&bytes) && !place.drawn.is_in(&bytes), "{:?}", entry.file_name());
         fs::remove_file(entry.path()).unwrap();
     }
 }

@@ -12,7 +12,7 @@ fn every_line_is_told_and_only_credentials_are_stored() {
         [
             "2 PORT configuration left",
             "4 GITHUB_TOKEN credential would_store",
-            "5 ACME_KEY unknown_host would_store",
+            "5 ACME_KEY unknown_host left",
             "6 DATABASE_URL not_brokered left",
             "7 AWS_SECRET_ACCESS_KEY not_brokered left",
             "8 API_URL configuration left",
@@ -21,11 +21,11 @@ fn every_line_is_told_and_only_credentials_are_stored() {
     );
     assert!(place.names().is_empty(), "nothing is stored by a dry run");
     let result = place.json(&["import", ".env"]);
-    assert_eq!(told(&result)[1..3], ["4 GITHUB_TOKEN credential stored", "5 ACME_KEY unknown_host stored"]);
-    assert_eq!(place.names(), ["GITHUB_TOKEN", "ACME_KEY"]);
+    assert_eq!(told(&result)[1..3], ["4 GITHUB_TOKEN credential stored", "5 ACME_KEY unknown_host left"]);
+    assert_eq!(place.names(), ["GITHUB_TOKEN"]);
     let entries = result["entries"].as_array().unwrap();
     assert_eq!((&entries[1]["kind"], &entries[1]["bindings"][0]["host"]), (&"github_token".into(), &"api.github.com".into()));
-    assert_eq!(entries[2]["next"], "tightlip bind ACME_KEY --host HOST");
+    assert_eq!(entries[2]["next"], "tightlip import .env --only ACME_KEY");
     assert!(entries[3]["why"].as_str().unwrap().contains("database protocols are not HTTP"));
     assert!(entries[4]["why"].as_str().unwrap().contains("AWS requests are signed"));
     assert_eq!((&result["replaced"], std::fs::read_to_string(path).unwrap()), (&false.into(), place.text()));
@@ -37,17 +37,25 @@ fn a_person_is_shown_a_table_and_what_comes_next() {
     place.write(".env", place.text());
     let output = place.run(&["import", ".env"]);
     let table = shown(&output);
-    for words in
-        ["LINE  NAME", "GitHub token", "may go to api.github.com, github.com", "bind it: tightlip bind ACME_KEY --host HOST", "a number"]
-    {
+    for words in [
+        "LINE  NAME",
+        "GitHub token",
+        "may go to api.github.com, github.com",
+        "if one is sent it: tightlip import .env --only ACME_KEY",
+        "a number",
+    ] {
         assert!(table.contains(words), "{words} is missing:\n{table}");
     }
     let notes = said(&output);
-    for words in
-        ["still stand in .env", "tightlip import .env --update --replace", "tightlip run --secret GITHUB_TOKEN --secret ACME_KEY -- CMD"]
-    {
+    for words in [
+        "still stand in .env",
+        "tightlip import .env --only GITHUB_TOKEN --update --replace\n",
+        "tightlip run --secret GITHUB_TOKEN -- CMD",
+    ] {
         assert!(notes.contains(words), "{words} is missing:\n{notes}");
     }
+    let named = shown(&place.run(&["import", ".env", "--only", "ACME_KEY"]));
+    assert!(named.contains("nowhere yet; bind it: tightlip bind ACME_KEY --host HOST"), "{named}");
 }
 
 #[test]
@@ -55,8 +63,8 @@ fn a_name_that_exists_is_left_until_an_update_is_asked_for() {
     let place = Place::new();
     place.write(".env", place.text());
     place.json(&["import", ".env", "--only", "GITHUB_TOKEN"]);
-    let result = place.json(&["import", ".env", "--replace"]);
-    assert_eq!(told(&result)[1..3], ["4 GITHUB_TOKEN credential exists", "5 ACME_KEY unknown_host stored"]);
+    let result = place.json(&["import", ".env", "--replace", "--only", "GITHUB_TOKEN", "--only", "ACME_KEY"]);
+    assert_eq!(told(&result), ["4 GITHUB_TOKEN credential exists", "5 ACME_KEY unknown_host stored"]);
     assert_eq!((place.versions("GITHUB_TOKEN"), place.versions("ACME_KEY")), (1, 1));
     let text = std::fs::read_to_string(place.folder().join(".env")).unwrap();
     assert!(text.contains(place.github.value()), "what was not stored by this run stays");
@@ -78,12 +86,63 @@ fn one_name_of_many_is_looked_at_and_an_absent_one_is_refused() {
 }
 
 #[test]
+fn what_no_host_is_known_for_is_neither_stored_nor_taken_out_unless_it_is_named() {
+    let place = Place::new();
+    let (github, drawn) = (place.github.value(), place.drawn.value());
+    let local = "ENCRYPTION_KEY APP_KEY RAILS_MASTER_KEY SECRET_KEY SECRET_KEY_BASE NEXTAUTH_SECRET JWT_SECRET_KEY COOKIE_SECRET VAPID_PRIVATE_KEY \
+                 S3_SECRET_ACCESS_KEY MINIO_SECRET_KEY DB_PASS REDIS_PASSWORD MAIL_PASSWORD MYSQL_ROOT_PASSWORD";
+    let lines: String = local.split_whitespace().map(|name| format!("{name}={drawn}\n")).collect();
+    let path = place.write("app.env", format!("{lines}ACME_KEY={drawn}\nGITHUB_TOKEN={github}\n"));
+    let foreseen = place.json(&["import", "app.env", "--dry-run", "--replace"]);
+    let would: Vec<&str> = foreseen["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["would_replace"] == true)
+        .map(|row| row["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(would, ["GITHUB_TOKEN"]);
+    let words = said(&place.run(&["import", "app.env", "--dry-run", "--replace"]));
+    assert!(words.contains("would be taken out of app.env: GITHUB_TOKEN\n"), "{words}");
+    let result = place.json(&["import", "app.env", "--replace", "--update"]);
+    for (index, name) in local.split_whitespace().enumerate() {
+        assert_eq!(told(&result)[index], format!("{} {name} not_brokered left", index + 1));
+    }
+    assert_eq!(place.names(), ["GITHUB_TOKEN"]);
+    let comment = "# GITHUB_TOKEN is kept by tightlip: tightlip run --secret GITHUB_TOKEN -- CMD";
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{lines}ACME_KEY={drawn}\n{comment}\n"));
+    assert_eq!(place.json(&["import", "app.env", "--replace", "--only", "ACME_KEY"])["entries"][0]["replaced"], true);
+}
+
+#[test]
+fn the_command_that_comes_next_names_what_this_run_stored_and_nothing_else() {
+    let place = Place::new();
+    place.write(".env", place.text());
+    let words = said(&place.run(&["import", ".env", "--only", "GITHUB_TOKEN"]));
+    assert!(words.contains("take them out: tightlip import .env --only GITHUB_TOKEN --update --replace\n"), "{words}");
+}
+
+#[test]
+fn a_key_that_may_write_and_not_read_updates_and_creates() {
+    let place = Place::new();
+    place.write(".env", place.text());
+    place.json(&["import", ".env", "--only", "GITHUB_TOKEN"]);
+    let key = place.json(&["key", "create", "--scope", "secrets"]);
+    let mut command = place.command(&["--json", "import", ".env", "--update", "--only", "GITHUB_TOKEN", "--only", "ACME_KEY"]);
+    let output = place.watched(command.env("TIGHTLIP_API_KEY", key["key"].as_str().unwrap()));
+    assert!(output.status.success(), "{}", said(&output));
+    let result = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told(&result), ["4 GITHUB_TOKEN credential updated", "5 ACME_KEY unknown_host stored"]);
+    assert_eq!((place.versions("GITHUB_TOKEN"), place.versions("ACME_KEY")), (2, 1));
+}
+
+#[test]
 fn what_programs_read_in_different_ways_is_stored_and_stays_in_the_file() {
     let place = Place::new();
     let (github, drawn) = (place.github.value(), place.drawn.value());
     let text = format!("GITHUB_TOKEN={github}#x\nACME_KEY={drawn}\nACME_KEY='{drawn}${{X}}'\nSTRIPE_KEY=${{OTHER}}\n");
     let path = place.write("app.env", &text);
-    let result = place.json(&["import", "app.env", "--replace"]);
+    let result = place.json(&["import", "app.env", "--replace", "--only", "GITHUB_TOKEN", "--only", "ACME_KEY", "--only", "STRIPE_KEY"]);
     assert_eq!(
         told(&result),
         [

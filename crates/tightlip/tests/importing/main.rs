@@ -1,5 +1,5 @@
 //! `tightlip import` with the built program: what becomes of each line, that no value is shown or kept anywhere but in the file, and that the file is never lost.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod away;
 mod canaries;

@@ -13,6 +13,8 @@ pub struct Place {
     pub github: Canary,
     /// Something drawn, of no known kind.
     pub drawn: Canary,
+    /// What no gateway can swap.
+    pub kept: Canary,
     user: Option<u32>,
 }
 
@@ -24,7 +26,8 @@ impl Place {
     /// The same where everything is another user's; as root only.
     pub fn of(user: Option<u32>) -> Self {
         let server = Server::start(Path::new(env!("CARGO_BIN_EXE_tightlip")), Launch { user, ..Launch::default() }).unwrap();
-        let place = Self { server, github: Canary::make("ghp_").unwrap(), drawn: Canary::make("").unwrap(), user };
+        let place =
+            Self { server, github: Canary::make("ghp_").unwrap(), drawn: Canary::make("").unwrap(), kept: Canary::make("").unwrap(), user };
         std::fs::create_dir(place.folder()).unwrap();
         place.own(&place.folder());
         place
@@ -40,10 +43,10 @@ impl Place {
 
     /// A file of settings and credentials, every value of which is a canary.
     pub fn text(&self) -> String {
-        let (github, drawn) = (self.github.value(), self.drawn.value());
+        let (github, drawn, kept) = (self.github.value(), self.drawn.value(), self.kept.value());
         format!(
-            "# settings\r\nPORT=3000\r\n\r\nexport GITHUB_TOKEN='{github}' # mine\r\nACME_KEY=\"{drawn}\"\r\n  DATABASE_URL=postgres://me:{drawn}@db.example.com/x\r\n\
-             AWS_SECRET_ACCESS_KEY={drawn}\r\nAPI_URL=https://api.example.com/v1\r\nDEBUG=true"
+            "# settings\r\nPORT=3000\r\n\r\nexport GITHUB_TOKEN='{github}' # mine\r\nACME_KEY=\"{drawn}\"\r\n  DATABASE_URL=postgres://me:{kept}@db.example.com/x\r\n\
+             AWS_SECRET_ACCESS_KEY={kept}\r\nAPI_URL=https://api.example.com/v1\r\nDEBUG=true"
         )
     }
 
@@ -62,7 +65,7 @@ impl Place {
         command
     }
 
-    /// Runs it; neither value may be in what it shows.
+    /// Runs it; no value may be in what it shows.
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.watched(&mut self.command(arguments))
     }
@@ -70,7 +73,10 @@ impl Place {
     pub fn watched(&self, command: &mut Command) -> Output {
         let output = command.output().unwrap();
         for bytes in [&output.stdout, &output.stderr] {
-            assert!(!self.github.is_in(bytes) && !self.drawn.is_in(bytes), "a value is in what {command:?} shows");
+            assert!(
+                [&self.github, &self.drawn, &self.kept].iter().all(|canary| !canary.is_in(bytes)),
+                "a value is in what {command:?} shows"
+            );
         }
         output
     }

@@ -141,6 +141,15 @@ fn an_entry_becomes_a_comment_and_all_else_stays() {
     let (a, c) = ("# A is kept by tightlip: tightlip run --secret A -- CMD", "# C is kept by tightlip: tightlip run --secret C -- CMD");
     assert_eq!(without(&[2, 0]), format!("\u{feff}# first\r\n  {a} # why\r\n\r\nB=b\r\n{c}"));
     assert!(page.is(text.as_bytes()) && !page.is(b"other"));
+    assert_eq!(page.value_of(6).unwrap().bytes(), b"c");
+    assert!(page.value_of(1).is_none() && page.value_of(4).is_none());
+}
+
+#[test]
+fn the_comment_names_a_command_that_takes_the_name() {
+    for (name, option) in [("A_b", "A_b"), ("acme-token", "ACME_TOKEN=acme-token"), ("2.key", "_2_KEY=2.key")] {
+        assert!(comment(&name.parse().unwrap()).ends_with(&format!("--secret {option} -- CMD")), "{name}");
+    }
 }
 
 /// How a value is written.

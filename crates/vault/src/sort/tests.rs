@@ -9,6 +9,7 @@ fn sorted(name: &str, text: &str) -> String {
         Sort::Known(kind) => kind.id.to_owned(),
         Sort::Unknown => "unknown".to_owned(),
         Sort::InAddress => "in an address".to_owned(),
+        Sort::Kept(kept) => format!("{kept:?}"),
         Sort::Plain(plain) => plain.words().to_owned(),
     }
 }
@@ -38,17 +39,40 @@ fn what_looks_secret_is_unknown_by_its_name_or_by_its_looks() {
     for (name, text) in [
         ("ACME_KEY", "correct-horse-battery"),
         ("ACME_API_KEY_2", "correct-horse"),
-        ("SECRET_KEY_BASE", "correct-horse"),
         ("acme-token", "correct-horse"),
         ("acmeToken", "correct-horse"),
         ("ACME_PASSWORD", "12345678"),
         ("ACME", DRAWN),
-        ("NUXT_SESSION_PASSWORD", DRAWN),
+        ("ACME_SECRET_KEY", DRAWN),
+        ("ACME_APP_SECRET", DRAWN),
+        ("ACME_SESSION_TOKEN", DRAWN),
+        ("REDIS_REST_TOKEN", DRAWN),
         ("ACME", "0123456789abcdef0123456789abcdef"),
         ("ACME", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N"),
         ("ACME_SECRET", "/Zt2LrV0x+4mPn7KsYbq8="),
     ] {
         assert_eq!(sorted(name, text), "unknown", "{name}={text}");
+    }
+}
+
+#[test]
+fn what_never_stands_in_a_request_is_known_by_the_words_of_its_name() {
+    for (kept, names) in [
+        (
+            "Inside",
+            "ENCRYPTION_KEY APP_KEY RAILS_MASTER_KEY SECRET_KEY SECRET_KEY_BASE NEXTAUTH_SECRET JWT_SECRET_KEY COOKIE_SECRET VAPID_PRIVATE_KEY S3_SECRET_ACCESS_KEY \
+             MINIO_SECRET_KEY NUXT_SESSION_PASSWORD DJANGO_SECRET_KEY R2_SECRET_ACCESS_KEY SESSION_KEY_2 API_TOKEN_SALT APP_KEYS AUTH_SECRET field-encryption-key",
+        ),
+        ("Database", "DB_PASS REDIS_PASSWORD MYSQL_ROOT_PASSWORD ACME_DB_PASSWORD PG_PASS MONGO_INITDB_ROOT_PASSWORD"),
+        ("Mail", "MAIL_PASSWORD MAILER_PASS ACME_SMTP_PASSWORD"),
+    ] {
+        for name in names.split_whitespace() {
+            assert_eq!(sorted(name, DRAWN), kept, "{name}");
+            assert_eq!(sorted(name, "correct-horse"), kept, "{name}");
+        }
+    }
+    for name in ["SESSION_DRIVER", "MAIL_HOST", "ENCRYPTION_KEY_ID", "DB_NAME"] {
+        assert_eq!(sorted(name, "correct-horse"), "no secret by its looks", "{name}");
     }
 }
 

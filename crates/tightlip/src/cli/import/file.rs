@@ -123,15 +123,16 @@ impl Source {
         warnings
     }
 
-    /// Writes the file again with comments in these places. At every moment the old file or the new one is there, whole.
+    /// Writes the file again with comments in these places; `again` is the command that tries it once more. At every moment the old file or the new one is
+    /// there, whole.
     ///
     /// # Errors
-    /// Where it was changed since it was read, or cannot be written; then it is as it was.
-    pub(super) fn replace(&self, page: &Page, spots: &[Spot]) -> Result<(), Fault> {
+    /// Where it was changed since it was read, or cannot be written; then it is as it was. Where only its folder could not be synced, it is written.
+    pub(super) fn replace(&self, page: &Page, spots: &[Spot], again: &str) -> Result<(), Fault> {
         let failed = |error: io::Error| {
             let fault = failed("replace", &self.named, &error);
             let message = format!("{}; the values were stored, and the file is as it was", fault.message);
-            Fault { message, ..fault }.next(format!("tightlip import {} --update --replace", self.shown()))
+            Fault { message, ..fault }.next(again.to_owned())
         };
         let mut beside = Beside::make(&self.path).map_err(failed)?;
         fchown(&beside.file, Some(self.about.uid()), Some(self.about.gid())).map_err(failed)?;
@@ -144,12 +145,18 @@ impl Source {
                 self.shown()
             );
             let fault = Fault { code: "file_changed".to_owned(), ..Fault::new(Exit::Failure, message) };
-            return Err(fault.next(format!("tightlip import {} --update --replace", self.shown())));
+            return Err(fault.next(again.to_owned()));
         }
         fs::rename(&beside.path, &self.path).map_err(failed)?;
         beside.done = true;
         // The rename is done; whether it outlives a loss of power is the disk's own matter from here on.
-        File::open(self.folder()).and_then(|folder| folder.sync_all()).map_err(failed)
+        File::open(self.folder()).and_then(|folder| folder.sync_all()).map_err(|error| {
+            let shown = self.shown();
+            let message = format!(
+                "{shown} was written again, and its folder could not be synced: {error}; a loss of power may bring the old file back"
+            );
+            Fault::new(Exit::Failure, message).next("sync".to_owned())
+        })
     }
 
     /// Whether what its path leads to is what was read.

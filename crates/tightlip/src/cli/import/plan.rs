@@ -25,12 +25,19 @@ pub(super) struct Row {
     spot: Spot,
 }
 
+/// Whether a person named the lines that are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    OneByOne,
+    AsAFile,
+}
+
 /// What a line is.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum What {
     /// A credential of a known kind.
     Credential(&'static Kind),
-    /// Something secret; where it may go is for `bind` to say.
+    /// Something secret; whether it goes anywhere is not known, so it is stored where it was named only.
     UnknownHost,
     /// Something secret that the gateway cannot swap, and why.
     NotBrokered { kind: Option<&'static Kind>, why: &'static str },
@@ -73,7 +80,7 @@ impl Plan {
             return Err(index + 1);
         }
         let chosen = |entry: &Entry| only.is_empty() || only.contains(&entry.name);
-        Ok(Self { rows: entries.into_iter().filter(chosen).map(Row::of).collect() })
+        Ok(Self { rows: entries.into_iter().filter(chosen).map(|entry| Row::of(entry, Named::by(only))).collect() })
     }
 
     /// Whether anything is to be stored.
@@ -105,12 +112,18 @@ impl Plan {
 
     /// Where the values stand that this run stored and that nobody reads otherwise: only these can be taken out without a loss.
     pub(super) fn spots(&self) -> Vec<Spot> {
-        self.rows.iter().filter(|row| row.is_stored() && row.doubts.is_empty()).map(|row| row.spot.clone()).collect()
+        self.rows.iter().filter(|row| row.is_stored() && row.is_clear()).map(|row| row.spot.clone()).collect()
+    }
+}
+
+impl Named {
+    const fn by(only: &[SecretName]) -> Self {
+        if only.is_empty() { Self::AsAFile } else { Self::OneByOne }
     }
 }
 
 impl Row {
-    fn of(entry: Entry) -> Self {
+    fn of(entry: Entry, named: Named) -> Self {
         let Entry { name, line, value, doubts, overruled_by, spot } = entry;
         let what = match (&value, overruled_by) {
             (_, Some(line)) => What::Overruled(line),
@@ -118,8 +131,9 @@ impl Row {
             (Some(value), None) => what(&name, value),
         };
         let (done, value) = match what {
-            What::Credential(_) | What::UnknownHost => (Done::Waits, value),
-            What::NotBrokered { .. } | What::Configuration(_) | What::Overruled(_) => (Done::Left, None),
+            What::Credential(_) => (Done::Waits, value),
+            What::UnknownHost if named == Named::OneByOne => (Done::Waits, value),
+            What::UnknownHost | What::NotBrokered { .. } | What::Configuration(_) | What::Overruled(_) => (Done::Left, None),
         };
         Self { line, name, what, done, doubts, value, spot }
     }
@@ -127,6 +141,11 @@ impl Row {
     /// Whether this run stored it.
     pub(super) const fn is_stored(&self) -> bool {
         matches!(self.done, Done::Stored | Done::Updated)
+    }
+
+    /// Whether nobody reads it otherwise, so that it can be taken out without a loss once it is stored.
+    pub(super) const fn is_clear(&self) -> bool {
+        self.doubts.is_empty()
     }
 
     /// Whether this run stored it, or would.
@@ -139,6 +158,7 @@ fn what(name: &SecretName, value: &SecretValue) -> What {
     let kind = match sort(name, value) {
         Sort::Plain(plain) => return What::Configuration(plain.words()),
         Sort::InAddress => return What::NotBrokered { kind: None, why: IN_ADDRESS },
+        Sort::Kept(kept) => return What::NotBrokered { kind: None, why: kept.why() },
         Sort::Known(kind) => Some(kind),
         Sort::Unknown => None,
     };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use model::{Binding, EnvName, KindId};
+use model::{Binding, KindId, SecretName};
 use serde::Serialize;
 
 use super::Args;
@@ -36,12 +36,14 @@ struct ShownRow<'a> {
     next: Option<String>,
     warnings: Vec<String>,
     replaced: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    would_replace: Option<bool>,
 }
 
 impl Plan {
     /// Shows every line, and after them what to do next.
     pub(super) fn show(&self, file: &Path, args: &Args, warnings: &[String], replaced: bool, out: &Output) {
-        let entries = self.rows.iter().map(|row| row.shown(file, replaced, out)).collect();
+        let entries = self.rows.iter().map(|row| row.shown(file, args, replaced, out)).collect();
         let shown = Shown { file, dry_run: args.dry_run, replaced, entries, warnings };
         out.result(&shown, || {
             let cells = |row: &Row| {
@@ -51,6 +53,18 @@ impl Plan {
             table(["LINE", "NAME", "WHAT", "DONE", "WHERE OR WHY"], &self.rows.iter().map(cells).collect::<Vec<_>>())
         });
         self.tell(file, args, warnings, replaced, out);
+    }
+
+    /// The names of the lines that are such and that can be taken out.
+    fn clear(&self, is: impl Fn(&Row) -> bool) -> Vec<&SecretName> {
+        self.rows.iter().filter(|row| is(row) && row.is_clear()).map(|row| &row.name).collect()
+    }
+
+    /// How to take out what this run stored, and nothing besides: another's newer value would be overwritten.
+    pub(super) fn take_out(&self, file: &Path) -> Option<String> {
+        let names = self.clear(Row::is_stored);
+        let only: String = names.iter().map(|name| format!(" --only {name}")).collect();
+        (!names.is_empty()).then(|| format!("tightlip import {}{only} --update --replace", quoted(file)))
     }
 
     /// What does not go into a line of a table.
@@ -68,12 +82,13 @@ impl Plan {
                 "{}: a comment stands in the place of each value that was stored; its old bytes may remain on the disk",
                 quoted(file)
             ));
-        } else if self.rows.iter().any(Row::is_stored) {
-            out.note(&format!(
-                "the values still stand in {}; take them out: tightlip import {} --update --replace",
-                quoted(file),
-                quoted(file)
-            ));
+        } else if args.dry_run && args.replace {
+            let names = self.clear(Row::is_or_would_be_stored);
+            let told =
+                if names.is_empty() { "nothing".to_owned() } else { names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ") };
+            out.note(&format!("would be taken out of {}: {told}", quoted(file)));
+        } else if let Some(again) = self.take_out(file) {
+            out.note(&format!("the values still stand in {}; take them out: {again}", quoted(file)));
         }
         let usable: Vec<String> = self.rows.iter().filter(|row| row.is_stored() || row.done == Done::Exists).map(Row::option).collect();
         if !usable.is_empty() && !args.dry_run {
@@ -83,7 +98,7 @@ impl Plan {
 }
 
 impl Row {
-    fn shown(&self, file: &Path, replaced: bool, out: &Output) -> ShownRow<'_> {
+    fn shown(&self, file: &Path, args: &Args, replaced: bool, out: &Output) -> ShownRow<'_> {
         ShownRow {
             line: self.line,
             name: self.name.as_str(),
@@ -93,8 +108,9 @@ impl Row {
             bindings: self.whereabouts().map(|place| place.bindings().to_vec()).unwrap_or_default(),
             why: self.reason(),
             next: self.next(file).map(|next| out.hinted(&next)),
-            warnings: self.warnings(replaced),
-            replaced: replaced && self.is_stored() && self.doubts.is_empty(),
+            warnings: self.warnings(args.replace),
+            replaced: replaced && self.is_stored() && self.is_clear(),
+            would_replace: (args.dry_run && args.replace).then(|| self.is_or_would_be_stored() && self.is_clear()),
         }
     }
 
@@ -117,10 +133,18 @@ impl Row {
         }
     }
 
+    /// Whether it was left because nobody named it.
+    fn is_unnamed(&self) -> bool {
+        matches!((self.what, self.done), (What::UnknownHost, Done::Left))
+    }
+
     /// The command that comes next.
     fn next(&self, file: &Path) -> Option<String> {
         if self.done == Done::Exists {
             return Some(format!("tightlip import {} --only {} --update", quoted(file), self.name));
+        }
+        if self.is_unnamed() {
+            return Some(format!("tightlip import {} --only {}", quoted(file), self.name));
         }
         let place = self.whereabouts().filter(|place| !place.is_bound())?;
         Some(format!("tightlip bind {} {}", self.name, place.how_to_bind()))
@@ -134,6 +158,7 @@ impl Row {
         let next = self.next(file);
         match (self.done, next) {
             (Done::Exists, Some(next)) => Some(format!("left as it is; to store the file's value: {next}")),
+            (Done::Left, Some(next)) => Some(format!("no host is known for it; if one is sent it: {next}")),
             (_, Some(next)) => Some(format!("nowhere yet; bind it: {next}")),
             (_, None) => self.whereabouts().map(|place| format!("may go to {}", place.hosts().join(", "))),
         }
@@ -141,12 +166,12 @@ impl Row {
 
     /// How it may be read otherwise, and what follows from that.
     fn warnings(&self, replace: bool) -> Vec<String> {
-        let stays = if replace { "; it was left in the file: see that the program works with it, then take it out by hand" } else { "" };
+        let stays = if replace { "; it stays in the file: see that the program works with it, then take it out by hand" } else { "" };
         self.doubts.iter().map(|doubt| format!("{}{stays}", doubt.words())).collect()
     }
 
     /// How `run` is told to use it.
     fn option(&self) -> String {
-        if EnvName::try_from(&self.name).is_ok() { format!("--secret {}", self.name) } else { format!("--secret ENV={}", self.name) }
+        format!("--secret {}", vault::dotenv::for_run(&self.name))
     }
 }
