@@ -79,7 +79,7 @@ const LOCAL: [&str; 14] = [
     "up", "down", "bind", "unbind", "bindings", "expose", "requests", "approve", "refuse", "run", "account", "backup", "restore", "verify",
 ];
 /// Commands that the API alone serves, from any machine.
-const REMOTE: [&str; 7] = ["doctor", "secret", "import", "key", "events", "mcp", "devbox", "gateway-config"];
+const REMOTE: [&str; 8] = ["doctor", "secret", "import", "key", "events", "mcp", "devbox", "gateway-config"];
 
 #[cfg(test)]
 mod tests {
