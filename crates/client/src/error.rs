@@ -62,13 +62,9 @@ impl ClientError {
     pub fn is_unsent(&self) -> bool {
         match self {
             Self::Unreachable(cause) => cause.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect()),
-            Self::Address
-            | Self::Key
-            | Self::Untrusted(_)
-            | Self::Timeout
-            | Self::Setup(_)
-            | Self::Status { .. }
-            | Self::Malformed => false,
+            Self::Address | Self::Key | Self::Untrusted(_) | Self::Timeout | Self::Setup(_) | Self::Status { .. } | Self::Malformed => {
+                false
+            }
         }
     }
 
