@@ -57,6 +57,17 @@ pub enum Distrust {
 }
 
 impl ClientError {
+    /// Whether the server was not even connected to, so that it has seen nothing of the call.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        match self {
+            Self::Unreachable(cause) => cause.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect()),
+            Self::Address | Self::Key | Self::Untrusted(_) | Self::Timeout | Self::Setup(_) | Self::Status { .. } | Self::Malformed => {
+                false
+            }
+        }
+    }
+
     /// The server's HTTP status, where it answered.
     #[must_use]
     pub const fn status(&self) -> Option<u16> {

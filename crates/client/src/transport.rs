@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -64,10 +64,12 @@ impl Client {
         self.exchange(self.request(method, path, body, "application/json")?)
     }
 
-    /// Says something at the door for agents, whose clients take streams too.
+    /// Says something at the door for agents, whose clients take streams too. An agent may be silent for minutes, longer than a server keeps an idle connection, so
+    /// each thing that it says has a connection of its own.
     pub(crate) fn say<T: DeserializeOwned>(&self, path: &str, body: Bytes, header: (HeaderName, HeaderValue)) -> Result<T, ClientError> {
         let mut request = self.request(Method::POST, path, body, "application/json, text/event-stream")?;
         request.headers_mut().insert(header.0, header.1);
+        request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         self.exchange(request)
     }
 
@@ -217,7 +219,29 @@ mod tests {
         let address = taken.local_addr().expect("an address");
         drop(taken);
         let client = Client::new(&format!("http://{address}"), None).expect("a client");
-        assert!(matches!(client.call::<()>(Method::GET, "/healthz", Bytes::new()), Err(ClientError::Unreachable(_))));
+        let error = client.call::<()>(Method::GET, "/healthz", Bytes::new()).expect_err("nobody");
+        assert!(matches!(error, ClientError::Unreachable(_)) && error.is_unsent());
+    }
+
+    #[test]
+    fn what_an_agent_says_needs_no_connection_that_was_kept() {
+        use std::io::{Read, Write};
+        let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let client = Client::new(&format!("http://{}", server.local_addr().expect("an address")), None).expect("a client");
+        // It says nothing of closing, and closes.
+        let serving = std::thread::spawn(move || {
+            for _ in 0..3 {
+                let (mut caller, _) = server.accept().expect("a caller");
+                let mut head = [0_u8; 4096];
+                let read = caller.read(&mut head).expect("a request");
+                assert!(String::from_utf8_lossy(&head[..read]).to_lowercase().contains("connection: close"));
+                caller.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nnull").expect("a reader");
+            }
+        });
+        for _ in 0..3 {
+            client.say::<()>("/mcp", Bytes::from_static(b"{}"), (ACCEPT, HeaderValue::from_static("*/*"))).expect("an answer");
+        }
+        serving.join().expect("a server");
     }
 
     #[test]

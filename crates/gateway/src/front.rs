@@ -74,7 +74,9 @@ impl Desk {
         let gate = Arc::clone(&self.gate);
         let told = tokio::task::spawn_blocking(move || gate.agent(&Agent::Key(&caller), verb)).await;
         drop((share, turn));
-        told.unwrap_or_else(|_| AgentsError::Undecided.into())
+        let told = told.unwrap_or_else(|_| AgentsError::Undecided.into());
+        self.activity.expect_at_link_of(&told);
+        told
     }
 
     /// Answers the page of a request. There is no account to wait for before its link was looked up.
@@ -82,7 +84,11 @@ impl Desk {
         self.activity.touch();
         let Ok(_thread) = self.looks.thread_apart().await else { return AgentsError::Undecided.into() };
         let gate = Arc::clone(&self.gate);
-        tokio::task::spawn_blocking(move || gate.entry(ask)).await.unwrap_or_else(|_| AgentsError::Undecided.into())
+        let told = tokio::task::spawn_blocking(move || gate.entry(ask)).await.unwrap_or_else(|_| AgentsError::Undecided.into());
+        if matches!(told, EntryTell::Opened { .. }) {
+            self.activity.expect_at_page();
+        }
+        told
     }
 }
 

@@ -47,7 +47,12 @@ struct Inside {
 impl Backend for Inside {
     fn ask(&self, verb: AgentVerb) -> BoxFuture<'_, Answered> {
         let devbox = Arc::clone(&self.devbox);
-        let asked = move || devbox.net.gate.agent(&Agent::Devbox(&devbox.card), verb);
+        let asked = move || {
+            let told = devbox.net.gate.agent(&Agent::Devbox(&devbox.card), verb);
+            // The devbox may end before a person comes.
+            devbox.net.activity.expect_at_link_of(&told);
+            told
+        };
         Box::pin(async move { self.devbox.blocking(asked).await.ok_or(Unanswered::Away) })
     }
 

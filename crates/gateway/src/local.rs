@@ -181,7 +181,11 @@ impl Session {
             Request::Requests { api_key } => people::requests(gate, &api_key),
             Request::Approve { admin_key, api_key, id } => people::approve(gate, &admin_key, &api_key, &id),
             Request::Refuse { admin_key, api_key, id } => people::refuse(gate, &admin_key, &api_key, &id),
-            Request::Asked { admin_key, api_key, after } => people::asked(gate, admin_key.as_deref(), &api_key, after.as_ref()),
+            Request::Asked { admin_key, api_key, after } => {
+                let views = people::asked(gate, admin_key.as_deref(), &api_key, after.as_ref())?;
+                views.iter().for_each(|view| local.activity.expect_at_link(&view.entry.request));
+                Ok(Reply::Asked(views))
+            }
             Request::ApproveAsked { admin_key, api_key, id, secret } => {
                 people::approve_asked(gate, &admin_key, &api_key, &id, secret.as_ref())
             }

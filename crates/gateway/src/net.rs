@@ -15,6 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use model::{Host, Network, TokenHash};
 
+use crate::activity::Activity;
 use crate::body::BODIES_MAX;
 use crate::ca::{Authority, AuthorityError};
 use crate::dial::proxy::UpstreamProxy;
@@ -72,6 +73,8 @@ pub struct Net {
     pub(crate) remotes: Arc<Remotes>,
     /// The file that says where the api answers.
     pub(crate) pages: Option<PathBuf>,
+    /// Who uses the gateway.
+    pub(crate) activity: Arc<Activity>,
     synthetic: Synthetic,
     room: RoomSize,
 }
@@ -140,6 +143,7 @@ impl Net {
             seats: Seats::of_this_process(),
             remotes: Arc::default(),
             pages,
+            activity: Activity::new(),
             synthetic,
             room,
         }))

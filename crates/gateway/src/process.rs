@@ -106,7 +106,7 @@ pub fn run(setup: Setup, ready: impl FnOnce() -> Result<(), PacketError>) -> Res
         signal(SignalKind::terminate())?
     };
     let net = Net::new(net, Arc::clone(&gate))?;
-    let activity = Activity::new();
+    let activity = Arc::clone(&net.activity);
     let proxy_address = proxy.as_ref().map(TcpListener::local_addr).transpose()?;
     let keeper = keeper.map(calls).transpose()?;
     let hosting =

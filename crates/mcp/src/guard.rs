@@ -6,7 +6,9 @@ use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 
 use crate::limits::HEADER_BYTES_MAX;
+use crate::problem::Problem;
 use crate::tool::Tool;
+use crate::twice::names_a_member_twice;
 
 /// What is to be done with a message.
 #[derive(Debug, PartialEq)]
@@ -15,8 +17,8 @@ pub(crate) enum Verdict {
     Clean(Value),
     /// A call of a tool, without anything that it came with but what the protocol needs: the tool says why.
     Emptied(Value),
-    /// Anything else: it is answered at once, under this number where it has one.
-    Refused(Option<Value>),
+    /// Anything else: it is answered at once with this, under this number where it has one.
+    Refused(Problem, Option<Value>),
     /// A message that wants no answer.
     Dropped,
     /// No message at all.
@@ -26,7 +28,14 @@ pub(crate) enum Verdict {
 /// Looks through a message.
 pub(crate) fn judge(bytes: &[u8]) -> Verdict {
     let Ok(message) = serde_json::from_slice::<Value>(bytes) else { return Verdict::Illegible };
-    let Value::Object(mut object) = message else { return Verdict::Refused(None) };
+    // A list of messages, which no revision that is spoken here has, or a bare value.
+    let Value::Object(mut object) = message else {
+        let problem = if in_value(&message) { Problem::LooksSecret } else { Problem::NotOfProtocol };
+        return Verdict::Refused(problem, None);
+    };
+    if names_a_member_twice(bytes) {
+        return Verdict::Refused(if holds_value(&object) { Problem::LooksSecret } else { Problem::NotOfProtocol }, None);
+    }
     if !holds_value(&object) {
         return Verdict::Clean(Value::Object(object));
     }
@@ -34,9 +43,9 @@ pub(crate) fn judge(bytes: &[u8]) -> Verdict {
     let method = object.get("method").and_then(Value::as_str);
     match (id, method) {
         (Some(id), Some("tools/call")) => Verdict::Emptied(emptied(id, &object)),
-        (Some(id), _) => Verdict::Refused(Some(id)),
+        (Some(id), _) => Verdict::Refused(Problem::LooksSecret, Some(id)),
         (None, Some(_)) => Verdict::Dropped,
-        (None, None) => Verdict::Refused(None),
+        (None, None) => Verdict::Refused(Problem::LooksSecret, None),
     }
 }
 

@@ -39,7 +39,7 @@ pub async fn answer(server: Server, method: &Method, headers: &HeaderMap, body: 
             rename(&mut passed, &message);
             message
         }
-        Verdict::Refused(id) => return Problem::LooksSecret.into_response(id),
+        Verdict::Refused(problem, id) => return problem.into_response(id),
         Verdict::Dropped => return plain(StatusCode::ACCEPTED, Bytes::new()),
         Verdict::Illegible => return Problem::NotJson.into_response(None),
     };

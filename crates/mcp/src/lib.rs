@@ -18,6 +18,7 @@ mod source;
 pub mod stdio;
 mod tool;
 mod trouble;
+mod twice;
 mod usage;
 mod views;
 

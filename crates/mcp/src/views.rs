@@ -46,9 +46,14 @@ fn used(secret: &Usable) -> Outcome {
     } else {
         lines.join("\n")
     };
-    text.push_str(match &secret.env {
-        Some(_) => "\nThe variable holds a placeholder, which is right as it is; the value is written in on the way out.",
-        None => "\nNo variable here holds a placeholder for it: a devbox that is started with this secret has one (`tightlip run --secret NAME`).",
+    text.push_str(&match &secret.env {
+        // A running process cannot be given a variable, and which secrets were there at its start is not known here.
+        Some(env) => format!(
+            "\nA placeholder is right as it is; the value is written in on the way out. The variable holds it where the devbox was started with the secret. A secret that \
+             was granted later is in no variable yet: set it yourself, {env}=<the placeholder that request_status tells>."
+        ),
+        None => "\nNo variable here holds a placeholder for it: a devbox that is started with this secret has one (`tightlip run --secret NAME`)."
+            .to_owned(),
     });
     Outcome::done(json!({ "secret": usable(secret), "advice": lines }), text)
 }
@@ -160,7 +165,8 @@ fn status_text(request: &AgentRequest, entry_url: Option<&str>) -> String {
         }
         RequestStatus::Approved => match &request.placeholder {
             Some(placeholder) => format!(
-                "Granted. Put the placeholder into the variable {0} and refer to it as ${0}; it is right as it is. how_to_use says where it works.",
+                "Granted. No variable holds it yet in what runs already: set it yourself, {0}=<placeholder>, and refer to it as ${0}; it is right as it is. how_to_use says where \
+                 it works.",
                 placeholder.env
             ),
             None => "Granted. test_secret says where it works now.".to_owned(),

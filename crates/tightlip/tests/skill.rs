@@ -97,7 +97,7 @@ fn the_script_finds_what_is_not_as_it_should_be() {
     assert_eq!(
         told,
         [
-            "failed  argument 1 names no variable that is set: see list_secrets, or ask with request_secret",
+            "failed  argument 1 names no variable that is set: see list_secrets, or ask with request_secret; one that was granted later you set yourself (request_status)",
             "failed  these name no file of certificates: CURL_CA_BUNDLE PIP_CERT",
             "failed  these turn TLS checks off, unset them: NODE_TLS_REJECT_UNAUTHORIZED GIT_SSL_NO_VERIFY",
             "failed  no answer from https://tightlip.internal/: is this a devbox of tightlip?",

@@ -23,7 +23,7 @@ for name in "$@"; do
         ok "\$$name is set: use it as it is"
     else
         # It is not repeated: it may be something else than a name.
-        bad "argument $number names no variable that is set: see list_secrets, or ask with request_secret"
+        bad "argument $number names no variable that is set: see list_secrets, or ask with request_secret; one that was granted later you set yourself (request_status)"
     fi
 done
 [ $# -gt 0 ] || echo 'note    no variable was named: sh scripts/check.sh NAME...'

@@ -1,5 +1,6 @@
 //! What people decide and look at: bindings, pairings, agents' requests, exposure. Whoever changes one shows the admin key beside an API key.
 
+use link::agents::AskedView;
 use link::cli::{Exposure, Reply};
 use model::{Binding, HostPattern, PairingId, RequestId, SecretId, SecretName};
 use service::Gate;
@@ -38,9 +39,9 @@ pub(super) fn refuse(gate: &Gate, admin_key: &str, api_key: &str, id: &PairingId
     Ok(Reply::Done)
 }
 
-pub(super) fn asked(gate: &Gate, admin_key: Option<&str>, api_key: &str, after: Option<&RequestId>) -> Result<Reply, Refused> {
+pub(super) fn asked(gate: &Gate, admin_key: Option<&str>, api_key: &str, after: Option<&RequestId>) -> Result<Vec<AskedView>, Refused> {
     let caller = gate.authenticate(Some(api_key))?;
-    Ok(Reply::Asked(gate.asked(admin_key, &caller, after)?))
+    Ok(gate.asked(admin_key, &caller, after)?)
 }
 
 pub(super) fn approve_asked(

@@ -94,6 +94,16 @@ async fn a_value_in_a_header_of_the_protocols_is_refused() {
 }
 
 #[tokio::test]
+async fn a_member_that_is_named_twice_is_nobodys() {
+    let twice = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"request_status","arguments":{"id":"a"},"name":"request_access","arguments":{"host":"a.example.com","reason":"x"}}}"#;
+    let table = Table::new(Mood::Well);
+    let reply = send(table.server(), twice.as_bytes(), &[]).await;
+    let said: Value = serde_json::from_slice(reply.body()).unwrap();
+    assert_eq!((&said["error"]["code"], &said["error"]["data"]["code"]), (&json!(-32600), &json!("not_of_protocol")), "{said}");
+    assert!(table.asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn what_is_no_message_is_said_to_be_none() {
     let server = || Table::new(Mood::Well).server();
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
@@ -102,7 +112,10 @@ async fn what_is_no_message_is_said_to_be_none() {
         (b"", 400, "body_not_json"),
         (b"\xff\xfe", 400, "body_not_json"),
         (deep.as_bytes(), 400, "body_not_json"),
-        (b"17", 400, "looks_like_secret"),
+        (b"17", 400, "not_of_protocol"),
+        (b"[]", 400, "not_of_protocol"),
+        (br#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, 400, "not_of_protocol"),
+        (br#"["ghp_abcdEFGH1234ijklMNOP5678qrstUVWX90yz"]"#, 400, "looks_like_secret"),
         (&vec![b' '; limits::MESSAGE_BYTES_MAX + 1], 413, "body_too_large"),
     ] {
         let reply = send(server(), body, &[]).await;

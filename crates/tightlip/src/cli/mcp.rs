@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::fault::{Exit, Fault};
+use super::gate::Gate;
 use super::output::Output;
 use super::target::Target;
 
@@ -29,14 +30,26 @@ struct Call {
 /// Where calls wait for the thread that knows the server.
 struct Line(Sender<Call>);
 
+/// A server that is known, and stays while it is: one that was started for this command goes when nobody uses it, and its port, which the links to people name, with it.
+struct Known {
+    client: Client,
+    _held: Option<Gate>,
+}
+
+impl Known {
+    fn find(target: &Target) -> Result<Self, Fault> {
+        Ok(Self { client: target.client()?, _held: target.hold() })
+    }
+}
+
 /// Serves one client until it closes the line.
 pub(super) fn mcp(_args: &Args, target: &Target, out: &Output) -> Result<(), Fault> {
     // What would keep every call from an answer is said before there are any.
-    let client = target.client()?;
+    let known = Known::find(target)?;
     out.note("tightlip: serving an agent on standard input and output; see `tightlip mcp --help`");
     let (line, calls) = channel();
     let serving = thread::Builder::new().name("mcp".to_owned()).spawn(move || serve(line)).map_err(|error| Fault::failure(&error))?;
-    relay(target, client, &calls);
+    relay(target, known, &calls);
     match serving.join() {
         Ok(served) => served.map_err(|error| Fault::failure(&error)),
         Err(_) => Err(Fault::new(Exit::Failure, "the agents' door ended early")),
@@ -53,28 +66,39 @@ fn serve(line: Sender<Call>) -> std::io::Result<()> {
 }
 
 /// Passes calls on, one after the other, until no more can come.
-fn relay(target: &Target, first: Client, calls: &Receiver<Call>) {
-    let mut client = Some(first);
+fn relay(target: &Target, first: Known, calls: &Receiver<Call>) {
+    let mut known = Some(first);
     for Call { tool, arguments, answer } in calls {
-        let relayed = pass_on(target, &mut client, tool, arguments);
+        let relayed = pass_on(target, &mut known, tool, arguments);
         // Whoever asked may be gone.
         let _ = answer.send(relayed);
     }
 }
 
-fn pass_on(target: &Target, client: &mut Option<Client>, tool: &'static str, arguments: Map<String, Value>) -> Relayed {
-    let known = match client.take() {
-        Some(known) => known,
-        None => target.client().map_err(unanswered)?,
+fn pass_on(target: &Target, known: &mut Option<Known>, tool: &'static str, arguments: Map<String, Value>) -> Relayed {
+    let said = match known.take() {
+        Some(server) => match server.client.call_tool(tool, arguments.clone()) {
+            // It ended, and another may be there or is started: this one has seen nothing of the call.
+            Err(error) if error.is_unsent() => say_anew(target, tool, arguments),
+            said => said.map(|answer| (server, answer)).map_err(Fault::from),
+        },
+        None => say_anew(target, tool, arguments),
     };
-    match known.call_tool(tool, arguments) {
-        Ok(ToolAnswer { structured, text, is_error }) => {
-            *client = Some(known);
-            Ok(Outcome { structured, text, is_error })
-        }
-        // The server may have started again elsewhere: the next call looks for it anew.
-        Err(error) => Err(unanswered(target.told().to_fault(error.into()))),
-    }
+    let (server, answer) = said.map_err(|fault| {
+        target.forget();
+        unanswered(target.told().to_fault(fault))
+    })?;
+    *known = Some(server);
+    let ToolAnswer { structured, text, is_error } = answer;
+    Ok(Outcome { structured, text, is_error })
+}
+
+/// Says it to the server that is there now.
+fn say_anew(target: &Target, tool: &str, arguments: Map<String, Value>) -> Result<(Known, ToolAnswer), Fault> {
+    target.forget();
+    let server = Known::find(target)?;
+    let answer = server.client.call_tool(tool, arguments)?;
+    Ok((server, answer))
 }
 
 /// A failure of this command line as an agent is told it.

@@ -112,6 +112,16 @@ impl Target {
         gate.map_err(|error| Fault::from(error).next("tightlip up")).and_then(|(peer, gate)| our_own(peer).map(|()| gate))
     }
 
+    /// A connection by which the data folder's own server stays while it is held, where it is that one that is meant and it can be held.
+    pub(super) fn hold(&self) -> Option<Gate> {
+        self.gate().ok()
+    }
+
+    /// Looks for the data folder's server anew when it is wanted next: the one that ran may be gone.
+    pub(super) fn forget(&self) {
+        self.served.set(false);
+    }
+
     /// A connection to the api's door for whoever runs the server, as with [`Target::gate`].
     pub(super) fn control(&self) -> Result<Packets, Fault> {
         self.require_local()?;
