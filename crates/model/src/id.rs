@@ -159,7 +159,7 @@ mod tests {
         let late = SecretId::from_parts(Timestamp::from_unix_ms(1_790_000_000_001), 0);
         assert!(late > early);
         assert_eq!(late.as_str().len(), 4 + TAIL_CHARS);
-        let at = |ms| Timestamp::from_unix_ms(1_790_000_000_000 + ms);
+        let at = |ms: i64| Timestamp::from_unix_ms(1_790_000_000_000 + ms);
         assert!(!early.is_made_since(at(1)) && early.is_made_since(at(0)) && late.is_made_since(at(1)));
         assert_eq!(late.as_str().parse::<SecretId>(), Ok(late));
     }
