@@ -61,7 +61,7 @@ where
                     }
                     None
                 }
-                Verdict::Refused(id) => Some(Problem::LooksSecret.message(id)),
+                Verdict::Refused(problem, id) => Some(problem.message(id)),
                 Verdict::Dropped => None,
                 Verdict::Illegible => Some(Problem::NotJson.message(None)),
             },
