@@ -196,6 +196,9 @@ fn checked_wish(wish: Wish) -> Result<Wish, AgentsError> {
     if wish.hosts().is_empty() {
         return Err(AgentsError::Hosts);
     }
+    if !wish.is_plain() {
+        return Err(AgentsError::Form);
+    }
     let fits =
         wish.bindings().iter().all(|binding| json_bytes(binding) <= BINDING_JSON_BYTES_MAX) && json_bytes(&wish) <= WISH_JSON_BYTES_MAX;
     if fits { Ok(wish) } else { Err(AgentsError::TooLong) }
@@ -255,5 +258,18 @@ mod tests {
             assert!(matches!(checked_reason(reason), Err(AgentsError::Reason)), "{reason:?}");
         }
         assert_eq!(checked_reason(" zur Bereitstellung: ä, 日本 ").expect("a reason"), "zur Bereitstellung: ä, 日本");
+    }
+
+    #[test]
+    fn a_form_that_a_shell_or_a_terminal_would_act_upon_is_refused() {
+        let wish = |form: &str| Wish::Secret {
+            name: "NAME".parse().expect("a name"),
+            hosts: vec!["a.example.com".parse().expect("a host")],
+            form: form.parse().expect("a form"),
+        };
+        for form in ["basic:x$(id)", "basic:`id`", "basic:a\"b", "basic:ä", "header:`id`"] {
+            assert!(matches!(checked_wish(wish(form)), Err(AgentsError::Form)), "{form}");
+        }
+        assert!(checked_wish(wish("basic:x-access-token")).is_ok());
     }
 }

@@ -319,7 +319,7 @@ fn row(view: &BindingView) -> [String; 7] {
         view.secret_name.to_string(),
         kind,
         format!("{}{port}", binding.host),
-        binding.form.to_string(),
+        binding.form.to_string().escape_debug().to_string(),
         binding.methods.to_string(),
         binding.path.to_string(),
         by.to_owned(),
