@@ -13,11 +13,12 @@ use link::{PacketError, Packets};
 use model::limits::LINK_PAGE_ITEMS_MAX;
 use service::{Agent, AgentsError, BindingsError, Gate, KeysError};
 use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
 use zeroize::Zeroizing;
 
 use crate::activity::Activity;
 use crate::hosted::Hosting;
-use crate::shares::Shares;
+use crate::shares::{Places, Shares, Strangers};
 
 /// What the api's questions are answered from.
 pub(crate) struct Desk {
@@ -27,6 +28,10 @@ pub(crate) struct Desk {
     pub(crate) runtime: Handle,
     /// Looks into the databases: one after the other for each account.
     pub(crate) looks: Shares,
+    /// Places of those looks.
+    pub(crate) places: Places,
+    /// Agents with a key, and pages of requests.
+    pub(crate) strangers: Strangers,
 }
 
 impl Desk {
@@ -54,11 +59,27 @@ impl Desk {
 }
 
 impl Desk {
+    /// Answers whoever is not known yet.
+    async fn stranger(self: &Arc<Self>, ask: Ask) -> Tell {
+        match ask {
+            Ask::Agent { api_key, verb } => Tell::Agent(Box::new(self.agent(api_key, *verb).await)),
+            Ask::Entry(ask) => Tell::Entry(Box::new(self.entry(*ask).await)),
+            // Answered elsewhere.
+            Ask::Health
+            | Ask::Figures
+            | Ask::MarkKey { .. }
+            | Ask::KeyUses
+            | Ask::Devbox { .. }
+            | Ask::Bindings { .. }
+            | Ask::Events { .. } => Tell::Failed,
+        }
+    }
+
     /// Answers an agent that shows an API key. Whose it is, is looked up apart from what accounts ask; then it waits for its account's turn, as looks do.
     async fn agent(self: &Arc<Self>, api_key: String, verb: AgentVerb) -> AgentTell {
         self.activity.touch();
         let api_key = Zeroizing::new(api_key);
-        let Ok(thread) = self.looks.thread_apart().await else { return busy() };
+        let Ok(thread) = self.strangers.thread().await else { return busy() };
         let gate = Arc::clone(&self.gate);
         let found = tokio::task::spawn_blocking(move || gate.authenticate(Some(&api_key))).await;
         drop(thread);
@@ -82,7 +103,7 @@ impl Desk {
     /// Answers the page of a request. There is no account to wait for before its link was looked up.
     async fn entry(self: &Arc<Self>, ask: EntryAsk) -> EntryTell {
         self.activity.touch();
-        let Ok(_thread) = self.looks.thread_apart().await else { return AgentsError::Undecided.into() };
+        let Ok(_thread) = self.strangers.thread().await else { return AgentsError::Undecided.into() };
         let gate = Arc::clone(&self.gate);
         let told = tokio::task::spawn_blocking(move || gate.entry(ask)).await.unwrap_or_else(|_| AgentsError::Undecided.into());
         if matches!(told, EntryTell::Opened { .. }) {
@@ -92,10 +113,47 @@ impl Desk {
     }
 }
 
+/// A place for a stranger's question, or what is answered at once.
+fn admit(desk: &Desk, ask: &Ask) -> Result<OwnedSemaphorePermit, Tell> {
+    let is_page = matches!(ask, Ask::Entry(_));
+    if !fits(ask) {
+        return Err(if is_page {
+            Tell::Entry(Box::new(AgentsError::TooLong.into()))
+        } else {
+            Tell::Agent(Box::new(AgentsError::TooLong.into()))
+        });
+    }
+    desk.strangers.place().ok_or_else(|| {
+        let denied = too_many("too much is asked at a time: wait a moment, and try again");
+        if is_page { Tell::Entry(Box::new(EntryTell::Denied(denied))) } else { Tell::Agent(Box::new(AgentTell::Denied(denied))) }
+    })
+}
+
 /// What is answered where one account asks too much at a time.
 fn busy() -> AgentTell {
-    let message = "this account asks too much at a time: wait for some of it to be answered, and try again";
-    AgentTell::Denied(Denied { why: Denial::Unavailable, code: "too_many_questions".to_owned(), message: message.to_owned() })
+    AgentTell::Denied(too_many("this account asks too much at a time: wait for some of it to be answered, and try again"))
+}
+
+fn too_many(message: &str) -> Denied {
+    Denied { why: Denial::Unavailable, code: "too_many_questions".to_owned(), message: message.to_owned() }
+}
+
+/// Whether a question is as long as one may be, however many parts it has: looked at before it waits, and before anybody reads what it says. It is written nowhere.
+fn fits(ask: &Ask) -> bool {
+    struct Room(usize);
+
+    impl io::Write for Room {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::WriteZero)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    serde_json::to_writer(Room(STRANGER_JSON_BYTES_MAX), ask).is_ok()
 }
 
 /// Answers questions side by side, until the api's end is gone for good: that is when the supervisor is.
@@ -134,19 +192,28 @@ pub(crate) fn serve(link: &Packets, answers: &Answers, desk: &Arc<Desk>) {
                     answers.give(question.number, Tell::Devbox(Box::new(told)));
                 });
             }
-            Ask::Agent { api_key, verb } => {
+            ask @ (Ask::Agent { .. } | Ask::Entry(_)) => match admit(desk, &ask) {
+                Ok(place) => {
+                    let (desk, answers) = (Arc::clone(desk), answers.clone());
+                    desk.runtime.clone().spawn(async move {
+                        let told = desk.stranger(ask).await;
+                        drop(place);
+                        answers.give(question.number, told);
+                    });
+                }
+                Err(told) => answers.give(question.number, told),
+            },
+            ask @ (Ask::Health | Ask::Figures | Ask::MarkKey { .. } | Ask::Bindings { .. } | Ask::KeyUses | Ask::Events { .. }) => {
+                let Some(place) = desk.places.take() else {
+                    answers.give(question.number, Tell::Failed);
+                    continue;
+                };
                 let (desk, answers) = (Arc::clone(desk), answers.clone());
                 desk.runtime.clone().spawn(async move {
-                    answers.give(question.number, Tell::Agent(Box::new(desk.agent(api_key, *verb).await)));
+                    let told = desk.look(ask).await;
+                    drop(place);
+                    answers.give(question.number, told);
                 });
-            }
-            Ask::Entry(ask) => {
-                let (desk, answers) = (Arc::clone(desk), answers.clone());
-                desk.runtime.clone().spawn(async move { answers.give(question.number, Tell::Entry(Box::new(desk.entry(*ask).await))) });
-            }
-            ask @ (Ask::Health | Ask::Figures | Ask::MarkKey { .. } | Ask::Bindings { .. } | Ask::KeyUses | Ask::Events { .. }) => {
-                let (desk, answers) = (Arc::clone(desk), answers.clone());
-                desk.runtime.clone().spawn(async move { answers.give(question.number, desk.look(ask).await) });
             }
         }
     }
@@ -226,6 +293,29 @@ fn failed(error: &dyn std::error::Error) -> Tell {
 
 /// Answers that wait for the api to take them: a few megabytes at most.
 const ANSWERS_MAX: usize = 256;
+/// An agent's question, or a page's: twenty of the longest hosts and a reason of a thousand characters, with room.
+const STRANGER_JSON_BYTES_MAX: usize = 16 * 1024;
 const WAIT: Duration = Duration::from_secs(1);
 /// The api does not wait longer.
 const LOOK_WAIT: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asking(hosts: usize, reason: &str) -> Ask {
+        let host = format!("{0}.{0}.{0}.example.com", "a".repeat(63)).parse().expect("a host");
+        let hosts = vec![host; hosts];
+        let name = "N".repeat(255).parse().expect("a name");
+        let form = Some(format!("basic:{}", "u".repeat(255)).parse().expect("a form"));
+        Ask::Agent { api_key: "k".repeat(47), verb: Box::new(AgentVerb::RequestSecret { name, hosts, form, reason: reason.to_owned() }) }
+    }
+
+    #[test]
+    fn the_longest_legal_question_fits_and_no_longer_one_waits() {
+        assert!(fits(&asking(20, &"\u{1f600}".repeat(1000))));
+        assert!(!fits(&asking(1000, "because")) && !fits(&asking(1, &"pwd=".repeat(8192))));
+        assert!(fits(&Ask::Entry(Box::new(EntryAsk::Open { link: "a".repeat(64) }))));
+        assert!(!fits(&Ask::Entry(Box::new(EntryAsk::Open { link: "a".repeat(64 * 1024) }))));
+    }
+}

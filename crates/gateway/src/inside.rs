@@ -56,6 +56,10 @@ impl Backend for Inside {
         Box::pin(async move { self.devbox.blocking(asked).await.ok_or(Unanswered::Away) })
     }
 
+    fn aside(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'_, ()> {
+        Box::pin(async move { self.devbox.blocking(work).await.unwrap_or_default() })
+    }
+
     fn pages(&self) -> Option<String> {
         self.devbox.net.pages.as_deref().and_then(address)
     }

@@ -26,7 +26,7 @@ use crate::front::Desk;
 use crate::hosted::Hosting;
 use crate::local::{Local, RESUME_WAIT};
 use crate::net::{Net, NetConfig, NetError};
-use crate::shares::Shares;
+use crate::shares::{Places, Shares, Strangers};
 
 /// What the gateway is made of.
 pub struct Setup {
@@ -120,7 +120,8 @@ pub fn run(setup: Setup, ready: impl FnOnce() -> Result<(), PacketError>) -> Res
     let answers = crate::front::Answers::start(Arc::clone(&link))?;
     on_thread("front", {
         let (gate, activity) = (Arc::clone(&gate), Arc::clone(&activity));
-        let desk = Arc::new(Desk { gate, activity, hosting, runtime: runtime.handle().clone(), looks: Shares::for_looks() });
+        let (looks, places, strangers) = (Shares::for_looks(), Places::for_looks(), Strangers::new());
+        let desk = Arc::new(Desk { gate, activity, hosting, runtime: runtime.handle().clone(), looks, places, strangers });
         move || crate::front::serve(&link, &answers, &desk)
     })?;
     // Both are dropped when the gateway ends, and whoever waits at the other end knows.

@@ -34,6 +34,48 @@ pub(crate) struct Turn {
     _turn: OwnedMutexGuard<()>,
 }
 
+/// What askers share of whom nobody knows yet whose they are: agents with a key, and pages of requests. They have places and threads of their own, so that others
+/// wait behind none of them, however many there are.
+pub(crate) struct Strangers {
+    places: Places,
+    threads: Semaphore,
+}
+
+/// Places of questions that are answered or wait for it: one more is told so at once, and kept nowhere.
+pub(crate) struct Places(Arc<Semaphore>);
+
+impl Strangers {
+    pub(crate) fn new() -> Self {
+        Self { places: Places::new(STRANGERS_MAX), threads: Semaphore::new(STRANGER_THREADS_MAX) }
+    }
+
+    /// A place for one more, where there is one.
+    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.places.take()
+    }
+
+    /// A thread that looks up who asks.
+    pub(crate) async fn thread(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        self.threads.acquire().await
+    }
+}
+
+impl Places {
+    /// For looks into the databases, over all accounts.
+    pub(crate) fn for_looks() -> Self {
+        Self::new(LOOKS_MAX)
+    }
+
+    fn new(places: usize) -> Self {
+        Self(Arc::new(Semaphore::new(places)))
+    }
+
+    /// A place, where there is one.
+    pub(crate) fn take(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
+}
+
 impl Shares {
     /// For questions about devboxes.
     pub(crate) fn for_devboxes() -> Self {
@@ -92,6 +134,11 @@ const THREADS_MAX: usize = 32;
 /// Looks of one account that wait for each other.
 const ACCOUNT_LOOKS_MAX: usize = 64;
 const LOOK_THREADS_MAX: usize = 8;
+/// Looks that are answered at a time, over all accounts: as many as questions about devboxes.
+const LOOKS_MAX: usize = 2048;
+/// Questions of agents and of requests' pages at a time: some megabytes, as long as they may be, and eight accounts that ask all they may.
+const STRANGERS_MAX: usize = 512;
+const STRANGER_THREADS_MAX: usize = 8;
 /// Threads that make devboxes: the databases let one through at a time, and the next is to be at hand.
 const MAKERS_MAX: usize = 2;
 
@@ -100,6 +147,17 @@ mod tests {
     use model::Timestamp;
 
     use super::*;
+
+    #[test]
+    fn strangers_are_refused_beyond_their_places_and_take_no_threads_of_others() {
+        let (strangers, looks) = (Strangers::new(), Shares::for_looks());
+        let places: Vec<_> = std::iter::from_fn(|| strangers.place()).take(STRANGERS_MAX + 1).collect();
+        let threads: Vec<_> = std::iter::from_fn(|| strangers.threads.try_acquire().ok()).take(STRANGER_THREADS_MAX + 1).collect();
+        assert_eq!((places.len(), threads.len()), (STRANGERS_MAX, STRANGER_THREADS_MAX));
+        assert_eq!((looks.threads.available_permits(), looks.apart.available_permits()), (LOOK_THREADS_MAX, LOOK_THREADS_MAX));
+        drop((places, threads));
+        assert!(strangers.place().is_some());
+    }
 
     #[test]
     fn one_account_is_refused_before_another_is() {

@@ -29,12 +29,9 @@ pub(crate) fn verb(tool: Tool, arguments: &JsonObject) -> Result<AgentVerb, Trou
             path: given.path()?,
         }),
         Tool::MyRefusals => Ok(AgentVerb::MyRefusals { limit: given.limit()? }),
-        Tool::RequestSecret => Ok(AgentVerb::RequestSecret {
-            name: given.noun("name")?,
-            hosts: given.hosts()?,
-            form: given.noun_if_any::<Form>("form")?,
-            reason: given.reason()?,
-        }),
+        Tool::RequestSecret => {
+            Ok(AgentVerb::RequestSecret { name: given.noun("name")?, hosts: given.hosts()?, form: given.form()?, reason: given.reason()? })
+        }
         Tool::RequestAccess => Ok(AgentVerb::RequestAccess {
             secret: given.noun_if_any("name")?,
             host: given.noun("host")?,
@@ -107,6 +104,15 @@ impl<'a> Given<'a> {
         let listed = listed.as_array().filter(|listed| listed.len() <= METHODS_MAX).ok_or_else(want)?;
         let words: Option<Vec<String>> = listed.iter().map(|word| word.as_str().map(str::to_ascii_uppercase)).collect();
         Methods::try_from(words.ok_or_else(want)?).map_err(|error| illegal("methods", error))
+    }
+
+    fn form(&self) -> Result<Option<Form>, Trouble> {
+        match self.noun_if_any::<Form>("form")? {
+            Some(form) if !form.is_plain() => {
+                Err(illegal("form", "the name in it is of printable ASCII, without quotes, `\\`, `$` and backticks"))
+            }
+            plain => Ok(plain),
+        }
     }
 
     fn reason(&self) -> Result<String, Trouble> {

@@ -5,7 +5,7 @@ use model::RequestId;
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 
-use crate::limits::HEADER_BYTES_MAX;
+use crate::limits::{HEADER_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::problem::Problem;
 use crate::tool::Tool;
 use crate::twice::names_a_member_twice;
@@ -25,27 +25,33 @@ pub(crate) enum Verdict {
     Illegible,
 }
 
-/// Looks through a message.
+/// Why a text goes no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// It looks like a value.
+    Secret,
+    /// It is longer than any that is taken, so it was not looked at.
+    TooLong,
+}
+
+/// Looks through a message. Work for a thread that may take its time: it grows with the message.
 pub(crate) fn judge(bytes: &[u8]) -> Verdict {
     let Ok(message) = serde_json::from_slice::<Value>(bytes) else { return Verdict::Illegible };
     // A list of messages, which no revision that is spoken here has, or a bare value.
     let Value::Object(mut object) = message else {
-        let problem = if in_value(&message) { Problem::LooksSecret } else { Problem::NotOfProtocol };
+        let problem = in_value(&message).map_or(Problem::NotOfProtocol, Problem::from);
         return Verdict::Refused(problem, None);
     };
     if names_a_member_twice(bytes) {
-        return Verdict::Refused(if holds_value(&object) { Problem::LooksSecret } else { Problem::NotOfProtocol }, None);
+        return Verdict::Refused(doubt_of_message(&object).map_or(Problem::NotOfProtocol, Problem::from), None);
     }
-    if !holds_value(&object) {
-        return Verdict::Clean(Value::Object(object));
-    }
+    let Some(doubt) = doubt_of_message(&object) else { return Verdict::Clean(Value::Object(object)) };
     let id = object.remove("id").filter(is_plain_id);
     let method = object.get("method").and_then(Value::as_str);
     match (id, method) {
-        (Some(id), Some("tools/call")) => Verdict::Emptied(emptied(id, &object)),
-        (Some(id), _) => Verdict::Refused(Problem::LooksSecret, Some(id)),
+        (Some(id), Some("tools/call")) => Verdict::Emptied(emptied(id, &object, doubt)),
         (None, Some(_)) => Verdict::Dropped,
-        (None, None) => Verdict::Refused(Problem::LooksSecret, None),
+        (id, _) => Verdict::Refused(doubt.into(), id),
     }
 }
 
@@ -55,41 +61,49 @@ pub(crate) fn is_plain_header(value: &[u8]) -> bool {
     text.is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && !looks_secret(text))
 }
 
-/// Whether a call is one that was emptied here.
-pub(crate) fn is_marked(arguments: &JsonObject) -> bool {
-    arguments.contains_key(MARK)
-}
-
-/// Whether something in a call's arguments looks like a value. Once more, where they are used: every way in must have a guard, and one that had none would be noticed here.
-pub(crate) fn is_in(arguments: &JsonObject) -> bool {
-    arguments.iter().any(|(key, value)| looks_secret(key) || in_value(value))
+/// Why a call's arguments go no further; also of a call that was emptied here. Once more, where they are used: every way in must have a guard, and one that had none
+/// would be noticed here.
+pub(crate) fn doubt(arguments: &JsonObject) -> Option<Doubt> {
+    let marked = [Doubt::Secret, Doubt::TooLong].into_iter().find(|doubt| arguments.contains_key(doubt.mark()));
+    marked.or_else(|| in_object(arguments))
 }
 
 /// A client's own numbers and words (`id`, `_meta`, who it is) are not looked at: they are random as they should be, and reach nobody but the client.
-fn holds_value(message: &JsonObject) -> bool {
-    message.iter().any(|(key, value)| match key.as_str() {
-        "id" | "jsonrpc" => false,
+fn doubt_of_message(message: &JsonObject) -> Option<Doubt> {
+    message.iter().find_map(|(key, value)| match key.as_str() {
+        "id" | "jsonrpc" => None,
         "params" => in_params(value),
-        _ => looks_secret(key) || in_value(value),
+        _ => in_text(key).or_else(|| in_value(value)),
     })
 }
 
-fn in_params(params: &Value) -> bool {
+fn in_params(params: &Value) -> Option<Doubt> {
     let Value::Object(params) = params else { return in_value(params) };
-    params.iter().any(|(key, value)| match key.as_str() {
-        "_meta" | "clientInfo" | "capabilities" | "protocolVersion" => false,
-        _ => looks_secret(key) || in_value(value),
+    params.iter().find_map(|(key, value)| match key.as_str() {
+        "_meta" | "clientInfo" | "capabilities" | "protocolVersion" => None,
+        _ => in_text(key).or_else(|| in_value(value)),
     })
 }
 
-fn in_value(value: &Value) -> bool {
+fn in_value(value: &Value) -> Option<Doubt> {
     match value {
-        Value::Null | Value::Bool(_) => false,
+        Value::Null | Value::Bool(_) => None,
         // A number has no alphabet, and the longest that a tool takes has three digits.
-        Value::Number(number) => number.to_string().len() > NUMBER_DIGITS_MAX,
-        Value::String(text) => looks_secret(text),
-        Value::Array(values) => values.iter().any(in_value),
-        Value::Object(object) => is_in(object),
+        Value::Number(number) => (number.to_string().len() > NUMBER_DIGITS_MAX).then_some(Doubt::Secret),
+        Value::String(text) => in_text(text),
+        Value::Array(values) => values.iter().find_map(in_value),
+        Value::Object(object) => in_object(object),
+    }
+}
+
+fn in_object(object: &JsonObject) -> Option<Doubt> {
+    object.iter().find_map(|(key, value)| in_text(key).or_else(|| in_value(value)))
+}
+
+fn in_text(text: &str) -> Option<Doubt> {
+    match text.len() {
+        0..=TEXT_BYTES_MAX => looks_secret(text).then_some(Doubt::Secret),
+        _ => Some(Doubt::TooLong),
     }
 }
 
@@ -107,19 +121,36 @@ fn is_plain_id(id: &Value) -> bool {
 }
 
 /// The call with nothing of its own but the tool, where that is one of ours, and what the protocol says of itself.
-fn emptied(id: Value, message: &JsonObject) -> Value {
+fn emptied(id: Value, message: &JsonObject, doubt: Doubt) -> Value {
     let params = message.get("params").and_then(Value::as_object);
     let tool = params.and_then(|params| params.get("name")).and_then(Value::as_str).and_then(Tool::find);
     let meta = params.and_then(|params| params.get("_meta")).cloned();
-    let mut emptied = json!({ "name": tool.map_or(Tool::ListSecrets, |tool| tool).name(), "arguments": { MARK: true } });
+    let mut emptied = json!({ "name": tool.map_or(Tool::ListSecrets, |tool| tool).name(), "arguments": { doubt.mark(): true } });
     if let Some(meta) = meta {
         emptied["_meta"] = meta;
     }
     json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": emptied })
 }
 
-/// No tool has such an argument. Whoever sends it is told what whoever sends a value is told.
-const MARK: &str = "looks_like_secret";
+impl Doubt {
+    /// No tool has such an argument. Whoever sends it is told what whoever sends such a text is told.
+    const fn mark(self) -> &'static str {
+        match self {
+            Self::Secret => "looks_like_secret",
+            Self::TooLong => "text_too_long",
+        }
+    }
+}
+
+impl From<Doubt> for Problem {
+    fn from(doubt: Doubt) -> Self {
+        match doubt {
+            Doubt::Secret => Self::LooksSecret,
+            Doubt::TooLong => Self::TextTooLong,
+        }
+    }
+}
+
 /// A time in milliseconds, with room.
 const NUMBER_DIGITS_MAX: usize = 24;
 

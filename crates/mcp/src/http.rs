@@ -33,15 +33,17 @@ pub async fn answer(server: Server, method: &Method, headers: &HeaderMap, body: 
         return Problem::NotAcceptable.into_response(None);
     }
     let Some(mut passed) = passed_on(headers) else { return Problem::Header.into_response(None) };
-    let message = match guard::judge(body) {
-        Verdict::Clean(message) => message,
-        Verdict::Emptied(message) => {
+    let body = body.to_vec();
+    let message = match server.aside(move || guard::judge(&body)).await {
+        None => return Problem::Internal.into_response(None),
+        Some(Verdict::Clean(message)) => message,
+        Some(Verdict::Emptied(message)) => {
             rename(&mut passed, &message);
             message
         }
-        Verdict::Refused(problem, id) => return problem.into_response(id),
-        Verdict::Dropped => return plain(StatusCode::ACCEPTED, Bytes::new()),
-        Verdict::Illegible => return Problem::NotJson.into_response(None),
+        Some(Verdict::Refused(problem, id)) => return problem.into_response(id),
+        Some(Verdict::Dropped) => return plain(StatusCode::ACCEPTED, Bytes::new()),
+        Some(Verdict::Illegible) => return Problem::NotJson.into_response(None),
     };
     let id = message.get("id").cloned();
     let mut request = Request::new(Full::new(Bytes::from(message.to_string())));

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// One message: a reason of a thousand characters and twenty hosts are a tenth of it. Bytes.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// One text in a message: the longest reason, of characters of four bytes each. A longer one is refused before it is looked at. Bytes.
+pub const TEXT_BYTES_MAX: usize = 4 * REASON_CHARS_MAX;
 /// A header of the protocol's: names of methods and tools, dates. Bytes.
 pub const HEADER_BYTES_MAX: usize = 256;
 /// A reason, in characters: a paragraph that a person reads.

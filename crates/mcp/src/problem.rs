@@ -10,6 +10,8 @@ use crate::server::{NO_SUCH_METHOD, NO_SUCH_RESOURCE, NO_SUCH_TOOL};
 pub(crate) enum Problem {
     /// Something in it looks like a value.
     LooksSecret,
+    /// A text in it is longer than any that is taken.
+    TextTooLong,
     /// No JSON.
     NotJson,
     /// Not of the protocol.
@@ -47,7 +49,7 @@ impl Problem {
 
     pub(crate) const fn status(self) -> StatusCode {
         match self {
-            Self::LooksSecret | Self::NotJson | Self::NotOfProtocol | Self::Header => StatusCode::BAD_REQUEST,
+            Self::LooksSecret | Self::TextTooLong | Self::NotJson | Self::NotOfProtocol | Self::Header => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
@@ -61,6 +63,7 @@ impl Problem {
     pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::LooksSecret => "looks_like_secret",
+            Self::TextTooLong => "text_too_long",
             Self::NotJson => "body_not_json",
             Self::NotOfProtocol => "not_of_protocol",
             Self::TooLarge => "body_too_large",
@@ -76,7 +79,7 @@ impl Problem {
     const fn number(self) -> i64 {
         match self {
             Self::NotJson => -32700,
-            Self::LooksSecret => INVALID_PARAMS,
+            Self::LooksSecret | Self::TextTooLong => INVALID_PARAMS,
             Self::Internal => -32603,
             Self::NotOfProtocol | Self::TooLarge | Self::Header | Self::Method | Self::NotAcceptable | Self::MediaType | Self::Origin => {
                 INVALID_REQUEST
@@ -88,6 +91,9 @@ impl Problem {
         match self {
             Self::LooksSecret => {
                 "the message holds something that looks like a secret's value, so it was not looked at and is kept nowhere; it has been in your context: tell the person to rotate it"
+            }
+            Self::TextTooLong => {
+                "the message holds a text of more than 4000 bytes, so it was not looked at: the longest that is taken is a reason of 1000 characters"
             }
             Self::NotJson => "the message is not JSON: send one JSON-RPC message",
             Self::NotOfProtocol => {

@@ -13,6 +13,7 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use crate::elicitation::{self, Shown, Way};
 use crate::outcome::Outcome;
@@ -40,10 +41,26 @@ impl Server {
         Self { source: Source::Relay(relay) }
     }
 
+    /// Does what takes a processor's time where nobody else waits for it. None where it was not done.
+    pub(crate) async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        match &self.source {
+            Source::Backend(backend) => {
+                let (give, done) = oneshot::channel();
+                // Whoever asked may be gone.
+                backend.aside(Box::new(move || drop(give.send(work())))).await;
+                done.await.ok()
+            }
+            // A process of its client's own.
+            Source::Relay(_) => Some(work()),
+        }
+    }
+
     /// Does what a call asks, or says why not.
     async fn perform(&self, tool: Tool, arguments: JsonObject) -> Result<Outcome, Trouble> {
-        if guard::is_marked(&arguments) || guard::is_in(&arguments) {
-            return Err(Trouble::LooksSecret);
+        let looked = self.aside(move || (guard::doubt(&arguments), arguments)).await;
+        let (doubt, arguments) = looked.ok_or(Trouble::Unexpected)?;
+        if let Some(doubt) = doubt {
+            return Err(doubt.into());
         }
         let verb = arguments::verb(tool, &arguments)?;
         match &self.source {

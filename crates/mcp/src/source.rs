@@ -13,6 +13,9 @@ pub trait Backend: Send + Sync + 'static {
     /// Answers one question.
     fn ask(&self, verb: AgentVerb) -> BoxFuture<'_, Answered>;
 
+    /// Does work that takes a processor's time on a thread that may, in this caller's turn: no caller's message holds up another's. Where it cannot be done, it is dropped.
+    fn aside(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'_, ()>;
+
     /// Where a person's browser reaches the entry page: the api's own address, without a path; none where that is not known.
     fn pages(&self) -> Option<String>;
 }

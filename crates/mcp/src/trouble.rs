@@ -2,6 +2,8 @@
 
 use link::front::Denied;
 
+use crate::guard::Doubt;
+use crate::limits::{REASON_CHARS_MAX, TEXT_BYTES_MAX};
 use crate::source::Unanswered;
 use crate::tool::Tool;
 
@@ -14,6 +16,11 @@ pub(crate) enum Trouble {
          rotate it. No tool takes a value: refer to the secret by its name, and ask for one that is missing with request_secret"
     )]
     LooksSecret,
+    /// A text in the call is longer than any that a tool takes.
+    #[error(
+        "the call holds a text of more than {TEXT_BYTES_MAX} bytes, so it was not looked at: the longest that a tool takes is a reason of {REASON_CHARS_MAX} characters"
+    )]
+    TextTooLong,
     /// An argument that the tool does not have.
     #[error("the call has an argument that this tool does not take; it takes {}", words(.0.arguments()))]
     ArgumentUnknown(Tool),
@@ -47,6 +54,7 @@ impl Trouble {
     pub(crate) fn code(&self) -> &str {
         match self {
             Self::LooksSecret => "looks_like_secret",
+            Self::TextTooLong => "text_too_long",
             Self::ArgumentUnknown(_) => "argument_unknown",
             Self::ArgumentMissing(_) => "argument_missing",
             Self::ArgumentIllegal { .. } => "argument_illegal",
@@ -55,6 +63,15 @@ impl Trouble {
             Self::Unanswered(Unanswered::Away) => "gateway_away",
             Self::Unanswered(Unanswered::Because { code, .. }) => code,
             Self::Unexpected => "internal",
+        }
+    }
+}
+
+impl From<Doubt> for Trouble {
+    fn from(doubt: Doubt) -> Self {
+        match doubt {
+            Doubt::Secret => Self::LooksSecret,
+            Doubt::TooLong => Self::TextTooLong,
         }
     }
 }

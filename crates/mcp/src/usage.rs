@@ -28,6 +28,13 @@ fn place(form: &Form, variable: &str) -> String {
             format!("put ${variable} into the header where the client puts its credential, as in `Authorization: Bearer ${variable}`")
         }
         Form::Bearer => format!("send `Authorization: Bearer ${variable}`"),
+        // A person bound it so; nothing of it is to be run.
+        Form::Basic { .. } if !form.is_plain() => {
+            format!("send Basic credentials with ${variable} as the password, and the user that `form` names as it is written there")
+        }
+        Form::Header { .. } | Form::Query { .. } if !form.is_plain() => {
+            format!("put ${variable} where `form` says, by the name that is written there")
+        }
         Form::Basic { user } => format!("send Basic credentials with ${variable} as the password, as in `curl -u \"{user}:${variable}\"`"),
         Form::UserPass => format!("send `Authorization: Basic ${variable}`; user and password are written in its place"),
         Form::Header { name } => format!("send the header `{name}: ${variable}`"),
@@ -38,3 +45,17 @@ fn place(form: &Form, variable: &str) -> String {
 
 /// Which is not written.
 const HTTPS_PORT: u16 = model::binding::HTTPS_PORT;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_is_in_the_advice_that_a_shell_would_run() {
+        for form in ["basic:x$(id)", "basic:`id`", "basic:a\"; id; \"", "header:`id`", "query:$id"] {
+            let said = place(&form.parse().unwrap(), "NAME");
+            assert!(!said.contains("id") && !said.contains("curl") && said.contains("$NAME"), "{said}");
+        }
+        assert!(place(&"basic:x-access-token".parse().unwrap(), "NAME").contains("curl -u \"x-access-token:$NAME\""));
+    }
+}

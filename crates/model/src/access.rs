@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::framing::framed;
 use crate::id::{AccountId, ApiKeyId};
 use crate::limits::LABEL_CHARS_MAX;
+use crate::text::is_invisible;
 use crate::time::Timestamp;
 use crate::token::TokenHash;
 
@@ -172,11 +173,6 @@ impl From<Label> for String {
     fn from(label: Label) -> Self {
         label.0
     }
-}
-
-/// Characters that show nothing, or change the direction or the lines of what stands around them (Unicode Standard Annex #9).
-const fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 impl Scopes {

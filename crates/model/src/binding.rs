@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::framing::framed;
 use crate::host::{Host, HostPattern};
 use crate::id::{AccountId, BindingId, SecretId};
+use crate::text::is_invisible;
 use crate::time::Timestamp;
 
 /// Hosts, port, methods and paths that a value may be sent to, and how it is written.
@@ -147,6 +148,18 @@ impl Binding {
 }
 
 impl Form {
+    /// Whether the names in it are as plain as an agent may write them: a person reads them at a terminal, and other agents put them into double quotes in a shell's line,
+    /// where none of them may become anything else.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        let name = match self {
+            Self::Auto | Self::Bearer | Self::UserPass | Self::Body => return true,
+            Self::Basic { user } => user,
+            Self::Header { name } | Self::Query { name } => name,
+        };
+        name.bytes().all(|b| (b.is_ascii_graphic() || b == b' ') && !matches!(b, b'"' | b'\'' | b'`' | b'$' | b'\\'))
+    }
+
     /// Where the token stands that this form writes in place of. A form opens its own spot and no other.
     #[must_use]
     pub fn spot(&self) -> Spot<'_> {
@@ -222,7 +235,7 @@ impl FromStr for Form {
             None if text == "bearer" => Ok(Self::Bearer),
             None if text == "basic" => Ok(Self::UserPass),
             None if text == "body" => Ok(Self::Body),
-            Some(("basic", user)) if user.len() <= USER_BYTES_MAX && !user.bytes().any(|b| b.is_ascii_control() || b == b':') => {
+            Some(("basic", user)) if user.len() <= USER_BYTES_MAX && user.chars().all(is_user_char) => {
                 Ok(Self::Basic { user: user.to_owned() })
             }
             Some(("header", name)) => header_form(name),
@@ -230,6 +243,11 @@ impl FromStr for Form {
             None | Some(_) => Err(BindingError::Form),
         }
     }
+}
+
+/// A colon ends it (RFC 7617, section 2), and what no eye sees has no business in it.
+fn is_user_char(c: char) -> bool {
+    c != ':' && !c.is_control() && !is_invisible(c)
 }
 
 fn header_form(name: &str) -> Result<Form, BindingError> {
@@ -433,6 +451,10 @@ mod tests {
             "Auto",
             "basic:a:b",
             "basic:a\nb",
+            "basic:a\u{9b}2Jb",
+            "basic:a\u{202e}b",
+            "basic:a\u{200b}b",
+            "basic:a\u{e0041}b",
             "header:",
             "header:a b",
             "cookie:x",
@@ -459,6 +481,21 @@ mod tests {
             "body",
         ] {
             assert_eq!(text.parse::<Form>().map(|form| form.to_string()), Ok(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn no_name_in_a_plain_form_becomes_anything_else_in_a_shells_double_quotes() {
+        let form = |text: &str| text.parse::<Form>().expect("a form");
+        for text in
+            ["basic:x$(id)", "basic:`id`", "basic:a\"b", "basic:o'neil", "basic:a\\b", "basic:ä", "header:`id`", "header:x'y", "query:$key"]
+        {
+            assert!(!form(text).is_plain(), "{text}");
+        }
+        for text in
+            ["auto", "bearer", "basic", "body", "basic:", "basic:x-access-token", "basic:a b@c", "header:x-api-key", "query:auth[key]"]
+        {
+            assert!(form(text).is_plain(), "{text}");
         }
     }
 

@@ -24,6 +24,7 @@ pub mod request;
 pub mod sealed;
 pub mod secret;
 pub mod suspicion;
+mod text;
 pub mod time;
 pub mod token;
 
@@ -45,5 +46,6 @@ pub use request::Wish;
 pub use sealed::{DataKeyRecord, Place, Sealed, Suite};
 pub use secret::Secret;
 pub use suspicion::looks_like_secret;
+pub use text::is_invisible;
 pub use time::{Clock, Timestamp};
 pub use token::{Token, TokenHash};

@@ -49,6 +49,16 @@ impl Wish {
         }
     }
 
+    /// Whether all that an agent chose the words of is plain ([`Form::is_plain`]).
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        match self {
+            Self::Secret { form, .. } => form.is_plain(),
+            // Names, hosts and methods have no others.
+            Self::Access { .. } => true,
+        }
+    }
+
     /// The explicit bindings that granting it in full makes: port 443, every path. None for a host without a secret.
     #[must_use]
     pub fn bindings(&self) -> Vec<Binding> {

@@ -1,6 +1,9 @@
 //! Whether a text that an agent sends looks like it holds a secret. Nothing else of such a text is looked at, and it is kept nowhere.
 //!
 //! A guess, on the side of refusing: a commit's hash or a UUID is taken for a secret as well. What no eye tells from a word, such as a short password alone, is not found.
+//!
+//! Whoever sends a text chooses how long looking at it takes. So each pass goes over it once, and wherever one stops to look ahead, it looks no farther than a fixed way
+//! ([`ahead`]): a text of twice the length is twice the work, whatever it says.
 
 use crate::kind::{Alphabet, Mark, Piece, Shape, catalogue};
 
@@ -30,7 +33,7 @@ fn is_suspect_word(word: &str) -> bool {
         return false;
     }
     let starts = word.char_indices().filter(|(at, _)| *at == 0 || !word.as_bytes()[at - 1].is_ascii_alphanumeric());
-    let has_shape = starts.map(|(at, _)| &word[at..]).any(|part| is_own_credential(part) || catalogue_has(part));
+    let has_shape = starts.map(|(at, _)| ahead(word, at)).any(|part| is_own_credential(part) || catalogue_has(part));
     has_shape || word.split(|c: char| !c.is_ascii_alphanumeric()).any(is_random)
 }
 
@@ -73,14 +76,14 @@ fn begins_so(part: &str, shape: Shape) -> bool {
 /// Shapes without places: private keys, files, addresses that are secrets themselves or hold one.
 fn holds_marked_text(text: &str) -> bool {
     let has_address = text.match_indices("://").any(|(at, mark)| {
-        let after = &text[at + mark.len()..];
+        let after = ahead(text, at + mark.len());
         let authority = after.split(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"')).next().unwrap_or_default();
         authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')).is_some_and(|(_, password)| !password.is_empty())
     });
     let placeless = catalogue().flat_map(|kind| kind.shapes).map(|shape| shape.text).filter(|text| !text.contains('{'));
     let follows = |mark: &str| {
         text.match_indices(mark).any(|(at, _)| {
-            let rest = &text[at + mark.len()..];
+            let rest = ahead(text, at + mark.len());
             mark.starts_with("-----") || rest.chars().take_while(|c| !c.is_whitespace()).count() >= TELLING_RUN_CHARS
         })
     };
@@ -91,7 +94,7 @@ fn holds_marked_text(text: &str) -> bool {
 fn holds_password(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     CREDENTIAL_WORDS.iter().flat_map(|word| lower.match_indices(word).map(|(at, word)| at + word.len())).any(|end| {
-        let rest = lower[end..].trim_start_matches(['"', '\'', ' ', '\t']);
+        let rest = ahead(&lower, end).trim_start_matches(['"', '\'', ' ', '\t']);
         let Some(rest) = rest.strip_prefix("is").unwrap_or(rest).trim_start().strip_prefix([':', '=']) else { return false };
         let rest = rest.trim_start_matches(['"', '\'', ' ', '\t', '>']);
         let said: &str = rest.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';')).next().unwrap_or_default();
@@ -100,6 +103,15 @@ fn holds_password(text: &str) -> bool {
             && !is_reference
             && said.bytes().any(|byte| byte.is_ascii_digit() || matches!(byte, b'!' | b'#' | b'%' | b'^' | b'*'))
     })
+}
+
+/// What follows this place, as far as is looked ahead. `at` is the border of a character.
+fn ahead(text: &str, at: usize) -> &str {
+    let end = text.floor_char_boundary(at.saturating_add(AHEAD_BYTES_MAX));
+    let ahead = &text[at..end];
+    #[cfg(test)]
+    tests::LOOKED_AHEAD.with(|bytes| bytes.set(bytes.get() + ahead.len()));
+    ahead
 }
 
 /// Letters and digits that change their class as often as drawn ones do, and words do not.
@@ -137,6 +149,8 @@ fn is_random_in_pieces(text: &str) -> bool {
 
 /// Shorter words are names of things, and credentials of that length are found by what stands before them.
 const WORD_BYTES_MIN: usize = 12;
+/// Longer than every shape that is known whole, and than the address or the word that a password stands behind.
+const AHEAD_BYTES_MAX: usize = 256;
 /// A beginning of so many characters says that a credential follows.
 const TELLING_PREFIX_BYTES: usize = 4;
 /// Of what follows such a beginning: more than what a name of a thing would have.
@@ -156,9 +170,43 @@ const CREDENTIAL_WORDS: [&str; 11] =
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use proptest::prelude::*;
 
     use super::*;
+
+    thread_local! {
+        /// Bytes that were looked at ahead of where a pass stood.
+        pub(super) static LOOKED_AHEAD: Cell<usize> = const { Cell::new(0) };
+    }
+
+    fn bytes_looked_ahead(text: &str) -> usize {
+        LOOKED_AHEAD.with(|bytes| bytes.set(0));
+        let _either = looks_like_secret(text);
+        LOOKED_AHEAD.with(Cell::get)
+    }
+
+    #[test]
+    fn a_text_of_twice_the_length_is_twice_the_work_whatever_it_says() {
+        let marks = catalogue().flat_map(|kind| kind.shapes).map(|shape| shape.prefix().to_owned()).filter(|prefix| !prefix.is_empty());
+        let words =
+            CREDENTIAL_WORDS.into_iter().flat_map(|word| ["=", ":", " ", " is ", "\"", "ä", ""].map(|after| format!("{word}{after}")));
+        let others = ["://", "://a:", "x://a:@", "-a", "~", "_", "tlk_", "a.", "-----BEGIN ", "=:", "req_"].map(str::to_owned);
+        for piece in marks.chain(words).chain(others) {
+            let of_length = |bytes: usize| bytes_looked_ahead(&piece.repeat(bytes / piece.len()));
+            let (half, whole) = (of_length(2 * 1024), of_length(4 * 1024));
+            assert!(whole <= 2 * half + 64 * 1024, "{piece:?}: {half} and then {whole}");
+            assert!(whole <= 1024 * 1024, "{piece:?}");
+        }
+    }
+
+    #[test]
+    fn shapes_that_are_known_whole_are_seen_whole() {
+        for shape in catalogue().flat_map(|kind| kind.shapes).filter(|shape| shape.mark == Mark::Whole) {
+            assert!(sample(*shape).len() < AHEAD_BYTES_MAX, "{}", shape.text);
+        }
+    }
 
     /// A value of this shape.
     fn sample(shape: Shape) -> String {

@@ -10,7 +10,7 @@ use http::{HeaderMap, Method};
 use link::agents::AgentVerb;
 use mcp::{Answered, Backend, BoxFuture, Server, Unanswered};
 
-use crate::call::{Call, Credential};
+use crate::call::{Call, Credential, blocking};
 use crate::connection::Scheme;
 use crate::desk::Desk;
 use crate::front::FrontError;
@@ -47,6 +47,15 @@ impl Backend for Agents {
                 FrontError::Failed => because("gateway_failed", &error),
             })
         })
+    }
+
+    fn aside(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'_, ()> {
+        let done = move || {
+            work();
+            Ok(())
+        };
+        // What was not done is not answered.
+        Box::pin(async move { blocking(&self.desk, done).await.unwrap_or_default() })
     }
 
     fn pages(&self) -> Option<String> {

@@ -80,6 +80,28 @@ async fn a_value_as_a_tool_method_address_or_field_is_refused() {
 }
 
 #[tokio::test]
+async fn a_text_longer_than_any_argument_is_refused_before_it_is_looked_at() {
+    let long = "pwd=".repeat(1 + limits::TEXT_BYTES_MAX / 4);
+    for place in [json!(long), json!([long]), json!({ &*long: 1 })] {
+        let table = Table::new(Mood::Well);
+        let (status, reply) = post(table.server(), &call("how_to_use", json!({ "name": place })), &[]).await;
+        assert_eq!((status, &reply["result"]["structuredContent"]["code"]), (200, &json!("text_too_long")), "{reply}");
+        assert!(table.asked.lock().unwrap().is_empty() && !reply.to_string().contains("pwd="), "{reply}");
+    }
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "skills/get", "params": { "uri": long } });
+    let (status, reply) = post(Table::new(Mood::Well).server(), &message, &[]).await;
+    assert_eq!((status, &reply["error"]["data"]["code"]), (400, &json!("text_too_long")), "{reply}");
+}
+
+#[tokio::test]
+async fn messages_are_looked_through_where_nobody_else_waits() {
+    let table = Table::new(Mood::Well);
+    post(table.server(), &call("how_to_use", json!({ "name": "GITHUB_TOKEN" })), &[]).await;
+    let (messages, calls) = (1, 1);
+    assert_eq!(table.aside.load(std::sync::atomic::Ordering::Relaxed), messages + calls);
+}
+
+#[tokio::test]
 async fn a_value_in_a_header_of_the_protocols_is_refused() {
     for name in ["mcp-method", "mcp-name", "mcp-protocol-version", "content-type"] {
         let table = Table::new(Mood::Well);

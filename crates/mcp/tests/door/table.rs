@@ -1,5 +1,6 @@
 //! A backend with fixed answers, which remembers what it was asked, and the two ways to ask.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -28,11 +29,13 @@ pub enum Mood {
 pub struct Table {
     pub mood: Mutex<Mood>,
     pub asked: Mutex<Vec<AgentVerb>>,
+    /// How often work was done aside.
+    pub aside: AtomicUsize,
 }
 
 impl Table {
     pub fn new(mood: Mood) -> Arc<Self> {
-        Arc::new(Self { mood: Mutex::new(mood), asked: Mutex::default() })
+        Arc::new(Self { mood: Mutex::new(mood), asked: Mutex::default(), aside: AtomicUsize::default() })
     }
 
     pub fn server(self: &Arc<Self>) -> Server {
@@ -54,6 +57,12 @@ impl Backend for Table {
         };
         self.asked.lock().unwrap().push(verb);
         Box::pin(async move { told })
+    }
+
+    fn aside(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'_, ()> {
+        self.aside.fetch_add(1, Ordering::Relaxed);
+        work();
+        Box::pin(async {})
     }
 
     fn pages(&self) -> Option<String> {

@@ -204,6 +204,9 @@ fn checked_wish(wish: Wish) -> Result<Wish, AgentsError> {
     if wish.hosts().is_empty() {
         return Err(AgentsError::Hosts);
     }
+    if !wish.is_plain() {
+        return Err(AgentsError::Form);
+    }
     let fits =
         wish.bindings().iter().all(|binding| json_bytes(binding) <= BINDING_JSON_BYTES_MAX) && json_bytes(&wish) <= WISH_JSON_BYTES_MAX;
     if fits { Ok(wish) } else { Err(AgentsError::TooLong) }
@@ -270,5 +273,18 @@ mod tests {
         // Runs of blanks would put words where a terminal shows other lines.
         assert_eq!(checked_reason("a     b\u{a0}\u{2003}\u{3000}c ").expect("a reason"), "a b c");
         assert_eq!(checked_reason(" zur Bereitstellung: ä, 日本 ").expect("a reason"), "zur Bereitstellung: ä, 日本");
+    }
+
+    #[test]
+    fn a_form_that_a_shell_or_a_terminal_would_act_upon_is_refused() {
+        let wish = |form: &str| Wish::Secret {
+            name: "NAME".parse().expect("a name"),
+            hosts: vec!["a.example.com".parse().expect("a host")],
+            form: form.parse().expect("a form"),
+        };
+        for form in ["basic:x$(id)", "basic:`id`", "basic:a\"b", "basic:ä", "header:`id`"] {
+            assert!(matches!(checked_wish(wish(form)), Err(AgentsError::Form)), "{form}");
+        }
+        assert!(checked_wish(wish("basic:x-access-token")).is_ok());
     }
 }

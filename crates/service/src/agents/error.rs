@@ -33,6 +33,9 @@ pub enum AgentsError {
     /// The hosts do not fit.
     #[error("name 1 to {REQUEST_HOSTS_MAX} hosts, such as api.example.com or *.example.com")]
     Hosts,
+    /// The form has a name that is not plain.
+    #[error("the name in the form is of printable ASCII, without quotes, `\\`, `$` and backticks")]
+    Form,
     /// The methods, or all together, are too long to be bound.
     #[error("this is too long to be bound: name fewer methods, or a shorter form")]
     TooLong,
@@ -131,6 +134,7 @@ impl AgentsError {
             Self::LooksLikeSecret => "looks_like_secret",
             Self::Reason => "reason_invalid",
             Self::Hosts => "hosts_invalid",
+            Self::Form => "form_invalid",
             Self::TooLong => "too_large",
             Self::SecretUnknown => "secret_unknown",
             Self::SecretThere => "secret_exists",
@@ -165,7 +169,9 @@ impl AgentsError {
             Self::Auth(error) => auth_denial(error),
             Self::Bindings(error) => error.denial(),
             Self::Ended | Self::ProofWrong => Denial::NotAuthenticated,
-            Self::LooksLikeSecret | Self::Reason | Self::Hosts | Self::TooLong | Self::DevboxOnly | Self::ValueMissing => Denial::Invalid,
+            Self::LooksLikeSecret | Self::Reason | Self::Hosts | Self::Form | Self::TooLong | Self::DevboxOnly | Self::ValueMissing => {
+                Denial::Invalid
+            }
             Self::SecretUnknown
             | Self::RequestUnknown
             | Self::LinkUnknown
