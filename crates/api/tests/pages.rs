@@ -309,7 +309,7 @@ async fn what_is_stored_and_not_bound_is_told_with_what_binds_it() {
     server.entries.lock().unwrap().is_deaf = true;
     let reply = enter(&server, form(CANARY, CODE)).await;
     reply.page(503, "The value is stored");
-    assert!(reply.text.contains("<code>tightlip approve ID</code>"));
+    assert!(reply.text.contains("<code>tightlip approve req_"));
     assert_eq!(stored(&server).await, ["DEPLOY_TOKEN"]);
 }
 

@@ -157,6 +157,8 @@ fn serve(listener: TcpListener, acceptor: Option<TlsAcceptor>, hand: Hand) -> Up
 
 async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, hand: Hand, seen: Arc<Mutex<Seen>>) {
     while let Ok((stream, _)) = listener.accept().await {
+        // What a script says in pieces does not wait for what acknowledges the piece before.
+        stream.set_nodelay(true).expect("a socket of ours");
         seen.lock().unwrap().connections += 1;
         let (acceptor, hand, seen) = (acceptor.clone(), Arc::clone(&hand), Arc::clone(&seen));
         tokio::spawn(async move {

@@ -42,7 +42,7 @@ async fn a_client_that_can_is_asked_to_show_the_page_and_comes_back() {
         (Mood::Well, "accept", "has still to type the value"),
         (Mood::Well, "decline", "did not open the page"),
         (Mood::Well, "cancel", "did not open the page"),
-        (Mood::Granting, "accept", "Put the placeholder into the variable NEW_TOKEN"),
+        (Mood::Granting, "accept", "set it yourself, NEW_TOKEN=<placeholder>"),
     ] {
         *table.mood.lock().unwrap() = mood;
         let mut again = message.clone();

@@ -82,5 +82,5 @@ fn a_file_of_values_in_the_work_folder_is_noted() {
     let world = World::start();
     std::fs::write(world.path().join("work/.env.local"), "KEY=a value").unwrap();
     let found = Found::on(&world, &[]);
-    found.find("work folder", "note").assert("work folder", ".env.local", "tightlip secret set");
+    found.find("work folder", "note").assert("work folder", ".env.local", "tightlip import .env.local --replace");
 }
