@@ -218,14 +218,9 @@ fn checked_reason(reason: &str) -> Result<String, AgentsError> {
         return Err(AgentsError::Reason);
     }
     let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
-    let is_printable = |c: char| !c.is_control() && !is_invisible(c);
+    let is_printable = |c: char| !c.is_control() && !model::is_invisible(c);
     let fits = (1..=REQUEST_REASON_CHARS_MAX).contains(&reason.chars().count()) && reason.chars().all(is_printable);
     if fits { Ok(reason) } else { Err(AgentsError::Reason) }
-}
-
-/// Marks that turn text around, join or hide it (Unicode's bidirectional controls, zero-width characters, tags and line separators).
-const fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Each may be opened once, with an event. After that the agent gets no other one: `tightlip requests` shows one all the same.

@@ -174,7 +174,7 @@ pub(super) fn env_of(name: &SecretName) -> EnvName {
         .expect("letters, digits and underscores are a name")
 }
 
-/// Whether somebody with the admin key decides where the values of this wish go, and nothing of them is typed.
+/// Whether a value is to be typed for this wish: access is asked for to what is there already.
 pub(super) const fn wants_value(wish: &Wish) -> bool {
     matches!(wish, Wish::Secret { .. })
 }
