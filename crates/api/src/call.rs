@@ -41,6 +41,12 @@ pub(crate) struct Call {
     body: Result<Held, BodyError>,
 }
 
+/// A caller that may read, and whom it asks.
+pub(crate) struct Reading {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) credential: Credential,
+}
+
 /// What stands in the Authorization header.
 #[derive(Clone)]
 pub(crate) enum Credential {
@@ -111,14 +117,18 @@ impl Call {
         Ok((Asking { desk, credential, account }, parsed))
     }
 
-    /// Authenticates an agent, and gives the message that it sent.
-    pub(crate) async fn agent(self) -> Result<(Arc<Desk>, Credential, Zeroizing<Vec<u8>>), ApiError> {
-        let (desk, credential) = (Arc::clone(&self.desk), self.credential.clone());
-        let message = self.done(|_, caller, call| {
+    /// Authenticates a caller that may read, and gives what the gateway is to be asked of its requests.
+    pub(crate) async fn reading<V, W>(self, parse: W) -> Result<(Reading, V), ApiError>
+    where
+        V: Send + 'static,
+        W: FnOnce(&Self) -> Result<V, ApiError> + Send + 'static,
+    {
+        let reading = Reading { desk: Arc::clone(&self.desk), credential: self.credential.clone() };
+        let parsed = self.done(|_, caller, call| {
             caller.require(Scope::Read)?;
-            Ok(Zeroizing::new(call.body()?.to_vec()))
+            parse(call)
         });
-        Ok((desk, credential, message.await?))
+        Ok((reading, parsed.await?))
     }
 
     fn do_now<V>(self, work: impl FnOnce(&Desk, &Caller, &Self) -> Result<V, ApiError>) -> Result<V, ApiError> {

@@ -109,7 +109,8 @@ impl Front {
             | AgentVerb::HowToUse { .. }
             | AgentVerb::TestSecret { .. }
             | AgentVerb::MyRefusals { .. }
-            | AgentVerb::RequestStatus { .. } => GATEWAY_TIME,
+            | AgentVerb::RequestStatus { .. }
+            | AgentVerb::ListRequests { .. } => GATEWAY_TIME,
             AgentVerb::RequestSecret { .. } | AgentVerb::RequestAccess { .. } => GATEWAY_WRITE_TIME,
         };
         let (tell, told) = oneshot::channel();

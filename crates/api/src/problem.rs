@@ -67,6 +67,9 @@ pub enum ApiError {
     /// No such devbox.
     #[error("there is no such devbox: see `GET /v1/devboxes`")]
     DevboxUnknown,
+    /// No such request of an agent's.
+    #[error("there is no such request: see `GET /v1/requests`")]
+    RequestUnknown,
     /// No such command.
     #[error("the devbox has no such command: its id stands in the answer that started it")]
     ExecutionUnknown,
@@ -153,6 +156,7 @@ impl ApiError {
             Self::Denied(denied) => (denial_status(denied.why), "gateway_denied"),
             Self::DevboxesOff => (StatusCode::FORBIDDEN, "devboxes_off"),
             Self::DevboxUnknown => (StatusCode::NOT_FOUND, "devbox_unknown"),
+            Self::RequestUnknown => (StatusCode::NOT_FOUND, "request_unknown"),
             Self::ExecutionUnknown => (StatusCode::NOT_FOUND, "execution_unknown"),
             Self::HoldOver => (StatusCode::REQUEST_TIMEOUT, "hold_over"),
             Self::HoldsFull => (StatusCode::TOO_MANY_REQUESTS, "holds_full"),
@@ -191,6 +195,7 @@ impl ApiError {
             | Self::Denied(_)
             | Self::DevboxesOff
             | Self::DevboxUnknown
+            | Self::RequestUnknown
             | Self::ExecutionUnknown
             | Self::HoldOver
             | Self::HoldsFull

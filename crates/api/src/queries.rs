@@ -6,7 +6,7 @@ use std::str::FromStr;
 use axum::extract::Query;
 use http::Uri;
 use model::limits::{LABEL_CHARS_MAX, OUTPUT_LINES_DEFAULT};
-use model::{ApiKeyId, DevboxId, DevboxStatus, SecretId, SecretName};
+use model::{ApiKeyId, DevboxId, DevboxStatus, RequestId, SecretId, SecretName};
 use service::{GatewayPage, Page};
 
 use crate::limits::{CURSOR_DIGITS_MAX, EVENTS_MAX};
@@ -32,6 +32,9 @@ pub enum QueryError {
     /// Not a devbox's id.
     #[error("`starting_after` is the id of a devbox, as in dbx_ and 21 letters or digits")]
     StartingAfterDevbox,
+    /// Not a request's id.
+    #[error("`starting_after` is the id of a request, as in req_ and 21 letters or digits")]
+    StartingAfterRequest,
     /// Too long for a name.
     #[error("`name` is a part of a name: at most {LABEL_CHARS_MAX} characters")]
     Name,
@@ -86,9 +89,11 @@ impl QueryError {
         match self {
             Self::Malformed => "query_malformed",
             Self::Limit => "limit_invalid",
-            Self::StartingAfter | Self::StartingAfterKey | Self::StartingAfterGateway | Self::StartingAfterDevbox => {
-                "starting_after_invalid"
-            }
+            Self::StartingAfter
+            | Self::StartingAfterKey
+            | Self::StartingAfterGateway
+            | Self::StartingAfterDevbox
+            | Self::StartingAfterRequest => "starting_after_invalid",
             Self::Name => "name_invalid",
             Self::Status => "status_invalid",
             Self::Lines => "last_n_invalid",
@@ -151,6 +156,12 @@ pub(crate) fn starting_after(uri: &Uri) -> Result<Option<SecretId>, QueryError> 
 pub(crate) fn keys(uri: &Uri) -> Result<(usize, Option<ApiKeyId>), QueryError> {
     let pairs = Pairs::of(uri)?;
     Ok((Page::new(pairs.limit()?, None).limit, pairs.starting_after(QueryError::StartingAfterKey)?))
+}
+
+/// A page of requests: how many, and after which.
+pub(crate) fn requests(uri: &Uri) -> Result<(usize, Option<RequestId>), QueryError> {
+    let pairs = Pairs::of(uri)?;
+    Ok((Page::new(pairs.limit()?, None).limit, pairs.starting_after(QueryError::StartingAfterRequest)?))
 }
 
 /// A page of gateway configs.

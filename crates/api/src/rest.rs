@@ -10,6 +10,7 @@ mod gateways;
 mod health;
 mod keys;
 mod metrics;
+mod requests;
 pub mod router;
 mod secrets;
 mod skills;

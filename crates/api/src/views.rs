@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 pub(crate) mod devboxes;
 pub(crate) mod environments;
 pub(crate) mod gateways;
+pub(crate) mod requests;
 
 /// A secret: exactly these four fields, by the contract.
 #[derive(Serialize)]

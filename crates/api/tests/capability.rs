@@ -9,23 +9,22 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use document::{DOCUMENT, operations, resolve};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 static CAPABILITY: LazyLock<Value> = LazyLock::new(|| serde_saphyr::from_str(include_str!("../../../capability/tightlip.yaml")).unwrap());
 /// Published by others, as it was released: `tests/documents/vendor/ikanos/README.md`.
 const SCHEMA: &str = include_str!("../../../tests/documents/vendor/ikanos/schemas/ikanos-schema.json");
 /// What may be done through it, each by an operation of the document. A value is stored by a person.
-const OFFERED: [(&str, &str); 5] = [
+const OFFERED: [(&str, &str); 6] = [
     ("delete-secret", "deleteSecret"),
     ("get-bindings", "getBindings"),
-    ("get-request", "mcp"),
+    ("get-request", "getRequest"),
     ("get-secret", "getSecret"),
+    ("list-requests", "listRequests"),
     ("list-secrets", "listSecrets"),
 ];
 /// What a caller may fill in.
 const PARAMETERS: [&str; 4] = ["id", "limit", "name", "starting_after"];
-/// What is shown of a request: neither the page where a value is typed nor a placeholder.
-const REQUEST: [&str; 6] = ["expires_ms", "hosts", "id", "name", "status", "wants"];
 
 fn entries(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flatten()
@@ -90,15 +89,9 @@ fn what_it_consumes_is_the_documents_and_stores_nothing() {
     for (name, method, path, operation) in consumed() {
         let ours = operations().into_iter().find(|ours| ours.method == method && shape(&ours.path) == shape(&path));
         let ours = ours.unwrap_or_else(|| panic!("{method} {path} is not in the document"));
-        if let Some(body) = operation.get("body") {
-            let call = json!({ "name": "request_status", "arguments": { "id": "{{id}}" } });
-            let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call });
-            assert_eq!((name.as_str(), body), ("get-request", &json!({ "type": "json", "data": message })));
-        }
+        assert!(operation.get("body").is_none(), "{name} sends a body");
         for (parameter, place) in entries(&operation["inputParameters"]) {
-            let is_fixed = place["in"] == "header" && place["value"].is_string();
-            let is_given = PARAMETERS.contains(&parameter.as_str()) && place.get("value").is_none();
-            assert!(is_fixed || is_given, "{name} sends {parameter}");
+            assert!(PARAMETERS.contains(&parameter.as_str()) && place.get("value").is_none(), "{name} sends {parameter}");
         }
         found.push((name, ours.value["operationId"].as_str().unwrap().to_owned()));
     }
@@ -115,7 +108,6 @@ fn it_fills_in_a_credential_of_its_own_or_a_name_and_nothing_else() {
         let is_right = match text.as_str() {
             "{{TIGHTLIP_API_KEY}}" => at == "/capability/consumes/0/authentication/token",
             "{{CAPABILITY_TOKEN}}" => at.starts_with("/capability/exposes/") && at.ends_with("/authentication/token"),
-            "{{id}}" => at == "/capability/consumes/0/resources/requests/operations/get-request/body/data/params/arguments/id",
             _ => {
                 let is_named = text.contains("{{name}}") || text.contains("/requests/{{id}}");
                 at.ends_with("/path") && text.matches("{{").count() == 1 && is_named && !text.contains('$')
@@ -142,9 +134,6 @@ fn no_operation_takes_or_shows_more_than_the_document_does() {
         let (mut told, mut may) = (BTreeSet::new(), BTreeSet::new());
         shown(&flow["outputParameters"], &mut told);
         shown(&ours.value["responses"]["200"]["content"]["application/json"]["schema"], &mut may);
-        if *name == "get-request" {
-            may = REQUEST.map(str::to_owned).into();
-        }
         assert!(!told.is_empty() && told.is_subset(&may), "{name} shows {told:?} of {may:?}");
         for (parameter, _) in entries(&flow["inputParameters"]) {
             assert!(PARAMETERS.contains(&parameter.as_str()), "{name} takes {parameter}");

@@ -58,8 +58,9 @@ async fn ask(server: &Server, operation: &Operation, ids: &Things, key: Option<&
 /// What the account has, for a look at whether it was changed.
 async fn state(server: &Server) -> Vec<serde_json::Value> {
     let mut state = Vec::new();
-    for path in ["/v1/secrets", "/v1/bindings", "/v1/api-keys?limit=1000", "/v1/events?limit=1000", "/v1/gateway-configs", "/v1/devboxes"] {
-        state.push(server.get(path).await.json());
+    let lists = ["secrets", "bindings", "api-keys?limit=1000", "events?limit=1000", "gateway-configs", "devboxes", "requests"];
+    for path in lists.map(|list| format!("/v1/{list}")) {
+        state.push(server.get(&path).await.json());
     }
     state
 }
@@ -123,7 +124,7 @@ async fn another_accounts_key_sees_and_changes_nothing_here() {
             assert_eq!(reply.status, 404, "{} {}: {}", operation.method, operation.path, reply.text);
         } else {
             assert_eq!(reply.status, 200, "{} {}: {}", operation.method, operation.path, reply.text);
-            for ours in [&ids.secret, &ids.config, &ids.devbox, &ids.execution, "TOKEN", server.owner.id.as_str()] {
+            for ours in [&ids.secret, &ids.config, &ids.devbox, &ids.execution, &ids.request, "TOKEN", "WANTED", server.owner.id.as_str()] {
                 assert!(!reply.text.contains(ours), "{} {} shows {ours}: {}", operation.method, operation.path, reply.text);
             }
         }

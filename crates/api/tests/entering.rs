@@ -9,17 +9,14 @@ mod server;
 use axum::body::Body;
 use http::Request;
 use link::agents::{AgentTell, AgentVerb, RequestStatus};
-use server::{CANARY, Reply, Server};
+use server::{CANARY, Reply, Server, things};
 use service::Agent;
 
 const MINUTE_MS: i64 = 60 * 1000;
 
 /// Has a program with the owner's key ask for a secret; gives the request's id and the path of its page.
 fn ask(server: &Server, name: &str, hosts: &[&str], reason: &str) -> (model::RequestId, String) {
-    let caller = server.gate.authenticate(Some(&server.key)).unwrap();
-    let hosts = hosts.iter().map(|host| host.parse().unwrap()).collect();
-    let verb = AgentVerb::RequestSecret { name: name.parse().unwrap(), hosts, form: None, reason: reason.into() };
-    let AgentTell::Request(asked) = server.gate.agent(&Agent::Key(&caller), verb) else { panic!("not asked") };
+    let asked = things::ask_for(server, name, hosts, reason);
     (asked.id, asked.entry_path.unwrap())
 }
 

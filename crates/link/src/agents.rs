@@ -66,6 +66,13 @@ pub enum AgentVerb {
         /// Which.
         id: RequestId,
     },
+    /// What was asked of people, newest first. Answered by [`AgentTell::Requests`].
+    ListRequests {
+        /// Those made before this one.
+        after: Option<RequestId>,
+        /// At most so many; clamped to [`model::limits::LINK_PAGE_ITEMS_MAX`].
+        limit: usize,
+    },
 }
 
 /// What an agent is told.
@@ -82,6 +89,13 @@ pub enum AgentTell {
     Refusals(Vec<Seen>),
     /// A request, as it stands.
     Request(Box<AgentRequest>),
+    /// Requests, as they stand.
+    Requests {
+        /// Newest first.
+        requests: Vec<AgentRequest>,
+        /// Whether there are older ones.
+        has_more: bool,
+    },
     /// It was not done.
     Denied(Denied),
 }
@@ -291,6 +305,10 @@ pub struct AskedView {
     pub stored_since: Option<SecretId>,
     /// Bindings of the secret that let through less, at hosts that are asked for: approving it lifts what they leave out.
     pub lifts: Vec<Binding>,
+    /// Whether the devbox that asked has ended: what is let through then is for the next ones.
+    pub devbox_ended: bool,
+    /// Why it cannot be let through as things are, where that is known.
+    pub hindered: Option<String>,
 }
 
 impl std::fmt::Debug for EntryProof {

@@ -23,9 +23,15 @@ pub(crate) fn outcome(tool: Tool, told: AgentTell, pages: Option<&str>) -> Resul
         (Tool::TestSecret, AgentTell::Tested(results)) => Ok(tried(&results)),
         (Tool::MyRefusals, AgentTell::Refusals(refusals)) => Ok(refused(&refusals)),
         (Tool::RequestSecret | Tool::RequestAccess | Tool::RequestStatus, AgentTell::Request(request)) => Ok(requested(&request, pages)),
-        (_, AgentTell::Secrets(_) | AgentTell::Use(_) | AgentTell::Tested(_) | AgentTell::Refusals(_) | AgentTell::Request(_)) => {
-            Err(Trouble::Unexpected)
-        }
+        (
+            _,
+            AgentTell::Secrets(_)
+            | AgentTell::Use(_)
+            | AgentTell::Tested(_)
+            | AgentTell::Refusals(_)
+            | AgentTell::Request(_)
+            | AgentTell::Requests { .. },
+        ) => Err(Trouble::Unexpected),
     }
 }
 

@@ -22,8 +22,9 @@ struct Question<'a> {
     is_control: bool,
     /// How often it is done for one sample: what takes some nanoseconds is done many times.
     times: u32,
-    /// Both inputs. Each is copied to the same place before its time begins, so that nothing but what it is can be told.
-    inputs: [String; 2],
+    /// Inputs of both sorts; which one of its sort is asked is random, so that what is told is about the sort and not about the place of one input in an index.
+    /// Each is copied to the same place before its time begins, so that nothing but what it is can be told.
+    inputs: [Vec<String>; 2],
     act: Box<dyn Fn(&str) + 'a>,
 }
 
@@ -31,11 +32,10 @@ struct Question<'a> {
 struct World {
     house: Installation,
     known: String,
-    /// The first byte after the common beginning is another.
+    /// The known key but for the first byte after the common beginning.
     early: String,
-    /// Only the last byte is another.
+    /// The known key but for its last byte.
     late: String,
-    unknown: String,
     caller: Caller,
     stranger: Caller,
 }
@@ -74,7 +74,7 @@ impl World {
         let stranger = house.house.authenticate(Some("tlk_foreign")).unwrap();
         let caller = house.house.authenticate(Some(&known)).unwrap();
         let (early, late) = (with_other_byte(&known, "tlk_".len()), with_other_byte(&known, known.len() - 1));
-        Self { house, known, early, late, unknown: vault::make_key("tlk_").to_string(), caller, stranger }
+        Self { house, known, early, late, caller, stranger }
     }
 }
 
@@ -87,7 +87,7 @@ fn comparisons(world: &World) -> Vec<Question<'_>> {
                 black_box(same(black_box(shown.as_bytes()), black_box(known.as_bytes())));
             }
         };
-        Question { name, is_control, times: COMPARED, inputs: [early.clone(), second.clone()], act: Box::new(act) }
+        Question { name, is_control, times: COMPARED, inputs: [vec![early.clone()], vec![second.clone()]], act: Box::new(act) }
     };
     vec![
         question("control: a comparison that stops early", true, late, stops_early),
@@ -98,29 +98,29 @@ fn comparisons(world: &World) -> Vec<Question<'_>> {
 
 /// What callers can ask, with everything that belongs to it.
 fn lookups(world: &World) -> Vec<Question<'_>> {
-    let World { house, late, unknown, caller, stranger, .. } = world;
-    let first = with_other_byte(&house.admin_key, "tla_".len());
-    let last = with_other_byte(&house.admin_key, house.admin_key.len() - 1);
+    let World { house, known, caller, stranger, .. } = world;
+    let strangers = (0..POOL).map(|_| vault::make_key("tlk_").to_string()).collect();
+    let admin = house.admin_key.len();
     vec![
         Question {
-            name: "authenticate: a stranger's key, or one that lacks its last character",
+            name: "authenticate: a stranger's key, or the known one but for its end",
             is_control: false,
             times: 1,
-            inputs: [unknown.clone(), late.clone()],
+            inputs: [strangers, with_other_part(known, known.len() - ENDING)],
             act: Box::new(|shown| assert!(black_box(house.house.authenticate(Some(black_box(shown)))).is_err())),
         },
         Question {
-            name: "admin key: the first byte differs, or the last",
+            name: "admin key: its first bytes differ, or its last",
             is_control: false,
             times: 1,
-            inputs: [first, last],
+            inputs: [with_other_part(&house.admin_key, "tla_".len()), with_other_part(&house.admin_key, admin - ENDING)],
             act: Box::new(|shown| assert!(black_box(house.gate.unbind(black_box(shown), caller, &secret_name("MINE"), None)).is_err())),
         },
         Question {
             name: "get: another account's secret, or nobody's",
             is_control: false,
             times: 1,
-            inputs: ["MINE".to_owned(), "NONE".to_owned()],
+            inputs: [vec!["MINE".to_owned()], vec!["NONE".to_owned()]],
             act: Box::new(|which| assert!(black_box(house.house.secrets().get(stranger, black_box(&secret_name(which)))).is_err())),
         },
     ]
@@ -130,7 +130,7 @@ fn lookups(world: &World) -> Vec<Question<'_>> {
 fn asked(question: &Question<'_>, samples: usize) -> (f64, f64, f64) {
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let mut taken = Vec::with_capacity(samples);
-    let mut shown = String::with_capacity(question.inputs[0].len().max(question.inputs[1].len()));
+    let mut shown = String::with_capacity(question.inputs.iter().flatten().map(String::len).max().unwrap_or_default());
     for _ in 0..samples + samples / 10 {
         // xorshift: which of the two comes next is no pattern that a processor could learn.
         random ^= random << 13;
@@ -138,7 +138,8 @@ fn asked(question: &Question<'_>, samples: usize) -> (f64, f64, f64) {
         random ^= random << 17;
         let is_second = random >> 63 == 1;
         shown.clear();
-        shown.push_str(&question.inputs[usize::from(is_second)]);
+        let sort = &question.inputs[usize::from(is_second)];
+        shown.push_str(&sort[(random >> 16) as usize % sort.len()]);
         let begun = Instant::now();
         (question.act)(&shown);
         taken.push((is_second, begun.elapsed().as_nanos() as f64 / f64::from(question.times)));
@@ -173,12 +174,25 @@ fn with_other_byte(text: &str, at: usize) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+/// Many texts that are this one but for [`ENDING`] characters at a place.
+fn with_other_part(text: &str, at: usize) -> Vec<String> {
+    let other = |number: usize| {
+        let part: String = (0..ENDING).map(|digit| char::from(b'a' + (number >> (4 * digit) & 15) as u8)).collect();
+        format!("{}{part}{}", &text[..at], &text[at + ENDING..])
+    };
+    (0..POOL).map(other).filter(|other| other != text).collect()
+}
+
 fn stops_early(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(one, other)| black_box(*one) == black_box(*other))
 }
 
 /// Comparisons for one sample.
 const COMPARED: u32 = 64;
+/// Inputs of each sort, where a sort has more than one: as many as [`ENDING`] characters of sixteen letters make.
+const POOL: usize = 4096;
+/// Characters by which inputs that are nearly the known one differ from it.
+const ENDING: usize = 3;
 const SAMPLES_DEFAULT: usize = 200_000;
 /// As dudect has it: far beyond chance.
 const LIMIT: f64 = 4.5;

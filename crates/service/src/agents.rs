@@ -101,6 +101,7 @@ impl Gate {
                 Ok(AgentTell::Request(Box::new(self.ask_person(who, wish, reason)?)))
             }
             AgentVerb::RequestStatus { id } => Ok(AgentTell::Request(Box::new(self.request_status(who, &id)?))),
+            AgentVerb::ListRequests { after, limit } => self.requests_of(who, after, limit),
         }
     }
 
@@ -305,7 +306,9 @@ fn judged(path: &str) -> Result<&str, Refusal> {
 fn strings_of(verb: &AgentVerb) -> Vec<String> {
     let hosts = |hosts: &[HostPattern]| hosts.iter().map(ToString::to_string).collect::<Vec<_>>();
     match verb {
-        AgentVerb::ListSecrets | AgentVerb::MyRefusals { .. } | AgentVerb::RequestStatus { .. } => Vec::new(),
+        AgentVerb::ListSecrets | AgentVerb::MyRefusals { .. } | AgentVerb::RequestStatus { .. } | AgentVerb::ListRequests { .. } => {
+            Vec::new()
+        }
         AgentVerb::HowToUse { name } => vec![name.as_str().to_owned()],
         AgentVerb::TestSecret { name, host, method, path } => {
             let host = host.as_ref().map(ToString::to_string);

@@ -24,9 +24,12 @@ fn house() -> Installation {
 fn ask(house: &Installation, who: &Agent<'_>, verb: AgentVerb) -> Result<AgentTell, Denied> {
     match house.gate.agent(who, verb) {
         AgentTell::Denied(denied) => Err(denied),
-        told @ (AgentTell::Secrets(_) | AgentTell::Use(_) | AgentTell::Tested(_) | AgentTell::Refusals(_) | AgentTell::Request(_)) => {
-            Ok(told)
-        }
+        told @ (AgentTell::Secrets(_)
+        | AgentTell::Use(_)
+        | AgentTell::Tested(_)
+        | AgentTell::Refusals(_)
+        | AgentTell::Request(_)
+        | AgentTell::Requests { .. }) => Ok(told),
     }
 }
 
@@ -109,6 +112,12 @@ fn a_devbox_sees_its_own_things_only() {
     assert_eq!(status(&house, &Agent::Key(&caller), &asked.id).devbox.as_ref(), Some(&mine.devbox));
     let stranger = house.gate.authenticate(Some("tlk_stranger")).unwrap();
     assert!(names(&house, &Agent::Key(&stranger)).is_empty());
+    let listed = |who: &Agent<'_>| {
+        let told = ask(&house, who, AgentVerb::ListRequests { after: None, limit: 100 });
+        let Ok(AgentTell::Requests { requests, has_more: false }) = told else { panic!("not listed") };
+        requests.len()
+    };
+    assert_eq!([listed(&me), listed(&other), listed(&Agent::Key(&caller)), listed(&Agent::Key(&stranger))], [4, 0, 4, 0]);
     assert_eq!(code(ask(&house, &Agent::Key(&stranger), AgentVerb::RequestStatus { id: asked.id })), "request_unknown");
 }
 

@@ -7,7 +7,7 @@ mod installation;
 use installation::{Installation, secret_name};
 use link::agents::{AgentRequest, AgentTell, AgentVerb, AskedView, Decided, EntryAsk, EntryProof, EntryTell, RequestStatus};
 use model::{Methods, SecretId};
-use service::{Agent, AgentsError, DevboxCard};
+use service::{Agent, AgentsError, DevboxCard, Policy};
 
 const VALUE: &str = "a plain value of a key";
 const OLD: &str = "an old and real value";
@@ -211,9 +211,49 @@ fn what_is_let_through_for_a_devbox_that_ended_or_is_full_is_told_so() {
         assert!(approve(&house, &asked, Some(&made)).unwrap().given);
     }
     let asked = ask(&house, &full, "MORE");
+    // Before a value is typed, and for nothing.
+    let shown = view(&house, &asked);
+    assert!(shown.hindered.unwrap().contains("start another one") && !shown.devbox_ended);
+    let link = asked.entry_path.as_ref().unwrap().rsplit('/').next().unwrap().to_owned();
+    let EntryTell::Opened { session, entry } = house.gate.entry(EntryAsk::Open { link }) else { panic!("not opened") };
+    let allow = EntryAsk::Allow { session, digest: entry.digest, proof: EntryProof::Code(shown.code.unwrap()) };
+    assert!(matches!(house.gate.entry(allow), EntryTell::Denied(denied) if denied.code == "devbox_full"));
     let made = house.store("MORE", VALUE).id;
     assert!(matches!(approve(&house, &asked, Some(&made)), Err(AgentsError::DevboxFull)));
     assert_eq!(bindings(&house, &made), 0);
+}
+
+#[test]
+fn a_devbox_that_ended_is_shown_as_ended_and_asks_for_no_host_any_more() {
+    let house = Installation::make();
+    let card = house.card(&[]);
+    let secret = ask(&house, &card, "NEW");
+    let host = AgentVerb::RequestAccess {
+        secret: None,
+        host: "c.example.com".parse().unwrap(),
+        methods: Methods::default(),
+        reason: "to look".into(),
+    };
+    let AgentTell::Request(host) = told(&house, &card, host) else { panic!("not asked") };
+    assert!(!view(&house, &secret).devbox_ended && !view(&house, &host).devbox_ended);
+    house.gate.close(&card.devbox).unwrap();
+    assert!(view(&house, &secret).devbox_ended);
+    let waiting = house.gate.asked(None, &house.caller(), None).unwrap();
+    assert_eq!(waiting.iter().map(|view| &view.entry.request.id).collect::<Vec<_>>(), [&secret.id]);
+}
+
+#[test]
+fn what_passes_unseen_is_not_asked_for() {
+    let house = Installation::passing_through(vec!["*.example.com".parse().unwrap()], Policy::default());
+    let card = house.card(&[]);
+    let (host, reason): (model::HostPattern, String) = ("a.example.com".parse().unwrap(), "to look".into());
+    for verb in [
+        AgentVerb::RequestSecret { name: secret_name("NEW"), hosts: vec![host.clone()], form: None, reason: reason.clone() },
+        AgentVerb::RequestAccess { secret: Some(house.store("OLD", VALUE).name), host, methods: Methods::default(), reason },
+    ] {
+        assert!(matches!(told(&house, &card, verb), AgentTell::Denied(denied) if denied.message.contains("pass_through")));
+    }
+    assert!(house.gate.asked(None, &house.caller(), None).unwrap().is_empty());
 }
 
 #[test]

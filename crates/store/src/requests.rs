@@ -256,6 +256,20 @@ impl Ledger {
         self.database.read(|conn| requests::open(conn, account, now))
     }
 
+    /// The requests of an account in any state, newest first, of one devbox only where one is named: at most `limit` of those made before `before`.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn requests(
+        &self,
+        account: &AccountId,
+        devbox: Option<&DevboxId>,
+        before: Option<&RequestId>,
+        limit: usize,
+    ) -> Result<Vec<RequestRow>> {
+        self.database.read(|conn| requests::page(conn, account, devbox, before, limit))
+    }
+
     /// The events of refusals of an account, newest first; of one devbox only, where one is named. Of those written last `looked` are looked at.
     ///
     /// # Errors

@@ -9,8 +9,9 @@ use http::header::HOST;
 use http::{HeaderMap, Method};
 use link::agents::AgentVerb;
 use mcp::{Answered, Backend, BoxFuture, Server, Unanswered};
+use zeroize::Zeroizing;
 
-use crate::call::{Call, Credential, blocking};
+use crate::call::{Call, Credential, Reading, blocking};
 use crate::connection::Scheme;
 use crate::desk::Desk;
 use crate::front::FrontError;
@@ -19,7 +20,7 @@ use crate::front::FrontError;
 pub(crate) async fn mcp(scheme: Option<Extension<Scheme>>, headers: HeaderMap, call: Call) -> Response {
     let known_by = call.uri.authority().map(|authority| authority.as_str().to_owned());
     let known_by = known_by.or_else(|| headers.get(HOST)?.to_str().ok().map(str::to_owned));
-    let (desk, credential, message) = match call.agent().await {
+    let (Reading { desk, credential }, message) = match call.reading(|call| Ok(Zeroizing::new(call.body()?.to_vec()))).await {
         Ok(agent) => agent,
         Err(error) => return error.into_response(),
     };

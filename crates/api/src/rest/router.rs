@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 
-use super::{agents, bindings, devboxes, documents, events, executions, gateways, health, keys, metrics, secrets, skills};
+use super::{agents, bindings, devboxes, documents, events, executions, gateways, health, keys, metrics, requests, secrets, skills};
 use crate::bodies;
 use crate::desk::Desk;
 use crate::host;
@@ -50,6 +50,8 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/v1/devboxes/{devbox_id}/executions/{execution_id}/stream_stderr_updates", get(executions::stream_stderr))
         .route("/v1/bindings", get(bindings::list))
         .route("/v1/bindings/{secret_name}", get(bindings::get))
+        .route("/v1/requests", get(requests::list))
+        .route("/v1/requests/{id}", get(requests::get))
         .route("/v1/events", get(events::list))
         .route("/v1/api-keys", get(keys::list).post(keys::create))
         .route("/v1/api-keys/{id}/revoke", post(keys::revoke))

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::header::SET_COOKIE;
+use http::header::{ALLOW, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method};
 use link::agents::{Entry, EntryAsk, EntryTell};
@@ -43,7 +43,7 @@ pub enum EntryError {
     /// No session, or several.
     #[error("this browser has not opened a request, or too long ago: `tightlip requests` shows what waits, each with a fresh link")]
     NoSession,
-    /// Fetched before anybody wanted it, or only looked at.
+    /// Fetched before anybody wanted it.
     #[error("the link was not opened, since nobody asked for it yet: open it yourself, it works once")]
     Ahead,
     /// Fetched by another page.
@@ -90,12 +90,21 @@ pub(crate) async fn open(State(desk): State<Arc<Desk>>, request: Request) -> Res
     let (parts, _) = request.into_parts();
     match opened(&desk, &parts).await {
         Ok(session) => with_cookie(pages::page(&Opened), session::begun(&session, scheme)),
+        Err(error @ ApiError::MethodUnknown) => {
+            let mut response = error.into_response();
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+            response
+        }
         Err(error) => error.into_response(),
     }
 }
 
 async fn opened(desk: &Desk, request: &Parts) -> Result<Zeroizing<String>, ApiError> {
-    is_wanted(&request.method, &request.headers)?;
+    // To look is no way to open, and nothing to try again.
+    if request.method != Method::GET {
+        return Err(ApiError::MethodUnknown);
+    }
+    is_wanted(&request.headers)?;
     let link = request.uri.path().rsplit('/').next().filter(|link| session::is_word(link)).ok_or(EntryError::LinkUnknown)?;
     match desk.front.ask_entry(EntryAsk::Open { link: link.to_owned() }).await? {
         EntryTell::Opened { session, .. } if session::is_word(&session) => Ok(Zeroizing::new(session)),
@@ -104,14 +113,14 @@ async fn opened(desk: &Desk, request: &Parts) -> Result<Zeroizing<String>, ApiEr
     }
 }
 
-/// A link works once, so only a person's own click opens it: no look at the headers, no browser that fetches ahead, no other page's picture or frame.
-fn is_wanted(method: &Method, headers: &HeaderMap) -> Result<(), EntryError> {
+/// A link works once, so only a person's own click opens it: no browser that fetches ahead, no other page's picture or frame.
+fn is_wanted(headers: &HeaderMap) -> Result<(), EntryError> {
     let says = |name: &str, word: &str| {
         headers.get_all(name).iter().any(|value| value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains(word)))
     };
     let is_ahead = AHEAD.iter().any(|(name, word)| says(name, word));
     let is_other = |name: &str, wanted: &str| headers.get_all(name).iter().any(|value| value != wanted);
-    if method != Method::GET || is_ahead {
+    if is_ahead {
         Err(EntryError::Ahead)
     } else if is_other("sec-fetch-dest", "document") || is_other("sec-fetch-mode", "navigate") {
         Err(EntryError::Embedded)

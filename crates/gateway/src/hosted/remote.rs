@@ -144,7 +144,8 @@ fn environment(proxy: &str, bundle: &str) -> Vec<Variable> {
     let through = PROXY_VARIABLES.iter().map(|name| (*name, proxy.to_owned()));
     let beside = NO_PROXY_VARIABLES.iter().map(|name| (*name, NO_PROXY.to_owned()));
     let node = [("NODE_USE_ENV_PROXY", "1".to_owned())];
-    let all = through.chain(beside).chain(node).chain(devbox::trust_env_at(bundle));
+    let door = [(mcp::URL_VARIABLE, mcp::DEVBOX_URL.to_owned())];
+    let all = through.chain(beside).chain(node).chain(door).chain(devbox::trust_env_at(bundle));
     all.map(|(name, value)| Variable { name: name.to_owned(), value }).collect()
 }
 

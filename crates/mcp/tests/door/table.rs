@@ -99,6 +99,7 @@ fn tell(verb: &AgentVerb, mood: Mood) -> AgentTell {
                 Wish::Secret { name: "NEW_TOKEN".parse().unwrap(), hosts: vec!["api.example.com".parse().unwrap()], form: Form::Auto };
             AgentTell::Request(Box::new(request(wanted, "because".to_owned(), mood)))
         }
+        AgentVerb::ListRequests { .. } => panic!("no tool lists requests"),
     }
 }
 

@@ -1,12 +1,14 @@
 //! Asking a person: a request is written down, or written anew where the same was asked already, and waits.
 
-use link::agents::{AgentRequest, Placeholder};
-use model::limits::{REQUEST_HOSTS_MAX, REQUEST_LIFE_MS, REQUEST_REASON_CHARS_MAX, REQUESTS_PER_DEVBOX_MAX, REQUESTS_WAITING_MAX};
+use link::agents::{AgentRequest, AgentTell, Placeholder};
+use model::limits::{
+    LINK_PAGE_ITEMS_MAX, REQUEST_HOSTS_MAX, REQUEST_LIFE_MS, REQUEST_REASON_CHARS_MAX, REQUESTS_PER_DEVBOX_MAX, REQUESTS_WAITING_MAX,
+};
 use model::{Binding, Event, EventKind, RequestId, Scope, SecretId, Timestamp, Wish};
 use store::{RequestChange, RequestRow, RequestState};
 
 use super::papers::{env_of, is_being_typed, is_link_fresh, is_open, wants_value};
-use super::{Agent, AgentsError};
+use super::{Agent, AgentsError, TELL_JSON_BYTES_MAX};
 use crate::bindings::{BINDING_JSON_BYTES_MAX, json_bytes};
 use crate::devboxes::CardGrant;
 use crate::gate::{Gate, lock};
@@ -20,6 +22,8 @@ impl Gate {
             may.unwrap_or_else(|| caller.require(Scope::Devbox))?;
         }
         let (wish, reason) = (checked_wish(wish)?, checked_reason(&reason)?);
+        // No person could let it through.
+        wish.bindings().iter().try_for_each(|wanted| self.not_passed_through(wanted))?;
         let secret = self.not_granted(who, &wish)?;
         let _turn = lock(&self.turn);
         let now = self.clock.now();
@@ -52,6 +56,25 @@ impl Gate {
             (Agent::Devbox(_) | Agent::Key(_), _) => None,
         };
         Ok(self.told(&row, held.map(|CardGrant { env, token, .. }| Placeholder { env, token })))
+    }
+
+    /// A page of the asker's requests, newest first: as many as fit into one message.
+    pub(super) fn requests_of(&self, who: &Agent<'_>, after: Option<RequestId>, limit: usize) -> Result<AgentTell, AgentsError> {
+        let limit = limit.clamp(1, LINK_PAGE_ITEMS_MAX);
+        let rows = self.ledger.requests(who.account(), who.devbox(), after.as_ref(), limit + 1)?;
+        let mut has_more = rows.len() > limit;
+        let (mut requests, mut bytes) = (Vec::new(), 0);
+        for row in rows.into_iter().take(limit) {
+            let row = self.own_request(Some(row))?.ok_or(AgentsError::Tampered)?;
+            let one = self.told(&row, None);
+            bytes += json_bytes(&one) + 1;
+            if bytes > TELL_JSON_BYTES_MAX && !requests.is_empty() {
+                has_more = true;
+                break;
+            }
+            requests.push(one);
+        }
+        Ok(AgentTell::Requests { requests, has_more })
     }
 
     /// Those that nobody decided to the end, and those that died within their time.

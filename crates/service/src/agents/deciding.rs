@@ -56,7 +56,13 @@ impl Gate {
             let mut entry = self.entry_of(&row)?;
             let code = shows_code.then(|| self.code_of(&entry));
             entry.request.entry_path = if shows_code { self.entry_path(&row, now) } else { None };
-            let view = AskedView { entry, code, secret_exists, stored_since, lifts };
+            let devbox_ended = self.has_ended(&row)?;
+            if devbox_ended && row.wish.name().is_none() {
+                // There is nothing left to let through.
+                continue;
+            }
+            let hindered = self.may_follow(&row).err().map(|error| error.to_string());
+            let view = AskedView { entry, code, secret_exists, stored_since, lifts, devbox_ended, hindered };
             bytes += json_bytes(&view) + 1;
             if bytes > TELL_JSON_BYTES_MAX && !views.is_empty() {
                 break;
@@ -160,6 +166,25 @@ impl Gate {
         Ok(bound.into_iter().map(|stored| stored.binding).filter(is_lifted).collect())
     }
 
+    /// Refuses, before a value is typed for it, what could not be let through then: hosts whose connections pass unseen by now, and a devbox that is full.
+    pub(super) fn may_follow(&self, row: &RequestRow) -> Result<(), AgentsError> {
+        row.wish.bindings().iter().try_for_each(|wanted| self.not_passed_through(wanted))?;
+        match (&row.wish, &row.devbox) {
+            (Wish::Access { secret: None, host, .. }, _) => self.host_for(row, host).map(drop),
+            (Wish::Secret { .. }, Some(devbox)) if row.token.is_none() => match self.ledger.kept_devbox(devbox)? {
+                Some(kept) if kept.devbox.closed.is_none() && kept.granted.len() >= DEVBOX_TOKENS_MAX => Err(AgentsError::DevboxFull),
+                Some(_) | None => Ok(()),
+            },
+            (Wish::Secret { .. } | Wish::Access { .. }, _) => Ok(()),
+        }
+    }
+
+    /// Whether the devbox that asked is no more.
+    fn has_ended(&self, row: &RequestRow) -> Result<bool, AgentsError> {
+        let Some(devbox) = &row.devbox else { return Ok(false) };
+        Ok(self.ledger.kept_devbox(devbox)?.is_none_or(|kept| kept.devbox.closed.is_some()))
+    }
+
     /// The host that a devbox is let reach.
     fn host_for(&self, row: &RequestRow, host: &HostPattern) -> Result<HostPattern, AgentsError> {
         let devbox = row.devbox.as_ref().ok_or(AgentsError::DevboxGone)?;
@@ -250,9 +275,14 @@ impl Gate {
         }
         let (card, granted) = granted.map_or((None, None), |(card, row)| (Some(card), Some(row)));
         let more = allowed.clone().and_then(|host| Some((row.devbox.clone()?, host)));
+        let wants_devbox = granted.is_some() || more.is_some();
         let change = RequestChange { row, was: was.mac, bindings, granted, allowed: more };
-        let written = self.ledger.change_request(&change, &all);
-        written.map_err(|error| if matches!(error, store::StoreError::Conflict) { AgentsError::DevboxGone } else { error.into() })?;
+        self.ledger.change_request(&change, &all).map_err(|error| match (matches!(error, store::StoreError::Conflict), wants_devbox) {
+            (true, true) => AgentsError::DevboxGone,
+            // Whoever changes requests takes turns: this was somebody else.
+            (true, false) => AgentsError::Tampered,
+            (false, _) => error.into(),
+        })?;
         if let Some(devbox) = &change.row.devbox {
             self.hand(devbox, card, allowed);
         }

@@ -87,6 +87,7 @@ impl Gate {
         if row.secret.is_some() || self.store.secret(&row.account, &name)?.is_some() {
             return Err(AgentsError::NameTaken);
         }
+        self.may_follow(&row)?;
         let was = row.mac.clone();
         let allowed = Some(AllowedRow { at: self.clock.now(), key: key.clone(), proof });
         let row = self.write_request(RequestRow { allowed, ..row }, was, &[])?;

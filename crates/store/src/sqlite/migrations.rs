@@ -35,6 +35,7 @@ pub(crate) static LEDGER: Schema = Schema {
         include_str!("schema/ledger_4.sql"),
         include_str!("schema/ledger_5.sql"),
         include_str!("schema/ledger_6.sql"),
+        include_str!("schema/ledger_7.sql"),
     ],
 };
 

@@ -1,6 +1,6 @@
 //! The table of agents' requests, in the ledger.
 
-use model::{AccountId, RequestId, SecretId, Timestamp, TokenHash};
+use model::{AccountId, DevboxId, RequestId, SecretId, Timestamp, TokenHash};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{Result, StoreError};
@@ -69,6 +69,23 @@ pub(crate) fn open(conn: &Connection, account: &AccountId, now: Timestamp) -> Re
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Those of an account, of one devbox only where one is named, in any state, newest first: at most `limit` of those made before `before`.
+pub(crate) fn page(
+    conn: &Connection,
+    account: &AccountId,
+    devbox: Option<&DevboxId>,
+    before: Option<&RequestId>,
+    limit: usize,
+) -> Result<Vec<RequestRow>> {
+    let mut statement = conn.prepare_cached(select!(
+        "WHERE account = ?1 AND (?2 IS NULL OR devbox = ?2) AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4"
+    ))?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found =
+        statement.query_map(params![account.as_str(), devbox.map(DevboxId::as_str), before.map(RequestId::as_str), limit], from_row)?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Hands every column's content on, in their order.
 fn write<T>(row: &RequestRow, with: impl FnOnce(&[&dyn rusqlite::ToSql]) -> Result<T>) -> Result<T> {
     let wish = serde_json::to_string(&row.wish).map_err(StoreError::damaged)?;
@@ -76,7 +93,7 @@ fn write<T>(row: &RequestRow, with: impl FnOnce(&[&dyn rusqlite::ToSql]) -> Resu
     with(params![
         row.id.as_str(),
         row.account.as_str(),
-        row.devbox.as_ref().map(model::DevboxId::as_str),
+        row.devbox.as_ref().map(DevboxId::as_str),
         row.key.as_str(),
         wish,
         row.reason,

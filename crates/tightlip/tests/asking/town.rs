@@ -67,9 +67,12 @@ impl Town {
         let Tell::Agent(told) = self.tell(Ask::Agent { api_key: api_key.to_owned(), verb: Box::new(verb) }) else { panic!("no answer") };
         match *told {
             AgentTell::Denied(denied) => Err(denied),
-            told @ (AgentTell::Secrets(_) | AgentTell::Use(_) | AgentTell::Tested(_) | AgentTell::Refusals(_) | AgentTell::Request(_)) => {
-                Ok(told)
-            }
+            told @ (AgentTell::Secrets(_)
+            | AgentTell::Use(_)
+            | AgentTell::Tested(_)
+            | AgentTell::Refusals(_)
+            | AgentTell::Request(_)
+            | AgentTell::Requests { .. }) => Ok(told),
         }
     }
 

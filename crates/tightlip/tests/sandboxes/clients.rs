@@ -21,6 +21,21 @@ fn curl_sends_the_value_and_sees_the_placeholder() {
 }
 
 #[test]
+fn an_agent_finds_its_door_by_the_environment_alone() {
+    if !alone("clients::an_agent_finds_its_door_by_the_environment_alone") {
+        return;
+    }
+    let world = World::start();
+    let sandbox = world.environment(&["--secret", "KEY"]);
+    let said = world.sh(
+        &sandbox,
+        "curl -sSi \"$TIGHTLIP_MCP_URL\" -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \
+            -d '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"list_secrets\",\"arguments\":{}}}'",
+    );
+    assert!(said.contains("\"name\":\"KEY\"") && said.contains("\"env\":\"KEY\""), "{said}");
+}
+
+#[test]
 fn a_gateway_is_asked_at_its_base_url() {
     if !alone("clients::a_gateway_is_asked_at_its_base_url") {
         return;

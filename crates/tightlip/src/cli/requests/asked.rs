@@ -49,6 +49,12 @@ pub(super) fn details(view: &AskedView, with_admin_key: bool) -> String {
     if let Some(name) = &view.entry.devbox_name {
         lines.push(format!("  devbox  {name:?}"));
     }
+    if view.devbox_ended {
+        lines.push("  ended   the devbox that asked is no more: it gets nothing of this".to_owned());
+    }
+    if let Some(why) = &view.hindered {
+        lines.push(format!("  cannot be let through now: {why}"));
+    }
     if let Some(link) = &request.entry_path {
         lines.push(format!("  type it at {link}"));
     }
@@ -77,6 +83,9 @@ pub(super) fn approve(id: &RequestId, stored: Option<&SecretId>, target: &Target
     let request = &view.entry.request;
     if let Some(since) = view.stored_since.as_ref().filter(|since| stored != Some(since)) {
         return Err(stored_since(&view, since));
+    }
+    if let Some(why) = &view.hindered {
+        return Err(Fault::new(Exit::Refused, format!("nothing was asked for and nothing was bound: {why}")));
     }
     let typed = match &request.wanted {
         Wish::Secret { name, .. } if wants_value(request) && !view.secret_exists && stored.is_none() => Some(name),
