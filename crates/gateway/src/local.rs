@@ -186,8 +186,8 @@ impl Session {
                 views.iter().for_each(|view| local.activity.expect_at_link(&view.entry.request));
                 Ok(Reply::Asked(views))
             }
-            Request::ApproveAsked { admin_key, api_key, id, secret } => {
-                people::approve_asked(gate, &admin_key, &api_key, &id, secret.as_ref())
+            Request::ApproveAsked { admin_key, api_key, id, meant } => {
+                people::approve_asked(gate, &admin_key, &api_key, &id, meant.as_ref())
             }
             Request::RefuseAsked { admin_key, api_key, id } => people::refuse_asked(gate, &admin_key, &api_key, &id),
             Request::Expose { admin_key, api_key, name, exposure } => people::expose(gate, &admin_key, &api_key, &name, exposure),

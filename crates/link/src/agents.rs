@@ -178,6 +178,26 @@ pub struct AgentRequest {
     pub placeholder: Option<Placeholder>,
 }
 
+/// The secret that a person means who lets a request through, where there was none when it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Meant {
+    /// One whose value was typed for the request: it goes where the request says, and nowhere else.
+    Typed(SecretId),
+    /// One that somebody stored since: it keeps going where it went.
+    Stored(SecretId),
+}
+
+impl Meant {
+    /// Which.
+    #[must_use]
+    pub const fn id(&self) -> &SecretId {
+        match self {
+            Self::Typed(id) | Self::Stored(id) => id,
+        }
+    }
+}
+
 /// A request that was decided, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decided {
@@ -186,6 +206,8 @@ pub struct Decided {
     pub request: AgentRequest,
     /// Whether a placeholder was made for the devbox that asked.
     pub given: bool,
+    /// Where the secret may go now, all in all; empty where it is about none.
+    pub reach: Vec<HostPattern>,
 }
 
 /// What stands for a value in a devbox.
@@ -305,6 +327,8 @@ pub struct AskedView {
     pub stored_since: Option<SecretId>,
     /// Bindings of the secret that let through less, at hosts that are asked for: approving it lifts what they leave out.
     pub lifts: Vec<Binding>,
+    /// Where the secret may go already: a devbox that is given it may use it there as well. Empty where there is none yet, or no devbox is given one.
+    pub reach: Vec<HostPattern>,
     /// Whether the devbox that asked has ended: what is let through then is for the next ones.
     pub devbox_ended: bool,
     /// Why it cannot be let through as things are, where that is known.

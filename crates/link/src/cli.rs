@@ -10,7 +10,7 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::agents::{AskedView, Decided};
+use crate::agents::{AskedView, Decided, Meant};
 use crate::control::Begun;
 use crate::front::GatewayWanted;
 pub use crate::verified::{AnchorSeen, ChainHead, Finding, RowCounts, TrustedSetting, Verified};
@@ -132,8 +132,8 @@ pub enum Request {
         api_key: String,
         /// Which.
         id: RequestId,
-        /// The secret that was stored since it was asked and that the person means: made for it just now, or named. None where there was one, or none is wanted.
-        secret: Option<SecretId>,
+        /// The secret that was stored since it was asked and that the person means. None where there was one, or none is wanted.
+        meant: Option<Meant>,
     },
     /// Do not let an agent have what it asked for. Answered by [`Reply::Decided`].
     RefuseAsked {

@@ -108,8 +108,12 @@ impl<'a> Given<'a> {
 
     fn form(&self) -> Result<Option<Form>, Trouble> {
         match self.noun_if_any::<Form>("form")? {
-            Some(form) if !form.is_plain() => {
-                Err(illegal("form", "the name in it is of printable ASCII, without quotes, `\\`, `$` and backticks"))
+            Some(form) if form.is_content() => Err(illegal(
+                "form",
+                "no agent asks for a value in a query or a body, where a host may keep it and show it to others: leave the form out, or have a person bind it",
+            )),
+            Some(form) if !form.is_askable() => {
+                Err(illegal("form", "the name in it is one short word of printable ASCII, without quotes, `\\`, `$` and backticks"))
             }
             plain => Ok(plain),
         }

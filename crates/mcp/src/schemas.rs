@@ -1,6 +1,7 @@
 //! What each tool takes and gives, as JSON Schema (2020-12). No property of any of them is a value.
 
 use link::agents::RequestStatus;
+use model::binding::ASKED_FORM_BYTES_MAX;
 use model::limits::NAME_BYTES_MAX;
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
@@ -182,7 +183,7 @@ fn host(description: &str, is_pattern: bool) -> Value {
 }
 
 fn form(description: &str) -> Value {
-    json!({ "type": "string", "description": description, "pattern": "^(auto|bearer|basic|basic:.*|header:.+|query:.+|body)$", "maxLength": NAME_BYTES_MAX })
+    json!({ "type": "string", "description": description, "pattern": r"^(auto|bearer|basic|basic:\S*|header:\S+)$", "maxLength": ASKED_FORM_BYTES_MAX })
 }
 
 fn reason() -> Value {

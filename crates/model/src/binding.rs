@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::framing::framed;
 use crate::host::{Host, HostPattern};
 use crate::id::{AccountId, BindingId, SecretId};
+use crate::kind::CREDENTIAL_HEADERS;
 use crate::text::is_invisible;
 use crate::time::Timestamp;
 
@@ -158,6 +159,29 @@ impl Form {
             Self::Header { name } | Self::Query { name } => name,
         };
         name.bytes().all(|b| (b.is_ascii_graphic() || b == b' ') && !matches!(b, b'"' | b'\'' | b'`' | b'$' | b'\\'))
+    }
+
+    /// Whether an agent may ask for it: the name in it is plain, of one word, and short enough for a line that a person reads.
+    #[must_use]
+    pub fn is_askable(&self) -> bool {
+        let text = self.to_string();
+        self.is_plain() && text.len() <= ASKED_FORM_BYTES_MAX && !text.contains(' ')
+    }
+
+    /// Whether it writes a value where hosts keep what is sent as content, and may show it to others: in a query or a body.
+    #[must_use]
+    pub const fn is_content(&self) -> bool {
+        matches!(self, Self::Query { .. } | Self::Body)
+    }
+
+    /// Whether it writes a value where hosts expect a credential.
+    #[must_use]
+    pub fn is_credentials(&self) -> bool {
+        match self {
+            Self::Auto | Self::Bearer | Self::UserPass | Self::Basic { .. } => true,
+            Self::Header { name } => CREDENTIAL_HEADERS.contains(&name.as_str()),
+            Self::Query { .. } | Self::Body => false,
+        }
     }
 
     /// Where the token stands that this form writes in place of. A form opens its own spot and no other.
@@ -364,6 +388,8 @@ pub const HTTPS_PORT: u16 = 443;
 /// The port of http, RFC 9110 section 4.2.1.
 pub const HTTP_PORT: u16 = 80;
 const USER_BYTES_MAX: usize = 255;
+/// Of a form that an agent asks for: room for each usual header's name, and less than a terminal's line.
+pub const ASKED_FORM_BYTES_MAX: usize = 64;
 const HEADER_NAME_BYTES_MAX: usize = 128;
 const PARAMETER_NAME_BYTES_MAX: usize = 128;
 const METHOD_BYTES_MAX: usize = 32;
@@ -496,6 +522,21 @@ mod tests {
             ["auto", "bearer", "basic", "body", "basic:", "basic:x-access-token", "basic:a b@c", "header:x-api-key", "query:auth[key]"]
         {
             assert!(form(text).is_plain(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_an_agent_may_ask_for_is_one_short_word_and_no_content() {
+        let form = |text: &str| text.parse::<Form>().expect("a form");
+        for text in ["basic:a b", "basic:x  code", &format!("basic:{}", "x".repeat(100)), "basic:a\"b"] {
+            assert!(!form(text).is_askable(), "{text}");
+        }
+        for text in ["auto", "bearer", "basic", "basic:x-access-token", "header:x-api-key"] {
+            assert!(form(text).is_askable() && form(text).is_credentials() && !form(text).is_content(), "{text}");
+        }
+        assert!(!form("header:x-amz-meta-note").is_credentials());
+        for text in ["query:key", "body"] {
+            assert!(form(text).is_content() && !form(text).is_credentials(), "{text}");
         }
     }
 

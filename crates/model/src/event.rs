@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::Host;
+use crate::host::{Host, HostPattern};
 use crate::id::{AccountId, ApiKeyId, DevboxId, GatewayConfigId, RequestId, SecretId};
 use crate::name::SecretName;
 use crate::refusal::Refusal;
@@ -130,6 +130,9 @@ pub struct Event {
     /// Towards which host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Host>,
+    /// Towards which hosts, where it is more than one: a pattern.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<HostPattern>,
     /// Why it was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
@@ -169,8 +172,19 @@ impl Event {
             devbox: None,
             request: None,
             host: None,
+            pattern: None,
             refusal: None,
             count: None,
+        }
+    }
+
+    /// The same event, towards these hosts.
+    #[must_use]
+    pub fn towards(self, host: Option<&HostPattern>) -> Self {
+        match host {
+            Some(HostPattern::Exact(host)) => Self { host: Some(host.clone()), ..self },
+            Some(pattern @ HostPattern::OneLabel(_)) => Self { pattern: Some(pattern.clone()), ..self },
+            None => self,
         }
     }
 

@@ -49,13 +49,12 @@ impl Wish {
         }
     }
 
-    /// Whether all that an agent chose the words of is plain ([`Form::is_plain`]).
+    /// The form that it names, if one.
     #[must_use]
-    pub fn is_plain(&self) -> bool {
+    pub const fn form(&self) -> Option<&Form> {
         match self {
-            Self::Secret { form, .. } => form.is_plain(),
-            // Names, hosts and methods have no others.
-            Self::Access { .. } => true,
+            Self::Secret { form, .. } => Some(form),
+            Self::Access { .. } => None,
         }
     }
 

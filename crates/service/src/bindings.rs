@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use link::cli::{BindingView, Denial};
 use model::limits::{BINDINGS_PER_SECRET_MAX, EXPOSURES_MAX, LINK_MESSAGE_BYTES_MAX, LINK_PAGE_ITEMS_MAX};
 use model::{
-    AccountId, Binding, BindingId, BindingSource, Event, EventKind, Host, HostPattern, Refusal, Scope, Secret, SecretId, SecretName,
+    AccountId, Binding, BindingId, BindingSource, Event, EventKind, HostPattern, Refusal, Scope, Secret, SecretId, SecretName,
     StoredBinding,
 };
 use store::StoreError;
@@ -95,7 +95,7 @@ impl Gate {
                 return Err(BindingsError::TooMany);
             }
             let stored = self.make_binding(&opened.secret, binding)?;
-            let host = stored.binding.host.exact();
+            let host = Some(&stored.binding.host);
             // The new one first: without any explicit binding, even for a moment, the kind's default would be in force.
             self.ledger.insert_binding(&stored, &self.binding_event(EventKind::BindingCreated, caller, &opened.secret, host))?;
             if !replaced.is_empty() {
@@ -130,10 +130,7 @@ impl Gate {
             // Before they are gone: what a person takes away is not given as it is for that.
             self.keep_brokered(caller, &secret.id, Some(&secret))?;
         }
-        self.ledger.delete_bindings(
-            &removed,
-            &self.binding_event(EventKind::BindingDeleted, caller, &secret, host.and_then(HostPattern::exact)),
-        )?;
+        self.ledger.delete_bindings(&removed, &self.binding_event(EventKind::BindingDeleted, caller, &secret, host))?;
         self.changes.fetch_add(1, Ordering::SeqCst);
         self.views_of(&secret.id)
     }
@@ -253,12 +250,9 @@ impl Gate {
         Ok(StoredBinding { mac: self.keys.mac(BINDING_MAC, &unsigned.mac_input()), ..unsigned })
     }
 
-    pub(crate) fn binding_event(&self, kind: EventKind, caller: &Caller, secret: &Secret, host: Option<&Host>) -> Event {
-        Event {
-            key: Some(caller.key.id.clone()),
-            host: host.cloned(),
-            ..Event::bare(kind, self.clock.now(), caller.account.id.clone()).about(secret)
-        }
+    pub(crate) fn binding_event(&self, kind: EventKind, caller: &Caller, secret: &Secret, host: Option<&HostPattern>) -> Event {
+        let bare = Event::bare(kind, self.clock.now(), caller.account.id.clone()).about(secret);
+        Event { key: Some(caller.key.id.clone()), ..bare.towards(host) }
     }
 }
 

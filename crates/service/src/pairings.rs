@@ -76,8 +76,8 @@ impl Gate {
             return Err(BindingsError::TooMany);
         }
         let made = if is_bound { None } else { Some(self.make_binding(&opened.secret, pairing.binding.clone())?) };
-        let host = pairing.binding.host.exact().cloned();
-        let event = |kind| self.binding_event(kind, caller, &opened.secret, host.as_ref());
+        let host = pairing.binding.host.clone();
+        let event = |kind| self.binding_event(kind, caller, &opened.secret, Some(&host));
         let (devbox, gateway) = (Some(pairing.devbox.clone()), Some(pairing.config.clone()));
         let approved = Event { devbox, gateway, ..event(EventKind::PairingApproved) };
         let mut events = vec![approved];
@@ -127,7 +127,7 @@ impl Gate {
                 return Err(DevboxDenial::EndpointTooLong(which));
             }
             let event = |kind| {
-                let event = self.binding_event(kind, caller, &asking.secret, asking.binding.host.exact());
+                let event = self.binding_event(kind, caller, &asking.secret, Some(&asking.binding.host));
                 Event { devbox: Some(devbox.clone()), gateway: Some(asking.config.clone()), ..event }
             };
             let is_same = |secret: &SecretId, binding: &Binding| *secret == asking.secret.id && *binding == asking.binding;

@@ -5,7 +5,7 @@
 mod installation;
 
 use installation::{Installation, account, add_account, add_key, secret_name};
-use link::agents::{AgentRequest, AgentTell, AgentVerb, RequestStatus, Tested, Usable, Wish};
+use link::agents::{AgentRequest, AgentTell, AgentVerb, Meant, RequestStatus, Tested, Usable, Wish};
 use link::front::Denied;
 use model::{Asked, EventKind, Form, Methods, Refusal, RequestId, Scope, Spot};
 use service::{Agent, AgentsError, BindingsError, DevboxCard};
@@ -368,7 +368,7 @@ fn a_secret_let_through_is_the_devboxs_from_then_on() {
     assert!(matches!(&asked.wanted, Wish::Secret { form: Form::Auto, .. }));
     house.clock.advance(1000);
     let made = house.store("NEW", VALUE).id;
-    house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id, Some(&made)).unwrap();
+    house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id, Some(&Meant::Typed(made.clone()))).unwrap();
     let told = status(&house, &who, &asked.id);
     let placeholder = told.placeholder.unwrap();
     assert_eq!((told.status, placeholder.env.as_str()), (RequestStatus::Approved, "NEW"));

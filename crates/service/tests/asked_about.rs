@@ -5,11 +5,12 @@
 mod installation;
 
 use installation::{Installation, secret_name};
-use link::agents::{AgentRequest, AgentTell, AgentVerb, AskedView, Decided, EntryAsk, EntryProof, EntryTell, RequestStatus};
+use link::agents::{AgentRequest, AgentTell, AgentVerb, AskedView, Decided, EntryAsk, EntryProof, EntryTell, Meant, RequestStatus};
 use model::{Methods, SecretId};
 use service::{Agent, AgentsError, DevboxCard, Policy};
 
 const VALUE: &str = "a plain value of a key";
+const GITHUB: &str = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
 const OLD: &str = "an old and real value";
 
 fn told(house: &Installation, card: &DevboxCard, verb: AgentVerb) -> AgentTell {
@@ -36,7 +37,7 @@ fn view(house: &Installation, asked: &AgentRequest) -> AskedView {
 }
 
 fn approve(house: &Installation, asked: &AgentRequest, seen: Option<&SecretId>) -> Result<Decided, AgentsError> {
-    house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id, seen)
+    house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id, seen.cloned().map(Meant::Stored).as_ref())
 }
 
 /// What an api that was taken over does to its own store.
@@ -92,11 +93,14 @@ fn a_secret_that_was_there_is_shown_so_also_where_it_is_hidden_later() {
     let card = house.card(&[]);
     let asked = ask(&house, &card, "REAL");
     tamper(&house, "UPDATE secrets SET name = 'HIDDEN'");
-    assert!(view(&house, &asked).secret_exists);
+    let shown = view(&house, &asked);
+    assert!(shown.secret_exists && shown.reach.is_empty() && shown.hindered.unwrap().contains("verify"));
     assert!(matches!(approve(&house, &asked, None), Err(AgentsError::NotTheOne)));
     tamper(&house, "UPDATE secrets SET name = 'REAL'");
     assert!(matches!(approve(&house, &asked, Some(&SecretId::from_parts(installation::START, 1))), Err(AgentsError::NotTheOne)));
-    assert_eq!(approve(&house, &asked, Some(&old.id)).unwrap().request.status, RequestStatus::Approved);
+    // What was seen changed outside is not believed when it is changed back.
+    assert!(matches!(approve(&house, &asked, Some(&old.id)), Err(AgentsError::Bindings(_))));
+    assert_eq!(bindings(&house, &old.id), 0);
 }
 
 #[test]
@@ -164,6 +168,9 @@ fn one_request_gives_an_agent_no_links_without_end() {
         let EntryTell::Opened { .. } = house.gate.entry(EntryAsk::Open { link }) else { panic!("not opened") };
         opened += 1;
         assert!(opened <= 20, "no end");
+        // While the page may be in use there is no other link, which would end it.
+        assert_eq!(ask(&house, &card, "NEW").entry_path, None);
+        house.clock.advance(15 * 60 * 1000);
     }
     assert_eq!(opened, 20);
     // A person is shown one all the same.
@@ -186,7 +193,7 @@ fn a_request_is_not_pulled_away_while_its_value_is_on_its_way() {
     let hosts = vec!["other.example.com".parse().unwrap()];
     let other = || AgentVerb::RequestSecret { name: secret_name("NEW"), hosts: hosts.clone(), form: None, reason: "x".into() };
     assert!(matches!(told(&house, &card, other()), AgentTell::Denied(denied) if denied.code == "request_in_use"));
-    let again = ask(&house, &card, "NEW");
+    let again = view(&house, &asked).entry.request;
     assert!(matches!(open(&again), EntryTell::Denied(denied) if denied.code == "request_in_use"));
     let made = house.store("NEW", VALUE).id;
     let EntryTell::Shown(done) = house.gate.entry(EntryAsk::Stored { session, secret: made }) else { panic!("not taken") };
@@ -240,6 +247,72 @@ fn a_devbox_that_ended_is_shown_as_ended_and_asks_for_no_host_any_more() {
     assert!(view(&house, &secret).devbox_ended);
     let waiting = house.gate.asked(None, &house.caller(), None).unwrap();
     assert_eq!(waiting.iter().map(|view| &view.entry.request.id).collect::<Vec<_>>(), [&secret.id]);
+}
+
+#[test]
+fn what_a_host_may_keep_as_content_is_not_asked_for() {
+    let house = Installation::make();
+    let card = house.card(&[]);
+    for form in ["body", "query:key"] {
+        let verb = AgentVerb::RequestSecret {
+            name: secret_name("NEW"),
+            hosts: vec!["api.example.com".parse().unwrap()],
+            form: Some(form.parse().unwrap()),
+            reason: "to look".into(),
+        };
+        assert!(matches!(told(&house, &card, verb), AgentTell::Denied(denied) if denied.code == "form_content"));
+    }
+}
+
+#[test]
+fn a_devbox_that_is_given_a_secret_of_before_gets_all_its_hosts_and_a_person_is_told_them() {
+    let house = Installation::make();
+    let card = house.card(&[]);
+    house.store("NEW", VALUE);
+    house.bind("NEW", "api.example.com", "bearer");
+    let asked = ask(&house, &card, "NEW");
+    let shown = view(&house, &asked);
+    assert!(shown.secret_exists && shown.code.is_none() && shown.entry.request.entry_path.is_none());
+    assert_eq!(shown.reach, ["api.example.com".parse().unwrap()]);
+    let decided = approve(&house, &asked, None).unwrap();
+    assert!(decided.given);
+    let mut reach: Vec<String> = decided.reach.iter().map(ToString::to_string).collect();
+    reach.sort();
+    assert_eq!(reach, ["api.example.com", "collect.example.com"]);
+}
+
+#[test]
+fn a_value_that_is_typed_for_a_request_goes_no_farther_although_its_kind_would() {
+    let house = Installation::make();
+    let card = house.card(&[]);
+    let hosts = vec!["api.github.com".parse().unwrap()];
+    let ask = |name: &str| {
+        let verb = AgentVerb::RequestSecret { name: secret_name(name), hosts: hosts.clone(), form: None, reason: "to look".into() };
+        let AgentTell::Request(asked) = told(&house, &card, verb) else { panic!("not asked") };
+        *asked
+    };
+    // At the terminal.
+    let asked = ask("TYPED");
+    let made = house.store("TYPED", GITHUB).id;
+    let meant = Meant::Typed(made.clone());
+    let decided = house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id, Some(&meant)).unwrap();
+    assert_eq!((decided.reach, bindings(&house, &made)), (hosts.clone(), 1));
+    // At the page, with a code.
+    let asked = ask("ENTERED");
+    let code = EntryProof::Code(view(&house, &asked).code.unwrap());
+    let link = asked.entry_path.as_ref().unwrap().rsplit('/').next().unwrap().to_owned();
+    let EntryTell::Opened { session, entry } = house.gate.entry(EntryAsk::Open { link }) else { panic!("not opened") };
+    let allow = EntryAsk::Allow { session: session.clone(), digest: entry.digest, proof: code };
+    assert!(matches!(house.gate.entry(allow), EntryTell::Allowed { .. }));
+    let made = house.store("ENTERED", GITHUB).id;
+    assert!(matches!(house.gate.entry(EntryAsk::Stored { session, secret: made.clone() }), EntryTell::Shown(_)));
+    assert_eq!(bindings(&house, &made), 1);
+    // Somebody else's of that kind keeps its hosts.
+    let asked = ask("THEIRS");
+    house.clock.advance(1000);
+    let theirs = house.store("THEIRS", GITHUB).id;
+    let decided = approve(&house, &asked, Some(&theirs)).unwrap();
+    assert!(decided.reach.len() > 1 && bindings(&house, &theirs) == 0);
 }
 
 #[test]

@@ -74,8 +74,11 @@ impl ShownHost {
 }
 
 /// How a value is written, in words.
-const fn written(form: &Form) -> &'static str {
+fn written(form: &Form) -> &'static str {
     match form {
+        Form::Header { .. } if !form.is_credentials() => {
+            "in a header where no credential is expected: a host may keep it as content, and show it to others:"
+        }
         Form::Auto => "in place of its placeholder in a credential header",
         Form::Bearer => "as a bearer token in the Authorization header",
         Form::Basic { .. } => "as a password in the Authorization header",

@@ -1,6 +1,6 @@
 //! What people decide and look at: bindings, pairings, agents' requests, exposure. Whoever changes one shows the admin key beside an API key.
 
-use link::agents::AskedView;
+use link::agents::{AskedView, Meant};
 use link::cli::{Exposure, Reply};
 use model::{Binding, HostPattern, PairingId, RequestId, SecretId, SecretName};
 use service::Gate;
@@ -44,15 +44,9 @@ pub(super) fn asked(gate: &Gate, admin_key: Option<&str>, api_key: &str, after: 
     Ok(gate.asked(admin_key, &caller, after)?)
 }
 
-pub(super) fn approve_asked(
-    gate: &Gate,
-    admin_key: &str,
-    api_key: &str,
-    id: &RequestId,
-    secret: Option<&SecretId>,
-) -> Result<Reply, Refused> {
+pub(super) fn approve_asked(gate: &Gate, admin_key: &str, api_key: &str, id: &RequestId, meant: Option<&Meant>) -> Result<Reply, Refused> {
     let caller = gate.authenticate(Some(api_key))?;
-    Ok(Reply::Decided(Box::new(gate.approve_request(admin_key, &caller, id, secret)?)))
+    Ok(Reply::Decided(Box::new(gate.approve_request(admin_key, &caller, id, meant)?)))
 }
 
 pub(super) fn refuse_asked(gate: &Gate, admin_key: &str, api_key: &str, id: &RequestId) -> Result<Reply, Refused> {

@@ -130,10 +130,13 @@ impl Gate {
         Ok(row)
     }
 
-    /// The same once more: the link stands while nobody opened it and it works for some minutes at least; then another one, but not without end.
+    /// The same once more: the link stands while nobody opened it and it works for some minutes at least; then another one, but not without end, and none while the
+    /// page of an opened one may be in use.
     fn asked_again(&self, row: RequestRow, now: Timestamp) -> Result<RequestRow, AgentsError> {
         let is_enough = row.link.as_ref().is_some_and(|link| link.number.saturating_add(1) >= REQUEST_LINKS_MAX);
-        if !wants_value(&row.wish) || is_link_fresh(&row, now) || is_enough {
+        // Another link would end the page that somebody has open.
+        let is_open_somewhere = row.session.is_some_and(|(_, expires)| now < expires);
+        if !wants_value(&row.wish) || is_link_fresh(&row, now) || is_enough || is_open_somewhere {
             return Ok(row);
         }
         let was = row.mac.clone();
@@ -227,12 +230,19 @@ fn checked_wish(wish: Wish) -> Result<Wish, AgentsError> {
     if wish.hosts().is_empty() {
         return Err(AgentsError::Hosts);
     }
-    if !wish.is_plain() {
-        return Err(AgentsError::Form);
-    }
+    is_askable(&wish)?;
     let fits =
         wish.bindings().iter().all(|binding| json_bytes(binding) <= BINDING_JSON_BYTES_MAX) && json_bytes(&wish) <= WISH_JSON_BYTES_MAX;
     if fits { Ok(wish) } else { Err(AgentsError::TooLong) }
+}
+
+/// Refuses a form that a person could not read as it is meant, or by which a host would keep the value as content.
+pub(super) fn is_askable(wish: &Wish) -> Result<(), AgentsError> {
+    match wish.form() {
+        Some(form) if form.is_content() => Err(AgentsError::FormContent),
+        Some(form) if !form.is_askable() => Err(AgentsError::Form),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The reason with one blank between words: nothing in it moves a terminal's cursor, turns text around, or stands where other lines stand.

@@ -2,12 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
-use link::agents::{AskedView, Decided};
+use link::agents::{AskedView, Decided, Meant};
 use model::limits::{ALLOW_PATTERNS_MAX, BINDINGS_PER_SECRET_MAX, DEVBOX_TOKENS_MAX};
 use model::{Binding, Event, EventKind, HostPattern, RequestId, Scope, Secret, SecretId, StoredBinding, Timestamp, Wish};
 use store::{GrantRow, RequestChange, RequestRow, RequestState};
 
-use super::asking::{is_at_one_host, is_covered};
+use super::asking::{is_askable, is_at_one_host, is_covered};
 use super::papers::{is_link_fresh, is_open, wants_value};
 use super::{AgentsError, TELL_JSON_BYTES_MAX};
 use crate::authenticate::Caller;
@@ -51,7 +51,8 @@ impl Gate {
             };
             // As above: what was changed outside binds nothing.
             let Ok(lifts) = self.lifted(&row, row.secret.as_ref().or(stored_since.as_ref())) else { continue };
-            let shows_code = shows_codes && wants_value(&row.wish) && row.status == RequestState::Waiting;
+            let is_to_be_typed = !secret_exists && stored_since.is_none();
+            let shows_code = shows_codes && wants_value(&row.wish) && row.status == RequestState::Waiting && is_to_be_typed;
             let row = if shows_code { self.shown_to(row, caller, now)? } else { row };
             let mut entry = self.entry_of(&row)?;
             let code = shows_code.then(|| self.code_of(&entry));
@@ -61,8 +62,13 @@ impl Gate {
                 // There is nothing left to let through.
                 continue;
             }
-            let hindered = self.may_follow(&row).err().map(|error| error.to_string());
-            let view = AskedView { entry, code, secret_exists, stored_since, lifts, devbox_ended, hindered };
+            let mut hindered = self.may_follow(&row).err().map(|error| error.to_string());
+            let given = row.secret.as_ref().or(stored_since.as_ref()).filter(|_| row.devbox.is_some() && wants_value(&row.wish));
+            let reach = given.map_or(Ok(Vec::new()), |secret| self.reach_of(&row, secret)).unwrap_or_else(|_| {
+                hindered = Some(UNREADABLE.to_owned());
+                Vec::new()
+            });
+            let view = AskedView { entry, code, secret_exists, stored_since, lifts, reach, devbox_ended, hindered };
             bytes += json_bytes(&view) + 1;
             if bytes > TELL_JSON_BYTES_MAX && !views.is_empty() {
                 break;
@@ -73,20 +79,15 @@ impl Gate {
     }
 
     /// Lets a request through: makes the bindings that it names, lets its devbox have the secret, or reach the host. A value that is wanted must be stored by then,
-    /// and `seen` is that secret: whoever approves names it, so that nothing is bound that has taken the name meanwhile.
+    /// and `meant` is that secret: whoever approves names it, so that nothing is bound that has taken the name meanwhile.
     ///
     /// # Errors
     /// Without the admin key; [`AgentsError::RequestUnknown`] and [`AgentsError::Closed`]; [`AgentsError::NameTaken`] where another secret was stored since than was
     /// seen, and [`AgentsError::NotTheOne`] where it cannot be the one; or where the secret cannot be bound.
-    pub fn approve_request(
-        &self,
-        admin_key: &str,
-        caller: &Caller,
-        id: &RequestId,
-        seen: Option<&SecretId>,
-    ) -> Result<Decided, AgentsError> {
+    pub fn approve_request(&self, admin_key: &str, caller: &Caller, id: &RequestId, meant: Option<&Meant>) -> Result<Decided, AgentsError> {
         let _turn = lock(&self.turn);
         let row = self.decidable(admin_key, caller, id)?;
+        self.may_follow(&row)?;
         let mut made = Made { bindings: Vec::new(), granted: None, allowed: None };
         let secret = match &row.wish {
             Wish::Access { secret: None, host, .. } => {
@@ -100,9 +101,10 @@ impl Gate {
                     None => AgentsError::SecretUnknown,
                 };
                 let secret = self.store.secret(&row.account, name)?.ok_or(missing)?;
-                is_meant(&row, &secret.id, seen)?;
+                is_meant(&row, &secret.id, meant.map(Meant::id))?;
                 let opened = self.bindable(&secret)?;
-                made.bindings = self.wished_bindings(&row, &opened)?;
+                let is_typed = matches!(meant, Some(Meant::Typed(_))) || row.status == RequestState::Entered;
+                made.bindings = self.wished_bindings(&row, &opened, is_typed)?;
                 if wants_value(&row.wish) && row.token.is_none() {
                     made.granted = self.grant_for(&row, &opened)?;
                 }
@@ -112,7 +114,22 @@ impl Gate {
         let decided = RequestRow { status: RequestState::Approved, session: None, ..row.clone() };
         let approved = Event { key: Some(caller.key.id.clone()), ..self.request_event(EventKind::RequestApproved, &row) };
         let row = self.write_decided(row, decided, secret.as_ref(), made, vec![approved])?;
-        Ok(Decided { given: row.token.is_some(), request: self.told(&row, None) })
+        // It is done; where the databases do not answer now, less is told of it.
+        let reach = secret.and_then(|secret| self.reach_of(&row, &secret.id).ok()).unwrap_or_default();
+        Ok(Decided { given: row.token.is_some(), reach, request: self.told(&row, None) })
+    }
+
+    /// The hosts that a secret may go to.
+    fn reach_of(&self, row: &RequestRow, secret: &SecretId) -> Result<Vec<HostPattern>, AgentsError> {
+        let Some(name) = row.wish.name() else { return Ok(Vec::new()) };
+        let known = self.known(self.stamp()?, &row.account, secret, name)?;
+        let mut reach: Vec<HostPattern> = Vec::new();
+        for binding in known.bindings.iter() {
+            if !reach.contains(&binding.host) {
+                reach.push(binding.host.clone());
+            }
+        }
+        Ok(reach)
     }
 
     /// Refuses a request. Asked again, it is another one.
@@ -126,7 +143,7 @@ impl Gate {
         let refused = Event { key: Some(caller.key.id.clone()), ..self.request_event(EventKind::RequestRefused, &row) };
         let made = Made { bindings: Vec::new(), granted: None, allowed: None };
         let row = self.write_decided(row, decided, None, made, vec![refused])?;
-        Ok(Decided { given: row.token.is_some(), request: self.told(&row, None) })
+        Ok(Decided { given: row.token.is_some(), reach: Vec::new(), request: self.told(&row, None) })
     }
 
     fn decidable(&self, admin_key: &str, caller: &Caller, id: &RequestId) -> Result<RequestRow, AgentsError> {
@@ -168,6 +185,7 @@ impl Gate {
 
     /// Refuses, before a value is typed for it, what could not be let through then: hosts whose connections pass unseen by now, and a devbox that is full.
     pub(super) fn may_follow(&self, row: &RequestRow) -> Result<(), AgentsError> {
+        is_askable(&row.wish)?;
         row.wish.bindings().iter().try_for_each(|wanted| self.not_passed_through(wanted))?;
         match (&row.wish, &row.devbox) {
             (Wish::Access { secret: None, host, .. }, _) => self.host_for(row, host).map(drop),
@@ -198,15 +216,16 @@ impl Gate {
         Ok(host.clone())
     }
 
-    /// The explicit bindings that a request lacks. A first explicit binding takes the place of its kind's own, so those are made explicit with it, but for a secret
-    /// that was made for the request: that goes where a person said.
-    pub(super) fn wished_bindings(&self, row: &RequestRow, opened: &OpenedRow) -> Result<Vec<StoredBinding>, AgentsError> {
+    /// The explicit bindings that a request lacks. A first explicit binding takes the place of its kind's own, so those are made explicit with it, but for a value
+    /// that was typed for the request: that goes where a person said, also where its kind would go farther.
+    pub(super) fn wished_bindings(&self, row: &RequestRow, opened: &OpenedRow, is_typed: bool) -> Result<Vec<StoredBinding>, AgentsError> {
         let in_force = &opened.known.bindings;
         let wished = row.wish.bindings();
-        if wished.iter().all(|wanted| in_force.iter().any(|binding| is_covered(binding, wanted))) {
+        let made_for_it = is_typed && opened.secret.id.is_made_since(row.created);
+        let is_within = wished.iter().all(|wanted| in_force.iter().any(|binding| is_covered(binding, wanted)));
+        if is_within && (opened.known.explicit || !made_for_it) {
             return Ok(Vec::new());
         }
-        let made_for_it = wants_value(&row.wish) && opened.secret.id.is_made_since(row.created);
         let kept: &[Binding] = if opened.known.explicit || made_for_it { &[] } else { in_force };
         let mut each: Vec<Binding> = Vec::new();
         for binding in kept.iter().chain(&wished) {
@@ -264,14 +283,12 @@ impl Gate {
         };
         let mut all: Vec<Event> = events.into_iter().map(about).collect();
         for binding in &bindings {
-            let host = binding.binding.host.exact().cloned();
-            let event = Event { key: actor.clone(), host, ..self.request_event(EventKind::BindingCreated, &row) };
-            all.push(about(event));
+            let bare = Event { host: None, pattern: None, ..self.request_event(EventKind::BindingCreated, &row) };
+            all.push(about(Event { key: actor.clone(), ..bare.towards(Some(&binding.binding.host)) }));
         }
         if granted.is_some() || allowed.is_some() {
-            let host = allowed.as_ref().and_then(|host| host.exact().cloned());
-            let event = Event { key: actor, host, ..self.request_event(EventKind::DevboxGivenMore, &row) };
-            all.push(about(event));
+            let bare = Event { host: None, pattern: None, ..self.request_event(EventKind::DevboxGivenMore, &row) };
+            all.push(about(Event { key: actor, ..bare.towards(allowed.as_ref()) }));
         }
         let (card, granted) = granted.map_or((None, None), |(card, row)| (Some(card), Some(row)));
         let more = allowed.clone().and_then(|host| Some((row.devbox.clone()?, host)));
@@ -311,3 +328,6 @@ impl Made {
         Self { bindings, granted, allowed: None }
     }
 }
+
+/// Nobody lets a secret through without having seen where it may go.
+const UNREADABLE: &str = "the secret that it is about cannot be read now, so where it may go is not known: look with `tightlip verify`";

@@ -122,7 +122,7 @@ impl Gate {
         let can_be_sent = crate::devboxes::why_unusable(&opened).is_none();
         // What cannot be bound is stored all the same, and told.
         let bound = match allowed.proof {
-            Proof::Code if can_be_sent => self.wished_bindings(&row, &opened).ok(),
+            Proof::Code if can_be_sent => self.wished_bindings(&row, &opened, true).ok(),
             Proof::Key if can_be_sent && is_covered_already() => Some(Vec::new()),
             Proof::Code | Proof::Key => None,
         };

@@ -34,8 +34,13 @@ pub enum AgentsError {
     #[error("name 1 to {REQUEST_HOSTS_MAX} hosts, such as api.example.com or *.example.com")]
     Hosts,
     /// The form has a name that is not plain.
-    #[error("the name in the form is of printable ASCII, without quotes, `\\`, `$` and backticks")]
+    #[error("the name in the form is one short word of printable ASCII, without quotes, `\\`, `$` and backticks")]
     Form,
+    /// The form writes the value into content.
+    #[error(
+        "in a query or a body a host may keep the value and show it to others, so no agent asks for that: ask without a form, or have a person bind it narrowly, as in `tightlip bind NAME --host HOST --methods POST --path /PATH --as body`"
+    )]
+    FormContent,
     /// The methods, or all together, are too long to be bound.
     #[error("this is too long to be bound: name fewer methods, or a shorter form")]
     TooLong,
@@ -135,6 +140,7 @@ impl AgentsError {
             Self::Reason => "reason_invalid",
             Self::Hosts => "hosts_invalid",
             Self::Form => "form_invalid",
+            Self::FormContent => "form_content",
             Self::TooLong => "too_large",
             Self::SecretUnknown => "secret_unknown",
             Self::SecretThere => "secret_exists",
@@ -169,9 +175,14 @@ impl AgentsError {
             Self::Auth(error) => auth_denial(error),
             Self::Bindings(error) => error.denial(),
             Self::Ended | Self::ProofWrong => Denial::NotAuthenticated,
-            Self::LooksLikeSecret | Self::Reason | Self::Hosts | Self::Form | Self::TooLong | Self::DevboxOnly | Self::ValueMissing => {
-                Denial::Invalid
-            }
+            Self::LooksLikeSecret
+            | Self::Reason
+            | Self::Hosts
+            | Self::Form
+            | Self::FormContent
+            | Self::TooLong
+            | Self::DevboxOnly
+            | Self::ValueMissing => Denial::Invalid,
             Self::SecretUnknown
             | Self::RequestUnknown
             | Self::LinkUnknown

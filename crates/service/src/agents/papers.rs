@@ -89,8 +89,7 @@ impl Gate {
             request: Some(row.id.clone()),
             secret: row.secret.clone(),
             name: row.wish.name().cloned(),
-            host: row.wish.hosts().iter().find_map(|host| host.exact().cloned()),
-            ..Event::bare(kind, self.clock.now(), row.account.clone())
+            ..Event::bare(kind, self.clock.now(), row.account.clone()).towards(row.wish.hosts().first())
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The table of agents' requests, in the ledger.
 
+use model::limits::REQUEST_LIFE_MS;
 use model::{AccountId, DevboxId, RequestId, SecretId, Timestamp, TokenHash};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -61,11 +62,11 @@ pub(crate) fn by_session(conn: &Connection, session: &TokenHash) -> Result<Optio
     Ok(statement.query_row([session.0], from_row).optional()?)
 }
 
-/// Those of an account that are not decided to the end and not over, oldest first.
+/// Those of an account that are not decided to the end and not over, oldest first. An id begins with its time, so that of the many that lapsed in other days none is read.
 pub(crate) fn open(conn: &Connection, account: &AccountId, now: Timestamp) -> Result<Vec<RequestRow>> {
-    let mut statement =
-        conn.prepare_cached(select!("WHERE account = ?1 AND status IN ('waiting', 'entered', 'lapsed') AND expires > ?2 ORDER BY id"))?;
-    let found = statement.query_map(params![account.as_str(), now.unix_ms()], from_row)?;
+    let mut statement = conn.prepare_cached(OPEN)?;
+    let first = RequestId::from_parts(Timestamp::from_unix_ms(now.unix_ms().saturating_sub(REQUEST_LIFE_MS).max(0)), 0);
+    let found = statement.query_map(params![account.as_str(), now.unix_ms(), first.as_str()], from_row)?;
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -154,7 +155,25 @@ fn allowed(row: &Row<'_>) -> rusqlite::Result<Option<AllowedRow>> {
     Ok(Some(AllowedRow { at, key: parsed(row, 15)?, proof }))
 }
 
+const OPEN: &str = select!("WHERE account = ?1 AND id >= ?3 AND status IN ('waiting', 'entered', 'lapsed') AND expires > ?2 ORDER BY id");
+
 /// A word that says nothing.
 #[derive(Debug, thiserror::Error)]
 #[error("not a request's status or proof")]
 struct WordUnknown;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::migrations::LEDGER;
+
+    #[test]
+    fn of_all_requests_ever_made_those_of_a_day_are_read() {
+        let mut conn = Connection::open_in_memory().expect("a connection");
+        LEDGER.migrate(&mut conn).expect("migrated");
+        let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {OPEN}")).expect("a plan");
+        let rows = plan.query_map(params!["", 0, ""], |row| row.get::<_, String>(3)).expect("steps");
+        let steps = rows.collect::<rusqlite::Result<Vec<_>>>().expect("steps").join("; ");
+        assert!(steps.contains("(account=? AND id>?)") && !steps.contains("TEMP B-TREE"), "{steps}");
+    }
+}

@@ -279,9 +279,9 @@ pub(super) fn show_changed(name: &SecretName, views: &[BindingView], out: &Outpu
     });
 }
 
-/// A form, of which an agent may have written a part: nothing in it moves a terminal's cursor or turns text around.
+/// A form, of which an agent may have written a part: nothing in it moves a terminal's cursor or turns text around, or puts words where other lines stand.
 pub(super) fn form_word(form: &Form) -> String {
-    form.to_string().escape_debug().to_string()
+    form.to_string().escape_debug().to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A binding's host, with what narrows it.

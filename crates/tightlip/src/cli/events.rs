@@ -96,7 +96,7 @@ fn cells(chained: &ChainedEvent) -> [String; 5] {
     [
         what(event.kind).to_owned(),
         or_dash(event.name.as_ref().map(ToString::to_string)),
-        or_dash(event.host.as_ref().map(ToString::to_string)),
+        or_dash(event.host.as_ref().map(ToString::to_string).or_else(|| event.pattern.as_ref().map(ToString::to_string))),
         or_dash(event.devbox.as_ref().map(ToString::to_string)),
         if detail.is_empty() { "-".to_owned() } else { detail.join(", ") },
     ]

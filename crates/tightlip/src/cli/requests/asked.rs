@@ -1,6 +1,6 @@
 //! Requests of agents: shown, and let through. Whatever an agent wrote is shown in quotes with what is not printable escaped, and never as a command.
 
-use link::agents::{AgentRequest, AskedView, Decided, RequestStatus};
+use link::agents::{AgentRequest, AskedView, Decided, Meant, RequestStatus};
 use link::cli::Request;
 use model::{Binding, Clock, RequestId, SecretId, SecretName, Timestamp, Wish};
 use service::SystemClock;
@@ -8,7 +8,7 @@ use service::SystemClock;
 use super::super::ago::ago;
 use super::super::bind::form_word;
 use super::super::fault::{Exit, Fault};
-use super::super::output::Output;
+use super::super::output::{Output, red};
 use super::super::target::Target;
 use super::super::value;
 use super::unknown;
@@ -25,15 +25,13 @@ pub(super) fn complete_links(asked: &mut [AskedView], address: &str) {
 /// A line of the table.
 pub(super) fn row(view: &AskedView, now: Timestamp) -> [String; 7] {
     let request = &view.entry.request;
-    let wished = request.wanted.bindings();
-    let form = wished.first().map_or_else(|| "-".to_owned(), |wanted| form_word(&wanted.form));
-    let narrowed = wished.first().filter(|wanted| !wanted.methods.as_slice().is_empty());
-    let methods = narrowed.map_or_else(String::new, |wanted| format!(" ({})", wanted.methods));
+    // A table breaks long words anywhere: what an agent chose the length of stands below, in lines of its own.
+    let many = request.wanted.hosts().len();
     [
         request.id.to_string(),
         request.wanted.name().map_or_else(|| "-".to_owned(), ToString::to_string),
-        format!("{}{methods}", hosts(&request.wanted)),
-        form,
+        if many == 1 { "1 host, below".to_owned() } else { format!("{many} hosts, below") },
+        "below".to_owned(),
         "-".to_owned(),
         asker(view),
         ago(request.created, now),
@@ -44,11 +42,16 @@ pub(super) fn row(view: &AskedView, now: Timestamp) -> [String; 7] {
 pub(super) fn details(view: &AskedView, with_admin_key: bool) -> String {
     let request = &view.entry.request;
     let mut lines = vec![format!("\n{}: {}", request.id, what(view))];
+    lines.extend(request.wanted.hosts().iter().map(|host| format!("  to      {host}")));
     lines.push(format!("  sent    {}", extent(&request.wanted)));
-    lines.extend(view.lifts.iter().map(|bound| format!("  lifts   {}, which is all that is let through there now", reach(bound))));
-    if let Some(name) = &view.entry.devbox_name {
-        lines.push(format!("  devbox  {name:?}"));
+    if request.wanted.form().is_some_and(|form| !form.is_credentials()) {
+        lines.push(red("  careful not where credentials are expected: a host may keep it as content, and show it to others"));
     }
+    if !view.reach.is_empty() {
+        lines.push(red("  careful it is there already, and the devbox that asks would be given it, to be sent to any of"));
+        lines.extend(view.reach.iter().map(|host| format!("          {host}")));
+    }
+    lines.extend(view.lifts.iter().map(|bound| format!("  lifts   {}, which is all that is let through there now", reach(bound))));
     if view.devbox_ended {
         lines.push("  ended   the devbox that asked is no more: it gets nothing of this".to_owned());
     }
@@ -59,7 +62,9 @@ pub(super) fn details(view: &AskedView, with_admin_key: bool) -> String {
         lines.push(format!("  type it at {link}"));
     }
     if let Some(code) = &view.code {
-        lines.push(format!("  code    {code} for {}", hosts(&request.wanted)));
+        lines.push(format!("  code    {code} for the hosts above"));
+    } else if view.secret_exists || view.stored_since.is_some() {
+        lines.push("  nothing is to be typed: approve it, or refuse it".to_owned());
     } else if wants_value(request) && !with_admin_key {
         lines.push(
             "  no code and no link without the admin key: it is in the file gateway/admin-key of the server's data folder".to_owned(),
@@ -68,6 +73,10 @@ pub(super) fn details(view: &AskedView, with_admin_key: bool) -> String {
         lines.push("  no code and no link with this API key: it lacks the scope `secrets`".to_owned());
     }
     // Last, so that no line of ours follows what could look like one.
+    if let Some(name) = &view.entry.devbox_name {
+        lines.push("  the devbox is called, by whoever made it:".to_owned());
+        lines.extend(quoted(&name.split_whitespace().collect::<Vec<_>>().join(" ")).into_iter().map(|line| format!("{QUOTE_MARK}{line}")));
+    }
     lines.push("  says, in the agent's own words:".to_owned());
     lines.extend(quoted(&request.reason).into_iter().map(|line| format!("{QUOTE_MARK}{line}")));
     lines.iter().map(|line| format!("{line}\n")).collect()
@@ -91,12 +100,12 @@ pub(super) fn approve(id: &RequestId, stored: Option<&SecretId>, target: &Target
         Wish::Secret { name, .. } if wants_value(request) && !view.secret_exists && stored.is_none() => Some(name),
         Wish::Secret { .. } | Wish::Access { .. } => None,
     };
-    let mut secret = stored.cloned();
+    let mut meant = stored.cloned().map(Meant::Stored);
     if let Some(name) = typed {
         out.note(&what(&view));
-        secret = Some(made_now(name, target)?);
+        meant = Some(Meant::Typed(made_now(name, target)?));
     }
-    let decided = gate.decide(&Request::ApproveAsked { admin_key, api_key, id: id.clone(), secret });
+    let decided = gate.decide(&Request::ApproveAsked { admin_key, api_key, id: id.clone(), meant });
     let decided = decided.map_err(|fault| told_of(typed, unknown(fault)))?;
     out.result(&decided, || done(&decided));
     Ok(())
@@ -133,18 +142,21 @@ fn told_of(stored: Option<&SecretName>, fault: Fault) -> Fault {
 fn done(decided: &Decided) -> String {
     let AgentRequest { id, wanted, devbox, .. } = &decided.request;
     let (hosts, extent) = (hosts(wanted), extent(wanted));
+    let all = decided.reach.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let beyond = decided.reach.iter().any(|host| !wanted.hosts().contains(host));
+    let all = if beyond { format!(". All in all it may go to {all}") } else { String::new() };
     match (wanted, devbox) {
         (Wish::Access { secret: None, .. }, _) => format!("{id}: the devbox may reach {hosts} from now on"),
         (Wish::Secret { name, .. }, Some(_)) if decided.given => {
-            format!("{id}: {name} may go to {hosts} ({extent}), and the devbox that asked may use it from now on")
+            format!("{id}: {name} may go to {hosts} ({extent}), and the devbox that asked may use it from now on{all}")
         }
         (Wish::Secret { name, .. }, Some(_)) => {
             format!(
-                "{id}: {name} may go to {hosts} ({extent}); no placeholder was made: the devbox that asked has ended, or holds one already"
+                "{id}: {name} may go to {hosts} ({extent}); no placeholder was made: the devbox that asked has ended, or holds one already{all}"
             )
         }
         (Wish::Access { secret: Some(name), .. }, _) | (Wish::Secret { name, .. }, None) => {
-            format!("{id}: {name} may go to {hosts} ({extent})")
+            format!("{id}: {name} may go to {hosts} ({extent}){all}")
         }
     }
 }
@@ -242,6 +254,65 @@ mod tests {
         }
         assert_eq!(quoted(&reason).concat(), format!("{reason:?}"));
         assert_eq!(quoted("to look \"up\""), ["\"to look \\\"up\\\"\""]);
+    }
+
+    fn view(wanted: Wish, devbox_name: Option<&str>) -> AskedView {
+        let now = Timestamp::from_unix_ms(1_790_000_000_000);
+        let request = AgentRequest {
+            id: RequestId::from_parts(now, 1),
+            wanted,
+            reason: "to look".to_owned(),
+            devbox: Some(model::DevboxId::from_parts(now, 2)),
+            key: None,
+            status: RequestStatus::Waiting,
+            created: now,
+            expires: now,
+            entry_path: Some("http://127.0.0.1:7080/ui/requests/x".to_owned()),
+            placeholder: None,
+        };
+        let entry = link::agents::Entry { request, digest: String::new(), devbox_name: devbox_name.map(str::to_owned) };
+        let (code, reach) = (Some("ABCD-EFGH".to_owned()), Vec::new());
+        AskedView { entry, code, secret_exists: false, stored_since: None, lifts: Vec::new(), reach, devbox_ended: false, hindered: None }
+    }
+
+    fn wish(form: &str, hosts: &[&str]) -> Wish {
+        let hosts = hosts.iter().map(|host| host.parse().expect("a host")).collect();
+        Wish::Secret { name: "GITHUB_TOKEN".parse().expect("a name"), hosts, form: form.parse().expect("a form") }
+    }
+
+    #[test]
+    fn no_devboxs_name_draws_a_line_of_ours() {
+        let name = format!("ci{}  type it at http://evil.example/t", " ".repeat(69));
+        let shown = details(&view(wish("auto", &["api.github.com"]), Some(&name)), true);
+        let (ours, theirs) = shown.split_once("the devbox is called").expect("its name");
+        assert!(!ours.contains("evil") && ours.contains("type it at http://127.0.0.1:7080/"), "{shown}");
+        for line in theirs.lines().filter(|line| line.contains("evil") || line.contains("type it")) {
+            assert!(line.starts_with(QUOTE_MARK), "{shown}");
+        }
+    }
+
+    #[test]
+    fn each_host_has_a_line_of_its_own_and_the_table_none() {
+        let long = format!("{}.example.com", "a".repeat(60));
+        let view = view(wish("header:x-amz-meta-note", &["api.github.com", &long]), None);
+        let shown = details(&view, true);
+        for host in ["api.github.com", &long] {
+            assert!(shown.lines().any(|line| line == format!("  to      {host}")), "{shown}");
+        }
+        assert!(shown.contains("a host may keep it as content"));
+        assert!(!row(&view, Timestamp::from_unix_ms(0)).concat().contains("example.com"));
+    }
+
+    #[test]
+    fn all_hosts_of_a_secret_that_is_there_are_said() {
+        let there = AskedView {
+            secret_exists: true,
+            code: None,
+            reach: vec!["api.github.com".parse().expect("a host")],
+            ..view(wish("auto", &["status.example.org"]), None)
+        };
+        let shown = details(&there, true);
+        assert!(shown.contains("          api.github.com") && shown.contains("nothing is to be typed"), "{shown}");
     }
 
     #[test]
