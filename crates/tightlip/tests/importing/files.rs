@@ -1,7 +1,9 @@
 //! Files: which are taken, which are refused, and what stays of one that is written again.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::place::{Place, code, said};
 
@@ -11,9 +13,8 @@ fn what_was_stored_becomes_a_comment_and_every_other_byte_stays() {
     let text = format!("\u{feff}{}", place.text());
     let path = place.write("real.env", &text);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-    symlink("real.env", place.folder().join("link.env")).unwrap();
     let before = fs::metadata(&path).unwrap();
-    let result = place.json(&["import", "link.env", "--replace", "--only", "GITHUB_TOKEN", "--only", "ACME_KEY"]);
+    let result = place.json(&["import", "real.env", "--replace", "--only", "GITHUB_TOKEN", "--only", "ACME_KEY"]);
     assert_eq!(
         (&result["replaced"], &result["entries"][0]["replaced"], &result["entries"][1]["replaced"]),
         (&true.into(), &true.into(), &true.into())
@@ -25,11 +26,9 @@ fn what_was_stored_becomes_a_comment_and_every_other_byte_stays() {
     assert_eq!(fs::read_to_string(&path).unwrap(), expected);
     let after = fs::metadata(&path).unwrap();
     assert_eq!((after.mode(), after.uid(), after.gid()), (before.mode(), before.uid(), before.gid()));
-    assert!(fs::symlink_metadata(place.folder().join("link.env")).unwrap().is_symlink());
-    let mut left: Vec<_> = fs::read_dir(place.folder()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    left.sort();
-    assert_eq!(left, ["link.env", "real.env"], "no copy is left");
-    let again = place.json(&["import", "link.env", "--replace"]);
+    let left: Vec<_> = fs::read_dir(place.folder()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["real.env"], "no copy is left");
+    let again = place.json(&["import", "real.env", "--replace"]);
     assert_eq!((&again["replaced"], fs::read_to_string(&path).unwrap()), (&false.into(), expected), "there is nothing to do any more");
     assert!(again["warnings"][0].as_str().unwrap().contains("chmod 600"));
 }
@@ -137,4 +136,17 @@ fn a_file_that_git_tracks_is_warned_of() {
     }
     let output = place.run(&["import", ".env", "--replace"]);
     assert!(said(&output).contains("git tracks .env: ") && said(&output).contains("git log --oneline -- .env"), "{}", said(&output));
+}
+
+#[test]
+fn a_name_that_is_no_text_is_shown_as_well_as_it_goes() {
+    let place = Place::new();
+    let name = OsStr::from_bytes(b"caf\xe9.env");
+    let path = place.folder().join(name);
+    fs::rename(place.write("plain.env", place.text()), &path).unwrap();
+    let output = place.watched(place.command(&["--json", "import", "--replace", "--only", "GITHUB_TOKEN"]).arg(name));
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&result["file"], &result["replaced"]), (&"caf\u{fffd}.env".into(), &true.into()));
+    assert!(!place.github.is_in(&fs::read(path).unwrap()));
 }

@@ -2,13 +2,16 @@
 //!
 //! The new one is written beside the old one, synced, and renamed over it. Nothing that holds an imported value is ever written anywhere.
 
+mod access;
+
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::path::{Component, Path, PathBuf};
 
+use devbox::fit_for_a_terminal;
 use model::limits::DOTENV_FILE_BYTES_MAX;
-use rustix::fs::{Access, OFlags, access};
+use rustix::fs::{Access, OFlags};
 use vault::dotenv::{Page, Spot};
 use zeroize::Zeroizing;
 
@@ -84,24 +87,34 @@ impl Source {
         quoted(&self.named)
     }
 
+    /// The file that it really is, where a link leads there: somebody else may have laid it.
+    fn behind_a_link(&self) -> Option<String> {
+        (!is_direct(&self.named, &self.path)).then(|| fit_for_a_terminal(&quoted(&self.path)))
+    }
+
     /// Looks whether the file could be written again, before anything is stored.
     ///
     /// # Errors
     /// Where it could not.
     pub(super) fn check_replaceable(&self) -> Result<(), Fault> {
+        if let Some(real) = self.behind_a_link() {
+            let message = format!("{} is a link to {real}, and only what is named itself is written; nothing was stored", self.shown());
+            let fault = Fault { code: NOT_REPLACEABLE.to_owned(), ..Fault::new(Exit::Failure, message) };
+            return Err(fault.next(format!("tightlip import {real} --dry-run --replace   (if that is the file you mean)")));
+        }
         let me = rustix::process::geteuid();
         let why = if self.about.nlink() > 1 {
             Some("it has a second name (a hard link), under which the values would remain")
         } else if !me.is_root() && self.about.uid() != me.as_raw() {
             Some("it is another user's, and the new one would be yours")
-        } else if access(self.folder(), Access::WRITE_OK | Access::EXEC_OK).is_err() {
+        } else if rustix::fs::access(self.folder(), Access::WRITE_OK | Access::EXEC_OK).is_err() {
             Some("its folder cannot be written into, which it takes to put the new file in place of the old one in one step")
         } else {
             None
         };
         match why {
             Some(why) => Err(Fault {
-                code: "not_replaceable".to_owned(),
+                code: NOT_REPLACEABLE.to_owned(),
                 ..Fault::new(Exit::Failure, format!("{} cannot be replaced: {why}; nothing was stored", self.shown()))
             }
             .next(format!("tightlip import {}   (leaves the file as it is)", self.shown()))),
@@ -111,8 +124,8 @@ impl Source {
 
     /// What a person should know of the file.
     pub(super) fn warnings(&self, page: &Page) -> Vec<String> {
-        let mut warnings = Vec::new();
         let shown = self.shown();
+        let mut warnings: Vec<String> = self.behind_a_link().map(|real| format!("{shown} is a link to {real}")).into_iter().collect();
         if self.about.mode() & OTHERS != 0 {
             warnings.push(format!("other users of this machine can read {shown}: chmod 600 {shown}"));
         }
@@ -136,7 +149,7 @@ impl Source {
         };
         let mut beside = Beside::make(&self.path).map_err(failed)?;
         fchown(&beside.file, Some(self.about.uid()), Some(self.about.gid())).map_err(failed)?;
-        beside.file.set_permissions(fs::Permissions::from_mode(self.about.mode() & MODE)).map_err(failed)?;
+        access::hand_on(&self.file, self.about.mode(), &beside.file).map_err(failed)?;
         page.write_without(spots, &mut beside.file).map_err(failed)?;
         beside.file.sync_all().map_err(failed)?;
         if !self.is_unchanged(page).map_err(failed)? {
@@ -196,9 +209,30 @@ impl Drop for Beside {
     }
 }
 
-/// Opens without waiting: a pipe that nobody writes into would hold this for ever.
+/// The path by which a file can be written: the file's own, where a link leads there.
+pub(super) fn own_path(named: &Path) -> PathBuf {
+    fs::canonicalize(named).ok().filter(|real| !is_direct(named, real)).unwrap_or_else(|| named.to_owned())
+}
+
+/// Whether the name leads to this real path without a link on its way. Where the folder that we are in has no path any more, nobody knows.
+fn is_direct(named: &Path, real: &Path) -> bool {
+    let Ok(folder) = std::env::current_dir() else { return false };
+    let mut whole = PathBuf::new();
+    for part in folder.join(named).components() {
+        match part {
+            Component::ParentDir => {
+                whole.pop();
+            }
+            Component::CurDir => {}
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => whole.push(part),
+        }
+    }
+    whole == real
+}
+
+/// Opens a real path. It waits for nothing, as for a pipe that nobody writes into, and follows no link: one there was laid since.
 fn open(path: &Path) -> io::Result<File> {
-    let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY).bits().cast_signed();
+    let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY).bits().cast_signed();
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
@@ -208,5 +242,5 @@ fn failed(verb: &str, path: &Path, error: &io::Error) -> Fault {
 
 /// Read, write or execute, for anybody but the owner.
 const OTHERS: u32 = 0o077;
-/// The bits of a mode that are one's to set (inode(7)).
-const MODE: u32 = 0o7777;
+/// The word of `--json`.
+const NOT_REPLACEABLE: &str = "not_replaceable";

@@ -1,9 +1,15 @@
 //! Whether git has the file, and so perhaps its values, in what was committed.
 //!
-//! The index is read here and not by git: a repository's own settings can have git run programs.
+//! The index is read here and not by git: a repository's own settings can have git run programs. Whoever writes into the folder may have laid something else in
+//! its place: what cannot be read at once and whole may have the file in it.
 
-use std::fs;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
 
 use crate::cli::hints::quoted;
 
@@ -12,18 +18,25 @@ use crate::cli::hints::quoted;
 enum Tracked {
     Yes,
     No,
-    /// The index is of a form in which names are shortened.
+    /// The index cannot be read, or is of a form in which names are shortened.
     Unknown,
+}
+
+/// What a folder's `.git` is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Repository {
+    Absent,
+    /// Its own files are in this folder.
+    At(PathBuf),
+    /// Something is there, and it cannot be said what.
+    Unclear,
 }
 
 /// What to say of a file that git tracks, or may track.
 pub(super) fn warning(path: &Path, named: &Path) -> Option<String> {
-    let (top, git) = path.ancestors().skip(1).find_map(|folder| Some((folder, git_folder(&folder.join(".git"))?)))?;
-    let relative = path.strip_prefix(top).ok()?;
-    let index = git.join("index");
-    let size = fs::metadata(&index).map_or(0, |about| about.len());
-    let index = if size <= INDEX_BYTES_MAX { fs::read(index).unwrap_or_default() } else { UNREAD.to_vec() };
-    let words = match tracked(&index, relative.as_os_str().as_encoded_bytes()) {
+    let found = |folder| Some((folder, Repository::of(folder))).filter(|(_, repository)| *repository != Repository::Absent);
+    let (top, repository) = path.ancestors().skip(1).find_map(found)?;
+    let words = match repository.tracks(path.strip_prefix(top).ok()?) {
         Tracked::Yes => "git tracks",
         Tracked::Unknown => "git may track",
         Tracked::No => return None,
@@ -32,15 +45,55 @@ pub(super) fn warning(path: &Path, named: &Path) -> Option<String> {
     Some(format!("{words} {shown}: what was committed stays in its history, so rotate these values; look: git log --oneline -- {shown}"))
 }
 
-/// Where a repository's own files are: a folder, or what a file of that name points to (gitrepository-layout(5)).
-fn git_folder(path: &Path) -> Option<PathBuf> {
-    let about = fs::metadata(path).ok()?;
-    if about.is_dir() {
-        return Some(path.to_owned());
+impl Repository {
+    /// A folder, or what a file of that name points to (gitrepository-layout(5)).
+    fn of(folder: &Path) -> Self {
+        let path = folder.join(".git");
+        match fs::metadata(&path) {
+            Ok(about) if about.is_dir() => Self::At(path),
+            Ok(_) => pointed_to(&path).map_or(Self::Unclear, |target| Self::At(folder.join(target))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Self::Absent,
+            Err(_) => Self::Unclear,
+        }
     }
-    let text = fs::read_to_string(path).ok().filter(|_| about.len() <= POINTER_BYTES_MAX)?;
-    let target = text.strip_prefix("gitdir: ")?.trim_end();
-    Some(path.parent()?.join(target))
+
+    /// Whether its index has a file of this path in it.
+    fn tracks(&self, path: &Path) -> Tracked {
+        let index = match self {
+            Self::Absent => return Tracked::No,
+            Self::Unclear => return Tracked::Unknown,
+            Self::At(folder) => read(&folder.join("index"), INDEX_BYTES_MAX),
+        };
+        match index {
+            Ok(index) => tracked(&index, path.as_os_str().as_bytes()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Tracked::No,
+            Err(_) => Tracked::Unknown,
+        }
+    }
+}
+
+/// Where the repository of a work tree is; none where the file does not say it.
+fn pointed_to(path: &Path) -> Option<PathBuf> {
+    let text = read(path, POINTER_BYTES_MAX).ok()?;
+    let target = text.strip_prefix(b"gitdir: ")?.trim_ascii_end();
+    Some(PathBuf::from(OsStr::from_bytes(target)))
+}
+
+/// All of an ordinary file that has so many bytes at most. Nothing else is waited for or read: no pipe, no device, no link.
+fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(ErrorKind::InvalidInput.into());
+    }
+    if about.len() > bytes_max {
+        return Err(ErrorKind::FileTooLarge.into());
+    }
+    // It may grow meanwhile.
+    let mut bytes = Vec::new();
+    file.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max { Err(ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
 /// Whether this path is in an index: there, each name has its length before it and a zero byte behind it (gitformat-index(5)).
@@ -67,10 +120,8 @@ fn tracked(index: &[u8], path: &[u8]) -> Tracked {
 const NAME_MASK: u16 = 0x0fff;
 /// The bit that says that more flags follow.
 const EXTENDED: u16 = 0x4000;
-/// The index of the largest repositories is smaller; a larger one is not read.
-const INDEX_BYTES_MAX: u64 = 512 * 1024 * 1024;
-/// An index of which nothing is known.
-const UNREAD: &[u8] = b"DIRC\xff\xff\xff\xff";
+/// Half a million files; a larger index is not read.
+const INDEX_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// A path with its few words before it.
 const POINTER_BYTES_MAX: u64 = 8192;
 
@@ -126,5 +177,44 @@ mod tests {
         for index in [&b""[..], b"DIRC", b"DIRC\0\0\0\x02", b"DIRC\0\0\0\x02.env\0", b"nonsense"] {
             assert_eq!(super::tracked(index, b".env"), Tracked::No, "{index:?}");
         }
+    }
+    #[test]
+    fn what_cannot_be_read_at_once_and_whole_may_have_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (git, file) = (folder.path().join(".git"), folder.path().join("app/.env"));
+        let index = git.join("index");
+        let pipe = |path: &Path| rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let link = |target: &str, path: &Path| std::os::unix::fs::symlink(target, path).unwrap();
+        let indices: [&dyn Fn(); 5] =
+            [&|| pipe(&index), &|| link("/dev/zero", &index), &|| link("nowhere", &index), &|| fs::create_dir(&index).unwrap(), &|| {
+                File::create(&index).unwrap().set_len(INDEX_BYTES_MAX + 1).unwrap()
+            }];
+        for (number, lay) in indices.into_iter().enumerate() {
+            fs::create_dir(&git).unwrap();
+            lay();
+            assert!(warning(&file, Path::new(".env")).unwrap().starts_with("git may track .env: "), "index {number}");
+            fs::remove_dir_all(&git).unwrap();
+        }
+        let pointers: [&dyn Fn(); 5] =
+            [&|| pipe(&git), &|| link("/dev/zero", &git), &|| link(".git", &git), &|| fs::write(&git, "nonsense").unwrap(), &|| {
+                File::create(&git).unwrap().set_len(POINTER_BYTES_MAX + 1).unwrap()
+            }];
+        for (number, lay) in pointers.into_iter().enumerate() {
+            lay();
+            assert!(warning(&file, Path::new(".env")).unwrap().starts_with("git may track .env: "), "pointer {number}");
+            fs::remove_file(&git).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_repository_behind_a_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::write(root.join(".env"), "A=b").unwrap();
+        git(root, &["init", "-q"]);
+        git(root, &["add", ".env"]);
+        fs::rename(root.join(".git"), root.join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink("elsewhere", root.join(".git")).unwrap();
+        assert!(warning(&root.join(".env"), Path::new(".env")).unwrap().starts_with("git tracks .env: "));
     }
 }

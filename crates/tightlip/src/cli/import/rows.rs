@@ -6,6 +6,7 @@ use model::{Binding, KindId, SecretName};
 use serde::Serialize;
 
 use super::Args;
+use super::file::own_path;
 use super::plan::{Done, Plan, Row, What};
 use crate::cli::bind::Where;
 use crate::cli::hints::quoted;
@@ -14,7 +15,8 @@ use crate::cli::output::{Output, table};
 /// The whole result.
 #[derive(Serialize)]
 struct Shown<'a> {
-    file: &'a Path,
+    /// A name that is no text is shown as well as it goes.
+    file: String,
     dry_run: bool,
     replaced: bool,
     entries: Vec<ShownRow<'a>>,
@@ -44,7 +46,7 @@ impl Plan {
     /// Shows every line, and after them what to do next.
     pub(super) fn show(&self, file: &Path, args: &Args, warnings: &[String], replaced: bool, out: &Output) {
         let entries = self.rows.iter().map(|row| row.shown(file, args, replaced, out)).collect();
-        let shown = Shown { file, dry_run: args.dry_run, replaced, entries, warnings };
+        let shown = Shown { file: file.display().to_string(), dry_run: args.dry_run, replaced, entries, warnings };
         out.result(&shown, || {
             let cells = |row: &Row| {
                 let words = row.why(file).unwrap_or_default();
@@ -64,7 +66,8 @@ impl Plan {
     pub(super) fn take_out(&self, file: &Path) -> Option<String> {
         let names = self.clear(Row::is_stored);
         let only: String = names.iter().map(|name| format!(" --only {name}")).collect();
-        (!names.is_empty()).then(|| format!("tightlip import {}{only} --update --replace", quoted(file)))
+        let shown = || devbox::fit_for_a_terminal(&quoted(&own_path(file)));
+        (!names.is_empty()).then(|| format!("tightlip import {}{only} --update --replace", shown()))
     }
 
     /// What does not go into a line of a table.
