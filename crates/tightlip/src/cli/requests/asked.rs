@@ -41,15 +41,15 @@ pub(super) fn row(view: &AskedView, now: Timestamp) -> [String; 7] {
 /// What a person reads before deciding.
 pub(super) fn details(view: &AskedView, with_admin_key: bool) -> String {
     let request = &view.entry.request;
-    let mut lines = vec![format!("\n{}: {}", request.id, what(view))];
-    lines.extend(request.wanted.hosts().iter().map(|host| format!("  to      {host}")));
+    let mut lines = vec![format!("\n{}: {}", request.id, what(view, "the hosts below"))];
+    lines.extend(request.wanted.hosts().iter().flat_map(|host| host_lines("  to      ", host)));
     lines.push(format!("  sent    {}", extent(&request.wanted)));
     if request.wanted.form().is_some_and(|form| !form.is_credentials()) {
         lines.push(red("  careful not where credentials are expected: a host may keep it as content, and show it to others"));
     }
     if !view.reach.is_empty() {
         lines.push(red("  careful it is there already, and the devbox that asks would be given it, to be sent to any of"));
-        lines.extend(view.reach.iter().map(|host| format!("          {host}")));
+        lines.extend(view.reach.iter().flat_map(|host| host_lines("          ", host)));
     }
     lines.extend(view.lifts.iter().map(|bound| format!("  lifts   {}, which is all that is let through there now", reach(bound))));
     if view.devbox_ended {
@@ -102,7 +102,7 @@ pub(super) fn approve(id: &RequestId, stored: Option<&SecretId>, target: &Target
     };
     let mut meant = stored.cloned().map(Meant::Stored);
     if let Some(name) = typed {
-        out.note(&what(&view));
+        out.note(&what(&view, &hosts(&request.wanted)));
         meant = Some(Meant::Typed(made_now(name, target)?));
     }
     let decided = gate.decide(&Request::ApproveAsked { admin_key, api_key, id: id.clone(), meant });
@@ -125,7 +125,10 @@ fn made_now(name: &SecretName, target: &Target) -> Result<SecretId, Fault> {
 /// A secret of the wanted name that this request did not bring is somebody's own: it is bound where a person names it, and not by its name alone.
 fn stored_since(view: &AskedView, since: &SecretId) -> Fault {
     let id = &view.entry.request.id;
-    let message = format!("{}; nothing was bound: it may be somebody else's, so name it to have it bound", what(view));
+    let message = format!(
+        "{}; nothing was bound: it may be somebody else's, so name it to have it bound",
+        what(view, &hosts(&view.entry.request.wanted))
+    );
     Fault::new(Exit::Refused, message).next(format!("tightlip approve {id} --stored {since}"))
 }
 
@@ -201,14 +204,25 @@ fn quoted(reason: &str) -> Vec<String> {
     lines
 }
 
+/// A host in a line of its own; where it is longer, in several that a terminal does not break anew, each of which says that it goes on.
+fn host_lines(before: &str, host: &model::HostPattern) -> Vec<String> {
+    let text = host.to_string();
+    let parts = text.as_bytes().chunks(HOST_COLUMNS_MAX).map(String::from_utf8_lossy);
+    let last = text.len().div_ceil(HOST_COLUMNS_MAX).saturating_sub(1);
+    let line = |(number, part): (usize, std::borrow::Cow<'_, str>)| {
+        let before = if number == 0 { before } else { "          " };
+        format!("{before}{part}{}", if number < last { CONTINUED } else { "" })
+    };
+    parts.enumerate().map(line).collect()
+}
+
 /// As many as a character takes at most.
 const fn columns(char: char) -> usize {
     if char.is_ascii() { 1 } else { 2 }
 }
 
-fn what(view: &AskedView) -> String {
+fn what(view: &AskedView, hosts: &str) -> String {
     let request = &view.entry.request;
-    let hosts = hosts(&request.wanted);
     let since = view.stored_since.as_ref().map_or_else(String::new, |since| format!(": {since}, which was stored since"));
     match &request.wanted {
         Wish::Secret { name, .. } if request.status == RequestStatus::Entered => {
@@ -239,6 +253,10 @@ fn asker(view: &AskedView) -> String {
 
 /// What stands before each line of an agent's words, and of nothing else.
 const QUOTE_MARK: &str = "  | ";
+/// Stands behind a host's part that is not its end.
+const CONTINUED: &str = " (goes on)";
+/// With what stands before and behind it, less than the eighty columns of a terminal.
+const HOST_COLUMNS_MAX: usize = 58;
 /// With the mark before them, less than the eighty columns of a terminal.
 const QUOTE_COLUMNS_MAX: usize = 72;
 
@@ -296,9 +314,9 @@ mod tests {
         let long = format!("{}.example.com", "a".repeat(60));
         let view = view(wish("header:x-amz-meta-note", &["api.github.com", &long]), None);
         let shown = details(&view, true);
-        for host in ["api.github.com", &long] {
-            assert!(shown.lines().any(|line| line == format!("  to      {host}")), "{shown}");
-        }
+        assert!(shown.lines().any(|line| line == "  to      api.github.com"), "{shown}");
+        assert!(shown.contains(&format!("  to      {} (goes on)\n          {}\n", &long[..58], &long[58..])), "{shown}");
+        assert!(shown.lines().filter(|line| !line.contains("careful")).all(|line| line.len() < 100), "{shown}");
         assert!(shown.contains("a host may keep it as content"));
         assert!(!row(&view, Timestamp::from_unix_ms(0)).concat().contains("example.com"));
     }
