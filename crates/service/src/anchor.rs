@@ -36,6 +36,24 @@ pub struct Anchored {
     pub gateway: ChainEnd,
 }
 
+/// What a gateway that runs knows of its anchors.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// What was written last, or found at the start.
+    pub last: Option<Anchored>,
+    /// Whether one was gone and was put back, and no event tells of it yet.
+    pub untold: bool,
+}
+
+/// Which places are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Every place.
+    All,
+    /// Those without an anchor.
+    Gone,
+}
+
 /// The file.
 #[derive(Serialize, Deserialize)]
 struct Written {
@@ -115,6 +133,11 @@ impl AnchorPlace {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Whether there is a file. One that cannot be looked at is not there, so that writing it says why.
+    fn is_there(&self) -> bool {
+        self.0.is_file()
     }
 
     /// What the anchor says; none where there is none.
@@ -200,6 +223,16 @@ impl AnchorPlaces {
         self.0.is_empty()
     }
 
+    /// Whether there is a file at every place.
+    pub(crate) fn are_there(&self) -> bool {
+        self.0.iter().all(AnchorPlace::is_there)
+    }
+
+    /// Where anchors were looked for, in words.
+    pub(crate) fn words(&self) -> String {
+        listed(&self.paths())
+    }
+
     /// The files.
     #[must_use]
     pub fn paths(&self) -> Vec<PathBuf> {
@@ -242,8 +275,24 @@ impl AnchorPlaces {
     /// # Errors
     /// [`AnchorError::Io`] of the first place; the others are written all the same.
     pub fn write(&self, keys: &OpenKeys, anchored: &Anchored) -> Result<(), AnchorError> {
-        let mut written = self.0.iter().map(|place| place.write(keys, anchored)).collect::<Vec<_>>().into_iter();
-        written.next().unwrap_or(Ok(()))
+        self.put(keys, anchored, Wanted::All).1
+    }
+
+    /// As [`AnchorPlaces::write`], and whether one that was gone is there again.
+    pub(crate) fn put(&self, keys: &OpenKeys, anchored: &Anchored, wanted: Wanted) -> (bool, Result<(), AnchorError>) {
+        let (mut is_back, mut of_the_first) = (false, Ok(()));
+        for (number, place) in self.0.iter().enumerate() {
+            let was_there = place.is_there();
+            if was_there && wanted == Wanted::Gone {
+                continue;
+            }
+            let written = place.write(keys, anchored);
+            is_back |= !was_there && written.is_ok();
+            if number == 0 {
+                of_the_first = written;
+            }
+        }
+        (is_back, of_the_first)
     }
 }
 

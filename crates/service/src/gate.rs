@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use link::cli::TrustedSetting;
 use model::{
-    AccountId, ApiKey, ApiKeyId, Clock, DevboxId, GatewayConfig, GatewayConfigId, Grant, HostPattern, Refusal, SecretId, TokenHash,
+    AccountId, ApiKey, ApiKeyId, Clock, DevboxId, Event, EventKind, GatewayConfig, GatewayConfigId, Grant, HostPattern, Refusal, SecretId,
+    TokenHash,
 };
 use store::{Ledger, Store, StoreError};
 use vault::OpenKeys;
 
-use crate::anchor::{AnchorError, AnchorPlaces, Anchored};
+use crate::anchor::{AnchorError, AnchorPlaces, Anchored, Kept, Wanted};
 use crate::authenticate::{self, AuthError, Caller};
 use crate::events::Tally;
 use crate::ids::{Ids, IdsError};
@@ -56,7 +57,7 @@ pub struct Gate {
     pub(crate) pass_through: Vec<HostPattern>,
     /// Where the heads of both chains are kept, if anywhere, and what was written there last.
     pub(crate) anchors: AnchorPlaces,
-    anchored: Mutex<Option<Anchored>>,
+    anchored: Mutex<Kept>,
     /// The settings that send values elsewhere.
     pub(crate) trusted: Vec<TrustedSetting>,
     /// Why the databases did not answer last.
@@ -147,30 +148,43 @@ impl Gate {
     /// # Errors
     /// [`AnchorError`], where it is not.
     pub fn with_anchors(self, anchors: AnchorPlaces) -> Result<Self, AnchorError> {
-        let anchored = anchors.check(&self.keys, &self.store, &self.ledger)?;
-        Ok(Self { anchors, anchored: Mutex::new(anchored), ..self })
+        let last = anchors.check(&self.keys, &self.store, &self.ledger)?;
+        Ok(Self { anchors, anchored: Mutex::new(Kept { last, untold: false }), ..self })
     }
 
-    /// Writes the heads of both chains to their place, where they changed since the last time. Called every second, and when the gateway ends.
+    /// Writes the heads of both chains to their place, where they changed since the last time, or the file is gone: it is put back then, and an event tells of
+    /// it. Called every second, and when the gateway ends.
     ///
     /// # Errors
-    /// [`AnchorError::RolledBack`] where what was kept is not in the chains any more, and then no value leaves from here on; or when it cannot be written.
+    /// [`AnchorError::RolledBack`] where what was kept is not in the chains any more, and then nothing is written and no value leaves from here on; or when it
+    /// cannot be written.
     pub fn keep_anchor(&self) -> Result<(), AnchorError> {
         if self.anchors.is_empty() {
             return Ok(());
         }
-        let mut last = lock(&self.anchored);
+        let mut kept = lock(&self.anchored);
         let present = Anchored::of(&self.store, &self.ledger, self.clock.now())?;
-        if last.as_ref().is_some_and(|last| last.is_same(&present)) {
+        let is_same = kept.last.as_ref().is_some_and(|last| last.is_same(&present));
+        if is_same && !kept.untold && self.anchors.are_there() {
             return Ok(());
         }
-        if let Some(last) = &*last {
+        if let Some(last) = &kept.last {
             let holds = self.anchors.check_last(last, &self.store, &self.ledger);
             self.tally.note_rollback(matches!(holds, Err(AnchorError::RolledBack { .. })));
             holds?;
         }
-        self.anchors.write(&self.keys, &present)?;
-        *last = Some(present);
+        let (is_back, written) = self.anchors.put(&self.keys, &present, if is_same { Wanted::Gone } else { Wanted::All });
+        kept.untold |= is_back;
+        written?;
+        kept.last = Some(present);
+        if kept.untold {
+            // The next time writes an anchor that knows this event.
+            let owner = self.store.owner()?;
+            let events: Vec<Event> =
+                owner.map(|owner| Event::bare(EventKind::AnchorMissing, self.clock.now(), owner.id)).into_iter().collect();
+            self.ledger.record(&events)?;
+            kept.untold = false;
+        }
         Ok(())
     }
 

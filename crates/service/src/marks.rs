@@ -39,10 +39,10 @@ pub(crate) fn devbox_holds(keys: &OpenKeys, rows: &MarkedRows) -> bool {
     rows.are_of_an_open_devbox(|input, mac| keys.mac_holds(ROWS_MAC, input, mac))
 }
 
-/// Whether what the rows say of a devbox that has ended is what was written. One that an earlier build ended has no mark: its end was not counted, and that is
-/// asked of the events.
+/// Whether what the rows say of a devbox that has ended is what was written. An event must tell of the end: every build wrote it together with the end. One that
+/// an earlier build ended has no mark: its end was not counted, and that is asked of the event.
 pub(crate) fn ended_holds(keys: &OpenKeys, rows: &MarkedRows) -> bool {
-    rows.mac.is_none() || rows.are_marked(|input, mac| keys.mac_holds(ROWS_MAC, input, mac))
+    rows.events > 0 && (rows.mac.is_none() || rows.are_marked(|input, mac| keys.mac_holds(ROWS_MAC, input, mac)))
 }
 
 impl Gate {

@@ -59,9 +59,10 @@ struct Looking<'a> {
     revoked: HashSet<ApiKeyId>,
     /// The place of the account that was made last, as far as the events were read.
     last_account: i64,
-    /// How many keys and gateway configs there should be.
+    /// How many keys, gateway configs and devboxes there should be.
     told_keys: u64,
     told_configs: u64,
+    told_devboxes: u64,
     done: u64,
     of: u64,
     tell: Tell<'a>,
@@ -162,6 +163,7 @@ pub fn verify(subject: &Subject<'_>, tell: Tell<'_>) -> Result<Verified, VerifyE
         last_account: 0,
         told_keys: 0,
         told_configs: 0,
+        told_devboxes: 0,
         done: 0,
         of,
         tell,
@@ -188,11 +190,8 @@ impl Looking<'_> {
         }
     }
 
-    /// Every anchor that there is, against both chains.
+    /// Every anchor that there is, against both chains. Where there is none, `up` refuses what it did not make itself just now, so this finds as much.
     fn anchors(&mut self, places: &AnchorPlaces) -> AnchorSeen {
-        if places.is_empty() {
-            return AnchorSeen::Nowhere;
-        }
         let found = match places.read(self.keys) {
             Ok(found) => found,
             Err(error) => {
@@ -204,8 +203,15 @@ impl Looking<'_> {
         if held < found.len() {
             return AnchorSeen::Wrong;
         }
-        let newest = found.into_iter().map(|(_, anchored)| anchored.written).max();
-        newest.map_or(AnchorSeen::Missing, |written| AnchorSeen::Holds { written })
+        if let Some(written) = found.into_iter().map(|(_, anchored)| anchored.written).max() {
+            return AnchorSeen::Holds { written };
+        }
+        let what = format!(
+            "there is no anchor of this data folder ({}), so nothing shows whether it is an older copy that somebody put back; `tightlip up` refuses it",
+            places.words()
+        );
+        self.find(ANCHOR, About::default(), &what, UNANCHORED);
+        if places.is_empty() { AnchorSeen::Nowhere } else { AnchorSeen::Missing }
     }
 
     /// One anchor, against both chains: whether what it says is there.
@@ -251,7 +257,7 @@ impl Looking<'_> {
 impl<'a> About<'a> {
     /// A row, by its key where that is an id of ours.
     fn row(key: &'a str) -> Self {
-        let is_id = key.len() <= ID_CHARS_MAX && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let is_id = !key.is_empty() && key.len() <= ID_CHARS_MAX && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         Self { id: is_id.then_some(key), name: None }
     }
 
@@ -307,6 +313,9 @@ pub const STORE: &str = "store";
 /// The ledger, in findings.
 pub const LEDGER: &str = "ledger";
 const ANCHOR: &str = "anchor";
+/// What gives a data folder an anchor. A place that does not last takes a setting.
+const UNANCHORED: &str =
+    "tightlip up --accept-rollback   (only if you know why there is none; where the place does not last, name one with `[gateway] anchor`)";
 /// What mends what only a backup has.
 const RESTORE: &str = "tightlip restore FILE --force --accept-rollback   (a backup from before this; what is there now is moved aside)";
 /// Rows of one page: bounds the memory, with values of at most 64 KiB.

@@ -7,7 +7,7 @@ mod installation;
 use installation::{Installation, named, secret_name, wanted};
 use link::agents::{AgentTell, AgentVerb};
 use link::cli::Exposure;
-use model::{AccountId, Mechanism};
+use model::{AccountId, Event, EventKind, Mechanism};
 use rusqlite::Connection;
 use service::anchor::AnchorPlaces;
 use service::verify::{Subject, verify};
@@ -174,13 +174,59 @@ fn a_request_that_is_put_back_or_planted_is_named_and_decides_nothing() {
     assert_eq!(found(&house), ["requests: it was made, and its row is gone"]);
 }
 
+#[test]
+fn a_devbox_of_which_no_event_tells_is_named_and_one_that_an_earlier_build_ended_is_not() {
+    let house = Installation::make();
+    let ended = |id: &model::DevboxId, count| Event {
+        devbox: Some(id.clone()),
+        count,
+        ..Event::bare(EventKind::DevboxClosed, installation::START, house.owner.id.clone())
+    };
+    // Ended as it is ended now, and as it was before ends were counted, which left no mark.
+    for count in [Some(0), None] {
+        let id = house.card(&[]).devbox;
+        house.ledger.close_devbox(&id, installation::START, &ended(&id, count)).unwrap();
+        if count.is_none() {
+            tamper(&house, &format!("DELETE FROM marks WHERE id = '{id}'"));
+        }
+    }
+    assert_eq!(found_in(&house, &["devboxes", "marks", "grants"]), [""; 0]);
+    // Planted, with an event that tells of its end: another must tell of its beginning.
+    let planted = house.gate.make_devbox_id().unwrap();
+    tamper(
+        &house,
+        &format!(
+            "INSERT INTO devboxes (id, account, key, allow, resume, ca_pem, opened, closed)
+             SELECT '{planted}', account, key, allow, resume, ca_pem, opened, closed FROM devboxes LIMIT 1"
+        ),
+    );
+    let more = "devboxes: there are more devboxes than events tell of: one was planted";
+    let endless = "devboxes: it is said to have ended, and no event tells of its end: it was ended outside tightlip, or planted";
+    assert_eq!(found_in(&house, &["devboxes", "marks"]), [endless, more]);
+    house.ledger.record(&[ended(&planted, None)]).unwrap();
+    assert_eq!(found_in(&house, &["devboxes", "marks"]), [more]);
+}
+
+#[test]
+fn a_row_without_an_id_is_named() {
+    let house = Installation::make();
+    tamper(&house, "INSERT INTO exposures VALUES ('', 'a', 1, 5, zeroblob(32))");
+    let what = "exposures: there is a row without an id: it was planted, or its id was taken out";
+    assert_eq!(found_in(&house, &["exposures"]), [what]);
+}
+
 /// What looking at everything finds about requests. (The fixture's keys have events that name none.)
 fn found(house: &Installation) -> Vec<String> {
+    found_in(house, &["requests"])
+}
+
+/// What looking at everything finds in these tables.
+fn found_in(house: &Installation, tables: &[&str]) -> Vec<String> {
     let path = |name: &str| house.folder.path().join(name);
     let (store, ledger) = (Store::open(&path("tightlip.db"), Mode::Reader).unwrap(), Ledger::open_to_read(&path("gateway.db")).unwrap());
     let (store, ledger) = (store.look().unwrap(), ledger.look().unwrap());
     let subject = Subject { store, ledger, keys: &house.keys, anchors: &AnchorPlaces::default() };
     let verified = verify(&subject, &mut |_, _| {}).unwrap();
-    let findings = verified.findings.into_iter().filter(|finding| finding.table == "requests");
+    let findings = verified.findings.into_iter().filter(|finding| tables.contains(&finding.table.as_str()));
     findings.map(|finding| format!("{}: {}", finding.table, finding.what)).collect()
 }

@@ -201,6 +201,7 @@ impl Looking<'_> {
         let (EventKind::DevboxOpened | EventKind::DevboxClosed, Some(id)) = (event.kind, &event.devbox) else { return Ok(()) };
         let about = About::row(id.as_str());
         let is_end = event.kind == EventKind::DevboxClosed;
+        self.told_devboxes += u64::from(!is_end);
         match self.ledger.state_of(id)? {
             None => self.find("devboxes", about, "it was opened, and its row is gone", RESTORE),
             Some((true, _)) if is_end => {

@@ -1,7 +1,7 @@
 //! The ledger's rows: bindings, exposures, pairings, requests of agents, devboxes with their grants.
 
 use model::StoredBinding;
-use store::{DevboxRow, ExposureRow, MarkedRows, PairingRow, RequestRow};
+use store::{DevboxRow, ExposureRow, GrantRow, MarkedRows, PairingRow, RequestRow};
 
 use super::{About, Looking, PAGE_ROWS, RESTORE};
 use crate::agents::REQUEST_MAC;
@@ -20,6 +20,10 @@ impl Looking<'_> {
         // Not counted: they tell of rows that were.
         let _marks = self.table("marks", |after| ledger.decided(after, PAGE_ROWS), Self::decided);
         self.counts.devboxes = self.table("devboxes", |after| ledger.devboxes(after, PAGE_ROWS), Self::devbox);
+        // Each event had its row when the chain was walked, so that a row without an event makes one too many.
+        if self.counts.devboxes > self.told_devboxes {
+            self.find("devboxes", About::default(), "there are more devboxes than events tell of: one was planted", RESTORE);
+        }
     }
 
     fn binding(&mut self, _key: &str, row: &StoredBinding) {
@@ -60,7 +64,7 @@ impl Looking<'_> {
         }
     }
 
-    /// What an open devbox keeps sealed must open; one that has ended keeps nothing.
+    /// What an open devbox keeps sealed must open.
     fn devbox(&mut self, _key: &str, row: &DevboxRow) {
         let about = About::row(row.id.as_str());
         let grants = match self.ledger.grants_of(&row.id) {
@@ -71,13 +75,7 @@ impl Looking<'_> {
             self.find("hosted", about, "it is shown to another account than it is of", RESTORE);
         }
         if row.closed.is_some() {
-            if !self.ledger.ended_devbox(&row.id).is_ok_and(|rows| ended_holds(self.keys, &rows)) {
-                self.find("devboxes", about, "it has ended, and its rows or its grants were changed or removed since", RESTORE);
-            }
-            if !row.ca_key.is_empty() || grants.iter().any(|grant| !grant.token.is_empty() || grant.grant.ended.is_none()) {
-                self.find("devboxes", about, "it has ended, and keys or tokens of it are there again", END_IT);
-            }
-            return;
+            return self.ended(row, &grants);
         }
         if !self.ledger.marked_devbox(&row.id).is_ok_and(|rows| devbox_holds(self.keys, &rows)) {
             self.find("devboxes", about, "its row or its grants were changed, or it has ended", END_IT);
@@ -86,10 +84,39 @@ impl Looking<'_> {
             self.find("devboxes", about, "the key of its certificate authority does not open", END_IT);
         }
         for grant in &grants {
+            if grant.grant.ended.is_some() {
+                self.find(
+                    "grants",
+                    about.named(Some(&grant.name)),
+                    "it has ended, and its devbox is open: it was ended outside tightlip",
+                    END_IT,
+                );
+            }
             let opened = self.keys.unwrap_token(&row.id, &grant.token);
             if !opened.is_ok_and(|token| vault::hash_token(token.as_str()) == grant.grant.token) || grant.grant.account != row.account {
                 self.find("grants", about.named(Some(&grant.name)), "a token of this devbox does not open, or is another's", END_IT);
             }
+        }
+    }
+
+    /// An event tells of each end; the mark of the open one goes with it, and so does what was sealed.
+    fn ended(&mut self, row: &DevboxRow, grants: &[GrantRow]) {
+        let about = About::row(row.id.as_str());
+        match self.ledger.ended_devbox(&row.id) {
+            Ok(rows) if rows.events == 0 => {
+                let what = "it is said to have ended, and no event tells of its end: it was ended outside tightlip, or planted";
+                self.find("devboxes", about, what, RESTORE);
+            }
+            Ok(rows) if ended_holds(self.keys, &rows) => {}
+            Ok(_) | Err(_) => {
+                self.find("devboxes", about, "it has ended, and its rows or its grants were changed or removed since", RESTORE);
+            }
+        }
+        if !self.ledger.marked_devbox(&row.id).is_ok_and(|rows| rows.mac.is_none()) {
+            self.find("marks", about, "the devbox has ended, and the mark of an open one is there", RESTORE);
+        }
+        if !row.ca_key.is_empty() || grants.iter().any(|grant| !grant.token.is_empty() || grant.grant.ended.is_none()) {
+            self.find("devboxes", about, "it has ended, and keys or tokens of it are there again", END_IT);
         }
     }
 }

@@ -48,12 +48,12 @@ impl Looking<'_> {
     pub(super) fn table<T>(
         &mut self,
         table: &str,
-        page: impl Fn(&str) -> store::Result<Vec<Looked<T>>>,
+        page: impl Fn(Option<&str>) -> store::Result<Vec<Looked<T>>>,
         each: impl Fn(&mut Self, &str, &T),
     ) -> u64 {
-        let (mut after, mut count) = (String::new(), 0);
+        let (mut after, mut count): (Option<String>, u64) = (None, 0);
         loop {
-            let rows = match page(&after) {
+            let rows = match page(after.as_deref()) {
                 Ok(rows) => rows,
                 Err(error) => {
                     self.unreadable(table, &error);
@@ -61,7 +61,7 @@ impl Looking<'_> {
                 }
             };
             let Some(last) = rows.last() else { return count };
-            after.clone_from(&last.key);
+            after = Some(last.key.clone());
             count += rows.len() as u64;
             for looked in &rows {
                 match &looked.row {
@@ -69,7 +69,11 @@ impl Looking<'_> {
                     None => {
                         let name = if table == "secrets" { self.store.name_of(&looked.key).ok().flatten() } else { None };
                         let about = About::row(&looked.key).named(name.as_ref());
-                        self.find(table, about, "the row makes no sense: a part of it was changed or is gone", RESTORE);
+                        let what = match looked.key.as_str() {
+                            "" => "there is a row without an id: it was planted, or its id was taken out",
+                            _ => "the row makes no sense: a part of it was changed or is gone",
+                        };
+                        self.find(table, about, what, RESTORE);
                     }
                 }
             }

@@ -1,5 +1,7 @@
 //! Looking through a database that is held still: every row, also one that makes no sense, page by page, so that memory does not grow with the database.
 
+use std::borrow::Cow;
+
 use model::{Event, Writer};
 use rusqlite::{Connection, Row, ToSql};
 
@@ -99,17 +101,19 @@ impl Held {
         events::hash_at(self.conn(), self.writer, &self.deployment, seq)
     }
 
-    /// A page of a table. `sql` gives the key in its first column, for keys after `?1` in order, at most `?2`.
+    /// A page of a table. `sql` gives the key in its first column, for keys `> ?1` in order, at most `?2`. The first page has no lower bound: a key may be the
+    /// empty text, which is not greater than any.
     pub(crate) fn page<T>(
         &self,
         sql: &str,
-        after: &str,
+        after: Option<&str>,
         limit: usize,
         read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<Looked<T>>> {
         let limit = i64::try_from(limit).map_err(StoreError::damaged)?;
-        let mut statement = self.conn().prepare_cached(sql)?;
-        let found = statement.query_map((after, limit), |row| Ok(Looked { key: row.get(0)?, row: read(row).ok() }))?;
+        let sql = if after.is_some() { Cow::Borrowed(sql) } else { Cow::Owned(sql.replacen("> ?1", ">= ?1", 1)) };
+        let mut statement = self.conn().prepare_cached(&sql)?;
+        let found = statement.query_map((after.unwrap_or_default(), limit), |row| Ok(Looked { key: row.get(0)?, row: read(row).ok() }))?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 

@@ -44,7 +44,7 @@ impl LedgerLook {
     ///
     /// # Errors
     /// Where they cannot be read.
-    pub fn bindings(&self, after: &str, limit: usize) -> Result<Vec<Looked<StoredBinding>>> {
+    pub fn bindings(&self, after: Option<&str>, limit: usize) -> Result<Vec<Looked<StoredBinding>>> {
         let sql = "SELECT id, account, secret, binding, created, mac FROM bindings WHERE id > ?1 ORDER BY id LIMIT ?2";
         self.0.page(sql, after, limit, bindings::from_row)
     }
@@ -53,7 +53,7 @@ impl LedgerLook {
     ///
     /// # Errors
     /// Where they cannot be read.
-    pub fn exposures(&self, after: &str, limit: usize) -> Result<Vec<Looked<ExposureRow>>> {
+    pub fn exposures(&self, after: Option<&str>, limit: usize) -> Result<Vec<Looked<ExposureRow>>> {
         let sql = "SELECT secret, account, plain, created, mac FROM exposures WHERE secret > ?1 ORDER BY secret LIMIT ?2";
         self.0.page(sql, after, limit, exposures::from_row)
     }
@@ -62,7 +62,7 @@ impl LedgerLook {
     ///
     /// # Errors
     /// Where they cannot be read.
-    pub fn pairings(&self, after: &str, limit: usize) -> Result<Vec<Looked<PairingRow>>> {
+    pub fn pairings(&self, after: Option<&str>, limit: usize) -> Result<Vec<Looked<PairingRow>>> {
         let sql = "SELECT id, account, secret, binding, devbox, config, status, created, decided, mac FROM pairings
             WHERE id > ?1 ORDER BY id LIMIT ?2";
         self.0.page(sql, after, limit, pairings::from_row)
@@ -72,7 +72,7 @@ impl LedgerLook {
     ///
     /// # Errors
     /// Where they cannot be read.
-    pub fn requests(&self, after: &str, limit: usize) -> Result<Vec<Looked<RequestRow>>> {
+    pub fn requests(&self, after: Option<&str>, limit: usize) -> Result<Vec<Looked<RequestRow>>> {
         self.0.page(requests::select!("WHERE id > ?1 ORDER BY id LIMIT ?2"), after, limit, requests::from_row)
     }
 
@@ -88,7 +88,7 @@ impl LedgerLook {
     ///
     /// # Errors
     /// Where they cannot be read.
-    pub fn devboxes(&self, after: &str, limit: usize) -> Result<Vec<Looked<DevboxRow>>> {
+    pub fn devboxes(&self, after: Option<&str>, limit: usize) -> Result<Vec<Looked<DevboxRow>>> {
         let sql = "SELECT id, account, key, allow, resume, ca_pem, ca_key, opened, closed FROM devboxes WHERE id > ?1 ORDER BY id LIMIT ?2";
         self.0.page(sql, after, limit, devboxes::from_row)
     }
@@ -105,7 +105,7 @@ impl LedgerLook {
     ///
     /// # Errors
     /// Where they cannot be read.
-    pub fn decided(&self, after: &str, limit: usize) -> Result<Vec<Looked<MarkedRows>>> {
+    pub fn decided(&self, after: Option<&str>, limit: usize) -> Result<Vec<Looked<MarkedRows>>> {
         let sql = "SELECT id FROM marks WHERE noun = 'secret' AND id > ?1 ORDER BY id LIMIT ?2";
         let ids = self.0.page(sql, after, limit, |_| Ok(()))?;
         let each = |looked: Looked<()>| Looked { row: marks::of_secret(self.0.conn(), &looked.key).ok(), key: looked.key };

@@ -78,7 +78,7 @@ impl StoreLook {
     ///
     /// # Errors
     /// Where they cannot be read.
-    pub fn secrets(&self, after: &str, limit: usize) -> Result<Vec<Looked<SealedSecret>>> {
+    pub fn secrets(&self, after: Option<&str>, limit: usize) -> Result<Vec<Looked<SealedSecret>>> {
         // Outer joins: a row whose ciphertext or data key is gone is seen, and makes no sense.
         let sql = "SELECT s.id, s.account, s.name, s.version, s.kind, s.created, s.updated, c.salt, c.ciphertext,
                 k.id, k.suite, k.recipient, k.encapsulated, k.ciphertext, k.created, k.signer, k.signature
@@ -149,7 +149,7 @@ impl StoreLook {
     ///
     /// # Errors
     /// Where they cannot be read.
-    pub fn accounts(&self, after: &str, limit: usize) -> Result<Vec<Looked<(Account, i64, i64)>>> {
+    pub fn accounts(&self, after: Option<&str>, limit: usize) -> Result<Vec<Looked<(Account, i64, i64)>>> {
         let sql = "SELECT id, name, devbox_capability, created, secrets, (SELECT count(*) FROM secrets WHERE account = accounts.id)
             FROM accounts WHERE id > ?1 ORDER BY id LIMIT ?2";
         self.0.page(sql, after, limit, |row| Ok((accounts::from_row(row)?, row.get(4)?, row.get(5)?)))
@@ -169,7 +169,7 @@ impl StoreLook {
     ///
     /// # Errors
     /// Where they cannot be read.
-    pub fn api_keys(&self, after: &str, limit: usize) -> Result<Vec<Looked<ApiKey>>> {
+    pub fn api_keys(&self, after: Option<&str>, limit: usize) -> Result<Vec<Looked<ApiKey>>> {
         let sql = "SELECT id, account, hash, scopes, created, name, expires, revoked, last_used, mac FROM api_keys
             WHERE id > ?1 ORDER BY id LIMIT ?2";
         self.0.page(sql, after, limit, api_keys::from_row)
@@ -198,7 +198,7 @@ impl StoreLook {
     ///
     /// # Errors
     /// Where they cannot be read.
-    pub fn gateway_configs(&self, after: &str, limit: usize) -> Result<Vec<Looked<GatewayConfig>>> {
+    pub fn gateway_configs(&self, after: Option<&str>, limit: usize) -> Result<Vec<Looked<GatewayConfig>>> {
         self.0.page(gateway_configs::PAGE_OF_ALL, after, limit, gateway_configs::from_row)
     }
 

@@ -98,20 +98,16 @@ fn text(verified: &Verified) -> String {
             api.events,
             gateway.events,
         ));
+    } else if matches!(findings.as_slice(), [only] if only.table == ANCHOR) && matches!(anchor, AnchorSeen::Missing | AnchorSeen::Nowhere) {
+        lines.push("all that is stored holds, and nothing shows whether it is an older copy of the whole data folder".to_owned());
     } else {
         lines.push(format!("{}: stored data is not what tightlip stored", counted(findings.len() as u64, "finding")));
     }
     lines.push(format!("heads: api {} {}, gateway {} {}", api.events, short(&api.hash), gateway.events, short(&gateway.hash)));
     match anchor {
         AnchorSeen::Holds { written } => lines.push(format!("anchor: holds, as of {}", ago(*written, SystemClock.now()))),
-        AnchorSeen::Missing => lines.push(
-            "anchor: none, so nothing shows whether this is an older copy of the whole data folder; `tightlip up` serves it with --accept-rollback only"
-                .to_owned(),
-        ),
-        AnchorSeen::Nowhere => {
-            lines.push("anchor: no place for one, so an older copy of the whole data folder is not noticed; set `[gateway] anchor`".to_owned());
-        }
-        AnchorSeen::Wrong => {}
+        // Among the findings.
+        AnchorSeen::Missing | AnchorSeen::Nowhere | AnchorSeen::Wrong => {}
     }
     if !settings.is_empty() {
         lines.push("settings that decide where values go, which nothing but you holds (tightlip.toml):".to_owned());
@@ -148,6 +144,8 @@ fn fault(error: &OfflineError) -> Fault {
     }
 }
 
+/// What findings about the anchor are of.
+const ANCHOR: &str = "anchor";
 const EXAMPLES: &str = "\
 Opens every value, checks every signature and mark, walks both chains of events, and holds rows against events. Values are shown to nobody. Where a server serves \
 the data folder, it looks itself and goes on serving; otherwise this command does, and changes nothing: also where `up` refuses to start. Exits with 10 when \

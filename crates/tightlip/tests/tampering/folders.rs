@@ -75,8 +75,15 @@ fn an_edited_or_missing_anchor_is_refused_until_a_person_accepts_it() {
     }
     fs::remove_file(&anchor).unwrap();
     let verdict = verify(&house.data());
-    verdict.assert_holds();
-    assert_eq!(verdict.said["anchor"]["state"], "missing");
+    let found = verdict.assert_finds("anchor", "no anchor of this data folder");
+    assert!(found["what"].as_str().unwrap().contains(anchor.to_str().unwrap()));
+    assert!(found["next"].as_str().unwrap().contains("--accept-rollback"));
+    assert_eq!((&verdict.said["anchor"]["state"], verdict.said["findings"].as_array().unwrap().len()), (&"missing".into(), 1));
+    let shown = String::from_utf8(call(&house.data(), &["verify"], "").stdout).unwrap();
+    assert!(
+        shown.contains("nothing shows") && !shown.contains("everything holds") && !shown.contains("is not what tightlip stored"),
+        "{shown}"
+    );
     // Whatever the folder itself says of it.
     let ledger = Connection::open(house.data().join("gateway/gateway.db")).unwrap();
     ledger.execute("DELETE FROM meta WHERE key <> 'deployment'", []).unwrap();
@@ -94,6 +101,38 @@ fn an_edited_or_missing_anchor_is_refused_until_a_person_accepts_it() {
     let events = house.tool(&["events"], "");
     assert!(events.contains("anchor missing") && events.contains("rollback accepted"), "{events}");
     assert!(anchor.exists());
+    verify(&house.data()).assert_holds();
+}
+
+#[test]
+fn a_look_and_a_start_agree_about_a_folder_without_an_anchor() {
+    let house = House::make();
+    // One that came to another place, or to another machine.
+    let moved = house.copy("moved");
+    verify(&moved).assert_finds("anchor", "no anchor of this data folder");
+    assert_eq!(refused(&mut up(&moved)).0, 10);
+    verify(&house.data()).assert_holds();
+    // And where there is no place for any.
+    let nowhere = |mut command: std::process::Command| {
+        let output = command.env_remove("HOME").env_remove("XDG_STATE_HOME").output().unwrap();
+        (output.status.code().unwrap(), format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
+    };
+    let mut look = std::process::Command::new(crate::server::BINARY);
+    look.arg("--data").arg(house.data()).arg("verify");
+    let (code, said) = nowhere(look);
+    assert!(code == 10 && said.contains("neither XDG_STATE_HOME nor HOME is set"), "{code}: {said}");
+    let (code, said) = nowhere(up(&house.data()));
+    assert!(code == 10 && said.contains("neither XDG_STATE_HOME nor HOME is set"), "{code}: {said}");
+    // A backup that is restored brings its anchor.
+    let (file, fresh) = (house.beside("x.backup"), house.beside("fresh"));
+    let mut server = house.serve();
+    house.tool(&["backup", file.to_str().unwrap()], "");
+    assert!(server.stop().success());
+    let key = house.data().join("gateway/root.key");
+    let output = call(&fresh, &["restore", file.to_str().unwrap(), "--root-key", key.to_str().unwrap()], "");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    verify(&fresh).assert_holds();
+    Server::start(&fresh).wait_until_both_serve();
 }
 
 #[test]
@@ -148,6 +187,7 @@ fn a_place_that_takes_no_anchor_is_told_at_the_first_start_and_refused_after_it(
     };
     assert!(Server::spawned(start(), &house.data()).stop().success());
     assert!(said().contains("No anchor is kept"));
+    verify(&house.data()).assert_finds("anchor", "no anchor of this data folder");
     assert_eq!(start().status().unwrap().code(), Some(10));
     assert!(said().contains("--accept-rollback"));
     let mut accepting = start();

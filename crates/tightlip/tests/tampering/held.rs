@@ -2,8 +2,19 @@
 
 use std::fs;
 
+use rusqlite::Connection;
+
 use crate::house::{House, verify};
 use crate::server::{Server, up};
+
+/// A server that has one devbox open.
+fn with_a_devbox(house: &House) -> Server {
+    let mut command = up(&house.data());
+    command.args(["--gateway", "127.0.0.1:0"]);
+    let server = Server::spawned(command, &house.data());
+    house.tool(&["devbox", "env", "--secret", "OTHER", "--out", house.beside("one").to_str().unwrap()], "");
+    server
+}
 
 #[test]
 fn an_account_in_anothers_place_is_found() {
@@ -64,6 +75,41 @@ fn what_is_kept_of_a_devbox_that_has_ended_is_held_by_a_mark_of_its_own() {
     );
     house.assert_found(&format!("ledger:UPDATE devboxes SET account = {tenant} WHERE id = {one} /* ledger */"), "devboxes", "moved");
     house.assert_found("ledger:DELETE FROM marks WHERE noun = 'ended' /* ledger */", "marks", "has ended, is gone");
+}
+
+#[test]
+fn a_devbox_that_was_ended_from_outside_is_found() {
+    let house = House::make();
+    let server = with_a_devbox(&house);
+    let ledger = Connection::open(house.data().join("gateway/gateway.db")).unwrap();
+    ledger.execute_batch("UPDATE grants SET ended = 5").unwrap();
+    verify(&house.data()).assert_finds("grants", "has ended, and its devbox is open");
+    ledger.execute_batch("UPDATE grants SET token = NULL; UPDATE devboxes SET closed = 5, ca_key = NULL").unwrap();
+    for server in [Some(server), None] {
+        let verdict = verify(&house.data());
+        verdict.assert_finds("devboxes", "no event tells of its end");
+        verdict.assert_finds("marks", "the mark of an open one");
+        drop(server);
+        crate::server::wait_for("the lock", || (!crate::house::call(&house.data(), &["verify"], "").stdout.is_empty()).then_some(()));
+    }
+}
+
+#[test]
+fn a_devbox_that_was_invented_is_found() {
+    let house = House::make();
+    let mut server = with_a_devbox(&house);
+    let list: serde_json::Value = serde_json::from_str(&house.tool(&["devbox", "list", "--json"], "")).unwrap();
+    house.tool(&["devbox", "shutdown", list["devboxes"][0]["id"].as_str().unwrap()], "");
+    assert!(server.stop().success());
+    verify(&house.data()).assert_holds();
+    let planted = "'dbx_000000000000000000001'";
+    let sql = format!(
+        "ledger:INSERT INTO devboxes (id, account, key, allow, resume, ca_pem, opened, closed)
+            SELECT {planted}, account, key, allow, resume, ca_pem, opened, closed FROM devboxes;
+         INSERT INTO hosted SELECT {planted}, account, key, NULL, about, states, 'running', NULL FROM hosted /* ledger */"
+    );
+    house.assert_found(&sql, "devboxes", "no event tells of its end");
+    house.assert_found(&sql, "devboxes", "more devboxes than events tell of");
 }
 
 #[test]

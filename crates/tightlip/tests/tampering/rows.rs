@@ -115,8 +115,53 @@ fn a_changed_or_planted_row_of_the_gateways_is_found() {
     house.assert_found(pairing, "pairings", "mark");
     // A row of another account's secret, under a mark that was made for this one.
     house.assert_found("ledger:UPDATE bindings SET account = 'acc_000000000000000000001' /* ledger */", "bindings", "mark");
+    // A copy has no anchor where it is, and nothing else that does not hold.
     copy(&house.data(), &house.beside("untouched"));
-    verify(&house.beside("untouched")).assert_holds();
+    let verdict = verify(&house.beside("untouched"));
+    verdict.assert_finds("anchor", "no anchor");
+    assert_eq!(verdict.said["findings"].as_array().unwrap().len(), 1, "{}", verdict.text);
+}
+
+#[test]
+fn a_row_without_an_id_is_found_in_every_table() {
+    let house = House::make();
+    let owner = "(SELECT id FROM accounts ORDER BY number LIMIT 1)";
+    let found = |sql: &str, table: &str| house.assert_found(sql, table, "without an id");
+    found(
+        &format!(
+            "INSERT INTO ciphertexts (salt, ciphertext) SELECT salt, ciphertext FROM ciphertexts WHERE number = {OTHER};
+             INSERT INTO secrets SELECT '', account, 'PLANTED', version, kind, created, updated, data_key, (SELECT max(number) FROM ciphertexts)
+                FROM secrets WHERE name = 'OTHER';
+             UPDATE accounts SET secrets = secrets + 1 WHERE id = {owner}"
+        ),
+        "secrets",
+    );
+    found("INSERT INTO accounts (id, name, devbox_capability, created) VALUES ('', 'planted', 1, 5)", "accounts");
+    found(
+        &format!("INSERT INTO api_keys (id, account, hash, scopes, created) VALUES ('', {owner}, randomblob(32), 'read', 5)"),
+        "api_keys",
+    );
+    found(
+        &format!(
+            "INSERT INTO gateway_configs (id, account, name, endpoint, mechanism, headers, created)
+             VALUES ('', {owner}, 'planted', 'https://a.example.com', '\"bearer\"', '[]', 5)"
+        ),
+        "gateway_configs",
+    );
+    for (columns, table) in [
+        ("bindings SELECT '', account, secret, binding, created, mac FROM bindings LIMIT 1", "bindings"),
+        ("exposures SELECT '', account, plain, created, mac FROM exposures LIMIT 1", "exposures"),
+        ("pairings VALUES ('', 'a', 's', '{}', 'd', 'c', 'waiting', 5, NULL, zeroblob(32))", "pairings"),
+        (
+            "requests (id, account, key, wish, reason, link_number, link_expires, opened, session_expires, tries, status, created, expires, mac)
+                VALUES ('', 'a', 'k', '{}', '', 0, 0, 0, 0, 0, 'waiting', 5, 5, zeroblob(32))",
+            "requests",
+        ),
+        ("devboxes (id, account, key, allow, resume, ca_pem, opened, closed) VALUES ('', 'a', 'k', '[]', zeroblob(32), '', 5, 5)", "devboxes"),
+    ] {
+        found(&format!("ledger:INSERT INTO {columns} /* ledger */"), table);
+    }
+    house.assert_found("ledger:INSERT INTO marks VALUES ('secret', '', 1, zeroblob(32)) /* ledger */", "marks", "removed, added");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use rusqlite::Connection;
 
 use crate::house::{House, call, verify};
-use crate::server::wait_for;
+use crate::server::{refused, up, wait_for};
 
 #[test]
 fn a_server_looks_at_itself_while_it_serves() {
@@ -28,6 +28,31 @@ fn a_server_looks_at_itself_while_it_serves() {
     let refused = call(&house.data(), &["bind", "OTHER", "--host", "b.example.com"], "");
     assert_eq!(refused.status.code(), Some(7), "{}", String::from_utf8_lossy(&refused.stderr));
     drop(server);
+}
+
+#[test]
+fn an_anchor_that_is_removed_under_a_running_server_is_put_back_and_told() {
+    let house = House::make();
+    let anchor = house.anchor();
+    let mut server = house.serve();
+    server.wait_until_both_serve();
+    for _ in 0..2 {
+        fs::remove_file(&anchor).unwrap();
+        // Nothing else is written meanwhile.
+        wait_for("the anchor", || anchor.exists().then_some(()));
+    }
+    verify(&house.data()).assert_holds();
+    wait_for("both events", || (house.tool(&["events"], "").matches("anchor missing").count() == 2).then_some(()));
+    // With its whole folder, just before a clean end.
+    fs::remove_dir_all(anchor.parent().unwrap()).unwrap();
+    assert!(server.stop().success());
+    verify(&house.data()).assert_holds();
+    drop(house.serve());
+    // What an end that is not clean leaves is refused, and a look says as much.
+    wait_for("the lock", || (!call(&house.data(), &["verify"], "").stdout.is_empty()).then_some(()));
+    fs::remove_file(&anchor).unwrap();
+    verify(&house.data()).assert_finds("anchor", "no anchor of this data folder");
+    assert_eq!(refused(&mut up(&house.data())).0, 10);
 }
 
 #[test]
