@@ -2,17 +2,19 @@
 //!
 //! The config is what the api wrote, looked up anew for each request. It says where and how; whether the secret may go there is the service's to decide.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{ACCEPT_CHARSET, HeaderMap, HeaderName, HeaderValue};
 use http::{Uri, uri};
 use model::binding::is_reserved_header;
 use model::{Asked, Form, Mechanism, Refusal};
 use service::via::gateway_label;
 use service::{DevboxCard, Gate, Piece, Via};
 
+use crate::disguises::ask_for_plain;
 use crate::exchange::Ask;
 use crate::find::find;
 use crate::greet::{Destination, Scheme};
 use crate::listen::Devbox;
+use crate::overrides::drop_overrides;
 use crate::path::Path;
 
 /// A gateway of a devbox, as its config is now.
@@ -83,7 +85,7 @@ pub(crate) fn write_credentials(ask: &Ask, Door(via): &Door, headers: &mut Heade
                 vault::arm::write(armed.value, armed.permit.form(), headers).map_err(|_| Refusal::ValueUnfit)?;
             }
             // Parsing refuses such names; the row is the api's, so they are refused here as well.
-            Piece::Text { header, .. } | Piece::Secret { header, .. } if is_reserved_header(header.as_str()) => {
+            Piece::Text { header, .. } | Piece::Secret { header, .. } if is_reserved_header(&header.as_str().replace('_', "-")) => {
                 return Err(Refusal::RequestMalformed);
             }
             Piece::Secret { header, armed } => {
@@ -97,5 +99,9 @@ pub(crate) fn write_credentials(ask: &Ask, Door(via): &Door, headers: &mut Heade
             }
         }
     }
+    // Those that the agent sent are gone by now; these are of a config that is older than the rule.
+    drop_overrides(headers);
+    ask_for_plain(headers);
+    headers.remove(ACCEPT_CHARSET);
     Ok(())
 }

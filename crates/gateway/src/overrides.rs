@@ -2,37 +2,15 @@
 //! past it.
 
 use http::header::{HeaderMap, HeaderName};
+use model::gateway::is_override_header;
 
-/// Takes them off a request. Servers that hand headers on in variables do not tell `_` from `-`.
+/// Takes them off a request.
 pub(crate) fn drop_overrides(headers: &mut HeaderMap) {
-    let is_override = |name: &HeaderName| OVERRIDES.contains(&name.as_str().replace('_', "-").as_str());
-    let overrides: Vec<HeaderName> = headers.keys().filter(|name| is_override(name)).cloned().collect();
+    let overrides: Vec<HeaderName> = headers.keys().filter(|name| is_override_header(name.as_str())).cloned().collect();
     for name in overrides {
         headers.remove(name);
     }
 }
-
-/// IIS and what took after it (Symfony, Zend, Envoy, nginx's and Traefik's customs); Google, OData and Rails for methods.
-const OVERRIDES: [&str; 18] = [
-    "x-original-url",
-    "x-original-uri",
-    "x-original-path",
-    "x-rewrite-url",
-    "x-rewrite-uri",
-    "x-rewrite-path",
-    "x-forwarded-path",
-    "x-forwarded-uri",
-    "x-forwarded-prefix",
-    "x-envoy-original-path",
-    "x-replaced-path",
-    "x-forwarded-host",
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "x-original-method",
-    "x-forwarded-method",
-    "x-request-method",
-];
 
 #[cfg(test)]
 mod tests {

@@ -25,9 +25,9 @@ impl Path {
 
 /// Backslashes, and what text becomes a dot, a slash or a backslash in compatible forms of Unicode, or in older codings (best fits of Windows' code pages; the
 /// places of the backslash in Japanese and Korean ones).
-const LIKE_DOTS_AND_SLASHES: [char; 14] = [
-    '\\', '\u{a5}', '\u{2024}', '\u{2025}', '\u{2044}', '\u{20a9}', '\u{2215}', '\u{2216}', '\u{fe52}', '\u{fe68}', '\u{ff0e}', '\u{ff0f}',
-    '\u{ff3c}', '\u{29f8}',
+const LIKE_DOTS_AND_SLASHES: [char; 15] = [
+    '\\', '\u{a5}', '\u{2024}', '\u{2025}', '\u{2044}', '\u{20a9}', '\u{2215}', '\u{2216}', '\u{fe30}', '\u{fe52}', '\u{fe68}', '\u{ff0e}',
+    '\u{ff0f}', '\u{ff3c}', '\u{29f8}',
 ];
 
 struct Decoded {
@@ -106,6 +106,7 @@ mod tests {
             "/a/%20..%20/b",
             "/a/%ef%bc%8e%ef%bc%8e/b",
             "/a/%e2%80%a5/b",
+            "/a/%ef%b8%b0/b",
             "/a/%ef%b9%92%ef%b9%92/b",
             "/a%ef%b9%a8b",
         ] {

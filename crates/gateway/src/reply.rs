@@ -20,6 +20,7 @@ use hyper::ext::ReasonPhrase;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use vault::scrub::HEADER_NAME_BYTES_MAX;
 use vault::{ScrubPlan, Scrubber};
 
 use model::Refusal;
@@ -213,12 +214,22 @@ fn keeps_ascii(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Takes away what is between the upstream and us, and what only we say.
+/// Takes away what is between the upstream and us, what only we say, and what has a name that nobody looks through.
 fn strip(headers: &mut HeaderMap) {
+    if headers.keys().any(is_overlong) {
+        let overlong: Vec<HeaderName> = headers.keys().filter(|name| is_overlong(name)).cloned().collect();
+        for name in overlong {
+            headers.remove(&name);
+        }
+    }
     strip_hop_by_hop(headers);
     for name in [ALT_SVC, ACCEPT_RANGES, REFUSAL_HEADER, NOTE_HEADER] {
         headers.remove(name);
     }
+}
+
+fn is_overlong(name: &HeaderName) -> bool {
+    name.as_str().len() > HEADER_NAME_BYTES_MAX
 }
 
 /// Whether the body is a piece of another, which may begin or end inside a value. None was asked for in a way that we know, so every partial reply is one, whatever

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Label;
-use crate::binding::{Binding, Form, HTTP_PORT, HTTPS_PORT, Methods, PathPrefix};
+use crate::binding::{Binding, Form, HTTP_PORT, HTTPS_PORT, Methods, PathPrefix, is_reserved_header};
 use crate::host::{Host, HostPattern};
 use crate::id::{AccountId, GatewayConfigId, SecretId};
 use crate::kind::CREDENTIAL_HEADERS;
@@ -56,7 +56,7 @@ pub enum Mechanism {
     Header(HeaderKey),
 }
 
-/// A header that a value may stand in, in lower case.
+/// A header that a value may stand in, in lower case. Reading one that was stored takes what parsing refuses now: whoever writes requests drops it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct HeaderKey(String);
@@ -97,7 +97,9 @@ pub enum GatewayError {
     #[error("an endpoint is an https URL like https://api.example.com or https://api.example.com/v1, without user, query or fragment")]
     Endpoint,
     /// A header's name that cannot hold a credential.
-    #[error("this header cannot be set: it is no header's name, or it frames or routes the request")]
+    #[error(
+        "this header cannot be set: it is no header's name, or it frames or routes the request, or asks for a reply that cannot be read"
+    )]
     Header,
     /// A header's text.
     #[error("a header's text is 1 to 4096 visible ASCII characters and blanks")]
@@ -221,6 +223,18 @@ pub fn builtin() -> [GatewayConfig; 2] {
     ]
 }
 
+/// Whether some servers take another path, method or host from a header (in lower case) than the request names. Servers that hand headers on in variables do not
+/// tell `_` from `-`.
+#[must_use]
+pub fn is_override_header(name: &str) -> bool {
+    OVERRIDES.contains(&name.replace('_', "-").as_str())
+}
+
+/// Whether a header asks for a reply in which no value could be found, or for sums over one.
+fn is_asking_header(name: &str) -> bool {
+    name.ends_with("accept-encoding") || name.starts_with("want-") || ASKING.contains(&name)
+}
+
 /// Whether a binding lets a value be written at its host in this form. `auto` stands for every header that carries credentials by custom, and for no other: a
 /// header that an upstream shows back, such as one for metadata, is chosen by a person or not at all. A config writes headers, so what is bound for a query or
 /// a body covers nothing here.
@@ -265,12 +279,32 @@ impl FromStr for HeaderKey {
     type Err = GatewayError;
 
     fn from_str(text: &str) -> Result<Self, GatewayError> {
+        let key = Self::try_from(text.to_owned())?;
+        let plain = key.0.replace('_', "-");
+        if is_reserved_header(&plain) || is_override_header(&plain) || is_asking_header(&plain) {
+            Err(GatewayError::Header)
+        } else {
+            Ok(key)
+        }
+    }
+}
+
+impl TryFrom<String> for HeaderKey {
+    type Error = GatewayError;
+
+    fn try_from(text: String) -> Result<Self, GatewayError> {
         match format!("header:{text}").parse::<Form>() {
             Ok(Form::Header { name }) => Ok(Self(name)),
             Ok(Form::Auto | Form::Bearer | Form::Basic { .. } | Form::UserPass | Form::Query { .. } | Form::Body) | Err(_) => {
                 Err(GatewayError::Header)
             }
         }
+    }
+}
+
+impl From<HeaderKey> for String {
+    fn from(key: HeaderKey) -> Self {
+        key.0
     }
 }
 
@@ -331,9 +365,32 @@ macro_rules! text_conversions {
 }
 
 text_conversions!(Endpoint);
-text_conversions!(HeaderKey);
 text_conversions!(HeaderText);
 text_conversions!(Description);
+
+/// IIS and what took after it (Symfony, Zend, Envoy, nginx's and Traefik's customs); Google, OData and Rails for methods.
+const OVERRIDES: [&str; 18] = [
+    "x-original-url",
+    "x-original-uri",
+    "x-original-path",
+    "x-rewrite-url",
+    "x-rewrite-uri",
+    "x-rewrite-path",
+    "x-forwarded-path",
+    "x-forwarded-uri",
+    "x-forwarded-prefix",
+    "x-envoy-original-path",
+    "x-replaced-path",
+    "x-forwarded-host",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-original-method",
+    "x-forwarded-method",
+    "x-request-method",
+];
+/// Instance manipulations (RFC 3229), dictionaries (RFC 9842, and SDCH before it), and other character sets. Sums (RFC 9530, RFC 3230) are asked for by `want-`.
+const ASKING: [&str; 5] = ["a-im", "available-dictionary", "avail-dictionary", "dictionary-id", "accept-charset"];
 
 #[cfg(test)]
 mod tests {
@@ -397,6 +454,33 @@ mod tests {
         assert!(!form_is_covered(&Form::Auto, &query) && !form_is_covered(&Form::Auto, &Form::Body));
         assert!(form_is_covered(&Form::Auto, &header("x-api-key")) && form_is_covered(&header("x-a"), &header("x-a")));
         assert!(form_is_covered(&Form::Auto, &Form::UserPass) && form_is_covered(&Form::Auto, &Form::Bearer));
+    }
+
+    #[test]
+    fn what_leads_a_request_past_its_binding_or_hides_a_reply_is_no_header_of_a_config() {
+        for text in [
+            "X-HTTP-Method-Override",
+            "x_http_method_override",
+            "X-Original-URL",
+            "X-Forwarded-Prefix",
+            "x-forwarded-host",
+            "x_ms_range",
+            "Accept-Encoding",
+            "connect-accept-encoding",
+            "accept_charset",
+            "A-IM",
+            "Want-Digest",
+            "want-repr-digest",
+            "dictionary-id",
+        ] {
+            assert_eq!(text.parse::<HeaderKey>(), Err(GatewayError::Header), "{text:?}");
+        }
+        for text in ["x-forwarded-for", "x-api-key", "accept", "x-want"] {
+            assert!(text.parse::<HeaderKey>().is_ok(), "{text:?}");
+        }
+        // Configs that were stored before can still be read.
+        assert_eq!(HeaderKey::try_from("X-Original-URL".to_owned()).map(String::from), Ok("x-original-url".to_owned()));
+        assert_eq!(HeaderKey::try_from("x-ms-range".to_owned()), Err(GatewayError::Header));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use model::limits::BROKERED_VALUE_BYTES_MIN;
 use model::token::Token;
 
 use crate::value::SecretValue;
-use automaton::{Automaton, Cursor, Region};
+use automaton::{Automaton, Cursor, Region, Run};
 pub(crate) use forms::{json_escaped, percent_encoded};
 use words::Words;
 
@@ -62,7 +62,7 @@ pub struct ScrubPlan {
     /// What replaces each form, by the form's number.
     replacements: Vec<Vec<u8>>,
     /// The forms that can stand in a header's name, in lower case.
-    in_names: Vec<Zeroizing<Vec<u8>>>,
+    in_names: Automaton,
     masks_all: bool,
 }
 
@@ -77,6 +77,10 @@ pub struct Scrubber {
     cursor: Cursor,
     regions: Vec<Region>,
     instead: Instead,
+    /// Whether the last stream ended in what follows an opening.
+    ended_in_run: bool,
+    /// Whether the next text to be fed does, which the scrubber before this one saw.
+    begins_before_run: bool,
 }
 
 /// What stands in an occurrence's place.
@@ -118,7 +122,7 @@ impl ScrubPlan {
         }
         forms.sort_by(|a, b| a.bytes.cmp(&b.bytes));
         let (automaton, words) = (Automaton::make(&forms), Words::make(&forms));
-        let in_names = forms.iter().filter_map(|form| forms::in_name(&form.bytes)).collect();
+        let in_names = Automaton::make(&forms::in_names(&forms));
         Ok(Self { automaton, words, replacements: forms.into_iter().map(|form| form.replacement).collect(), in_names, masks_all })
     }
 
@@ -134,11 +138,16 @@ impl ScrubPlan {
         self.replacements.is_empty()
     }
 
-    /// Whether a header's name holds a value. Names are compared without regard to case, since HTTP passes them on in lower case, whatever was written.
+    /// Whether a header's name holds a value, or is longer than [`HEADER_NAME_BYTES_MAX`] and not looked at. Names are compared without regard to case, since HTTP
+    /// passes them on in lower case, whatever was written.
     #[must_use]
     pub fn is_in_name(&self, name: &str) -> bool {
-        let holds = |form: &[u8]| name.as_bytes().windows(form.len()).any(|window| window.eq_ignore_ascii_case(form));
-        self.in_names.iter().any(|form| form.len() <= name.len() && holds(form))
+        if name.len() > HEADER_NAME_BYTES_MAX {
+            return true;
+        }
+        let mut regions = Vec::new();
+        self.in_names.scan(name.to_ascii_lowercase().as_bytes(), &mut Cursor::default(), &mut regions);
+        !regions.is_empty()
     }
 
     /// Scrubs a text that is whole, as a header's value or a reason phrase; `None` when it holds nothing.
@@ -194,19 +203,30 @@ impl Scrubber {
     }
 
     fn with(plan: Arc<ScrubPlan>, instead: Instead) -> Self {
-        Self { plan, text: Zeroizing::default(), open: 0, covered: 0, cursor: Cursor::default(), regions: Vec::new(), instead }
+        Self {
+            plan,
+            text: Zeroizing::default(),
+            open: 0,
+            covered: 0,
+            cursor: Cursor::default(),
+            regions: Vec::new(),
+            instead,
+            ended_in_run: false,
+            begins_before_run: false,
+        }
     }
 
-    /// The same kind of scrubber for another plan, at the beginning of a stream.
+    /// The same kind of scrubber for another plan, in the midst of a stream: what [`Scrubber::finish`] gave just before is fed to it first. Where that ended in what
+    /// follows an opening, this goes on with it.
     #[must_use]
     pub fn anew(&self, plan: Arc<ScrubPlan>) -> Self {
-        Self::with(plan, self.instead)
+        Self { begins_before_run: self.ended_in_run, ..Self::with(plan, self.instead) }
     }
 
     /// A scrubber of the same kind for the same plan, at the beginning of a stream of its own.
     #[must_use]
     pub fn another(&self) -> Self {
-        self.anew(Arc::clone(&self.plan))
+        Self::with(Arc::clone(&self.plan), self.instead)
     }
 
     /// Takes the next bytes and gives those before the last word, scrubbed; possibly none. How many are held back is the same for all values of one sort.
@@ -219,26 +239,29 @@ impl Scrubber {
         let fresh = self.text.len();
         append(&mut self.text, chunk);
         self.plan.automaton.scan(&self.text, &mut self.cursor, &mut self.regions);
+        if std::mem::take(&mut self.begins_before_run) {
+            self.cursor.run = Some(Run::at(self.text.len()));
+        }
         // The word begins first, unless a form is longer than all that is held back of one.
         let undecided = self.plan.automaton.undecided_from(&self.text, &mut self.cursor);
         self.give(self.plan.words.last_word(&self.text, self.open, fresh).min(undecided))
     }
 
     /// Whether what is held back tells of a value that did not come whole: it holds the beginning of one of its forms, of eight bytes beyond those that the
-    /// placeholder's own form begins with. It is no matter what stands behind these bytes, so that nobody can ask for the ninth.
+    /// placeholder's own form begins with. It is no matter what stands behind these bytes, so that nobody can ask for the ninth. Or it is what follows an opening,
+    /// and may go on.
     #[must_use]
     pub fn holds_beginning(&self) -> bool {
         let is_replaced =
             |start: usize, end: usize| end <= self.covered || self.regions.iter().any(|region| region.start <= start && end <= region.end);
-        self.plan.automaton.beginnings(&self.text, self.open).any(|(start, end)| !is_replaced(start, end))
+        self.cursor.run.is_some() || self.plan.automaton.beginnings(&self.text, self.open).any(|(start, end)| !is_replaced(start, end))
     }
 
     /// Ends the stream and gives what was held back, scrubbed. The scrubber can then begin another stream.
     #[must_use]
     pub fn finish(&mut self) -> Vec<u8> {
         let out = self.give(self.text.len());
-        let plan = Arc::clone(&self.plan);
-        *self = self.anew(plan);
+        *self = Self { ended_in_run: self.cursor.run.is_some(), ..self.another() };
         out
     }
 
@@ -268,6 +291,9 @@ impl Scrubber {
         self.open = 0;
         self.covered = self.covered.saturating_sub(given);
         self.cursor.at -= given;
+        if let Some(run) = &mut self.cursor.run {
+            run.end = run.end.saturating_sub(given);
+        }
         for region in &mut self.regions {
             region.start -= given;
             region.end -= given;
@@ -296,6 +322,8 @@ fn append(text: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
     text.extend_from_slice(chunk);
 }
 
+/// The name of a header or trailer: those in use are under 64 bytes.
+pub const HEADER_NAME_BYTES_MAX: usize = 256;
 /// What a mask is made of: a character that is nothing in text, JSON or a field of Protocol Buffers.
 const MASK: u8 = b'*';
 /// All forms of one plan: room for any single value of the largest size, and for a hundred tokens of 4 KiB. The automaton takes ten times as much.

@@ -113,6 +113,50 @@ async fn every_standard_form_is_replaced_wherever_a_chunk_ends() {
     }
 }
 
+type Encode = fn(&str) -> String;
+/// What a host may write the head of a request in.
+const WHOLES: [(&str, Encode); 7] = [
+    ("base64", |text| STANDARD.encode(text)),
+    ("hex", |text| text.bytes().map(|byte| format!("{byte:02x}")).collect()),
+    ("percent in full", |text| text.bytes().map(|byte| format!("%{byte:02X}")).collect()),
+    ("JSON in full", |text| text.bytes().map(|byte| format!("\\u{:04x}", u32::from(byte))).collect()),
+    ("JSON of signs", |text| signs(text, |sign| format!("\\u{:04x}", u32::from(sign)))),
+    ("entities", |text| text.bytes().map(|byte| format!("&#{byte};")).collect()),
+    ("hex entities", |text| text.bytes().map(|byte| format!("&#x{byte:x};")).collect()),
+];
+
+fn signs(text: &str, write: fn(char) -> String) -> String {
+    text.chars().map(|one| if one.is_ascii_alphanumeric() { one.to_string() } else { write(one) }).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_token_is_found_in_whatever_a_host_writes_the_head_of_the_request_in() {
+    // As an identity provider's: 1264 bytes.
+    let part = |number: usize| STANDARD_NO_PAD.encode((0..320).map(|at| (at * at * (7 + number) % 251) as u8).collect::<Vec<u8>>());
+    let token = format!("{}.{}.{}", part(0), part(1), part(2)).replace(['+', '/'], "-");
+    let value = &token[..1264];
+    let script: Script = std::sync::Arc::new(|request: &str| {
+        let number: usize = request.split(' ').nth(1).unwrap()[1..].parse().unwrap();
+        vec![plain(&WHOLES[number].1(request))]
+    });
+    let world = Plan::default().bound("KEY", value, API).upstream(API, script).start().await;
+    let written = STANDARD.encode(format!("u:{value}"));
+    let basic = format!("authorization: Basic {}\r\n", STANDARD.encode(format!("u:{}", world.token("KEY"))));
+    for (headers, secret) in [(world.bearer("KEY"), value), (basic, &written[4..written.len() - 4])] {
+        for (number, (name, encode)) in WHOLES.iter().enumerate() {
+            let reply = world.get(API, &format!("/{number}"), &headers).await;
+            assert_eq!((reply.status, reply.refusal()), (200, None), "{name}");
+            assert!(world.received(API).last().unwrap().contains(secret), "{name}");
+            let shown: std::collections::HashSet<&[u8]> = reply.body.windows(40).collect();
+            for cut in 0..3 {
+                let encoded = encode(&secret[cut..]);
+                let inner = &encoded.as_bytes()[..encoded.len() - 4];
+                assert!(!inner.windows(40).any(|window| shown.contains(window)), "{name}: {}", reply.text());
+            }
+        }
+    }
+}
+
 /// A host that keeps the credential of one request, and says it in answer to others.
 fn keeping() -> Script {
     let kept = std::sync::Mutex::new(String::new());

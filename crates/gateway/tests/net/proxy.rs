@@ -8,14 +8,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gateway::{Attached, Authority};
 use link::cli::NewRemote;
-use model::{DevboxId, Refusal, ShutdownReason};
-use service::NewCa;
+use model::gateway::HeaderKey;
+use model::{Binding, DevboxId, Refusal, ShutdownReason};
+use service::{GatewayPlan, NewCa, WantedContent, WantedHeader};
+
 use tokio::sync::Notify;
 
 use crate::client::{Connection, Reply};
 use crate::installation::{START, secret_name};
 use crate::upstream::{Step, always, echo, say};
-use crate::world::{API, OTHER, Plan, VALUE, World};
+use crate::world::{API, OTHER, Plan, VALUE, World, binding};
 
 /// Somebody else's sandbox, and where the proxy listens.
 pub struct Sandbox {
@@ -426,6 +428,43 @@ async fn a_gateway_has_its_base_url_behind_the_proxy_for_its_own_sandbox_alone()
     let seen = &world.received(API)[0];
     assert!(seen.starts_with("GET /v1/ HTTP/1.1\r\n") && seen.contains(&bearer(VALUE)) && !seen.contains(token), "{seen}");
     assert!(!reply.text().contains(VALUE));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configs_own_headers_lead_no_value_past_its_binding_and_ask_for_no_reply_that_cannot_be_read() {
+    let narrow = Binding { path: "/safe".parse().unwrap(), methods: "GET".parse().unwrap(), ..binding(API) };
+    let world = Plan::default().secret("KEY", VALUE, vec![narrow]).upstream(API, echo()).start().await;
+    let names = [
+        "X-HTTP-Method-Override",
+        "x_original_url",
+        "x-forwarded-prefix",
+        "a-im",
+        "want-digest",
+        "connect-accept-encoding",
+        "accept-charset",
+        "x-own",
+    ];
+    // As one that was stored before these names were refused.
+    let header = |name: &&str| WantedHeader {
+        name: HeaderKey::try_from((*name).to_owned()).unwrap(),
+        content: WantedContent::Text("planted".parse().unwrap()),
+    };
+    let config = GatewayPlan {
+        name: "api".parse().unwrap(),
+        endpoint: format!("https://{API}/safe").parse().unwrap(),
+        mechanism: model::Mechanism::Bearer,
+        headers: names.iter().map(header).collect(),
+        description: None,
+    };
+    world.house.house.gateways().create(&world.house.caller(), config).unwrap();
+    let sandbox = made(&world, &world.house.owner_key, &[], &[("MY_API", "api", "KEY")]);
+    let [(token, url)] = &sandbox.doors[..] else { panic!("one gateway") };
+    let reply = sandbox.get(url.strip_prefix("https://").unwrap(), &format!("authorization: Bearer {token}\r\n")).await;
+    assert_eq!((reply.status, code(&reply)), (200, None));
+    let seen = world.received(API)[0].to_ascii_lowercase();
+    let planted: Vec<&str> = seen.lines().filter(|line| line.ends_with("planted")).collect();
+    assert_eq!(planted, ["x-own: planted"], "{seen}");
+    assert!(seen.contains(&VALUE.to_ascii_lowercase()), "{seen}");
 }
 
 /// In which a revocation is in force.

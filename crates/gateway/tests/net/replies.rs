@@ -147,6 +147,27 @@ async fn trailers_that_were_asked_for_come_scrubbed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn headers_and_trailers_with_names_of_more_than_256_bytes_do_not_pass() {
+    let name = |bytes: usize| "n".repeat(bytes);
+    let head = format!("{}: passes\r\n{}: does-not\r\n{}: nor-does-this\r\n", name(256), name(257), name(50_000));
+    let said = vec![
+        say(format!("HTTP/1.1 200 OK\r\n{head}trailer: {}, {}\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n", name(255), name(258))),
+        say(format!("0\r\n{}: passes-too\r\n{}: nor-at-the-end\r\n\r\n", name(255), name(258))),
+        Step::Close,
+    ];
+    let world = Plan::default().bound("KEY", VALUE, API).upstream(API, always(said)).start().await;
+    let mut connection = world.connect(API).await;
+    connection.send(format!("GET / HTTP/1.1\r\nhost: {API}\r\nte: trailers\r\nconnection: te, close\r\n\r\n")).await;
+    let reply = String::from_utf8(connection.rest().await).unwrap();
+    for passing in [format!("{}: passes\r\n", name(256)), format!("\r\n{}: passes-too\r\n", name(255))] {
+        assert!(reply.contains(&passing), "{reply}");
+    }
+    for dropped in ["does-not", "nor-does-this", "nor-at-the-end"] {
+        assert!(!reply.contains(dropped), "{reply}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reply_that_cannot_be_read_is_withheld() {
     for head in [
         "content-encoding: compress\r\ncontent-length: 3\r\n",

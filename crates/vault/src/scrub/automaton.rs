@@ -32,6 +32,23 @@ pub(super) struct Cursor {
     node: u32,
     /// At node 0: no form begins before this position. Otherwise: everything before it was read.
     pub(super) at: usize,
+    /// What an opening began, where it may go on behind the text.
+    pub(super) run: Option<Run>,
+}
+
+/// What follows an opening.
+#[derive(Clone, Copy)]
+pub(super) struct Run {
+    /// Up to where it is covered.
+    pub(super) end: usize,
+    form: u32,
+}
+
+impl Run {
+    /// One that another plan's opening began; what stands for it is the first form's.
+    pub(super) const fn at(end: usize) -> Self {
+        Self { end, form: 0 }
+    }
 }
 
 /// A stretch of text that occurrences cover, each overlapping the next.
@@ -74,6 +91,8 @@ impl Automaton {
         for (number, form) in forms.iter().enumerate() {
             let bytes: &[u8] = &form.bytes;
             if bytes == last {
+                let end = path[path.len() - 1];
+                self.marks[end as usize] |= if form.is_opening { OPENS } else { 0 };
                 continue;
             }
             let mut shared = bytes.iter().zip(last).take_while(|(a, b)| a == b).count();
@@ -97,7 +116,7 @@ impl Automaton {
                 path.push(node);
             }
             let end = path[path.len() - 1];
-            self.marks[end as usize] |= END;
+            self.marks[end as usize] |= if form.is_opening { END | OPENS } else { END };
             match form.telling_bytes().checked_sub(HEAD_BYTES) {
                 Some(at) => self.marks[path[at] as usize] |= TELLS,
                 None => self.short.push(Zeroizing::new(bytes[..form.telling_bytes()].to_vec())),
@@ -149,10 +168,14 @@ impl Automaton {
         if self.marks[suffix as usize] & (END | SUFFIX_ENDS) != 0 {
             self.marks[child as usize] |= SUFFIX_ENDS;
         }
+        self.marks[child as usize] |= self.marks[suffix as usize] & OPENS;
     }
 
     /// Reads `text` on from `cursor` to its end, and adds what is covered by occurrences to `regions`. Linear in the text, whatever it holds.
     pub(super) fn scan(&self, text: &[u8], cursor: &mut Cursor, regions: &mut Vec<Region>) {
+        if let Some(run) = cursor.run.take() {
+            cover_run(text, run, cursor, regions);
+        }
         loop {
             if cursor.node == 0 {
                 match self.sieve.next(text, cursor.at) {
@@ -160,11 +183,11 @@ impl Automaton {
                         cursor.at = from;
                         return;
                     }
-                    Next::Head { start, node } => *cursor = Cursor { node, at: start + HEAD_BYTES },
+                    Next::Head { start, node } => (cursor.node, cursor.at) = (node, start + HEAD_BYTES),
                 }
             } else {
                 let Some(byte) = text.get(cursor.at) else { return };
-                *cursor = Cursor { node: self.follow(cursor.node, *byte), at: cursor.at + 1 };
+                (cursor.node, cursor.at) = (self.follow(cursor.node, *byte), cursor.at + 1);
             }
             if cursor.node == 0 {
                 // A head may end here all the same, with the bytes before it too few to have had a node.
@@ -172,7 +195,7 @@ impl Automaton {
                 continue;
             }
             if self.marks[cursor.node as usize] & (END | SUFFIX_ENDS) != 0 {
-                self.cover(*cursor, regions);
+                self.cover(text, cursor, regions);
             }
             self.leave_leaf(cursor);
         }
@@ -208,8 +231,8 @@ impl Automaton {
         long.chain(short)
     }
 
-    /// Adds the longest form that ends at the cursor: it covers all others that end there.
-    fn cover(&self, cursor: Cursor, regions: &mut Vec<Region>) {
+    /// Adds the longest form that ends at the cursor: it covers all others that end there. Where an opening ends there, what follows it is covered as well.
+    fn cover(&self, text: &[u8], cursor: &mut Cursor, regions: &mut Vec<Region>) {
         let mut node = cursor.node;
         while self.marks[node as usize] & END == 0 {
             node = self.fails[node as usize];
@@ -221,8 +244,15 @@ impl Automaton {
             if before.start < region.start {
                 (region.start, region.form) = (before.start, before.form);
             }
+            region.end = region.end.max(before.end);
         }
+        // What was covered beyond the cursor is what follows an opening: the same would be found again.
+        let run = (self.marks[cursor.node as usize] & OPENS != 0 && region.end == cursor.at)
+            .then_some(Run { end: region.end, form: region.form });
         regions.push(region);
+        if let Some(run) = run {
+            cover_run(text, run, cursor, regions);
+        }
     }
 
     /// Moves to the longest suffix from which a form can still go on, so that nothing longer is held back.
@@ -272,6 +302,36 @@ impl Automaton {
     }
 }
 
+/// Covers what an opening began, as far as it goes on. It belongs to the region before it, or, where that was given out, to what was given.
+fn cover_run(text: &[u8], run: Run, cursor: &mut Cursor, regions: &mut Vec<Region>) {
+    let (end, is_over) = run_end(text, run.end);
+    if end > run.end {
+        match regions.last_mut() {
+            Some(last) if last.end >= run.end => last.end = last.end.max(end),
+            Some(_) | None => regions.push(Region { start: run.end.saturating_sub(1), end, form: run.form }),
+        }
+    }
+    cursor.run = (!is_over).then_some(Run { end, form: run.form });
+}
+
+/// Where a run of characters of which the encodings of openings are made ends, and whether it ends there for certain.
+fn run_end(text: &[u8], from: usize) -> (usize, bool) {
+    for (at, byte) in text.iter().enumerate().skip(from) {
+        let goes_on = match byte {
+            // Of other escapes it would leave a half.
+            b'\\' | b'&' => match text.get(at + 1) {
+                Some(next) => matches!((byte, next), (b'\\', b'u' | b'/') | (b'&', b'#')),
+                None => return (at, false),
+            },
+            byte => byte.is_ascii_alphanumeric() || b"+/=-_%#;".contains(byte),
+        };
+        if !goes_on {
+            return (at, true);
+        }
+    }
+    (text.len().max(from), false)
+}
+
 fn branch(parent: u32, byte: u8) -> u64 {
     u64::from(parent) << 8 | u64::from(byte)
 }
@@ -290,3 +350,5 @@ const END: u8 = 4;
 const TELLS: u8 = 16;
 /// A form ends at a suffix of this node.
 const SUFFIX_ENDS: u8 = 8;
+/// A form that is the opening of a longer text ends here, or at a suffix of this node.
+const OPENS: u8 = 32;

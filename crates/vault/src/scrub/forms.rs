@@ -2,10 +2,13 @@
 //!
 //! Raw; base64 (RFC 4648, both alphabets) whole, with and without padding, and inside a longer text at each of three offsets, without the characters at the
 //! edges that neighbours share; hex in both cases; percent-encoded (RFC 3986) in full and as the common encoders do, in both cases, with `+` for a space
-//! where they write that; JSON- and HTML-escaped as the common encoders do, and, up to [`ESCAPED_BYTES_MAX`], character for character or sign for sign;
+//! where they write that; JSON- and HTML-escaped as the common encoders do, and character for character or sign for sign;
 //! quoted-printable (RFC 2045) within a line; whole Basic credentials (RFC 7617). A value of parts that hosts read by themselves ([`parts`]) is looked for in
 //! parts as well. A value that is written into a query, a body or Basic is looked for as it stands there, too, in every encoding: an upstream may show the whole
-//! request in base64. Of Basic that is the value's own part at each of three offsets, whoever is the user; but of long values only as it is.
+//! request in base64. Of Basic that is the value's own part at each of three offsets, whoever is the user.
+//!
+//! Beyond [`WHOLE_BYTES_MAX`] forms of the last two sorts, escapes throughout and encodings of Basic, are *openings*: how they begin, and all that follows of the
+//! characters that such encodings are made of.
 //!
 //! A form is replaced by the placeholder in the same encoding, except base64 inside a longer text, where the placeholder's own text stands: the bytes around
 //! it would have to shift.
@@ -19,12 +22,14 @@ use zeroize::Zeroizing;
 use model::limits::BROKERED_VALUE_BYTES_MIN;
 use model::token::Token;
 
-use super::{MASK, Rendering, ScrubPair};
+use super::{HEADER_NAME_BYTES_MAX, MASK, Rendering, ScrubPair};
 
 /// One form and what replaces it.
 pub(super) struct ScrubForm {
     pub(super) bytes: Zeroizing<Vec<u8>>,
     pub(super) replacement: Vec<u8>,
+    /// Whether it is only how a longer text begins: what follows is replaced with it, for as long as it is of the characters of such texts.
+    pub(super) is_opening: bool,
 }
 
 impl ScrubForm {
@@ -41,17 +46,18 @@ pub(super) fn add_forms(forms: &mut Vec<ScrubForm>, pair: &ScrubPair) {
     let ScrubPair { value, placeholder, basic_users, halves: by_use, renderings } = pair;
     let (value, token) = (value.bytes(), placeholder);
     let placeholder = token.as_ref().map_or("", Token::as_str);
-    let mut of_value = Forms { list: forms, first: 0, placeholder: placeholder.as_bytes() };
+    let mut of_value = Forms { list: forms, first: 0, placeholder: placeholder.as_bytes(), extent: Extent::Whole };
     of_value.first = of_value.list.len();
     of_value.add_encodings(value);
     for rendering in renderings {
         match rendering {
             Rendering::Percent => of_value.add_encodings(&percent_encoded(value)),
             Rendering::Json => of_value.add_encodings(&json_escaped(value)),
-            Rendering::Basic if value.len() <= ESCAPED_BYTES_MAX => {
+            Rendering::Basic => {
+                of_value.extent = if value.len() <= WHOLE_BYTES_MAX { Extent::Whole } else { Extent::Opening };
                 (0..3).for_each(|offset| of_value.add_encodings(&to_inner_base64(&STANDARD_NO_PAD, value, offset)));
+                of_value.extent = Extent::Whole;
             }
-            Rendering::Basic => {}
         }
     }
     for user in basic_users {
@@ -77,10 +83,15 @@ pub(crate) fn json_escaped(value: &[u8]) -> Zeroizing<Vec<u8>> {
     to_json(value, &JSON_STYLES[0])
 }
 
-/// A form as it would stand in a header's name, in lower case; none where it holds what no name does (RFC 9110, section 5.6.2).
-pub(super) fn in_name(form: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let legal = form.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte));
-    legal.then(|| Zeroizing::new(form.to_ascii_lowercase()))
+/// The forms as they would stand in a header's name, in lower case and in order; without those that are too long, or hold what no name does (RFC 9110, section 5.6.2).
+pub(super) fn in_names(forms: &[ScrubForm]) -> Vec<ScrubForm> {
+    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let fits = |form: &&ScrubForm| !form.is_opening && form.bytes.len() <= HEADER_NAME_BYTES_MAX && form.bytes.iter().all(legal);
+    let lowered =
+        |form: &ScrubForm| ScrubForm { bytes: Zeroizing::new(form.bytes.to_ascii_lowercase()), replacement: Vec::new(), is_opening: false };
+    let mut lower: Vec<ScrubForm> = forms.iter().filter(fits).map(lowered).collect();
+    lower.sort_by(|a, b| a.bytes.cmp(&b.bytes));
+    lower
 }
 
 struct Forms<'a> {
@@ -88,16 +99,22 @@ struct Forms<'a> {
     /// Where this value's forms begin.
     first: usize,
     placeholder: &'a [u8],
+    /// How much is added of what is encoded.
+    extent: Extent,
 }
 
 impl Forms<'_> {
     fn add_encodings(&mut self, value: &[u8]) {
-        self.add(Zeroizing::new(value.to_vec()), self.placeholder.to_vec());
-        for (padded, unpadded) in [(STANDARD, STANDARD_NO_PAD), (URL_SAFE, URL_SAFE_NO_PAD)] {
-            self.add_encoded(value, |bytes| to_base64(&padded, bytes));
-            self.add_encoded(value, |bytes| to_base64(&unpadded, bytes));
+        if self.extent == Extent::Whole {
+            self.add(Zeroizing::new(value.to_vec()), self.placeholder.to_vec());
+            for engine in [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD] {
+                self.add_encoded(value, |bytes| to_base64(&engine, bytes));
+            }
+        }
+        let inner = if self.extent == Extent::Whole { value } else { &value[..OPENING_BYTES_MIN.min(value.len())] };
+        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
             for offset in 0..3 {
-                self.add(to_inner_base64(&unpadded, value, offset), self.placeholder.to_vec());
+                self.add(to_inner_base64(&engine, inner, offset), self.placeholder.to_vec());
             }
         }
         for digits in [LOWER, UPPER] {
@@ -109,9 +126,12 @@ impl Forms<'_> {
         if value.contains(&b'=') {
             self.add_encoded(value, to_quoted_printable);
         }
-        if value.len() <= ESCAPED_BYTES_MAX {
-            self.add_escaped_throughout(value);
+        let extent = self.extent;
+        if value.len() > WHOLE_BYTES_MAX {
+            self.extent = Extent::Opening;
         }
+        self.add_escaped_throughout(value);
+        self.extent = extent;
         // A value of nothing that the common encoders keep looks the same in theirs, which is the likelier one and goes before.
         for digits in [LOWER, UPPER] {
             self.add_encoded(value, |bytes| to_percent(bytes, None, digits));
@@ -153,13 +173,38 @@ impl Forms<'_> {
     }
 
     fn add_encoded(&mut self, value: &[u8], encode: impl Fn(&[u8]) -> Zeroizing<Vec<u8>>) {
-        self.add(encode(value), encode(self.placeholder).to_vec());
+        let encoded = match self.extent {
+            Extent::Whole => Some(encode(value)),
+            Extent::Opening => opening(value, &encode),
+        };
+        if let Some(encoded) = encoded {
+            self.add(encoded, encode(self.placeholder).to_vec());
+        }
     }
 
     fn add(&mut self, bytes: Zeroizing<Vec<u8>>, replacement: Vec<u8>) {
-        if self.list[self.first..].iter().all(|form| *form.bytes != *bytes) {
-            self.list.push(ScrubForm { bytes, replacement });
+        let is_opening = self.extent == Extent::Opening;
+        match self.list[self.first..].iter_mut().find(|form| *form.bytes == *bytes) {
+            Some(form) => form.is_opening |= is_opening,
+            None => self.list.push(ScrubForm { bytes, replacement, is_opening }),
         }
+    }
+}
+
+/// How an encoded value begins, as far as is needed to tell it from the value as it is. None where the encoding changes nothing.
+fn opening(value: &[u8], encode: impl Fn(&[u8]) -> Zeroizing<Vec<u8>>) -> Option<Zeroizing<Vec<u8>>> {
+    let text = std::str::from_utf8(value).expect("values are text");
+    let mut end = OPENING_BYTES_MIN;
+    loop {
+        let start = &value[..text.floor_char_boundary(end)];
+        let encoded = encode(start);
+        if *encoded != *start {
+            return Some(encoded);
+        }
+        if end >= value.len() {
+            return None;
+        }
+        end *= 2;
     }
 }
 
@@ -293,6 +338,14 @@ struct PercentKept {
     space: Option<u8>,
 }
 
+/// How much of a text a form holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    /// How it begins.
+    Opening,
+}
+
 /// Which characters an encoder escapes that knows no better.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reach {
@@ -319,8 +372,11 @@ enum BeyondAscii {
 
 /// Of one value. A connection string has a dozen, a jar of cookies a few.
 const PARTS_MAX: usize = 32;
-/// Values up to here are looked for with every character escaped: longer ones would take as much room again as all their other forms.
-const ESCAPED_BYTES_MAX: usize = 1024;
+/// Values up to here are looked for whole also with every character escaped, and where they stand within Basic in an encoding of it. Of longer ones such forms
+/// would take many times the room of all others, so their openings are looked for.
+const WHOLE_BYTES_MAX: usize = 1024;
+/// Of what is encoded. Nobody guesses so much of a secret, and what whole families of secrets have in common is shorter.
+const OPENING_BYTES_MIN: usize = 128;
 /// `&#x10ffff;`, or two units of UTF-16 for four bytes of a value.
 const ESCAPE_BYTES_MAX: usize = 6;
 const LOWER: &[u8; 16] = b"0123456789abcdef";

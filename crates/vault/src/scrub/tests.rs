@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod encoders;
+mod long;
 mod oracle;
 mod related;
 
@@ -590,6 +591,53 @@ fn parts_that_hosts_read_by_themselves_are_found_by_themselves_and_names_are_not
     }
     let padded = plan(&["c2Vzc2lvbmlk==="]);
     assert_eq!(scrubbed(&padded, "========== c2Vzc2lvbmlk"), "========== c2Vzc2lvbmlk");
+}
+
+#[test]
+fn everyday_words_in_a_value_of_pairs_stay_what_they_are_and_secrets_in_it_do_not() {
+    let plan =
+        plan(&["sid=8f14e45fjkeea167;tz=America/New_York;accept=application/json;form=application/x-www-form-urlencoded;env=Production"]);
+    for text in ["application/json", "America/New_York", "application/x-www-form-urlencoded; charset=utf-8", "Production"] {
+        assert_eq!(scrubbed(&plan, text), text);
+    }
+    // Digits, both sorts of letters, many letters, many words, or other signs.
+    for secret in [
+        "8f14e45fjkeea167",
+        "kdJfhQwexLpz",
+        "abcdefghijklmnop",
+        "correct-horse-battery-staple",
+        "pass!word",
+        "application/pdFgQxTrW",
+        "KDJFHqwexlpz",
+    ] {
+        assert_eq!(
+            scrubbed(&self::plan(&[&format!("tz=Europe/Paris;sid={secret}")]), &format!("[{secret}]")),
+            format!("[{TOKEN}]"),
+            "{secret}"
+        );
+    }
+}
+
+/// The least time that looking at a name takes, of several.
+fn name_time(secrets: usize, name: &str) -> std::time::Duration {
+    let values: Vec<String> = (0..secrets).map(|number| format!("secret-number-{number:04}-0123456789abcdefABCDEF")).collect();
+    let plan = plan(&values.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(plan.is_in_name(&format!("x-{}", values[0].to_ascii_uppercase())) && !plan.is_in_name(name));
+    let once = || {
+        let begun = std::time::Instant::now();
+        (0..50).for_each(|_| assert!(!std::hint::black_box(&plan).is_in_name(std::hint::black_box(name))));
+        begun.elapsed()
+    };
+    (0..20).map(|_| once()).min().unwrap()
+}
+
+#[test]
+fn looking_at_a_headers_name_does_not_take_longer_for_many_secrets_and_overlong_names_are_not_looked_at() {
+    let name = "x-secret-numbers-".repeat(15);
+    let (one, sixty) = (name_time(1, &name), name_time(60, &name));
+    assert!(sixty < one * 12, "{one:?} for one secret, {sixty:?} for sixty");
+    let plan = plan(&["a-secret-value-0123456789"]);
+    assert!(!plan.is_in_name(&"x".repeat(HEADER_NAME_BYTES_MAX)) && plan.is_in_name(&"x".repeat(HEADER_NAME_BYTES_MAX + 1)));
 }
 
 proptest! {

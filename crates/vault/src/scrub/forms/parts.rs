@@ -55,12 +55,33 @@ fn add_pairs(all: &mut Vec<Zeroizing<Vec<u8>>>, value: &[u8]) {
         let text = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text);
         // The padding of base64 has no text behind it.
         let is_name = !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte));
-        if is_name && text.iter().any(|byte| *byte != b'=') {
+        if is_name && text.iter().any(|byte| *byte != b'=') && !is_everyday(text) {
             all.push(Zeroizing::new(text.to_vec()));
         }
     }
 }
 
+/// Whether a pair's text is what ordinary replies are full of: a media type, a time zone, the name of a folder. It has no digit, is short, and its words are
+/// short ones in capitals, without, or with the first letter as one; what is drawn at random has digits, or letters of both sorts between each other.
+fn is_everyday(text: &[u8]) -> bool {
+    let is_media_type = MEDIA_TYPES.iter().any(|kind| text.strip_prefix(*kind).is_some_and(|rest| rest.starts_with(b"/")));
+    let is_short = text.len() < RANDOM_BYTES_MIN || is_media_type;
+    let has_signs_alone = text.iter().all(|byte| byte.is_ascii_alphabetic() || b"/+-_. ".contains(byte));
+    is_short && has_signs_alone && text.split(|byte| !byte.is_ascii_alphabetic()).all(is_word)
+}
+
+fn is_word(letters: &[u8]) -> bool {
+    let Some((first, rest)) = letters.split_first() else { return true };
+    let one_sort = rest.iter().all(u8::is_ascii_lowercase) || letters.iter().all(u8::is_ascii_uppercase);
+    letters.len() <= WORD_BYTES_MAX && one_sort && first.is_ascii_alphabetic()
+}
+
+/// The top-level types (IANA).
+const MEDIA_TYPES: [&[u8]; 9] = [b"application", b"audio", b"font", b"image", b"message", b"model", b"multipart", b"text", b"video"];
+/// `Australia/Broken_Hill` is shorter; passphrases of four words are not.
+const RANDOM_BYTES_MIN: usize = 24;
+/// `application`, `development`; passwords of sixteen small letters are longer.
+const WORD_BYTES_MAX: usize = 12;
 /// Those that people store with what they belong to.
 const SCHEMES: [&str; 8] = ["basic", "bearer", "token", "apikey", "api-key", "key", "bot", "oauth"];
 /// Either alphabet is seen, the standard one is what Basic has; padded or not.
