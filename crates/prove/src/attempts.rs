@@ -1,5 +1,6 @@
 //! The attempts: each a name, a channel, the threat that it belongs to, and what is done.
 
+use crate::answer::{Answer, Reply};
 use crate::probe::Knowledge;
 use crate::scene::{Remains, Scene};
 
@@ -27,6 +28,7 @@ mod ways_out;
 mod wrong_host;
 
 pub use channel::Channel;
+pub use dns::Over;
 
 /// One way to try.
 pub struct Attempt {
@@ -38,11 +40,18 @@ pub struct Attempt {
     pub threat: u8,
     /// What it must do in the control.
     pub control: Control,
+    /// What it takes for an answer: without one it was not tried.
+    pub answer: Answer,
     /// What is done.
     pub way: Way,
 }
 
 impl Attempt {
+    /// The same, where a closed connection is a refusal too.
+    const fn may_be_closed(self) -> Self {
+        Self { answer: Answer::OrClosed, ..self }
+    }
+
     /// Whether the agent itself makes it.
     pub(crate) const fn is_agents(&self) -> bool {
         !matches!(self.way, Way::Outside(_) | Way::After(_))
@@ -57,14 +66,25 @@ pub enum Control {
     /// Where no walls hold it back, get at something that no agent should: tried outside of any devbox, with a placeholder in the variable. Only what reads or
     /// asks may be such an attempt, and nothing that changes the machine on which it runs.
     Reaches,
+    /// Where no walls hold it back, arrive: what it asks is heard in the proof's own network, by nobody else. Tried outside of any devbox, with a placeholder.
+    Arrives,
     /// It has no counterpart there: it is about something that plain variables do not have.
     Absent,
 }
 
 /// What is done.
 pub enum Way {
-    /// The agent does it by itself, in the devbox.
+    /// The agent does it by itself, in the devbox, and asks nobody.
     Does(fn(&Knowledge) -> Vec<u8>),
+    /// The agent dials by itself; every reply.
+    Dials(fn(&Knowledge) -> Vec<Reply>),
+    /// The agent asks a resolver of its own.
+    Questions {
+        /// By what.
+        over: Over,
+        /// What is asked.
+        questions: fn(&Knowledge) -> Vec<Vec<u8>>,
+    },
     /// The agent's shell runs a line, where the programs that it needs are there.
     Shell {
         /// The programs.
@@ -129,7 +149,11 @@ pub fn all() -> Vec<&'static Attempt> {
 }
 
 const fn does(name: &'static str, channel: Channel, threat: u8, control: Control, make: fn(&Knowledge) -> Vec<u8>) -> Attempt {
-    Attempt { name, channel, threat, control, way: Way::Does(make) }
+    Attempt { name, channel, threat, control, answer: Answer::Any, way: Way::Does(make) }
+}
+
+const fn dials(name: &'static str, channel: Channel, threat: u8, control: Control, dial: fn(&Knowledge) -> Vec<Reply>) -> Attempt {
+    Attempt { name, channel, threat, control, answer: Answer::Http, way: Way::Dials(dial) }
 }
 
 const fn shell(
@@ -140,19 +164,31 @@ const fn shell(
     needs: &'static [&'static str],
     line: &'static str,
 ) -> Attempt {
-    Attempt { name, channel, threat, control, way: Way::Shell { needs, line } }
+    Attempt { name, channel, threat, control, answer: Answer::Any, way: Way::Shell { needs, line } }
+}
+
+/// A line that asks a host and shows what it was answered: by curl's options in `$C`, or by a status line.
+const fn web(
+    name: &'static str,
+    channel: Channel,
+    threat: u8,
+    control: Control,
+    needs: &'static [&'static str],
+    line: &'static str,
+) -> Attempt {
+    Attempt { answer: Answer::Http, ..shell(name, channel, threat, control, needs, line) }
 }
 
 const fn asks(name: &'static str, channel: Channel, threat: u8, control: Control, to: To, request: &'static str) -> Attempt {
-    Attempt { name, channel, threat, control, way: Way::Asks { to, request } }
+    Attempt { name, channel, threat, control, answer: Answer::Http, way: Way::Asks { to, request } }
 }
 
 const fn outside(name: &'static str, channel: Channel, threat: u8, make: fn(&Scene<'_>) -> anyhow::Result<Vec<u8>>) -> Attempt {
-    Attempt { name, channel, threat, control: Control::Absent, way: Way::Outside(make) }
+    Attempt { name, channel, threat, control: Control::Absent, answer: Answer::Any, way: Way::Outside(make) }
 }
 
 const fn after(name: &'static str, channel: Channel, threat: u8, make: fn(&Remains) -> anyhow::Result<Vec<u8>>) -> Attempt {
-    Attempt { name, channel, threat, control: Control::Absent, way: Way::After(make) }
+    Attempt { name, channel, threat, control: Control::Absent, answer: Answer::Any, way: Way::After(make) }
 }
 
 /// A line that an attempt writes where it got at something that holds no value by itself and that no agent should have.
@@ -175,13 +211,25 @@ mod tests {
             let what = match &attempt.way {
                 Way::Shell { line, .. } => (*line).to_owned(),
                 Way::Asks { to, request } => format!("{to:?} {request}"),
-                Way::Does(_) | Way::Outside(_) | Way::After(_) => String::new(),
+                Way::Does(_) | Way::Dials(_) | Way::Questions { .. } | Way::Outside(_) | Way::After(_) => String::new(),
             };
-            let is_code = matches!(attempt.way, Way::Does(_) | Way::Outside(_) | Way::After(_));
+            let is_code = what.is_empty();
             // The linker may fold what is equal, so only what is data is compared.
             assert!(is_code || done.insert(what), "{} does what another does", attempt.name);
         }
         assert!(all.len() >= 200, "{}", all.len());
+    }
+
+    #[test]
+    fn whatever_asks_a_host_must_be_answered() {
+        for attempt in all() {
+            let asks = match &attempt.way {
+                Way::Shell { line, .. } => ["\"$BASE", "\"$FAR", "$C ", "-connect $h"].iter().any(|word| line.contains(word)),
+                Way::Asks { .. } | Way::Dials(_) | Way::Questions { .. } => true,
+                Way::Does(_) | Way::Outside(_) | Way::After(_) => false,
+            };
+            assert!(!asks || attempt.answer != Answer::Any, "{}", attempt.name);
+        }
     }
 
     #[test]

@@ -8,12 +8,20 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 /// A planted value and the search for it.
+#[derive(Clone)]
 pub struct Canary {
     value: String,
-    /// For each length, the pieces of that length that must not be found.
-    pieces: BTreeMap<usize, HashSet<Vec<u8>>>,
+    /// The pieces that must not be found.
+    pieces: Pieces,
     /// The same of the value in small letters, as a header's name comes.
-    small: BTreeMap<usize, HashSet<Vec<u8>>>,
+    small: Pieces,
+}
+
+/// Pieces by their lengths, and how most places that hold none are told at once.
+#[derive(Clone)]
+struct Pieces {
+    of: BTreeMap<usize, HashSet<Vec<u8>>>,
+    starts: Vec<bool>,
 }
 
 impl Canary {
@@ -39,10 +47,23 @@ impl Canary {
         Self::behind("", text)
     }
 
+    /// A canary as long as the tokens that some providers sign: three parts in base64's letters. It is searched for like the others.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub(crate) fn long() -> anyhow::Result<Self> {
+        let part = |bytes: usize| -> anyhow::Result<String> {
+            let mut random = vec![0; bytes];
+            getrandom::fill(&mut random)?;
+            Ok(URL_SAFE_NO_PAD.encode(random))
+        };
+        Ok(Self::behind("eyJhbGciOiJSUzI1NiJ9.", &format!("{}.{}", part(LONG_BODY_BYTES)?, part(LONG_SIGNATURE_BYTES)?)))
+    }
+
     fn behind(prefix: &str, tail: &str) -> Self {
         let small = tail.to_ascii_lowercase().into_bytes();
         let small = BTreeMap::from([(WINDOW_CHARS, small.windows(WINDOW_CHARS).map(<[u8]>::to_vec).collect())]);
-        Self { pieces: pieces(tail.as_bytes()), small, value: format!("{prefix}{tail}") }
+        Self { pieces: Pieces::new(pieces(tail.as_bytes())), small: Pieces::new(small), value: format!("{prefix}{tail}") }
     }
 
     /// The planted value.
@@ -60,22 +81,30 @@ impl Canary {
 
     /// The same of the bytes as they are.
     fn stands_in(&self, bytes: &[u8]) -> bool {
-        are_in(&self.pieces, bytes) || are_in(&self.small, &bytes.to_ascii_lowercase())
+        self.pieces.are_in(bytes) || self.small.are_in(&bytes.to_ascii_lowercase())
     }
 }
 
-/// Whether one of these pieces is in `bytes`.
-fn are_in(pieces: &BTreeMap<usize, HashSet<Vec<u8>>>, bytes: &[u8]) -> bool {
-    pieces.iter().any(|(length, pieces)| {
-        let mut starts = [false; 1 << 16];
-        pieces.iter().for_each(|piece| starts[pair(piece)] = true);
-        bytes.windows(*length).any(|window| starts[pair(window)] && pieces.contains(window))
-    })
+impl Pieces {
+    fn new(of: BTreeMap<usize, HashSet<Vec<u8>>>) -> Self {
+        let mut starts = vec![false; STARTS];
+        of.values().flatten().for_each(|piece| starts[start(piece)] = true);
+        Self { of, starts }
+    }
+
+    /// Whether one of them is in `bytes`.
+    fn are_in(&self, bytes: &[u8]) -> bool {
+        let is_one =
+            |at: usize, length: usize, pieces: &HashSet<Vec<u8>>| bytes.get(at..at + length).is_some_and(|piece| pieces.contains(piece));
+        let places = bytes.windows(START_BYTES).enumerate().filter(|(_, window)| self.starts[start(window)]);
+        places.into_iter().any(|(at, _)| self.of.iter().any(|(length, pieces)| is_one(at, *length, pieces)))
+    }
 }
 
-/// The first two bytes, as one number: most windows are told from every piece by them.
-fn pair(bytes: &[u8]) -> usize {
-    usize::from(bytes[0]) << 8 | usize::from(bytes[1])
+/// The first bytes, as one number: most windows are told from every piece by them.
+fn start(bytes: &[u8]) -> usize {
+    let word = bytes[..START_BYTES].iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte));
+    (word.wrapping_mul(SPREAD) >> (u32::BITS - STARTS.ilog2())) as usize
 }
 
 /// The value's windows of eight characters, raw, in hexadecimal, percent-encoded, and in base64 at three offsets and in both alphabets.
@@ -107,6 +136,14 @@ fn pieces(value: &[u8]) -> BTreeMap<usize, HashSet<Vec<u8>>> {
 
 const WINDOW_CHARS: usize = 8;
 const CANARY_CHARS: usize = 40;
+/// No piece is shorter.
+const START_BYTES: usize = 4;
+/// A power of two, many times as many as there are pieces.
+const STARTS: usize = 1 << 20;
+/// Knuth's multiplier: neighbours are spread over the whole.
+const SPREAD: u32 = 0x9E37_79B1;
+const LONG_BODY_BYTES: usize = 900;
+const LONG_SIGNATURE_BYTES: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -125,6 +162,20 @@ mod tests {
         }
         let other = Canary::make("ghp_").expect("randomness");
         assert!(!canary.is_in(other.value().as_bytes()) && !canary.is_in(b"") && !canary.is_in(&value.as_bytes()[..11]));
+    }
+
+    #[test]
+    fn a_long_canary_is_found_wherever_a_piece_of_it_stands() {
+        let canary = Canary::long().expect("randomness");
+        let value = canary.value().to_owned();
+        assert!(value.len() > 1500);
+        for at in (21..value.len() - 8).step_by(97) {
+            assert!(canary.is_in(&value.as_bytes()[at..at + 8]), "{at}");
+        }
+        let twice = STANDARD.encode(format!("Authorization: Basic {}", STANDARD.encode(format!("u:{value}"))));
+        let hex: String = STANDARD.encode(format!("u:{value}")).bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert!(canary.is_in(twice.as_bytes()) && canary.is_in(hex.as_bytes()));
+        assert!(!canary.is_in(Canary::long().expect("randomness").value().as_bytes()));
     }
 
     #[test]

@@ -60,13 +60,13 @@ impl Client {
     pub(crate) fn use_it(&self, knowledge: &Knowledge) -> Outcome {
         let Some(line) = self.line else {
             let request = "GET /user HTTP/1.1\r\nHost: {H}\r\nAuthorization: Bearer {T}\r\nConnection: close\r\n\r\n";
-            return Outcome::Tried(knowledge.ask_bytes(&knowledge.bound, &knowledge.fill("client", &knowledge.bound, request)));
+            return Outcome::Tried(knowledge.ask_bytes(&knowledge.bound, &knowledge.fill("client", &knowledge.bound, request)).shown());
         };
-        match shell::run(knowledge, "client", self.needs, line) {
+        match shell::run_line(knowledge, "client", self.needs, line) {
             Outcome::Tried(said) if String::from_utf8_lossy(&said).contains(NOT_THERE) => {
                 Outcome::NotTried("its library is not there".to_owned())
             }
-            told @ (Outcome::Tried(_) | Outcome::NotTried(_)) => told,
+            told @ (Outcome::Tried(_) | Outcome::NotTried(_) | Outcome::Unanswered(_)) => told,
         }
     }
 

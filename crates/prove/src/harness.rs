@@ -9,18 +9,19 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
-use crate::attempts::{Attempt, Channel, Way, all};
+use crate::attempts::{Attempt, Channel, REACHED, Way, all};
 use crate::canary::Canary;
 use crate::judge::{Judge, Seen};
 use crate::names::Names;
 use crate::outcome::{Obtained, Outcome};
-use crate::probe::{Errand, KNOWLEDGE_VARIABLE, Knowledge, NARROW, NARROW_ENV};
+use crate::probe::{Errand, KNOWLEDGE_VARIABLE, Knowledge, LONG_ENV, NARROW, NARROW_ENV};
 use crate::report::Report;
-use crate::scene::{LED, LED_SECRET, Remains, Scene, Values};
+use crate::scene::{LED, LED_SECRET, OPENAI, Remains, Scene, Values};
 use crate::server::{Launch, Server};
 use crate::upstream::{Record, Upstream, UpstreamSpec};
+use crate::wards::Wards;
 
 /// What is to be proved, and how.
 #[derive(Clone, Copy, Default)]
@@ -82,30 +83,25 @@ pub fn run(binary: &Path, plan: Plan<'_>) -> anyhow::Result<Report> {
     let marks = Marks::make()?;
     let upstream = upstream(&judge, plan.names.is_some())?;
     let mirror = upstream_of(&judge, TcpListener::bind("127.0.0.1:0")?)?;
-    let hosts = [BOUND, UNBOUND, NARROW];
+    let hosts = [BOUND, UNBOUND, NARROW, OPENAI];
     let pairs: Vec<(&str, &Upstream)> = hosts.iter().map(|host| (*host, &upstream)).collect();
     let marked = [(MARK_VARIABLE, marks.variable.value().to_owned())];
     let variables = [plan.variables, &marked].concat();
     let mut server = Server::start(binary, Launch { upstreams: &pairs, variables: &variables, ..Launch::default() })?;
+    let wards = Wards::of(server.pid())?;
+    ensure!(wards.have_gateway(), "the server has no gateway");
     plant(&server, &judge, &upstream)?;
     judge.guard(marks.plant(&server)?);
     let judge = judge;
     let work = work_folder(&server, &judge.values)?;
     let stage = Stage { plan, binary, server: &server, work, done: Mutex::default() };
 
-    let unwalled = stage.unwalled(&marked[0].1)?;
+    let mut unwalled = stage.unwalled(&marked[0].1)?;
     upstream.settle()?;
-    let heard = upstream.remnants().len();
-    if plan.names.is_some() && stage.wants(Channel::Dns) && heard == 0 {
-        bail!("nothing was heard of what goes anywhere without walls");
-    }
-    let (brokered, control, clients) = std::thread::scope(|scope| {
-        let control = scope.spawn(|| stage.control(&mirror, &judge));
-        let brokered = stage.attack();
-        let clients = stage.in_devbox(Errand::Clients, CLIENTS_SAY);
-        (brokered, control.join().unwrap_or_else(|_| bail!("the control broke off")), clients)
-    });
-    let (mut brokered, mut control, clients) = (brokered?, control?, clients?);
+    let unheard = upstream.remnants();
+    unwalled.extend(stage.heard(&unheard));
+    let heard = unheard.len();
+    let Made { mut brokered, mut control, clients } = stage.make(&mirror, &judge)?;
     control.extend(unwalled);
     if stage.wants(Channel::Misplaced) && upstream.records().is_empty() {
         bail!("the attempts did not run in a devbox: nothing arrived anywhere");
@@ -115,21 +111,35 @@ pub fn run(binary: &Path, plan: Plan<'_>) -> anyhow::Result<Report> {
     if !server.is_running()? {
         bail!("the server ended before the proof did: nothing is proved");
     }
+    let ended = wards.missing_from(&Wards::of(server.pid())?);
     let (folder, log) = server.stop()?;
     upstream.settle()?;
+    let seen = seen(&upstream, heard);
+    let remains = Remains { folder, log };
+    for attempt in wanted(plan) {
+        if let Way::After(make) = attempt.way {
+            brokered.insert(attempt.name.to_owned(), Outcome::of(make(&remains)));
+        }
+    }
+    let rows = judge.rows(&wanted(plan), &brokered, &control, &seen)?;
+    let report = Report::new(rows, judge.elsewhere(&seen), judge.swapped(&seen), &clients, started.elapsed());
+    Ok(Report { ended, ..report })
+}
+
+/// What arrived anywhere. `heard` remnants are of those whom no walls held.
+fn seen(upstream: &Upstream, heard: usize) -> Seen {
     let remnants = upstream.remnants();
     // A handshake that was not gone through with says nothing but a name.
     let is_plain = |remnant: &&Record| remnant.host.is_empty() && remnant.bytes.first() != Some(&TLS_HANDSHAKE);
     let overheard = remnants.iter().skip(heard).filter(is_plain).cloned().collect();
-    let seen = Seen { upstream: [upstream.records(), remnants].concat(), overheard, bound: BOUND };
-    let remains = Remains { folder, log };
-    for attempt in wanted(plan) {
-        if let Way::After(make) = attempt.way {
-            brokered.insert(attempt.name.to_owned(), outcome(make(&remains)));
-        }
-    }
-    let rows = judge.rows(&wanted(plan), &brokered, &control, &seen)?;
-    Ok(Report::new(rows, judge.elsewhere(&seen), judge.swapped(&seen), &clients, started.elapsed()))
+    Seen { upstream: [upstream.records(), remnants].concat(), overheard, bound: BOUND }
+}
+
+/// What the agent made of it.
+struct Made {
+    brokered: Outcomes,
+    control: Outcomes,
+    clients: Outcomes,
 }
 
 impl Stage<'_> {
@@ -145,6 +155,33 @@ impl Stage<'_> {
         }
     }
 
+    /// The attempts inside a devbox, and the same without one at the same time; then the clients.
+    fn make(&self, mirror: &Upstream, judge: &Judge) -> anyhow::Result<Made> {
+        let (brokered, control, clients) = std::thread::scope(|scope| {
+            let control = scope.spawn(|| self.control(mirror, judge));
+            let brokered = self.attack();
+            let clients = self.in_devbox(Errand::Clients, CLIENTS_SAY);
+            (brokered, control.join().unwrap_or_else(|_| bail!("the control broke off")), clients)
+        });
+        Ok(Made { brokered: brokered?, control: control?, clients: clients? })
+    }
+
+    /// What must have arrived in the proof's own network, where no walls held it back: every one of an attempt's questions, as it was sent.
+    fn heard(&self, heard: &[Record]) -> Outcomes {
+        let foreign = Some(PLACEHOLDER.to_owned());
+        let knowledge = Knowledge { foreign, ..self.knowledge(Errand::Attempts, BTreeMap::new(), None) };
+        let of = |attempt: &'static Attempt| {
+            let Way::Questions { over, questions } = attempt.way else { return None };
+            let all = over.all_heard(&questions(&knowledge), heard);
+            let outcome = match self.plan.names {
+                None => Outcome::NotTried("the proof has no network of its own here".to_owned()),
+                Some(_) => Outcome::Tried(if all { format!("\n{REACHED}\n").into_bytes() } else { Vec::new() }),
+            };
+            Some((attempt.name.to_owned(), outcome))
+        };
+        wanted(self.plan).into_iter().filter_map(of).collect()
+    }
+
     /// The attempts inside a devbox.
     fn attack(&self) -> anyhow::Result<Outcomes> {
         self.in_devbox(Errand::Attempts, "the attempts did not run in a devbox")
@@ -154,7 +191,9 @@ impl Stage<'_> {
         let knowledge = self.knowledge(errand, BTreeMap::new(), None);
         let known = format!("{KNOWLEDGE_VARIABLE}={}", serde_json::to_string(&knowledge)?);
         let program = self.binary.to_string_lossy().into_owned();
-        let start = ["run", "--secret", SECRET, "--secret", NARROW_ENV, "--allow", UNBOUND, "--ro", &program, "--env", &known];
+        let start = [
+            "run", "--secret", SECRET, "--secret", NARROW_ENV, "--secret", LONG_ENV, "--allow", UNBOUND, "--ro", &program, "--env", &known,
+        ];
         let arguments = [&start[..], &["--", &program, "__probe"]].concat();
         let mut command = self.server.command(&arguments);
         command.current_dir(&self.work);
@@ -168,7 +207,7 @@ impl Stage<'_> {
         fs::write(&bundle, mirror.ca_pem())?;
         let knowledge = self.knowledge(Errand::Attempts, direct, Some(bundle));
         let mut command = self.outside_any_devbox("control", &knowledge)?;
-        command.env(SECRET, &judge.values.agents).env(NARROW_ENV, judge.narrow());
+        command.env(SECRET, &judge.values.agents).env(NARROW_ENV, judge.narrow()).env(LONG_ENV, judge.long());
         self.obtained(command).context("the control did not run")
     }
 
@@ -185,7 +224,7 @@ impl Stage<'_> {
 
     fn without_walls(&self, knowledge: &Knowledge) -> anyhow::Result<Outcomes> {
         let mut command = self.outside_any_devbox("unwalled", knowledge)?;
-        command.env(SECRET, "ghp_000000000000000000000000000000000000");
+        command.env(SECRET, PLACEHOLDER);
         self.obtained(command).context("the control without walls did not run")
     }
 
@@ -213,6 +252,7 @@ impl Stage<'_> {
             errand,
             foreign: None,
             unwalled: false,
+            alone: self.plan.names.is_some(),
         }
     }
 
@@ -236,7 +276,8 @@ impl Stage<'_> {
     /// What others than the agent do: a channel's attempts one after the other, the channels at the same time.
     fn outside(&self, upstream: &Upstream, values: &Values) -> Outcomes {
         let names = self.plan.names.map(Names::new);
-        let scene = Scene { server: self.server, upstream, values, work: &self.work, names: names.as_ref(), naming: Mutex::default() };
+        let naming = Mutex::default();
+        let scene = Scene { server: self.server, upstream, values, work: &self.work, names: names.as_ref(), naming: &naming, attempt: "" };
         let of = |channel: Channel| {
             let made = all().into_iter().filter(move |attempt| attempt.channel == channel);
             made.filter_map(|attempt| if let Way::Outside(make) = attempt.way { Some((attempt.name, make)) } else { None })
@@ -247,7 +288,7 @@ impl Stage<'_> {
                 let (scene, outcomes) = (&scene, &outcomes);
                 scope.spawn(move || {
                     for (name, make) in of(channel) {
-                        let came = outcome(make(scene));
+                        let came = Outcome::of(make(&Scene { attempt: name, ..*scene }));
                         self.told(name);
                         outcomes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(name.to_owned(), came);
                     }
@@ -266,13 +307,6 @@ fn wanted(plan: Plan<'_>) -> Vec<&'static Attempt> {
     all().into_iter().filter(|attempt| plan.only.is_empty() || plan.only.contains(&attempt.channel)).collect()
 }
 
-fn outcome(made: anyhow::Result<Vec<u8>>) -> Outcome {
-    match made {
-        Ok(bytes) => Outcome::Tried(bytes),
-        Err(error) => Outcome::NotTried(format!("{error:#}")),
-    }
-}
-
 /// The hosts' stand-in: at every address of the proof's own network, where it has one.
 fn upstream(judge: &Judge, everywhere: bool) -> anyhow::Result<Upstream> {
     if !everywhere {
@@ -289,7 +323,7 @@ fn upstream(judge: &Judge, everywhere: bool) -> anyhow::Result<Upstream> {
 }
 
 fn upstream_of(judge: &Judge, listener: TcpListener) -> anyhow::Result<Upstream> {
-    let names = [BOUND, UNBOUND, NARROW, "127.0.0.1", "169.254.169.254"].map(str::to_owned);
+    let names = [BOUND, UNBOUND, NARROW, OPENAI, "127.0.0.1", "169.254.169.254"].map(str::to_owned);
     let hosts = names.into_iter().chain([format!("*.{LED}")]).collect();
     let upstream =
         Upstream::listen(UpstreamSpec { hosts, expected: Some(judge.values.agents.clone()), repo: Some(judge.repo()?) }, listener)?;
@@ -301,6 +335,8 @@ fn plant(server: &Server, judge: &Judge, upstream: &Upstream) -> anyhow::Result<
     server.expect(&["secret", "set", SECRET], judge.values.agents.as_bytes()).context("failed to store the canary")?;
     server.expect(&["secret", "set", NARROW_ENV], judge.narrow().as_bytes())?;
     server.expect(&["bind", NARROW_ENV, "--host", NARROW, "--methods", "GET", "--path", "/narrow"], b"")?;
+    server.expect(&["secret", "set", LONG_ENV], judge.long().as_bytes())?;
+    server.expect(&["bind", LONG_ENV, "--host", BOUND], b"")?;
     server.expect(&["secret", "set", LED_SECRET], judge.led().as_bytes())?;
     let port = upstream.address().port().to_string();
     server.expect(&["bind", LED_SECRET, "--host", &format!("*.{LED}"), "--port", &port], b"")?;
@@ -367,5 +403,7 @@ const SECRET: &str = "GITHUB_TOKEN";
 const OVERHEARD: [u16; 6] = [53, 80, 443, 853, 514, 4444];
 /// The first byte of a TLS connection (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 22;
+/// What stands in the variable where there are no walls.
+const PLACEHOLDER: &str = "ghp_000000000000000000000000000000000000";
 const MARK_VARIABLE: &str = "TIGHTLIP_PROOF_MARK";
 const CLIENTS_SAY: &str = "the clients did not run in a devbox";

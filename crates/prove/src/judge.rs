@@ -12,7 +12,7 @@ use crate::attempts::{Attempt, Control, REACHED, all};
 use crate::canary::Canary;
 use crate::outcome::Outcome;
 use crate::probe::{ATTEMPT_HEADER, NARROW};
-use crate::report::{InControl, Row, State};
+use crate::report::{InControl, Row, State, last_words};
 use crate::scene::{FOREIGN, LED, PUBLIC, Values};
 use crate::upstream::Record;
 
@@ -37,6 +37,7 @@ impl Judge {
     pub(crate) fn make() -> anyhow::Result<Self> {
         let canaries =
             ["ghp_", "ghp_", "ghp_", "ghp_", "nrw_", "led_", "knd_"].into_iter().map(Canary::make).collect::<anyhow::Result<Vec<_>>>()?;
+        let canaries = [canaries, vec![Canary::long()?]].concat();
         let value = |number: usize| canaries[number].value().to_owned();
         let values = Values { agents: value(0), rotated: value(1), old: value(2), spare: value(3), kindless: value(6) };
         let repo = tempfile::Builder::new().prefix("tightlip-repo-").tempdir()?;
@@ -64,6 +65,11 @@ impl Judge {
         self.canaries[5].value()
     }
 
+    /// The one that is longer than most credentials.
+    pub(crate) fn long(&self) -> &str {
+        self.canaries[7].value()
+    }
+
     fn is_in(&self, bytes: &[u8]) -> bool {
         self.canaries.iter().any(|canary| canary.is_in(bytes))
     }
@@ -82,7 +88,8 @@ impl Judge {
         control: &BTreeMap<String, Outcome>,
         seen: &Seen,
     ) -> anyhow::Result<Vec<Row>> {
-        let arrived: BTreeSet<String> = self.strayed(seen).filter_map(named).collect();
+        let arrived: BTreeSet<String> =
+            self.strayed(seen).filter_map(|record| named(record).map(|name| attempt_of(&name).to_owned())).collect();
         let mut rows = Vec::new();
         for attempt in attempts {
             let state = match brokered.get(attempt.name) {
@@ -91,17 +98,26 @@ impl Judge {
                 // What went wrong halfway may have obtained something before, and says so.
                 Some(Outcome::NotTried(why)) if self.is_in(why.as_bytes()) => State::Leaked,
                 Some(Outcome::NotTried(why)) => State::NotTried(why.clone()),
+                Some(Outcome::Unanswered(bytes)) if attempt.is_agents() && self.is_reached(bytes) || self.is_in(bytes) => State::Leaked,
+                // A tool's last word says why; what others tell begins with it.
+                Some(Outcome::Unanswered(bytes)) if attempt.is_agents() => State::Unanswered(last_words(bytes)),
+                Some(Outcome::Unanswered(bytes)) => State::Unanswered(String::from_utf8_lossy(bytes).into_owned()),
                 Some(Outcome::Tried(bytes)) if self.is_in(bytes) => State::Leaked,
                 Some(Outcome::Tried(bytes)) if attempt.is_agents() && self.is_reached(bytes) => State::Leaked,
                 Some(Outcome::Tried(_)) => State::Held,
             };
             let control = match (attempt.control, control.get(attempt.name)) {
                 (Control::Absent, _) => InControl::Absent,
-                (Control::Leaks, Some(Outcome::Tried(bytes))) if self.is_in(bytes) => InControl::Leaked,
-                (Control::Reaches, Some(Outcome::Tried(bytes))) if self.is_reached(bytes) => InControl::Leaked,
-                (Control::Leaks | Control::Reaches, Some(Outcome::Tried(_))) => InControl::Held,
-                (Control::Leaks | Control::Reaches, Some(Outcome::NotTried(_))) => InControl::NotTried,
-                (Control::Leaks | Control::Reaches, None) => bail!("nothing was reported of `{}` in the control", attempt.name),
+                (_, None) => bail!("nothing was reported of `{}` in the control", attempt.name),
+                (_, Some(Outcome::NotTried(_))) => InControl::NotTried,
+                (Control::Leaks, Some(Outcome::Tried(bytes) | Outcome::Unanswered(bytes))) if self.is_in(bytes) => InControl::Leaked,
+                (Control::Leaks, Some(_)) => InControl::Held,
+                (Control::Reaches | Control::Arrives, Some(Outcome::Tried(bytes) | Outcome::Unanswered(bytes)))
+                    if self.is_reached(bytes) =>
+                {
+                    InControl::Leaked
+                }
+                (Control::Reaches | Control::Arrives, Some(_)) => InControl::Held,
             };
             rows.push(Row { name: attempt.name, channel: attempt.channel, threat: attempt.threat, state, control });
         }
@@ -111,7 +127,7 @@ impl Judge {
     /// Values that arrived where they should not, and whatever arrived where nothing should, of which no attempt is known: where, and named how.
     pub(crate) fn elsewhere(&self, seen: &Seen) -> Vec<String> {
         let known: BTreeSet<&str> = all().into_iter().map(|attempt| attempt.name).collect();
-        let strayed = self.strayed(seen).filter(|record| named(record).is_none_or(|name| !known.contains(name.as_str())));
+        let strayed = self.strayed(seen).filter(|record| named(record).is_none_or(|name| !known.contains(attempt_of(&name))));
         let value = strayed.map(|record| format!("a value at {}, dialled at {}", said(&record.host), record.dialled));
         let other = seen.overheard.iter().map(|record| format!("{} bytes, dialled at {}", record.bytes.len(), record.dialled));
         value.chain(other).collect()
@@ -134,7 +150,7 @@ impl Judge {
     /// Whether this value belongs into the credentials of this request: as far as the host, the address and the target go.
     fn may_have(&self, record: &Record, canary: &Canary, seen: &Seen) -> bool {
         let (value, loopback) = (canary.value(), IpAddr::from([127, 0, 0, 1]));
-        if named(record).is_some_and(|name| name == FOREIGN) || !is_for_its_host(record) {
+        if named(record).is_some_and(|name| name.starts_with(FOREIGN)) || !is_for_its_host(record) {
             return false;
         }
         if record.host == seen.bound {
@@ -193,6 +209,11 @@ fn named(record: &Record) -> Option<String> {
     named.next().map(|(_, value)| value.trim().to_owned())
 }
 
+/// The attempt that a name tells of.
+fn attempt_of(name: &str) -> &str {
+    name.strip_prefix(FOREIGN).map_or(name, |rest| rest.trim_start_matches([':', ' ']))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,6 +254,35 @@ mod tests {
         };
         assert_eq!(state("no".to_owned()), State::NotTried("no".to_owned()));
         assert_eq!(state(format!("cut off\nafter {}", judge.values.agents)), State::Leaked);
+    }
+
+    #[test]
+    fn what_nobody_may_send_has_leaked_at_the_values_own_host_too_and_by_its_attempts_name() {
+        let judge = Judge::make().expect("randomness");
+        let attempt = all().into_iter().find(|attempt| attempt.name == "the ciphertext has a bit changed").expect("it is tried");
+        let value = judge.values.spare.as_str();
+        let state = |tag: String| {
+            let text = format!("GET /echo HTTP/1.1\nhost: b\nx-attempt: {tag}\nauthorization: Bearer {value}\n\n");
+            let seen = Seen { upstream: vec![record("b", &text)], overheard: vec![], bound: "b" };
+            let came = BTreeMap::from([(attempt.name.to_owned(), Outcome::Tried(b"refused".to_vec()))]);
+            assert!(judge.elsewhere(&seen).is_empty());
+            judge.rows(&[attempt], &came, &BTreeMap::new(), &seen).expect("a row")[0].state.clone()
+        };
+        assert_eq!(state(format!("{FOREIGN}: {}", attempt.name)), State::Leaked);
+        assert_eq!(state("asked".to_owned()), State::Held);
+    }
+
+    #[test]
+    fn what_was_not_answered_is_told_and_a_value_in_it_has_leaked() {
+        let judge = Judge::make().expect("randomness");
+        let attempt = all().into_iter().find(|attempt| attempt.control == Control::Absent).expect("one without a control");
+        let seen = Seen { upstream: vec![], overheard: vec![], bound: "b" };
+        let state = |said: String| {
+            let came = BTreeMap::from([(attempt.name.to_owned(), Outcome::Unanswered(said.into_bytes()))]);
+            judge.rows(&[attempt], &came, &BTreeMap::new(), &seen).expect("a row")[0].state.clone()
+        };
+        assert_eq!(state("[nobody spoke]".to_owned()), State::Unanswered("[nobody spoke]".to_owned()));
+        assert_eq!(state(format!("{} [cut off]", judge.values.agents)), State::Leaked);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! project's own canary test uses the same pieces.
 #![forbid(unsafe_code)]
 
+mod answer;
 pub mod attempts;
 pub mod canary;
 pub mod clients;
@@ -20,6 +21,7 @@ pub mod server;
 mod shell;
 mod unpack;
 pub mod upstream;
+mod wards;
 
 pub use canary::Canary;
 pub use harness::{Plan, run};

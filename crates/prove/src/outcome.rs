@@ -1,5 +1,6 @@
 //! What came of one attempt, on its way from the agent to whoever judges it.
 
+use std::fmt;
 use std::io::{BufRead, Write};
 
 use serde::{Deserialize, Serialize};
@@ -9,8 +10,34 @@ use serde::{Deserialize, Serialize};
 pub enum Outcome {
     /// It was made: every byte that it obtained.
     Tried(Vec<u8>),
-    /// It could not be made, and why. That is no success of anybody's.
+    /// It could not be made on this machine, and why. That is no success of anybody's.
     NotTried(String),
+    /// It was made, and was not answered as it must be, or went wrong by itself: every byte that came all the same, and what was said of it. It proves nothing, and
+    /// the whole proof does not hold.
+    Unanswered(Vec<u8>),
+}
+
+/// What an attempt needs is not on this machine: the one reason for which it may go untried.
+#[derive(Debug)]
+pub struct NotHere(pub String);
+
+impl fmt::Display for NotHere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotHere {}
+
+impl Outcome {
+    /// What others than the agent obtained, or why they did not.
+    pub(crate) fn of(made: anyhow::Result<Vec<u8>>) -> Self {
+        match made {
+            Ok(bytes) => Self::Tried(bytes),
+            Err(error) if error.is::<NotHere>() => Self::NotTried(error.to_string()),
+            Err(error) => Self::Unanswered(format!("{error:#}").into_bytes()),
+        }
+    }
 }
 
 /// An attempt's name and what came of it.
@@ -27,6 +54,8 @@ pub struct Obtained {
 struct Head {
     name: String,
     not_tried: Option<String>,
+    #[serde(default)]
+    unanswered: bool,
     bytes: usize,
 }
 
@@ -37,10 +66,11 @@ impl Obtained {
     /// Those of `out`.
     pub fn write(&self, out: &mut impl Write) -> anyhow::Result<()> {
         let (not_tried, bytes) = match &self.outcome {
-            Outcome::Tried(bytes) => (None, bytes.as_slice()),
+            Outcome::Tried(bytes) | Outcome::Unanswered(bytes) => (None, bytes.as_slice()),
             Outcome::NotTried(why) => (Some(why.clone()), &[][..]),
         };
-        let mut head = serde_json::to_vec(&Head { name: self.name.clone(), not_tried, bytes: bytes.len() })?;
+        let unanswered = matches!(self.outcome, Outcome::Unanswered(_));
+        let mut head = serde_json::to_vec(&Head { name: self.name.clone(), not_tried, unanswered, bytes: bytes.len() })?;
         head.push(b'\n');
         out.write_all(&head)?;
         out.write_all(bytes)?;
@@ -56,10 +86,14 @@ impl Obtained {
         if from.read_line(&mut line)? == 0 {
             return Ok(None);
         }
-        let Head { name, not_tried, bytes } = serde_json::from_str(&line)?;
+        let Head { name, not_tried, unanswered, bytes } = serde_json::from_str(&line)?;
         let mut obtained = vec![0; bytes.min(OBTAINED_BYTES_MAX)];
         from.read_exact(&mut obtained)?;
-        let outcome = not_tried.map_or(Outcome::Tried(obtained), Outcome::NotTried);
+        let outcome = match not_tried {
+            Some(why) => Outcome::NotTried(why),
+            None if unanswered => Outcome::Unanswered(obtained),
+            None => Outcome::Tried(obtained),
+        };
         Ok(Some(Self { name, outcome }))
     }
 }
@@ -76,6 +110,7 @@ mod tests {
         let all = [
             Obtained { name: "a".into(), outcome: Outcome::Tried(b"\n{\0\xff".to_vec()) },
             Obtained { name: "b".into(), outcome: Outcome::NotTried("no curl".into()) },
+            Obtained { name: "c".into(), outcome: Outcome::Unanswered(b"half\0".to_vec()) },
         ];
         let mut written = Vec::new();
         all.iter().for_each(|one| one.write(&mut written).expect("memory"));
@@ -83,5 +118,12 @@ mod tests {
         let read: Vec<Obtained> = std::iter::from_fn(|| Obtained::read(&mut from).expect("ours")).collect();
         assert_eq!(read, all);
         assert!(Obtained::read(&mut &b"curl: (6)\n"[..]).is_err());
+    }
+
+    #[test]
+    fn only_what_the_machine_lacks_may_go_untried() {
+        let absent = anyhow::Error::new(NotHere("no curl".into()));
+        assert_eq!(Outcome::of(Err(absent)), Outcome::NotTried("no curl".into()));
+        assert_eq!(Outcome::of(Err(anyhow::anyhow!("cut off"))), Outcome::Unanswered(b"cut off".to_vec()));
     }
 }

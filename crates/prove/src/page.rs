@@ -23,6 +23,9 @@ impl Report {
             self.swapped,
             self.seconds
         );
+        for process in &self.ended {
+            write(&mut page, format_args!("<p class=\"leaked\">The server did not stay: {}.</p>\n", escaped(process)));
+        }
         for where_to in &self.elsewhere {
             write(&mut page, format_args!("<p class=\"leaked\">Of no known attempt: {}.</p>\n", escaped(where_to)));
         }
@@ -69,7 +72,7 @@ impl Report {
     fn write_attempts(&self, page: &mut String) {
         page.push_str("<h2>Attempts</h2>\n");
         for (channel, sums) in self.channels() {
-            let open = if sums.leaks > 0 || sums.control_leaked < sums.control_could { " open" } else { "" };
+            let open = if sums.leaks > 0 || sums.unanswered > 0 || sums.control_leaked < sums.control_could { " open" } else { "" };
             write(
                 page,
                 format_args!(
@@ -91,6 +94,7 @@ fn write_row(page: &mut String, row: &Row) {
         State::Held => ("held", "held".to_owned()),
         State::Leaked => ("leaked", "LEAKED".to_owned()),
         State::NotTried(why) => ("absent", format!("not tried: {why}")),
+        State::Unanswered(said) => ("leaked", format!("NOT ANSWERED: {said}")),
     };
     let control = match row.control {
         InControl::Leaked => "leaks",

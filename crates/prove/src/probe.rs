@@ -3,7 +3,7 @@
 //! It reports every byte that it obtained, attempt by attempt; whether one of them was the value is judged outside.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde::{Deserialize, Serialize};
 
+use crate::answer::{self, Answer, Fault, Reply};
 use crate::attempts::{Attempt, Channel, Control, To, Way, all};
 use crate::clients;
 use crate::outcome::{Obtained, Outcome};
@@ -43,6 +44,9 @@ pub struct Knowledge {
     /// Whether it runs outside of any devbox, with a placeholder: the control of what walls alone hold back.
     #[serde(default)]
     pub unwalled: bool,
+    /// Whether it has a network of its own, so that what is sent to nobody meets nobody.
+    #[serde(default)]
+    pub alone: bool,
     /// The bundle to trust.
     pub bundle: Option<PathBuf>,
     /// What is to be tried; everything where nothing is said.
@@ -121,8 +125,8 @@ impl Knowledge {
     fn ask_in_turn(&self, asked: &[(String, String)]) -> anyhow::Result<()> {
         let mut out = std::io::stdout().lock();
         asked.iter().try_for_each(|(host, request)| {
-            let bytes = self.ask_bytes(host, &self.fill("asked", host, request));
-            Obtained { name: host.clone(), outcome: Outcome::Tried(bytes) }.write(&mut out)
+            let reply = self.ask_bytes(host, &self.fill("asked", host, request));
+            Obtained { name: host.clone(), outcome: answer::outcome(vec![reply], Answer::Http) }.write(&mut out)
         })
     }
 
@@ -132,6 +136,7 @@ impl Knowledge {
         let is_here = |attempt: &Attempt| match attempt.control {
             Control::Leaks => !self.unwalled,
             Control::Reaches => !self.is_control(),
+            Control::Arrives => !self.is_control() && (!self.unwalled || self.alone),
             Control::Absent => !self.unwalled && !self.is_control(),
         };
         let mine = all().into_iter().filter(|attempt| !matches!(attempt.way, Way::Outside(_) | Way::After(_)));
@@ -141,14 +146,15 @@ impl Knowledge {
     fn make(&self, attempt: &Attempt) -> Outcome {
         match &attempt.way {
             Way::Does(make) => Outcome::Tried(make(self)),
-            Way::Shell { needs, line } => shell::run(self, attempt.name, needs, line),
+            Way::Dials(dial) => answer::outcome(dial(self), attempt.answer),
+            Way::Questions { over, questions } => {
+                let replies = questions(self).iter().map(|question| over.ask(question, !self.unwalled)).collect();
+                answer::outcome(replies, attempt.answer)
+            }
+            Way::Shell { needs, line } => shell::run(self, attempt, needs, line),
             Way::Asks { to, request } => {
                 let host = self.host(*to);
-                let Some(address) = self.find(host) else { return Outcome::NotTried("the name was not resolved".to_owned()) };
-                if let Err(error) = TcpStream::connect_timeout(&address, PATIENCE) {
-                    return Outcome::NotTried(format!("nobody took the connection: {error}"));
-                }
-                Outcome::Tried(self.ask_bytes(host, &self.fill(attempt.name, host, request)))
+                answer::outcome(vec![self.ask_bytes(host, &self.fill(attempt.name, host, request))], attempt.answer)
             }
             Way::Outside(_) | Way::After(_) => Outcome::NotTried("it is not the agent's".to_owned()),
         }
@@ -166,7 +172,7 @@ impl Knowledge {
     }
 
     /// A request's bytes: `{T}` is the token, `{B}` Basic with it, `{H}` the host, `{BOUND}` and `{UNBOUND}` the two hosts, `{N}` the other secret's token, `{T1}` and
-    /// `{T2}` the token's halves, `{TP}` the token percent-encoded, `{TX}` one that differs from it in its last letter, `{CL}` the body's length, `{A}` a header that names the attempt to whoever receives it.
+    /// `{T2}` the token's halves, `{L}` the long token, `{LB}` Basic with it, `{TP}` the token percent-encoded, `{TX}` one that differs from it in its last letter, `{CL}` the body's length, `{A}` a header that names the attempt to whoever receives it.
     #[must_use]
     pub fn fill(&self, name: &str, host: &str, request: &str) -> Vec<u8> {
         let token = self.token();
@@ -186,22 +192,28 @@ impl Knowledge {
             .replace("{TX}", &other)
             .replace("{N}", &std::env::var(NARROW_ENV).unwrap_or_default())
             .replace("{T}", &token);
+        let long = std::env::var(LONG_ENV).unwrap_or_default();
+        let filled = filled.replace("{LB}", &STANDARD.encode(format!("u:{long}"))).replace("{L}", &long);
         let body = filled.split_once("\r\n\r\n").map_or(0, |(_, body)| body.len());
         filled.replace("{CL}", &body.to_string()).into_bytes()
     }
 
-    /// Sends `request` as it stands over TLS to `host` and gives every byte of the answer, or the error's text.
+    /// Sends `request` as it stands over TLS to `host` and gives every byte of the answer, with the error's text behind it.
     #[must_use]
     pub fn ask(&self, host: &str, request: &str) -> Vec<u8> {
-        self.ask_bytes(host, request.as_bytes())
+        self.ask_bytes(host, request.as_bytes()).shown()
     }
 
     /// The same, of bytes.
-    #[must_use]
-    pub fn ask_bytes(&self, host: &str, request: &[u8]) -> Vec<u8> {
+    pub(crate) fn ask_bytes(&self, host: &str, request: &[u8]) -> Reply {
+        self.ask_in_pieces(host, &[request])
+    }
+
+    /// The same, piece by piece, each on its way before the next.
+    pub(crate) fn ask_in_pieces(&self, host: &str, pieces: &[&[u8]]) -> Reply {
         match self.find(host) {
-            Some(address) => self.ask_at(address, host.split(':').next().unwrap_or(host), request),
-            None => b"the name was not resolved".to_vec(),
+            Some(address) => self.exchange(address, host.split(':').next().unwrap_or(host), pieces),
+            None => Reply::unable("the name was not resolved"),
         }
     }
 
@@ -213,41 +225,28 @@ impl Knowledge {
     }
 
     /// The same, with the address and the TLS name given apart.
-    #[must_use]
-    pub fn ask_at(&self, address: SocketAddr, name: &str, request: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        if let Err(error) = self.exchange(address, name, &[request], &mut out) {
-            out.extend_from_slice(format!("[{error}]").as_bytes());
-        }
-        out
+    pub(crate) fn ask_at(&self, address: SocketAddr, name: &str, request: &[u8]) -> Reply {
+        self.exchange(address, name, &[request])
     }
 
-    /// The same, piece by piece, each on its way before the next.
-    #[must_use]
-    pub fn ask_in_pieces(&self, host: &str, pieces: &[&[u8]]) -> Vec<u8> {
-        let mut out = Vec::new();
-        let asked = self.find(host).map(|address| self.exchange(address, host, pieces, &mut out));
-        if let Some(Err(error)) = asked {
-            out.extend_from_slice(format!("[{error}]").as_bytes());
-        }
-        out
+    /// The same, at the address of another host.
+    pub(crate) fn ask_found(&self, at: &str, name: &str, request: &[u8]) -> Reply {
+        self.find(at).map_or_else(|| Reply::unable("the name was not resolved"), |address| self.ask_at(address, name, request))
     }
 
-    fn exchange(&self, address: SocketAddr, name: &str, pieces: &[&[u8]], out: &mut Vec<u8>) -> anyhow::Result<()> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_nodelay(true)?;
-        let name = match name.parse::<IpAddr>() {
-            Ok(address) => ServerName::from(address),
-            Err(_) => ServerName::try_from(name.to_owned())?,
+    fn exchange(&self, address: SocketAddr, name: &str, pieces: &[&[u8]]) -> Reply {
+        let named = match name.parse::<IpAddr>() {
+            Ok(address) => Ok(ServerName::from(address)),
+            Err(_) => ServerName::try_from(name.to_owned()).map_err(anyhow::Error::new),
         };
-        let mut stream = StreamOwned::new(ClientConnection::new(self.tls()?, name)?, stream);
-        for piece in pieces {
-            stream.write_all(piece)?;
-            stream.flush()?;
-        }
-        stream.take(ANSWER_BYTES_MAX).read_to_end(out)?;
-        Ok(())
+        let connection = named.and_then(|name| Ok(ClientConnection::new(self.tls()?, name)?));
+        let connection = match connection {
+            Ok(connection) => connection,
+            Err(error) => return Reply::unable(&error.to_string()),
+        };
+        let mut bytes = Vec::new();
+        let sent = send(address, connection, pieces, &mut bytes);
+        Reply { bytes, fault: sent.err().map(|error| Fault::of(&error)) }
     }
 
     fn tls(&self) -> anyhow::Result<Arc<ClientConfig>> {
@@ -264,6 +263,28 @@ impl Knowledge {
     }
 }
 
+/// Sends the pieces over TLS, and keeps what comes back until the connection ends or nothing more comes.
+fn send(address: SocketAddr, connection: ClientConnection, pieces: &[&[u8]], out: &mut Vec<u8>) -> io::Result<()> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(ANSWER_PATIENCE))?;
+    stream.set_nodelay(true)?;
+    let mut stream = StreamOwned::new(connection, stream);
+    for piece in pieces {
+        stream.write_all(piece)?;
+        stream.flush()?;
+    }
+    let mut buffer = vec![0; BUFFER_BYTES];
+    while out.len() < ANSWER_BYTES_MAX {
+        let got = stream.read(&mut buffer)?;
+        if got == 0 {
+            break;
+        }
+        out.extend_from_slice(&buffer[..got]);
+        stream.sock.set_read_timeout(Some(PATIENCE))?;
+    }
+    Ok(())
+}
+
 /// The variable in which [`Knowledge`] is handed in, as JSON.
 pub const KNOWLEDGE_VARIABLE: &str = "TIGHTLIP_PROBE";
 /// The header that says which attempt a request belongs to.
@@ -272,10 +293,15 @@ pub const ATTEMPT_HEADER: &str = "X-Attempt";
 pub const NARROW: &str = "narrow.example.com";
 /// The variable of the other secret.
 pub const NARROW_ENV: &str = "NARROW_TOKEN";
+/// The variable of the long secret, which is bound to the bound host.
+pub const LONG_ENV: &str = "LONG_TOKEN";
 /// A host that nobody allowed.
 pub const STRANGE: &str = "evil.example.net";
 /// How long one network step may take.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 /// Attempts at a time.
 const HANDS: usize = 12;
-const ANSWER_BYTES_MAX: u64 = 16 << 20;
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+const BUFFER_BYTES: usize = 64 << 10;
+/// How long an answer's first byte may take: on a busy machine longer than a step, and what is late is no answer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);

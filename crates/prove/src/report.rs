@@ -21,6 +21,8 @@ pub struct Report {
     pub swapped: usize,
     /// The ordinary clients.
     pub clients: Vec<ClientRow>,
+    /// Processes of the server that ended, or were started again, before the proof was over.
+    pub ended: Vec<String>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -48,8 +50,10 @@ pub enum State {
     Held,
     /// It obtained a value.
     Leaked,
-    /// It could not be made, and why.
+    /// It could not be made on this machine, and why.
     NotTried(String),
+    /// It was made, and was not answered or went wrong by itself: the last of what it said.
+    Unanswered(String),
 }
 
 /// What came of an attempt in the control.
@@ -93,11 +97,14 @@ pub(crate) struct Sums {
     pub(crate) attempts: usize,
     pub(crate) leaks: usize,
     pub(crate) not_tried: usize,
+    /// How many of these were made, and not answered.
+    pub(crate) unanswered: usize,
     pub(crate) control_leaked: usize,
     pub(crate) control_could: usize,
 }
 
 impl Report {
+    /// With no process of the server that ended.
     pub(crate) fn new(rows: Vec<Row>, elsewhere: Vec<String>, swapped: usize, clients: &BTreeMap<String, Outcome>, took: Duration) -> Self {
         let clients = clients::ALL.iter().map(|client| ClientRow {
             name: client.name,
@@ -105,10 +112,11 @@ impl Report {
                 Some(Outcome::Tried(shown)) if client.got_through(shown) => ClientState::GotThrough,
                 Some(Outcome::Tried(shown)) => ClientState::Failed(last_words(shown)),
                 Some(Outcome::NotTried(why)) => ClientState::NotThere(why.clone()),
+                Some(Outcome::Unanswered(shown)) => ClientState::Failed(last_words(shown)),
                 None => ClientState::Failed("nothing was reported".to_owned()),
             },
         });
-        Self { rows, elsewhere, swapped, clients: clients.collect(), seconds: took.as_secs_f64() }
+        Self { rows, elsewhere, swapped, clients: clients.collect(), ended: Vec::new(), seconds: took.as_secs_f64() }
     }
 
     /// How many attempts were made.
@@ -123,18 +131,20 @@ impl Report {
         self.sums().leaks + self.elsewhere.len()
     }
 
-    /// Whether nothing leaked, every control did, every client that is there got through, and the gateway swapped at all: only then is the proof one.
+    /// Whether nothing leaked, whatever was made was answered, every control leaked, every client that is there got through, the gateway swapped at all, and the
+    /// server's processes are those of the beginning: only then is the proof one. What this machine lacks is no failure here: see [`Self::is_complete`].
     #[must_use]
     pub fn holds(&self) -> bool {
         let sums = self.sums();
         let failed = self.clients.iter().any(|client| matches!(client.state, ClientState::Failed(_)));
-        self.leaks() == 0 && sums.attempts > 0 && sums.control_leaked == sums.control_could && self.swapped > 0 && !failed
+        let answered = sums.unanswered == 0 && self.ended.is_empty();
+        self.leaks() == 0 && answered && sums.attempts > 0 && sums.control_leaked == sums.control_could && self.swapped > 0 && !failed
     }
 
     /// Whether every attempt could be made on this machine, in the control too.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.rows.iter().all(|row| !matches!(row.state, State::NotTried(_)) && row.control != InControl::NotTried)
+        self.rows.iter().all(|row| !matches!(row.state, State::NotTried(_) | State::Unanswered(_)) && row.control != InControl::NotTried)
     }
 
     pub(crate) fn sums(&self) -> Sums {
@@ -160,6 +170,8 @@ impl Report {
             "attempts": sums.attempts,
             "leaks": self.leaks(),
             "not_tried": sums.not_tried,
+            "unanswered": self.rows.iter().filter(|row| matches!(row.state, State::Unanswered(_))).map(|row| row.name).collect::<Vec<_>>(),
+            "ended": self.ended,
             "holds": self.holds(),
             "leaked": self.rows.iter().filter(|row| row.state == State::Leaked).map(|row| row.name).collect::<Vec<_>>(),
             "elsewhere": self.elsewhere,
@@ -181,6 +193,10 @@ impl Sums {
                 self.leaks += 1;
             }
             State::NotTried(_) => self.not_tried += 1,
+            State::Unanswered(_) => {
+                self.not_tried += 1;
+                self.unanswered += 1;
+            }
         }
         match row.control {
             InControl::Leaked => {
@@ -206,11 +222,15 @@ impl fmt::Display for Report {
             match &row.state {
                 State::Leaked => writeln!(f, "LEAK: {}", row.name)?,
                 State::NotTried(why) => writeln!(f, "not tried: {}: {}", row.name, first_line(why))?,
+                State::Unanswered(said) => writeln!(f, "NOT ANSWERED: {}: {}", row.name, first_line(said))?,
                 State::Held => {}
             }
             if row.control == InControl::Held {
                 writeln!(f, "THE CONTROL DID NOT LEAK: {}", row.name)?;
             }
+        }
+        for process in &self.ended {
+            writeln!(f, "THE SERVER DID NOT STAY: {process}")?;
         }
         for where_to in &self.elsewhere {
             writeln!(f, "LEAK, of no known attempt: {where_to}")?;
@@ -243,7 +263,7 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-fn last_words(shown: &[u8]) -> String {
+pub(crate) fn last_words(shown: &[u8]) -> String {
     let text = String::from_utf8_lossy(shown);
     let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
     last.trim().chars().take(SAID_CHARS_MAX).collect()
@@ -257,7 +277,14 @@ mod tests {
 
     fn report(state: State, control: InControl, client: ClientState) -> Report {
         let row = Row { name: "<a>", channel: Channel::Replies, threat: 2, state, control };
-        Report { rows: vec![row], elsewhere: vec![], swapped: 1, clients: vec![ClientRow { name: "curl", state: client }], seconds: 1.0 }
+        Report {
+            rows: vec![row],
+            elsewhere: vec![],
+            swapped: 1,
+            clients: vec![ClientRow { name: "curl", state: client }],
+            ended: vec![],
+            seconds: 1.0,
+        }
     }
 
     #[test]
@@ -269,8 +296,21 @@ mod tests {
         assert!(!report(State::NotTried("no".into()), InControl::Leaked, through.clone()).holds());
         assert!(!Report { elsewhere: vec!["there".to_owned()], ..report(State::Held, InControl::Leaked, through.clone()) }.holds());
         assert!(!Report { swapped: 0, ..report(State::Held, InControl::Leaked, through.clone()) }.holds());
+        assert!(!report(State::Unanswered("late".into()), InControl::Absent, through.clone()).holds());
+        assert!(!Report { ended: vec!["the gateway".to_owned()], ..report(State::Held, InControl::Leaked, through.clone()) }.holds());
         assert!(report(State::Held, InControl::Absent, ClientState::NotThere("no".into())).holds());
         assert!(report(State::Held, InControl::Leaked, through).holds());
+    }
+
+    #[test]
+    fn one_attempt_without_an_answer_fails_a_proof_of_many() {
+        let mut report = report(State::Held, InControl::Leaked, ClientState::GotThrough);
+        assert!(report.holds());
+        let row = |state| Row { name: "b", channel: Channel::Replies, threat: 2, state, control: InControl::Absent };
+        report.rows.push(row(State::NotTried("curl is not there".into())));
+        assert!(report.holds() && !report.is_complete());
+        report.rows.push(row(State::Unanswered("nobody spoke".into())));
+        assert!(!report.holds() && report.to_string().contains("NOT ANSWERED: b: nobody spoke"));
     }
 
     #[test]

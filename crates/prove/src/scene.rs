@@ -12,13 +12,17 @@ use anyhow::{Context, bail};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use crate::answer::is_http;
 use crate::names::Names;
-use crate::outcome::{Obtained, Outcome};
+use crate::outcome::{NotHere, Obtained, Outcome};
 use crate::probe::{ATTEMPT_HEADER, Errand, KNOWLEDGE_VARIABLE, Knowledge};
+use crate::report::last_words;
 use crate::server::Server;
+use crate::shell::is_there;
 use crate::upstream::Upstream;
 
 /// What is there while the server runs.
+#[derive(Clone, Copy)]
 pub struct Scene<'a> {
     pub(crate) server: &'a Server,
     pub(crate) upstream: &'a Upstream,
@@ -27,7 +31,9 @@ pub struct Scene<'a> {
     /// The names that lead somewhere, where the proof has a network of its own.
     pub(crate) names: Option<&'a Names>,
     /// One at a time changes the names.
-    pub(crate) naming: Mutex<u32>,
+    pub(crate) naming: &'a Mutex<u32>,
+    /// Which attempt is made.
+    pub(crate) attempt: &'a str,
 }
 
 /// What is left when the server has ended.
@@ -51,10 +57,35 @@ pub struct Values {
 }
 
 impl Scene<'_> {
-    /// What a command shows, on both streams.
+    /// What a command shows, on both streams, whether it was let or not: a server that was not reached is no answer.
     pub(crate) fn shown(&self, arguments: &[&str], input: &str) -> anyhow::Result<Vec<u8>> {
         let output = self.server.call(arguments, input.as_bytes())?;
-        Ok([output.stdout, output.stderr].concat())
+        let shown = [output.stdout, output.stderr].concat();
+        if output.status.code() == Some(UNREACHABLE) {
+            bail!("`{}` did not reach the server: {}", arguments.join(" "), String::from_utf8_lossy(&shown));
+        }
+        Ok(shown)
+    }
+
+    /// What a line shows in a running devbox of the API's. It must run there.
+    pub(crate) fn ran(&self, id: &str, line: &str) -> anyhow::Result<Vec<u8>> {
+        let marked = format!("echo '{RUNS}'; {line}");
+        let output = self.server.call(&["devbox", "exec", id, "--", &marked], b"")?;
+        let shown = [output.stdout, output.stderr].concat();
+        if !holds(&shown, RUNS) {
+            bail!("nothing ran in the devbox: {}\n{}", output.status, String::from_utf8_lossy(&shown));
+        }
+        Ok(shown)
+    }
+
+    /// The same of a line that asks hosts: so many of its requests must be answered.
+    pub(crate) fn answered(&self, id: &str, line: &str, requests: usize) -> anyhow::Result<Vec<u8>> {
+        let shown = self.ran(id, line)?;
+        let heads = String::from_utf8_lossy(&shown).lines().filter(|line| is_http(line.as_bytes())).count();
+        if heads < requests {
+            bail!("not every request was answered: {}", String::from_utf8_lossy(&shown));
+        }
+        Ok(shown)
     }
 
     /// Stores a secret.
@@ -92,13 +123,16 @@ impl Scene<'_> {
         Ok(out)
     }
 
-    /// Runs a devbox with these options and a line for its shell; all that it shows.
-    pub(crate) fn devbox(&self, options: &[&str], line: &str, key: Option<&str>) -> anyhow::Result<Vec<u8>> {
-        let arguments = [&["run"], options, &["--", "sh", "-c", line]].concat();
-        let mut command = self.server.command(&arguments);
-        command.envs(key.map(|key| ("TIGHTLIP_API_KEY", key)));
-        let output = command.current_dir(self.work).stdin(Stdio::null()).output()?;
-        Ok([output.stdout, output.stderr].concat())
+    /// Runs a devbox with these options and a line for its shell; all that it shows. It must run, or be refused by the server's words.
+    pub(crate) fn devbox(&self, options: &[&str], line: &str) -> anyhow::Result<Vec<u8>> {
+        let marked = format!("echo '{RUNS}'; {line}");
+        let arguments = [&["run"], options, &["--", "sh", "-c", &marked]].concat();
+        let output = self.server.command(&arguments).current_dir(self.work).stdin(Stdio::null()).output()?;
+        let shown = [&output.stdout[..], &output.stderr[..]].concat();
+        if !holds(&shown, RUNS) && !is_refusal(&output) {
+            bail!("no devbox ran: {}\n{}", output.status, String::from_utf8_lossy(&shown));
+        }
+        Ok(shown)
     }
 
     /// Has a devbox with these options send requests to hosts, with the token of `env`, or with somebody else's; all that it shows.
@@ -110,7 +144,24 @@ impl Scene<'_> {
         foreign: Option<&str>,
         key: Option<&str>,
     ) -> anyhow::Result<Vec<u8>> {
-        let tag = if foreign.is_some() || key.is_some() { FOREIGN } else { "asked" };
+        let tag = if foreign.is_some() || key.is_some() { self.foreign() } else { "asked".to_owned() };
+        self.ask_tagged(options, env, asked, foreign, key, &tag)
+    }
+
+    /// What names a request of which nothing may arrive anywhere with a value: the attempt is told by it.
+    pub(crate) fn foreign(&self) -> String {
+        format!("{FOREIGN}: {}", self.attempt)
+    }
+
+    fn ask_tagged(
+        &self,
+        options: &[&str],
+        env: &str,
+        asked: &[(&str, &str)],
+        foreign: Option<&str>,
+        key: Option<&str>,
+        tag: &str,
+    ) -> anyhow::Result<Vec<u8>> {
         let named = |request: &str| request.replace("{A}", &format!("{ATTEMPT_HEADER}: {tag}\r\n"));
         let requests = asked.iter().map(|(host, request)| ((*host).to_owned(), named(request))).collect();
         let knowledge =
@@ -124,7 +175,7 @@ impl Scene<'_> {
         let answers = answers(&output.stdout);
         if answers.iter().filter(|answer| answer.starts_with(b"HTTP/")).count() < asked.len() && !is_refusal(&output) {
             let [said, told] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
-            bail!("not every request was answered: {}\n{said}\n{told}", output.status);
+            bail!("not every request was answered: {}, {}\n{said}\n{told}", output.status, last_words(&output.stderr));
         }
         Ok([output.stdout, output.stderr].concat())
     }
@@ -132,6 +183,15 @@ impl Scene<'_> {
     /// Uses a secret towards a host from a devbox of its own.
     pub(crate) fn use_secret(&self, name: &str, host: &str, key: Option<&str>) -> anyhow::Result<Vec<u8>> {
         self.ask_from_devbox(&["--secret", name, "--allow", host], name, &[(host, ECHO)], None, key)
+    }
+
+    /// The same of a secret whose value may not arrive anywhere any more, not even at its own host. It must be refused by one of these words.
+    pub(crate) fn refused(&self, name: &str, host: &str, words: &[&str]) -> anyhow::Result<Vec<u8>> {
+        let shown = self.ask_tagged(&["--secret", name, "--allow", host], name, &[(host, ECHO)], None, None, &self.foreign())?;
+        if !words.iter().any(|words| holds(&shown, words)) {
+            bail!("{name} was not refused at {host}: {}", String::from_utf8_lossy(&shown));
+        }
+        Ok([obtained(&shown), shown].concat())
     }
 
     /// A devbox over the API that goes on running: its id, and its token for a secret.
@@ -165,7 +225,7 @@ impl Scene<'_> {
 
     /// Uses a secret towards a name that leads to these addresses. Whatever arrives at one that is not public has leaked.
     pub(crate) fn lead_to(&self, addresses: &[&str]) -> anyhow::Result<Vec<u8>> {
-        let Some(names) = self.names else { bail!("the proof has no network of its own here") };
+        let Some(names) = self.names else { bail!(NotHere("the proof has no network of its own here".to_owned())) };
         let mut number = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
         *number += 1;
         let host = format!("n{number}.{LED}");
@@ -175,7 +235,7 @@ impl Scene<'_> {
 
     /// Uses a secret towards a name that leads to `first` and `then` by turns, each time it is looked up.
     pub(crate) fn rebind(&self, first: &str, then: &str) -> anyhow::Result<Vec<u8>> {
-        let Some(names) = self.names else { bail!("the proof has no network of its own here") };
+        let Some(names) = self.names else { bail!(NotHere("the proof has no network of its own here".to_owned())) };
         let mut number = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
         *number += 1;
         let host = format!("n{number}.{LED}");
@@ -236,8 +296,18 @@ fn answers(mut report: &[u8]) -> Vec<Vec<u8>> {
     answers
 }
 
+/// That a program is there which an attempt needs.
+pub(crate) fn needs(program: &str) -> anyhow::Result<()> {
+    if is_there(program) { Ok(()) } else { bail!(NotHere(format!("{program} is not there"))) }
+}
+
+/// Whether the text stands in the bytes.
+pub(crate) fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len().max(1)).any(|window| window == text.as_bytes())
+}
+
 /// Whether a command was answered with a no that is meant: unlike a server that is not there.
-fn is_refusal(output: &std::process::Output) -> bool {
+pub(crate) fn is_refusal(output: &std::process::Output) -> bool {
     let said = String::from_utf8_lossy(&output.stderr);
     !output.status.success() && REFUSALS.iter().any(|refusal| said.contains(refusal))
 }
@@ -248,10 +318,13 @@ fn open(path: &Path) -> anyhow::Result<Connection> {
     Ok(database)
 }
 
-/// Who sends what holds a value under this name has it from somebody else: nothing of it may arrive anywhere.
+/// Begins the name of what nobody may send with a value: it has it from somebody else, or what it stands for was changed. Nothing of it may arrive anywhere. The
+/// attempt's name follows.
 pub(crate) const FOREIGN: &str = "with somebody else's token or key";
 /// The public addresses to which the proof's names lead.
 pub(crate) const PUBLIC: [IpAddr; 1] = [IpAddr::V4(Ipv4Addr::new(8, 8, 4, 4))];
+/// A host that the agent's secret is not bound to, and secrets of another kind are.
+pub(crate) const OPENAI: &str = "api.openai.com";
 /// A request that its host echoes.
 pub(crate) const ECHO: &str = "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n";
 /// Names below this one lead where the proof says.
@@ -259,6 +332,12 @@ pub(crate) const LED: &str = "led.example.com";
 /// The secret that is bound to them.
 pub(crate) const LED_SECRET: &str = "LED_TOKEN";
 /// How the server says no to a devbox.
-const REFUSALS: [&str; 3] = ["was changed outside tightlip", "lacks the gateway's mark", "there is no secret"];
+const REFUSALS: [&str; 3] = [CHANGED, "lacks the gateway's mark", "there is no secret"];
+/// How it says that somebody else wrote its files.
+pub(crate) const CHANGED: &str = "changed outside tightlip";
+/// The exit code of a command that did not reach the server.
+const UNREACHABLE: i32 = 6;
+/// A line says that it runs.
+const RUNS: &str = "[it runs]";
 const REBOUND_ASKS: usize = 6;
 const API_WAIT: Duration = Duration::from_secs(5);

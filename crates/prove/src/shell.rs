@@ -9,11 +9,21 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::answer::{CURL_SAYS, is_answered};
+use crate::attempts::Attempt;
 use crate::outcome::Outcome;
 use crate::probe::{ATTEMPT_HEADER, Knowledge};
 
-/// Runs a line where the programs that it needs are there; every byte that it wrote.
-pub(crate) fn run(knowledge: &Knowledge, name: &str, needs: &[&str], line: &str) -> Outcome {
+/// Runs an attempt's line where the programs that it needs are there; every byte that it wrote.
+pub(crate) fn run(knowledge: &Knowledge, attempt: &Attempt, needs: &[&str], line: &str) -> Outcome {
+    match run_line(knowledge, attempt.name, needs, line) {
+        Outcome::Tried(said) if !is_answered(&said, attempt.answer) => Outcome::Unanswered(said),
+        told @ (Outcome::Tried(_) | Outcome::NotTried(_) | Outcome::Unanswered(_)) => told,
+    }
+}
+
+/// The same, whoever is answered what.
+pub(crate) fn run_line(knowledge: &Knowledge, name: &str, needs: &[&str], line: &str) -> Outcome {
     if let Some(absent) = needs.iter().find(|program| !is_there(program)) {
         return Outcome::NotTried(format!("{absent} is not there"));
     }
@@ -22,10 +32,10 @@ pub(crate) fn run(knowledge: &Knowledge, name: &str, needs: &[&str], line: &str)
         Ok(said) if said.bytes.starts_with(NOT_RUNNING.as_bytes()) => {
             Outcome::NotTried(format!("{} does not run here", needs.join(" or ")))
         }
-        // What was cut short before it said a word has not been tried.
-        Ok(said) if said.is_cut && said.bytes.is_empty() => Outcome::NotTried("it did not end in time".to_owned()),
+        // What was cut short has been tried in part only, whatever it said until then.
+        Ok(said) if said.is_cut => Outcome::Unanswered([said.bytes, b"\n[it did not end in time]".to_vec()].concat()),
         Ok(said) => Outcome::Tried(said.bytes),
-        Err(error) => Outcome::NotTried(format!("the shell did not start: {error}")),
+        Err(error) => Outcome::Unanswered(format!("[the shell did not start: {error}]").into_bytes()),
     }
 }
 
@@ -75,7 +85,8 @@ fn variables(knowledge: &Knowledge, name: &str) -> Vec<(&'static str, String)> {
         ("DATA", knowledge.data.display().to_string()),
         ("SERVER_PID", knowledge.pid.to_string()),
         ("API", knowledge.api.map_or(String::new(), |api| api.to_string())),
-        ("C", format!("curl -sS -m 8 {curl}")),
+        // Behind each answer curl says its status, so that one that failed does not pass for one that was told something.
+        ("C", format!("curl -sS -m 12 -w {CURL_SAYS}%{{http_code}}\\n {curl}")),
         ("NAMED", format!("{ATTEMPT_HEADER}: {name}")),
         ("GIT_TERMINAL_PROMPT", "0".to_owned()),
     ];
@@ -103,5 +114,5 @@ fn try_out(program: &str) -> Option<&'static str> {
 const NOT_RUNNING: &str = "[the program does not run]";
 const SAID_BYTES_MAX: u64 = 8 << 20;
 /// An interpreter alone may take seconds to begin, where the machine is busy.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(5);

@@ -1,5 +1,8 @@
 //! What bytes hold when they are read as a client might read them: chunks joined, escapes undone, lines joined, archives unpacked.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 mod inflate;
 
 /// Every other reading of the bytes. The bytes themselves are none.
@@ -16,6 +19,11 @@ pub(crate) fn readings(bytes: &[u8]) -> Vec<Vec<u8>> {
     take(without(bytes, b"\r\n"));
     take(unescaped(bytes));
     take(dechunked(bytes));
+    // A credential is in base64 already where Basic is, and whoever shows it writes that in a form of its own.
+    for shift in 0..4 {
+        take(decoded(bytes, shift));
+    }
+    take(unhexed(bytes));
     for at in starts_of(bytes, &[0x1f, 0x8b, 8]) {
         take(inflate::gzip(&bytes[at..]).unwrap_or_default());
     }
@@ -78,6 +86,32 @@ fn number(digits: &[u8], radix: u32) -> Option<u8> {
     u8::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
 }
 
+/// Long runs of base64's letters decoded, each from its `shift`th letter on.
+fn decoded(bytes: &[u8], shift: usize) -> Vec<u8> {
+    let runs = bytes.split(|byte| !byte.is_ascii_alphanumeric() && !b"+/-_".contains(byte)).filter(|run| run.len() >= RUN_CHARS);
+    let mut out = Vec::new();
+    for run in runs {
+        let letters: Vec<u8> = run[shift..]
+            .iter()
+            .map(|byte| match byte {
+                b'-' => b'+',
+                b'_' => b'/',
+                other => *other,
+            })
+            .collect();
+        let whole = letters.len() - letters.len() % 4;
+        out.extend(STANDARD.decode(&letters[..whole]).unwrap_or_default());
+        out.push(b'\n');
+    }
+    out
+}
+
+/// Long runs of hexadecimal digits decoded.
+fn unhexed(bytes: &[u8]) -> Vec<u8> {
+    let runs = bytes.split(|byte| !byte.is_ascii_hexdigit()).filter(|run| run.len() >= RUN_CHARS);
+    runs.flat_map(|run| run.chunks_exact(2).filter_map(|pair| number(pair, 16)).chain([b'\n'])).collect()
+}
+
 /// Chunks (RFC 9112, section 7.1) joined, whatever stands around them: lines that are a number, and what follows.
 fn dechunked(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -97,6 +131,8 @@ fn dechunked(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
+/// A shorter run holds too little of a credential.
+const RUN_CHARS: usize = 16;
 /// Places in one answer at which something may begin.
 const PLACES_MAX: usize = 16;
 

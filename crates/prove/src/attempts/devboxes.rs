@@ -3,8 +3,7 @@
 use super::Channel::Devboxes;
 use super::{Attempt, outside};
 use crate::probe::{ATTEMPT_HEADER, NARROW_ENV};
-use crate::scene::{ECHO, FOREIGN, Scene, obtained};
-use crate::shell::is_there;
+use crate::scene::{ECHO, Scene, needs, obtained};
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
     outside("the token of a devbox that runs, used in another", Devboxes, 17, of_another),
@@ -51,13 +50,14 @@ fn after(
     happens: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<u8>> {
     let (id, _) = scene.lasting(name, key)?;
-    let line = format!("curl -sSi -m 8 https://{BOUND}/echo -H \"Authorization: Bearer ${name}\" -H \"X-Note: {name}\"");
-    let before = scene.shown(&["devbox", "exec", &id, "--", &line], "")?;
+    needs("curl")?;
+    let line = format!("curl -sSi -m 12 https://{BOUND}/echo -H \"Authorization: Bearer ${name}\" -H \"X-Note: {name}\"");
+    let before = scene.answered(&id, &line, 1)?;
     let is_used = scene.upstream.records().into_iter().any(|record| record.holds(name) && record.holds(banned));
     anyhow::ensure!(is_used, "the token was not swapped before anything happened: {}", String::from_utf8_lossy(&before));
     happens()?;
     let mark = scene.upstream.records().len();
-    let shown = scene.shown(&["devbox", "exec", &id, "--", &line], "")?;
+    let shown = scene.answered(&id, &line, 1)?;
     let arrived = scene.upstream.records().into_iter().skip(mark).filter(|record| record.holds(name) && record.holds(banned));
     scene.shown(&["devbox", "shutdown", &id], "")?;
     Ok(arrived.fold([before, shown].concat(), |shown, record| [shown, record.bytes].concat()))
@@ -96,12 +96,12 @@ fn of_an_unbound(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
 fn guessed(scene: &Scene<'_>, guesses: &[&str]) -> anyhow::Result<Vec<u8>> {
     let known = scene.use_secret(AGENTS, BOUND, None)?;
     anyhow::ensure!(String::from_utf8_lossy(&obtained(&known)).contains(" 200 "), "the right token is not swapped here");
-    let request = |guess: &&str| ECHO.replace("{A}", &format!("{ATTEMPT_HEADER}: {FOREIGN}\r\n")).replace("{T}", guess);
+    let request = |guess: &&str| ECHO.replace("{A}", &format!("{ATTEMPT_HEADER}: {}\r\n", scene.foreign())).replace("{T}", guess);
     let requests: Vec<String> = guesses.iter().map(request).collect();
     let asked: Vec<(&str, &str)> = requests.iter().map(|request| (BOUND, request.as_str())).collect();
     let mark = scene.upstream.records().len();
     let shown = scene.ask_from_devbox(&["--secret", AGENTS], AGENTS, &asked, None, None)?;
-    let arrived = scene.upstream.records().into_iter().skip(mark).filter(|record| record.holds(FOREIGN));
+    let arrived = scene.upstream.records().into_iter().skip(mark).filter(|record| record.holds(&scene.foreign()));
     Ok(arrived.fold(shown, |shown, record| [shown, record.bytes].concat()))
 }
 
@@ -129,23 +129,23 @@ fn as_api_key(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
 fn neighbours(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
     let (id, _) = scene.lasting(AGENTS, None)?;
     let line = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline /proc/net/unix; ls -laR /home /tmp /dev/shm; cat /dev/shm/* /tmp/*; ipcs -a";
-    let shown = scene.devbox(&["--secret", NARROW_ENV], line, None)?;
+    let shown = scene.devbox(&["--secret", NARROW_ENV], line)?;
     scene.shown(&["devbox", "shutdown", &id], "")?;
     Ok(shown)
 }
 
 fn left_behind(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
     let leave = "for d in /tmp /dev/shm ~ /var/tmp; do env >$d/left 2>/dev/null; done; curl -sS -m 5 https://api.github.com/echo -H \"Authorization: Bearer $GITHUB_TOKEN\" >/tmp/answer";
-    anyhow::ensure!(is_there("curl"), "curl is not there");
-    let first = scene.devbox(&["--secret", AGENTS], leave, None)?;
-    let second = scene.devbox(&["--secret", NARROW_ENV], "cat /tmp/* /dev/shm/* ~/* /var/tmp/*; ls -la /tmp /dev/shm ~ /var/tmp", None)?;
+    needs("curl")?;
+    let first = scene.devbox(&["--secret", AGENTS], leave)?;
+    let second = scene.devbox(&["--secret", NARROW_ENV], "cat /tmp/* /dev/shm/* ~/* /var/tmp/*; ls -la /tmp /dev/shm ~ /var/tmp")?;
     Ok([first, second].concat())
 }
 
 fn hosted(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
     let (id, _) = scene.lasting(AGENTS, None)?;
     let line = "env; set; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline; find / -xdev -type f -size -256k -not -path '/usr/*' -exec cat {} + 2>/dev/null | head -c 4000000";
-    let shown = scene.shown(&["devbox", "exec", &id, "--", line], "")?;
+    let shown = scene.ran(&id, line)?;
     let seen = scene.shown(&["devbox", "get", &id, "--json"], "")?;
     scene.shown(&["devbox", "shutdown", &id], "")?;
     Ok([shown, seen].concat())

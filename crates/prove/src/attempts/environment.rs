@@ -16,7 +16,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     shell("list what the shell exports", Environment, 21, Leaks, &[], "export -p"),
     shell("list all of the shell's variables", Environment, 21, Leaks, &[], "set"),
     shell("trace a shell's commands with set -x", Environment, 21, Leaks, &[], "set -x; : \"$GITHUB_TOKEN\""),
-    shell("read a child's environment", Environment, 21, Leaks, &[], "sleep 2 & cat /proc/$!/environ"),
+    shell("read a child's environment", Environment, 21, Leaks, &[], "sleep 2 & sleep 0.3; cat /proc/$!/environ"),
     shell(
         "read the environment of the devbox's first process",
         Environment,

@@ -3,9 +3,11 @@
 use super::Channel::Framing;
 use super::Control::{Absent, Leaks};
 use super::To::{Bound, Unbound};
-use super::{Attempt, asks, does};
+use super::{Attempt, asks, dials};
+use crate::answer::Reply;
 use crate::probe::Knowledge;
 
+/// What is no request that two readers read alike may end with its connection. The others have to be answered.
 pub(super) const ATTEMPTS: &[Attempt] = &[
     asks(
         "Content-Length and Transfer-Encoding at once",
@@ -14,7 +16,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Absent,
         Bound,
         "POST /user HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /echo HTTP/1.1\r\nHost: {UNBOUND}\r\nAuthorization: Bearer {T}\r\nConnection: close\r\n\r\n",
-    ),
+    )
+    .may_be_closed(),
     asks(
         "two Content-Lengths",
         Framing,
@@ -22,7 +25,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Absent,
         Bound,
         "POST /user HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nContent-Length: 0\r\nContent-Length: 60\r\nConnection: close\r\n\r\nGET /echo HTTP/1.1\r\nHost: {UNBOUND}\r\nAuthorization: Bearer {T}\r\n\r\n",
-    ),
+    )
+    .may_be_closed(),
     asks(
         "a Content-Length with a sign",
         Framing,
@@ -30,7 +34,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Absent,
         Bound,
         "POST /user HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nContent-Length: +2\r\nConnection: close\r\n\r\nok",
-    ),
+    )
+    .may_be_closed(),
     asks(
         "Transfer-Encoding misspelt and doubled",
         Framing,
@@ -38,7 +43,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Absent,
         Bound,
         "POST /user HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nTransfer-Encoding: xchunked\r\nTransfer-Encoding: chunked, identity\r\nConnection: close\r\n\r\n0\r\n\r\n",
-    ),
+    )
+    .may_be_closed(),
     asks(
         "a chunk's size that overflows",
         Framing,
@@ -46,7 +52,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Absent,
         Bound,
         "POST /user HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nFFFFFFFFFFFFFFFFF\r\nGET /echo HTTP/1.1\r\n\r\n0\r\n\r\n",
-    ),
+    )
+    .may_be_closed(),
     asks(
         "a folded header",
         Framing,
@@ -62,7 +69,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Leaks,
         Unbound,
         "GET /echo HTTP/1.1\nHost: {H}\nAuthorization: Bearer {T}\nConnection: close\n\n",
-    ),
+    )
+    .may_be_closed(),
     asks(
         "a CR alone inside a header",
         Framing,
@@ -78,7 +86,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Leaks,
         Unbound,
         "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer \u{0}{T}\r\nConnection: close\r\n\r\n",
-    ),
+    )
+    .may_be_closed(),
     asks(
         "a blank before the colon",
         Framing,
@@ -119,7 +128,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Unbound,
         "GET /echo HTTP/1.0\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
     ),
-    asks("HTTP/0.9", Framing, 10, Absent, Bound, "GET /echo\r\n"),
+    asks("HTTP/0.9", Framing, 10, Absent, Bound, "GET /echo\r\n").may_be_closed(),
     asks(
         "HTTP/2's preface over HTTP/1.1",
         Framing,
@@ -127,7 +136,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Absent,
         Bound,
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\u{0}\u{0}\u{0}\u{4}\u{0}\u{0}\u{0}\u{0}\u{0}",
-    ),
+    )
+    .may_be_closed(),
     asks(
         "an upgrade to h2c",
         Framing,
@@ -176,37 +186,37 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Bound,
         "POST /echo HTTP/1.1\r\nHost: {H}\r\n{A}Expect: 100-continue\r\nAuthorization: Bearer {T}\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
     ),
-    does("one byte a packet", Framing, 13, Leaks, bytewise),
-    does("token cut between two packets", Framing, 13, Leaks, in_halves),
-    does("more than a hundred credentials in one request", Framing, 26, Leaks, many_credentials),
-    does("a head of 128 KiB", Framing, 30, Absent, large_head),
+    dials("one byte a packet", Framing, 13, Leaks, bytewise),
+    dials("token cut between two packets", Framing, 13, Leaks, in_halves),
+    dials("more than a hundred credentials in one request", Framing, 26, Leaks, many_credentials),
+    dials("a head of 128 KiB", Framing, 30, Absent, large_head).may_be_closed(),
 ];
 
-fn bytewise(knowledge: &Knowledge) -> Vec<u8> {
+fn bytewise(knowledge: &Knowledge) -> Vec<Reply> {
     let request = knowledge.fill("one byte a packet", &knowledge.unbound, ECHO);
     let pieces: Vec<&[u8]> = request.chunks(1).collect();
-    knowledge.ask_in_pieces(&knowledge.unbound, &pieces)
+    vec![knowledge.ask_in_pieces(&knowledge.unbound, &pieces)]
 }
 
-fn in_halves(knowledge: &Knowledge) -> Vec<u8> {
+fn in_halves(knowledge: &Knowledge) -> Vec<Reply> {
     let request = knowledge.fill("token cut between two packets", &knowledge.bound, ECHO);
     let token = knowledge.token();
     let start = request.windows(token.len().max(1)).position(|window| window == token.as_bytes()).unwrap_or(0);
     let (first, second) = request.split_at(start + token.len() / 2);
-    knowledge.ask_in_pieces(&knowledge.bound, &[first, second])
+    vec![knowledge.ask_in_pieces(&knowledge.bound, &[first, second])]
 }
 
-fn many_credentials(knowledge: &Knowledge) -> Vec<u8> {
+fn many_credentials(knowledge: &Knowledge) -> Vec<Reply> {
     let decoys: String = (0..60).map(|number| format!("ghp_{number:036},{number:040x};\"{number:032}\" ")).collect();
     let request = format!("GET /echo HTTP/1.1\r\nHost: {{H}}\r\n{{A}}Authorization: Bearer {decoys}{{T}}\r\nConnection: close\r\n\r\n");
     let filled = knowledge.fill("more than a hundred credentials in one request", &knowledge.unbound, &request);
-    knowledge.ask_bytes(&knowledge.unbound, &filled)
+    vec![knowledge.ask_bytes(&knowledge.unbound, &filled)]
 }
 
-fn large_head(knowledge: &Knowledge) -> Vec<u8> {
+fn large_head(knowledge: &Knowledge) -> Vec<Reply> {
     let filler: String = (0..128).map(|number| format!("X-Filler-{number}: {}\r\n", "x".repeat(1000))).collect();
     let request = format!("GET /echo HTTP/1.1\r\nHost: {{H}}\r\n{filler}Authorization: Bearer {{T}}\r\nConnection: close\r\n\r\n");
-    knowledge.ask_bytes(&knowledge.unbound, &knowledge.fill("a head of 128 KiB", &knowledge.unbound, &request))
+    vec![knowledge.ask_bytes(&knowledge.unbound, &knowledge.fill("a head of 128 KiB", &knowledge.unbound, &request))]
 }
 
 const ECHO: &str = "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n";

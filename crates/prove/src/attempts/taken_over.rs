@@ -4,37 +4,42 @@ use anyhow::Context;
 
 use super::Channel::TakenOver;
 use super::{Attempt, outside};
-use crate::scene::{Scene, obtained};
-use crate::shell::is_there;
+use crate::probe::ATTEMPT_HEADER;
+use crate::scene::{CHANGED, OPENAI, Scene, holds, is_refusal, needs, obtained};
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
+    // The kind in the row is for people: the gateway has its own, so that the value's own hosts stay what they are.
     outside("the row says another kind", TakenOver, 31, |scene| {
-        changed(scene, "PLANT_KIND", "UPDATE secrets SET kind = 'openai_api_key' WHERE name = 'PLANT_KIND'", "PLANT_KIND")
+        let sql = "UPDATE secrets SET kind = 'openai_api_key' WHERE name = 'PLANT_KIND'";
+        changed(
+            scene,
+            &Changed { name: "PLANT_KIND", sql, then: "PLANT_KIND", hosts: &[UNBOUND, OPENAI], words: &["host_not_bound", CHANGED] },
+        )
     }),
     outside("the row says another name", TakenOver, 31, |scene| {
-        changed(scene, "PLANT_NAME", "UPDATE secrets SET name = 'OPENAI_API_KEY' WHERE name = 'PLANT_NAME'", "OPENAI_API_KEY")
+        let sql = "UPDATE secrets SET name = 'OPENAI_API_KEY' WHERE name = 'PLANT_NAME'";
+        changed(scene, &Changed { then: "OPENAI_API_KEY", hosts: &[UNBOUND, OPENAI, BOUND], ..Changed::of("PLANT_NAME", sql) })
     }),
     outside("the row says another version", TakenOver, 28, |scene| {
-        changed(scene, "PLANT_VERSION", "UPDATE secrets SET version = version + 1 WHERE name = 'PLANT_VERSION'", "PLANT_VERSION")
+        changed(scene, &Changed::of("PLANT_VERSION", "UPDATE secrets SET version = version + 1 WHERE name = 'PLANT_VERSION'"))
     }),
     outside("the row says another id", TakenOver, 28, |scene| {
-        changed(scene, "PLANT_ID", "UPDATE secrets SET id = substr(id, 1, length(id) - 1) || 'a' WHERE name = 'PLANT_ID'", "PLANT_ID")
+        let sql = format!("UPDATE secrets SET id = {} WHERE name = 'PLANT_ID'", other("id"));
+        changed(scene, &Changed::of("PLANT_ID", &sql))
     }),
     outside("the ciphertext has a bit changed", TakenOver, 28, |scene| {
-        changed(
-            scene,
-            "PLANT_BIT",
-            "UPDATE ciphertexts SET ciphertext = CAST(X'00' || substr(ciphertext, 2) AS BLOB) WHERE number = (SELECT ciphertext FROM secrets WHERE name = 'PLANT_BIT')",
-            "PLANT_BIT",
-        )
+        let sql = "UPDATE ciphertexts SET ciphertext = CAST(CASE substr(ciphertext, 1, 1) WHEN X'00' THEN X'01' ELSE X'00' END || substr(ciphertext, 2) AS BLOB) WHERE number = (SELECT ciphertext FROM secrets WHERE name = 'PLANT_BIT')";
+        changed(scene, &Changed::of("PLANT_BIT", sql))
     }),
     outside("the data key's signature is another", TakenOver, 31, |scene| {
-        changed(
-            scene,
-            "PLANT_KEY",
-            "INSERT INTO data_keys (id, suite, recipient, encapsulated, ciphertext, created, signer, signature) SELECT substr(id, 1, length(id) - 1) || 'b', suite, recipient, encapsulated, ciphertext, created, signer, randomblob(64) FROM data_keys WHERE id = (SELECT data_key FROM secrets WHERE name = 'PLANT_KEY'); UPDATE secrets SET data_key = substr(data_key, 1, length(data_key) - 1) || 'b' WHERE name = 'PLANT_KEY'",
-            "PLANT_KEY",
-        )
+        let sql = format!(
+            "INSERT INTO data_keys (id, suite, recipient, encapsulated, ciphertext, created, signer, signature)
+             SELECT {}, suite, recipient, encapsulated, ciphertext, created, signer, randomblob(64) FROM data_keys WHERE id = (SELECT data_key FROM secrets WHERE name = 'PLANT_KEY');
+             UPDATE secrets SET data_key = {} WHERE name = 'PLANT_KEY'",
+            other("id"),
+            other("data_key")
+        );
+        changed(scene, &Changed::of("PLANT_KEY", &sql))
     }),
     outside("two secrets' ciphertexts are swapped", TakenOver, 28, swapped),
     outside("the row is moved to another account", TakenOver, 31, moved),
@@ -51,11 +56,42 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
 const BOUND: &str = "api.github.com";
 const UNBOUND: &str = "allowed.example.com";
 
-/// Stores a secret, lets the gateway see it, changes the database, and uses it towards a host that it is not bound to, and towards its own.
-fn changed(scene: &Scene<'_>, name: &str, sql: &str, then: &str) -> anyhow::Result<Vec<u8>> {
-    scene.store(name, &scene.values.spare)?;
-    change(scene, sql)?;
-    use_both(scene, then, None)
+/// A row that is changed, and what must come of it.
+struct Changed<'a> {
+    /// The secret.
+    name: &'a str,
+    /// The change.
+    sql: &'a str,
+    /// The secret's name afterwards.
+    then: &'a str,
+    /// Where the value may not arrive any more.
+    hosts: &'a [&'a str],
+    /// How it is refused there.
+    words: &'a [&'a str],
+}
+
+impl<'a> Changed<'a> {
+    /// What must be taken for changed everywhere.
+    const fn of(name: &'a str, sql: &'a str) -> Self {
+        Self { name, sql, then: name, hosts: &[UNBOUND, BOUND], words: &[CHANGED] }
+    }
+}
+
+/// Stores a secret, uses it towards its own host, changes the database, and uses it again.
+fn changed(scene: &Scene<'_>, changed: &Changed<'_>) -> anyhow::Result<Vec<u8>> {
+    scene.store(changed.name, &scene.values.spare)?;
+    let mut out = scene.use_secret(changed.name, BOUND, None)?;
+    anyhow::ensure!(holds(&out, " 200 "), "the secret could not be used before: {}", String::from_utf8_lossy(&out));
+    change(scene, changed.sql)?;
+    for host in changed.hosts {
+        out.extend(scene.refused(changed.then, host, changed.words)?);
+    }
+    Ok(out)
+}
+
+/// An id that differs from a column's in its last letter, whatever that is.
+fn other(column: &str) -> String {
+    format!("substr({column}, 1, length({column}) - 1) || CASE substr({column}, -1) WHEN 'b' THEN 'c' ELSE 'b' END")
 }
 
 fn change(scene: &Scene<'_>, sql: &str) -> anyhow::Result<()> {
@@ -65,9 +101,10 @@ fn change(scene: &Scene<'_>, sql: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn use_both(scene: &Scene<'_>, name: &str, key: Option<&str>) -> anyhow::Result<Vec<u8>> {
-    let mut out = scene.use_secret(name, UNBOUND, key)?;
-    out.extend(scene.use_secret(name, BOUND, key)?);
+/// With somebody else's key: towards a host that the secret is not bound to, and towards its own.
+fn use_both(scene: &Scene<'_>, name: &str, key: &str) -> anyhow::Result<Vec<u8>> {
+    let mut out = scene.use_secret(name, UNBOUND, Some(key))?;
+    out.extend(scene.use_secret(name, BOUND, Some(key))?);
     Ok([obtained(&out), out].concat())
 }
 
@@ -86,7 +123,7 @@ fn moved(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
     let key = scene.stranger("mover")?;
     scene.store("PLANT_MOVED", &scene.values.spare)?;
     change(scene, "UPDATE secrets SET account = (SELECT id FROM accounts WHERE name = 'mover') WHERE name = 'PLANT_MOVED'")?;
-    use_both(scene, "PLANT_MOVED", Some(&key))
+    use_both(scene, "PLANT_MOVED", &key)
 }
 
 fn copied(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
@@ -94,11 +131,14 @@ fn copied(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
     scene.store("PLANT_COPIED", &scene.values.spare)?;
     change(
         scene,
-        "INSERT INTO secrets (id, account, name, version, kind, created, updated, data_key, ciphertext)
-         SELECT substr(id, 1, length(id) - 1) || 'b', (SELECT id FROM accounts WHERE name = 'copier'), name, version, kind, created, updated, data_key, ciphertext
+        &format!(
+            "INSERT INTO secrets (id, account, name, version, kind, created, updated, data_key, ciphertext)
+         SELECT {}, (SELECT id FROM accounts WHERE name = 'copier'), name, version, kind, created, updated, data_key, ciphertext
          FROM secrets WHERE name = 'PLANT_COPIED'",
+            other("id")
+        ),
     )?;
-    use_both(scene, "PLANT_COPIED", Some(&key))
+    use_both(scene, "PLANT_COPIED", &key)
 }
 
 /// Keeps what a secret's row needs, to be put back later over the same connection.
@@ -151,7 +191,7 @@ fn planted_key(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
              SELECT 'key_000000000000000000002', account, X'{hash}', scopes, created, mac FROM api_keys WHERE account = (SELECT account FROM secrets WHERE name = 'PLANT_OWNED') LIMIT 1"
         ),
     )?;
-    use_both(scene, "PLANT_OWNED", Some(&key))
+    use_both(scene, "PLANT_OWNED", &key)
 }
 
 /// SHA-256, in hexadecimal, by the library that the proof's TLS has.
@@ -161,7 +201,7 @@ fn rustls_hash(text: &str) -> String {
 }
 
 fn planted_config(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
-    anyhow::ensure!(is_there("curl"), "curl is not there");
+    needs("curl")?;
     scene.store("PLANT_PAIRED", &scene.values.spare)?;
     scene.server.expect(&["gateway-config", "create", "honest", "--endpoint", "https://api.github.com/"], b"")?;
     let id = scene.server.expect(&["devbox", "create", "--gateway", "G=honest:PLANT_PAIRED"], b"")?;
@@ -170,7 +210,8 @@ fn planted_config(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
         scene,
         "UPDATE gateway_configs SET endpoint = replace(endpoint, 'api.github.com', 'allowed.example.com') WHERE name = 'honest'",
     )?;
-    let shown = scene.shown(&["devbox", "exec", id, "--", "curl -sSi -m 5 \"$G_URL/echo\" -H \"Authorization: Bearer $G\""], "")?;
+    let line = format!("curl -sSi -m 12 \"$G_URL/echo\" -H \"Authorization: Bearer $G\" -H \"{ATTEMPT_HEADER}: {}\"", scene.foreign());
+    let shown = scene.answered(id, &line, 1)?;
     scene.shown(&["devbox", "shutdown", id], "")?;
     Ok(shown)
 }
@@ -184,7 +225,8 @@ fn planted_binding(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
         .ledger_database()?
         .execute("UPDATE bindings SET binding = replace(binding, 'api.github.com', 'allowed.example.com') WHERE secret = ?1", [id])?;
     anyhow::ensure!(changed == 1, "no binding was changed");
-    use_both(scene, "PLANT_BOUND", None)
+    let refused = [UNBOUND, BOUND].map(|host| scene.refused("PLANT_BOUND", host, &[CHANGED]));
+    refused.into_iter().try_fold(Vec::new(), |out, shown| Ok([out, shown?].concat()))
 }
 
 fn planted_exposure(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
@@ -197,22 +239,44 @@ fn planted_exposure(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
         "INSERT OR REPLACE INTO exposures (secret, account, plain, created, mac) VALUES (?1, ?2, 1, 1, randomblob(32))",
         [id, account],
     )?;
-    let made = scene.shown(&["devbox", "create", "--secret", "PLANT_EXPOSED"], "")?;
-    let text = String::from_utf8_lossy(&made).trim().to_owned();
-    let shown = scene.shown(&["devbox", "exec", &text, "--", "env"], "")?;
-    Ok([made, shown].concat())
+    let made = scene.server.call(&["devbox", "create", "--secret", "PLANT_EXPOSED"], b"")?;
+    let shown = [&made.stdout[..], &made.stderr[..]].concat();
+    if is_refusal(&made) {
+        return Ok(shown);
+    }
+    anyhow::ensure!(made.status.success(), "no devbox was made: {}", String::from_utf8_lossy(&shown));
+    let id = String::from_utf8_lossy(&made.stdout).trim().to_owned();
+    Ok([shown, scene.ran(&id, "env")?].concat())
 }
 
 /// A token of the agent's own choosing, written into the ledger for a secret of somebody else's.
 fn planted_grant(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
-    anyhow::ensure!(is_there("curl"), "curl is not there");
+    needs("curl")?;
     scene.store("PLANT_GRANTED", &scene.values.spare)?;
     let id: String = scene.store_database()?.query_row("SELECT id FROM secrets WHERE name = 'PLANT_GRANTED'", [], |row| row.get(0))?;
     let (devbox, token) = scene.lasting("NARROW_TOKEN", None)?;
     let changed = scene.ledger_database()?.execute("UPDATE grants SET secret = ?1 WHERE devbox = ?2", [&id, &devbox])?;
     anyhow::ensure!(changed >= 1 && !token.is_empty(), "no grant was changed");
-    let line = "for h in api.github.com allowed.example.com narrow.example.com/narrow; do curl -sSi -m 5 https://$h/echo -H \"Authorization: Bearer $NARROW_TOKEN\" -H \"X-Attempt: with somebody else's token or key\"; done";
-    let shown = scene.shown(&["devbox", "exec", &devbox, "--", line], "")?;
+    let line = format!(
+        "for h in api.github.com allowed.example.com narrow.example.com/narrow; do curl -sSi -m 12 https://$h/echo -H \"Authorization: Bearer $NARROW_TOKEN\" -H \"{ATTEMPT_HEADER}: {}\"; done",
+        scene.foreign()
+    );
+    let shown = scene.answered(&devbox, &line, 3)?;
     scene.shown(&["devbox", "shutdown", &devbox], "")?;
     Ok(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_id_is_another_whatever_its_last_letter_is() {
+        let database = rusqlite::Connection::open_in_memory().expect("memory");
+        for id in ["sec_0a", "sec_0b", "sec_0c"] {
+            let other: String =
+                database.query_row(&format!("SELECT {} FROM (SELECT ?1 AS id)", other("id")), [id], |row| row.get(0)).expect("a row");
+            assert!(other != id && other.len() == id.len(), "{other}");
+        }
+    }
 }

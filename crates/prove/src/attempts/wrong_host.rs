@@ -3,7 +3,8 @@
 use super::Channel::WrongHost;
 use super::Control::{Absent, Leaks};
 use super::To::{Bound, Narrow, Strange, Unbound};
-use super::{Attempt, asks, does, shell};
+use super::{Attempt, asks, dials, web};
+use crate::answer::Reply;
 use crate::probe::Knowledge;
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
@@ -143,8 +144,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Unbound,
         "GET /echo HTTP/1.1\r\nHost: {BOUND}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n",
     ),
-    does("unbound TLS name at the bound host's address", WrongHost, 9, Leaks, name_mismatch),
-    does("bound TLS name at the unbound host's address", WrongHost, 9, Leaks, address_mismatch),
+    dials("unbound TLS name at the bound host's address", WrongHost, 9, Leaks, name_mismatch),
+    dials("bound TLS name at the unbound host's address", WrongHost, 9, Leaks, address_mismatch),
     asks(
         "absolute target of another host",
         WrongHost,
@@ -234,7 +235,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Bound,
         "CONNECT {UNBOUND}:443 HTTP/1.1\r\nHost: {UNBOUND}:443\r\n{A}Proxy-Authorization: Bearer {T}\r\nAuthorization: Bearer {T}\r\nConnection: close\r\n\r\n",
     ),
-    shell(
+    web(
         "follow the bound host's redirect to another host",
         WrongHost,
         5,
@@ -242,7 +243,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         &["curl"],
         "$C -iL --location-trusted \"$BASE/go?to=https://$UNBOUND/echo\" -H \"Authorization: Bearer $GITHUB_TOKEN\" -H \"$NAMED\"",
     ),
-    shell(
+    web(
         "follow an unbound host's redirect to the bound one's echo",
         WrongHost,
         5,
@@ -250,7 +251,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         &["curl"],
         "$C -iL --location-trusted \"$FAR/go?to=https://$BOUND/echo\" -H \"Authorization: Bearer $GITHUB_TOKEN\" -H \"$NAMED\"",
     ),
-    shell(
+    web(
         "one HTTP/2 connection for both hosts",
         WrongHost,
         9,
@@ -258,7 +259,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         &["curl"],
         "$C --http2 --resolve \"$UNBOUND:443:$(getent ahostsv4 $BOUND | cut -d' ' -f1 | head -1)\" \"$BASE/user\" \"$FAR/echo\" -H \"Authorization: Bearer $GITHUB_TOKEN\" -H \"$NAMED\"",
     ),
-    shell(
+    web(
         "HTTP/2 with another authority",
         WrongHost,
         9,
@@ -266,7 +267,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         &["curl"],
         "$C --http2 -i \"$FAR/echo\" -H \"Host: $BOUND\" -H \"Authorization: Bearer $GITHUB_TOKEN\" -H \"$NAMED\"",
     ),
-    shell(
+    web(
         "token as userinfo of an address",
         WrongHost,
         11,
@@ -276,14 +277,14 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     ),
 ];
 
-fn name_mismatch(knowledge: &Knowledge) -> Vec<u8> {
+fn name_mismatch(knowledge: &Knowledge) -> Vec<Reply> {
     let request = knowledge.fill("unbound TLS name at the bound host's address", &knowledge.bound, ECHO);
-    knowledge.find(&knowledge.bound).map_or_else(Vec::new, |to| knowledge.ask_at(to, &knowledge.unbound, &request))
+    vec![knowledge.ask_found(&knowledge.bound, &knowledge.unbound, &request)]
 }
 
-fn address_mismatch(knowledge: &Knowledge) -> Vec<u8> {
+fn address_mismatch(knowledge: &Knowledge) -> Vec<Reply> {
     let request = knowledge.fill("bound TLS name at the unbound host's address", &knowledge.bound, ECHO);
-    knowledge.find(&knowledge.unbound).map_or_else(Vec::new, |to| knowledge.ask_at(to, &knowledge.bound, &request))
+    vec![knowledge.ask_found(&knowledge.unbound, &knowledge.bound, &request)]
 }
 
 const ECHO: &str = "GET /echo HTTP/1.1\r\nHost: {H}\r\n{A}Authorization: Bearer {T}\r\nConnection: close\r\n\r\n";

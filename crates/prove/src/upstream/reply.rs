@@ -18,6 +18,7 @@ pub(super) fn reply(record: &Record, spec: &UpstreamSpec, stored: &mut HashMap<S
     match words.as_slice() {
         _ if record.line.starts_with("CONNECT ") => plain(&record.bytes),
         ["say", place, form] => echo::say(place, form, text),
+        ["show", form] => echo::say("body", form, &String::from_utf8_lossy(&record.bytes)),
         ["echo", "base64"] => echo::say("body", "base64", text),
         ["echo", "hex"] => echo::say("body", "hex", text),
         ["echo", "percent"] => echo::say("body", "percent", text),

@@ -1,0 +1,169 @@
+//! What came back from a host, and whether that is an answer: silence proves nothing.
+
+use std::io;
+
+use crate::outcome::Outcome;
+
+/// What an attempt takes for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It asks nobody.
+    Any,
+    /// A response of HTTP.
+    Http,
+    /// That, or a connection that was closed or refused: the attempt breaks the protocol, and nobody has to answer it.
+    OrClosed,
+}
+
+/// Every byte that came back, and what went wrong.
+#[derive(Debug)]
+pub struct Reply {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) fault: Option<Fault>,
+}
+
+/// What went wrong.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// It could not be sent: no address, no certificates.
+    Unable(String),
+    /// The system or the peer refused at once.
+    Refused(String),
+    /// Nobody said anything in time.
+    Late(String),
+}
+
+impl Reply {
+    pub(crate) fn unable(why: &str) -> Self {
+        Self { bytes: Vec::new(), fault: Some(Fault::Unable(why.to_owned())) }
+    }
+
+    /// What came over a socket.
+    pub(crate) fn of(asked: io::Result<Vec<u8>>) -> Self {
+        match asked {
+            Ok(bytes) => Self { bytes, fault: None },
+            Err(error) => Self { bytes: Vec::new(), fault: Some(Fault::of(&error)) },
+        }
+    }
+
+    /// The bytes, and the error's text behind them.
+    #[must_use]
+    pub(crate) fn shown(self) -> Vec<u8> {
+        match self.fault {
+            None => self.bytes,
+            Some(Fault::Unable(why) | Fault::Refused(why) | Fault::Late(why)) => [self.bytes, format!("[{why}]").into_bytes()].concat(),
+        }
+    }
+
+    /// Whether this is what the attempt takes for an answer.
+    pub(crate) fn is(&self, wanted: Answer) -> bool {
+        match (wanted, &self.fault) {
+            (Answer::Any, _) => true,
+            _ if is_http(&self.bytes) => true,
+            (Answer::Http, _) | (Answer::OrClosed, Some(Fault::Unable(_) | Fault::Late(_))) => false,
+            (Answer::OrClosed, None | Some(Fault::Refused(_))) => true,
+        }
+    }
+}
+
+impl Fault {
+    pub(crate) fn of(error: &io::Error) -> Self {
+        let is_late = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
+        if is_late { Self::Late(error.to_string()) } else { Self::Refused(error.to_string()) }
+    }
+}
+
+/// What came of several requests: every one of them has to be answered.
+pub(crate) fn outcome(replies: Vec<Reply>, wanted: Answer) -> Outcome {
+    let answered = !replies.is_empty() && replies.iter().all(|reply| reply.is(wanted));
+    let bytes = replies.into_iter().flat_map(Reply::shown).collect();
+    if answered { Outcome::Tried(bytes) } else { Outcome::Unanswered(bytes) }
+}
+
+/// Whether there is a status line of HTTP, as hosts and tools write it, or curl's word for one. A request's own line is none.
+pub(crate) fn is_http(bytes: &[u8]) -> bool {
+    let starts = bytes.windows(STATUS_LINE.len()).enumerate().filter(|(_, window)| *window == STATUS_LINE);
+    let mut rests = starts.map(|(at, _)| &bytes[at + STATUS_LINE.len()..]);
+    rests.any(|rest| {
+        let version = rest.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+        matches!(rest.get(version..), Some([b' ', a, b, c, ..]) if version > 0 && [a, b, c].iter().all(|digit| digit.is_ascii_digit()))
+    })
+}
+
+/// Whether everything that a line of the shell asked for was answered. curl says so of each of its requests: see [`CURL_SAYS`].
+pub(crate) fn is_answered(said: &[u8], wanted: Answer) -> bool {
+    let text = String::from_utf8_lossy(said);
+    let codes: Vec<&str> = text.split(CURL_SAYS).skip(1).filter_map(|rest| rest.get(..3)).collect();
+    match wanted {
+        Answer::Any => true,
+        Answer::Http if codes.is_empty() => is_http(said),
+        Answer::Http => codes.iter().all(|code| *code != NO_CODE),
+        Answer::OrClosed => !said.is_empty() && !text.contains(CURL_LATE),
+    }
+}
+
+const STATUS_LINE: &[u8] = b"HTTP/";
+/// Stands before the status of each answer that curl got.
+pub(crate) const CURL_SAYS: &str = "answered:";
+/// The status of no answer.
+const NO_CODE: &str = "000";
+/// curl's error for a time that has run out.
+const CURL_LATE: &str = "curl: (28)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn late() -> Option<Fault> {
+        Some(Fault::of(&io::ErrorKind::WouldBlock.into()))
+    }
+
+    #[test]
+    fn silence_and_a_missing_address_are_no_answer_to_anything() {
+        for wanted in [Answer::Http, Answer::OrClosed] {
+            for fault in [late(), Some(Fault::Unable("no address".into()))] {
+                assert!(!Reply { bytes: Vec::new(), fault }.is(wanted));
+            }
+            assert!(!Reply { bytes: b"half".to_vec(), fault: late() }.is(wanted));
+            assert!(matches!(outcome(Vec::new(), wanted), Outcome::Unanswered(_)));
+        }
+    }
+
+    #[test]
+    fn a_closed_connection_is_an_answer_where_the_attempt_says_so_only() {
+        let closed = || Reply { bytes: Vec::new(), fault: Some(Fault::of(&io::ErrorKind::ConnectionReset.into())) };
+        assert!(!closed().is(Answer::Http) && closed().is(Answer::OrClosed));
+        assert!(!Reply::of(Ok(Vec::new())).is(Answer::Http) && Reply::of(Ok(Vec::new())).is(Answer::OrClosed));
+    }
+
+    #[test]
+    fn one_request_without_an_answer_among_many_is_told_with_all_that_came() {
+        let answered = || Reply::of(Ok(b"HTTP/1.1 403 Forbidden\r\n\r\n".to_vec()));
+        assert!(matches!(outcome(vec![answered(), answered()], Answer::Http), Outcome::Tried(_)));
+        let Outcome::Unanswered(bytes) = outcome(vec![answered(), Reply { bytes: b"half".to_vec(), fault: late() }], Answer::Http) else {
+            panic!("it was not answered");
+        };
+        assert!(bytes.starts_with(b"HTTP/1.1 403") && bytes.windows(4).any(|window| window == b"half"));
+    }
+
+    #[test]
+    fn a_status_line_is_told_from_a_requests() {
+        for said in [&b"HTTP/1.1 200 OK\r\n"[..], b"< HTTP/2 403 \r\n", b"reply: 'HTTP/1.0 200 OK'", b"xHTTP/1.1 HTTP/1.1 100 Continue"] {
+            assert!(is_http(said));
+        }
+        for said in [&b""[..], b"GET /echo HTTP/1.1\r\nHost: 200\r\n", b"HTTP/", b"HTTP/1.1 OK", b"HTTP/ 200"] {
+            assert!(!is_http(said));
+        }
+    }
+
+    #[test]
+    fn a_curl_that_failed_is_no_answer_whatever_it_printed() {
+        for said in
+            ["curl: (28) Operation timed out\nanswered:000", "HTTP/1.1 200 OK\nanswered:200\nanswered:000", "", "* Trying 1.1.1.1..."]
+        {
+            assert!(!is_answered(said.as_bytes(), Answer::Http), "{said}");
+        }
+        assert!(is_answered(b"{}answered:403", Answer::Http) && is_answered(b"< HTTP/2 401", Answer::Http));
+        assert!(is_answered(b"curl: (7) refused", Answer::OrClosed) && !is_answered(b"curl: (28) late", Answer::OrClosed));
+    }
+}
