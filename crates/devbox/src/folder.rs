@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 use rustix::io::{Errno, Result};
+use rustix::path::Arg;
 use serde::{Deserialize, Serialize};
 
 use crate::error::PathProblem;
@@ -84,6 +85,21 @@ impl Identity {
     }
 }
 
+/// Opens what lies at `path` from `folder` on, as `resolve` lets it. The kernel cannot always tell whether `..` led out while anything on the machine is renamed or mounted,
+/// and asks to be asked again (openat2(2), `EAGAIN`).
+///
+/// # Errors
+/// What openat2(2) says; `EAGAIN` where it said so all along.
+pub(crate) fn open_within(folder: &OwnedFd, path: impl Arg + Copy, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd> {
+    for _ in 1..ASKED_TIMES {
+        match openat2(folder, path, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN) => std::thread::yield_now(),
+            opened => return opened,
+        }
+    }
+    openat2(folder, path, flags, Mode::empty(), resolve)
+}
+
 /// The path of what has this name now, without symlinks, and what it is.
 pub(crate) fn resolve(path: &Path) -> std::result::Result<(PathBuf, Identity), PathProblem> {
     let held = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(problem)?;
@@ -107,6 +123,9 @@ fn name_of(held: &OwnedFd) -> Result<PathBuf> {
     let link = std::fs::read_link(format!("/proc/self/fd/{}", held.as_raw_fd()));
     link.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
+
+/// Far more often than renames beside it take to let one through.
+const ASKED_TIMES: u32 = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -139,5 +158,29 @@ mod tests {
         std::os::unix::fs::symlink("real", outer.join("link")).unwrap();
         assert_eq!(resolve(&outer.join("link")).unwrap().0, outer.join("real"));
         assert_eq!(resolve(&outer.join("none")).unwrap_err(), PathProblem::Missing);
+    }
+
+    /// Renames of folders anywhere make the kernel ask to be asked again.
+    #[test]
+    fn what_others_rename_meanwhile_does_not_fail_an_opening() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["here", "busy", "busy/one"] {
+            std::fs::create_dir(folder.path().join(name)).expect("a folder");
+        }
+        let top = openat(CWD, folder.path(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).expect("opened");
+        let is_done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let [one, two] = ["busy/one", "busy/two"].map(|name| folder.path().join(name));
+                while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
+                    std::fs::rename(&one, &two).and_then(|()| std::fs::rename(&two, &one)).expect("renamed");
+                }
+            });
+            let path = "here/../".repeat(40);
+            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+            let opened: Vec<_> = (0..5000).map(|_| open_within(&top, path.as_str(), OFlags::PATH | OFlags::CLOEXEC, resolve)).collect();
+            is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(opened.into_iter().all(|opened| opened.is_ok()));
+        });
     }
 }

@@ -14,7 +14,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
 use model::limits::{DEVBOX_REPOSITORY_FILE_BYTES_MAX, DEVBOX_REPOSITORY_FILES_MAX};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, openat, openat2, statat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, openat, statat, unlinkat};
 use rustix::io::{Errno, Result};
 
 pub(crate) use config::mask_config;
@@ -25,6 +25,7 @@ use nested::Nested;
 use super::masks::Noticed;
 use super::tree::{self, POINT, Tree, pin};
 use crate::control::{At, Fail, Step};
+use crate::folder::open_within;
 use crate::kernel::mount_attr::{self, READ_ONLY, Reach};
 
 /// The repositories of a work folder, and what they were like.
@@ -331,10 +332,10 @@ fn file_type(folder: &OwnedFd, name: impl rustix::path::Arg) -> Option<FileType>
 }
 
 /// A regular file's content, never through a symlink, never waiting for a pipe; none where it is something else or too large.
-fn read_bounded(folder: &OwnedFd, name: impl rustix::path::Arg) -> Option<Vec<u8>> {
+fn read_bounded(folder: &OwnedFd, name: impl rustix::path::Arg + Copy) -> Option<Vec<u8>> {
     use std::io::Read;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = std::fs::File::from(openat2(folder, name, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH).ok()?);
+    let file = std::fs::File::from(open_within(folder, name, flags, ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH).ok()?);
     let about = file.metadata().ok()?;
     if !about.is_file() || about.len() > DEVBOX_REPOSITORY_FILE_BYTES_MAX {
         return None;

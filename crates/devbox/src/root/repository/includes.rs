@@ -8,11 +8,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use model::limits::DEVBOX_REPOSITORY_FILES_MAX;
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, openat};
 use rustix::io::{Errno, Result};
 
 use super::{config, file_type, pin_read_only, read_bounded};
-use crate::folder::Identity;
+use crate::folder::{Identity, open_within};
 use crate::kernel::mount_attr::{self, READ_ONLY, Reach};
 use crate::root::tree::{self, POINT, pin};
 use crate::shown::plain;
@@ -171,13 +171,13 @@ impl Includes {
 
     fn enter(&self, path: &Path) -> Result<OwnedFd> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        openat2(&self.top, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), WITHIN)
+        open_within(&self.top, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, WITHIN)
     }
 
     /// Says which of them are not what they were: made in the devbox, or replaced from outside, after which the devbox could write them.
     pub(super) fn compare(&self, said: &mut Vec<String>) {
         for known in &self.known {
-            let now = openat2(&self.top, &known.path, POINT, Mode::empty(), WITHIN).and_then(|file| Identity::of(&file)).ok();
+            let now = open_within(&self.top, &known.path, POINT, WITHIN).and_then(|file| Identity::of(&file)).ok();
             if now == known.identity || now.is_none() {
                 continue;
             }

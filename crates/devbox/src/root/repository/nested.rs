@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, openat2, statat};
+use rustix::fs::{AtFlags, FileType, OFlags, ResolveFlags, statat};
 use rustix::io::Result;
 
 use super::file_type;
+use crate::folder::open_within;
 use crate::root::masks::{Noticed, is_key};
 use crate::root::search::{Room, Search};
 use crate::shown::plain;
@@ -153,7 +154,7 @@ impl Folder {
 pub(super) fn enter(work_folder: &OwnedFd, path: &Path) -> Result<OwnedFd> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    openat2(work_folder, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), beneath)
+    open_within(work_folder, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, beneath)
 }
 
 /// A broken `.git` beside what looks like a bare repository: git takes the latter.
