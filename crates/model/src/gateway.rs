@@ -369,7 +369,7 @@ text_conversions!(HeaderText);
 text_conversions!(Description);
 
 /// IIS and what took after it (Symfony, Zend, Envoy, nginx's and Traefik's customs); Google, OData and Rails for methods.
-const OVERRIDES: [&str; 18] = [
+const OVERRIDES: [&str; 23] = [
     "x-original-url",
     "x-original-uri",
     "x-original-path",
@@ -382,6 +382,11 @@ const OVERRIDES: [&str; 18] = [
     "x-envoy-original-path",
     "x-replaced-path",
     "x-forwarded-host",
+    "x-forwarded-server",
+    "x-http-host-override",
+    "x-original-host",
+    "x-host",
+    "forwarded",
     "x-http-method-override",
     "x-http-method",
     "x-method-override",

@@ -220,11 +220,9 @@ fn what_is_let_through_for_a_devbox_that_ended_or_is_full_is_told_so() {
     let asked = ask(&house, &full, "MORE");
     // Before a value is typed, and for nothing.
     let shown = view(&house, &asked);
-    assert!(shown.hindered.unwrap().contains("start another one") && !shown.devbox_ended);
+    assert!(shown.hindered.unwrap().contains("start another one") && !shown.devbox_ended && shown.code.is_none());
     let link = asked.entry_path.as_ref().unwrap().rsplit('/').next().unwrap().to_owned();
-    let EntryTell::Opened { session, entry } = house.gate.entry(EntryAsk::Open { link }) else { panic!("not opened") };
-    let allow = EntryAsk::Allow { session, digest: entry.digest, proof: EntryProof::Code(shown.code.unwrap()) };
-    assert!(matches!(house.gate.entry(allow), EntryTell::Denied(denied) if denied.code == "devbox_full"));
+    assert!(matches!(house.gate.entry(EntryAsk::Open { link }), EntryTell::Denied(denied) if denied.code == "devbox_full"));
     let made = house.store("MORE", VALUE).id;
     assert!(matches!(approve(&house, &asked, Some(&made)), Err(AgentsError::DevboxFull)));
     assert_eq!(bindings(&house, &made), 0);
@@ -313,6 +311,48 @@ fn a_value_that_is_typed_for_a_request_goes_no_farther_although_its_kind_would()
     let theirs = house.store("THEIRS", GITHUB).id;
     let decided = approve(&house, &asked, Some(&theirs)).unwrap();
     assert!(decided.reach.len() > 1 && bindings(&house, &theirs) == 0);
+}
+
+#[test]
+fn an_agent_that_asks_again_gets_no_link_that_ends_an_open_page() {
+    let house = Installation::make();
+    let card = house.card(&[]);
+    let asked = ask(&house, &card, "NEW");
+    let link = asked.entry_path.as_ref().unwrap().rsplit('/').next().unwrap().to_owned();
+    let EntryTell::Opened { session, .. } = house.gate.entry(EntryAsk::Open { link }) else { panic!("not opened") };
+    // A person looks for the code, and is shown a fresh link with it.
+    assert!(view(&house, &asked).entry.request.entry_path.is_some());
+    assert_eq!(ask(&house, &card, "NEW").entry_path, None);
+    assert!(matches!(house.gate.entry(EntryAsk::Look { session }), EntryTell::Shown(_)));
+}
+
+#[test]
+fn hosts_that_ended_devboxes_wanted_take_nobodys_room() {
+    let house = Installation::make();
+    for _ in 0..5 {
+        let card = house.card(&[]);
+        for number in 0..10 {
+            let host = format!("h{number}.example.com").parse().unwrap();
+            let verb = AgentVerb::RequestAccess { secret: None, host, methods: Methods::default(), reason: "to look".into() };
+            assert!(matches!(told(&house, &card, verb), AgentTell::Request(_)));
+        }
+        house.gate.close(&card.devbox).unwrap();
+    }
+    assert!(house.gate.asked(None, &house.caller(), None).unwrap().is_empty());
+    ask(&house, &house.card(&[]), "NEW");
+}
+
+#[test]
+fn a_request_that_was_changed_outside_hides_no_other() {
+    let house = Installation::make();
+    let card = house.card(&[]);
+    let (first, second) = (ask(&house, &card, "ONE"), ask(&house, &card, "TWO"));
+    let conn = rusqlite::Connection::open(house.folder.path().join("gateway.db")).unwrap();
+    conn.execute("UPDATE requests SET reason = 'x' WHERE id = ?1", [first.id.as_str()]).unwrap();
+    let AgentTell::Requests { requests, .. } = told(&house, &card, AgentVerb::ListRequests { after: None, limit: 10 }) else {
+        panic!("not listed")
+    };
+    assert_eq!(requests.iter().map(|one| &one.id).collect::<Vec<_>>(), [&second.id]);
 }
 
 #[test]

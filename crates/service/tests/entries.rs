@@ -275,7 +275,10 @@ fn with_a_key_alone_it_goes_where_its_kind_goes_and_a_person_decides_about_the_r
     world.house.gate.approve_request(&world.house.admin_key, &world.house.caller(), &world.asked.id, None).unwrap();
     assert_eq!(world.status().status, RequestStatus::Approved);
     assert_eq!(world.use_it("ghe.example.com"), Ok(Form::Auto));
-    assert_eq!(world.use_it("api.github.com"), Ok(Form::Auto));
+    // It goes there as well, and keeps the hosts that the page said.
+    for host in ["api.github.com", "uploads.github.com", "gist.github.com"] {
+        assert_eq!(world.use_it(host), Ok(Form::Auto));
+    }
 }
 
 fn ask_again(world: &World) -> String {

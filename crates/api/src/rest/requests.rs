@@ -42,6 +42,8 @@ async fn pages(reading: &Reading, limit: usize, mut after: Option<RequestId>) ->
         requests.extend(more);
         if is_done || requests.len() >= limit {
             requests.truncate(limit);
+            // Without a last one there is nothing to go on after.
+            let has_more = has_more && !requests.is_empty();
             return Ok(RequestListView { requests: requests.into_iter().map(RequestView::from).collect(), has_more });
         }
         after = requests.last().map(|last| last.id.clone());

@@ -7,7 +7,7 @@ use model::limits::{
 use model::{Binding, Event, EventKind, RequestId, Scope, SecretId, Timestamp, Wish};
 use store::{RequestChange, RequestRow, RequestState};
 
-use super::papers::{env_of, is_being_typed, is_link_fresh, is_open, wants_value};
+use super::papers::{env_of, is_being_typed, is_link_fresh, is_open, is_page_open, wants_value};
 use super::{Agent, AgentsError, TELL_JSON_BYTES_MAX};
 use crate::bindings::{BINDING_JSON_BYTES_MAX, json_bytes};
 use crate::devboxes::CardGrant;
@@ -36,14 +36,20 @@ impl Gate {
             Some(waiting) if waiting.wish == wish => self.asked_again(waiting.clone(), now)?,
             Some(typed) if is_being_typed(typed, now) => return Err(AgentsError::BeingTyped),
             changed => {
-                has_room(&open, changed, who, now)?;
+                if has_room(&open, changed, who, now).is_err() {
+                    // Hosts that devboxes of before wanted are nobody's wish any more.
+                    let live = open.iter().filter(|row| row.wish.name().is_some() || !self.has_ended(row).unwrap_or(false));
+                    has_room(&live.cloned().collect::<Vec<_>>(), changed, who, now)?;
+                }
                 if let Some(changed) = changed {
                     self.superseded(changed.clone())?;
                 }
                 self.asked_first(who, wish, reason, secret)?
             }
         };
-        Ok(AgentRequest { entry_path: self.entry_path(&row, now), ..self.told(&row, None) })
+        // Where a page is open, the link that a person was shown since is theirs.
+        let entry_path = if is_page_open(&row, now) { None } else { self.entry_path(&row, now) };
+        Ok(AgentRequest { entry_path, ..self.told(&row, None) })
     }
 
     /// A request as it stands, for whoever may see it. The placeholder is told to the devbox that it is for.
@@ -65,7 +71,8 @@ impl Gate {
         let mut has_more = rows.len() > limit;
         let (mut requests, mut bytes) = (Vec::new(), 0);
         for row in rows.into_iter().take(limit) {
-            let row = self.own_request(Some(row))?.ok_or(AgentsError::Tampered)?;
+            // `verify` names one that was changed outside.
+            let Ok(Some(row)) = self.own_request(Some(row)) else { continue };
             let one = self.told(&row, None);
             bytes += json_bytes(&one) + 1;
             if bytes > TELL_JSON_BYTES_MAX && !requests.is_empty() {
@@ -135,8 +142,7 @@ impl Gate {
     fn asked_again(&self, row: RequestRow, now: Timestamp) -> Result<RequestRow, AgentsError> {
         let is_enough = row.link.as_ref().is_some_and(|link| link.number.saturating_add(1) >= REQUEST_LINKS_MAX);
         // Another link would end the page that somebody has open.
-        let is_open_somewhere = row.session.is_some_and(|(_, expires)| now < expires);
-        if !wants_value(&row.wish) || is_link_fresh(&row, now) || is_enough || is_open_somewhere {
+        if !wants_value(&row.wish) || is_link_fresh(&row, now) || is_enough || is_page_open(&row, now) {
             return Ok(row);
         }
         let was = row.mac.clone();

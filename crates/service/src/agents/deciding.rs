@@ -51,7 +51,8 @@ impl Gate {
             };
             // As above: what was changed outside binds nothing.
             let Ok(lifts) = self.lifted(&row, row.secret.as_ref().or(stored_since.as_ref())) else { continue };
-            let is_to_be_typed = !secret_exists && stored_since.is_none();
+            let mut hindered = self.may_follow(&row).err().map(|error| error.to_string());
+            let is_to_be_typed = !secret_exists && stored_since.is_none() && hindered.is_none();
             let shows_code = shows_codes && wants_value(&row.wish) && row.status == RequestState::Waiting && is_to_be_typed;
             let row = if shows_code { self.shown_to(row, caller, now)? } else { row };
             let mut entry = self.entry_of(&row)?;
@@ -62,7 +63,6 @@ impl Gate {
                 // There is nothing left to let through.
                 continue;
             }
-            let mut hindered = self.may_follow(&row).err().map(|error| error.to_string());
             let given = row.secret.as_ref().or(stored_since.as_ref()).filter(|_| row.devbox.is_some() && wants_value(&row.wish));
             let reach = given.map_or(Ok(Vec::new()), |secret| self.reach_of(&row, secret)).unwrap_or_else(|_| {
                 hindered = Some(UNREADABLE.to_owned());
@@ -103,7 +103,7 @@ impl Gate {
                 let secret = self.store.secret(&row.account, name)?.ok_or(missing)?;
                 is_meant(&row, &secret.id, meant.map(Meant::id))?;
                 let opened = self.bindable(&secret)?;
-                let is_typed = matches!(meant, Some(Meant::Typed(_))) || row.status == RequestState::Entered;
+                let is_typed = matches!(meant, Some(Meant::Typed(_)));
                 made.bindings = self.wished_bindings(&row, &opened, is_typed)?;
                 if wants_value(&row.wish) && row.token.is_none() {
                     made.granted = self.grant_for(&row, &opened)?;
@@ -198,7 +198,7 @@ impl Gate {
     }
 
     /// Whether the devbox that asked is no more.
-    fn has_ended(&self, row: &RequestRow) -> Result<bool, AgentsError> {
+    pub(super) fn has_ended(&self, row: &RequestRow) -> Result<bool, AgentsError> {
         let Some(devbox) = &row.devbox else { return Ok(false) };
         Ok(self.ledger.kept_devbox(devbox)?.is_none_or(|kept| kept.devbox.closed.is_some()))
     }

@@ -52,6 +52,7 @@ impl Gate {
         if row.status != RequestState::Waiting || !is_open(&row, now) || !wants_value(&row.wish) {
             return Err(AgentsError::Closed);
         }
+        self.may_follow(&row)?;
         let session = vault::make_key(SESSION_PREFIX);
         let expires = Timestamp::from_unix_ms(now.unix_ms().saturating_add(REQUEST_LINK_LIFE_MS));
         row.session = Some((vault::hash_token(&session), expires));
@@ -64,6 +65,7 @@ impl Gate {
 
     fn look_at_entry(&self, session: &str) -> Result<EntryTell, AgentsError> {
         let row = self.of_session(session)?;
+        self.may_follow(&row)?;
         Ok(EntryTell::Shown(Box::new(self.entry_of(&row)?)))
     }
 

@@ -114,6 +114,11 @@ pub(super) fn is_being_typed(row: &RequestRow, now: Timestamp) -> bool {
     row.status == RequestState::Waiting && row.allowed.as_ref().is_some_and(|allowed| is_fresh(allowed.at))
 }
 
+/// Whether a link was opened, and the page may be in use.
+pub(super) fn is_page_open(row: &RequestRow, now: Timestamp) -> bool {
+    row.session.is_some_and(|(_, expires)| now < expires)
+}
+
 const fn status_of(row: &RequestRow, now: Timestamp) -> RequestStatus {
     match row.status {
         RequestState::Waiting | RequestState::Entered if now.unix_ms() >= row.expires.unix_ms() => RequestStatus::Expired,

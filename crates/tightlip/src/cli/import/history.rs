@@ -14,12 +14,12 @@ use rustix::fs::{Mode, OFlags};
 use crate::cli::hints::quoted;
 
 /// What the index says of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Tracked {
-    Yes,
     No,
-    /// The index cannot be read, or is of a form in which names are shortened.
+    /// The index cannot be read, or is of a form in which names are shortened or stand elsewhere.
     Unknown,
+    Yes,
 }
 
 /// What a folder's `.git` is.
@@ -34,9 +34,7 @@ enum Repository {
 
 /// What to say of a file that git tracks, or may track.
 pub(super) fn warning(path: &Path, named: &Path) -> Option<String> {
-    let found = |folder| Some((folder, Repository::of(folder))).filter(|(_, repository)| *repository != Repository::Absent);
-    let (top, repository) = path.ancestors().skip(1).find_map(found)?;
-    let words = match repository.tracks(path.strip_prefix(top).ok()?) {
+    let words = match looked_up(path) {
         Tracked::Yes => "git tracks",
         Tracked::Unknown => "git may track",
         Tracked::No => return None,
@@ -45,7 +43,25 @@ pub(super) fn warning(path: &Path, named: &Path) -> Option<String> {
     Some(format!("{words} {shown}: what was committed stays in its history, so rotate these values; look: git log --oneline -- {shown}"))
 }
 
+/// What the repository says that git takes for the file's; where something lies in the place of one, also what those farther out say, to which git goes on.
+fn looked_up(path: &Path) -> Tracked {
+    let mut worst = Tracked::No;
+    for top in path.ancestors().skip(1) {
+        let repository = Repository::of(top);
+        worst = worst.max(path.strip_prefix(top).map_or(Tracked::Unknown, |below| repository.tracks(below)));
+        if repository.is_whole() {
+            break;
+        }
+    }
+    worst
+}
+
 impl Repository {
+    /// Whether git takes it for one (setup.c, `is_git_directory`), as far as one file tells.
+    fn is_whole(&self) -> bool {
+        matches!(self, Self::At(folder) if fs::symlink_metadata(folder.join("HEAD")).is_ok())
+    }
+
     /// A folder, or what a file of that name points to (gitrepository-layout(5)).
     fn of(folder: &Path) -> Self {
         let path = folder.join(".git");
@@ -113,7 +129,13 @@ fn tracked(index: &[u8], path: &[u8]) -> Tracked {
         (plain || extended) && index.get(at + path.len()) == Some(&0)
     };
     let found = index.windows(path.len()).enumerate().any(|(at, window)| window == path && is_entry(at));
-    if found { Tracked::Yes } else { Tracked::No }
+    // A split index has most of its names in another file, which this extension names by its hash.
+    let is_split = index.windows(8).any(|window| window.starts_with(b"link\0\0"));
+    match (found, is_split) {
+        (true, _) => Tracked::Yes,
+        (false, true) => Tracked::Unknown,
+        (false, false) => Tracked::No,
+    }
 }
 
 /// The bits of an entry's flags that hold its name's length.
@@ -157,6 +179,22 @@ mod tests {
         assert!(warning(&other, Path::new(".env.local")).is_some(), "with more flags");
         git(root, &["update-index", "--index-version", "4"]);
         assert!(warning(&tracked, Path::new(".env")).unwrap().starts_with("git may track"));
+    }
+
+    #[test]
+    fn neither_an_empty_folder_in_gits_place_nor_a_split_index_hides_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let file = root.join("app/.env");
+        fs::create_dir(root.join("app")).unwrap();
+        fs::write(&file, "A=b").unwrap();
+        git(root, &["init", "-q"]);
+        git(root, &["add", "app/.env"]);
+        fs::create_dir(root.join("app/.git")).unwrap();
+        assert!(warning(&file, Path::new(".env")).unwrap().starts_with("git tracks .env: "));
+        fs::remove_dir(root.join("app/.git")).unwrap();
+        git(root, &["update-index", "--split-index"]);
+        assert!(warning(&file, Path::new(".env")).unwrap().starts_with("git may track .env: "));
     }
 
     #[test]

@@ -42,11 +42,7 @@ pub(super) fn row(view: &AskedView, now: Timestamp) -> [String; 7] {
 pub(super) fn details(view: &AskedView, with_admin_key: bool) -> String {
     let request = &view.entry.request;
     let mut lines = vec![format!("\n{}: {}", request.id, what(view, "the hosts below"))];
-    lines.extend(request.wanted.hosts().iter().flat_map(|host| host_lines("  to      ", host)));
-    lines.push(format!("  sent    {}", extent(&request.wanted)));
-    if request.wanted.form().is_some_and(|form| !form.is_credentials()) {
-        lines.push(red("  careful not where credentials are expected: a host may keep it as content, and show it to others"));
-    }
+    lines.extend(wanted_lines(&request.wanted));
     if !view.reach.is_empty() {
         lines.push(red("  careful it is there already, and the devbox that asks would be given it, to be sent to any of"));
         lines.extend(view.reach.iter().flat_map(|host| host_lines("          ", host)));
@@ -82,6 +78,16 @@ pub(super) fn details(view: &AskedView, with_admin_key: bool) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
+/// Where a value would go, and how it would be written there.
+fn wanted_lines(wanted: &Wish) -> Vec<String> {
+    let mut lines: Vec<String> = wanted.hosts().iter().flat_map(|host| host_lines("  to      ", host)).collect();
+    lines.push(format!("  sent    {}", extent(wanted)));
+    if wanted.form().is_some_and(|form| !form.is_credentials()) {
+        lines.push(red("  careful not where credentials are expected: a host may keep it as content, and show it to others"));
+    }
+    lines
+}
+
 /// Lets an agent have what it asked for; a value that is not there is asked for first.
 pub(super) fn approve(id: &RequestId, stored: Option<&SecretId>, target: &Target, out: &Output) -> Result<(), Fault> {
     let gate = target.gate()?;
@@ -102,7 +108,8 @@ pub(super) fn approve(id: &RequestId, stored: Option<&SecretId>, target: &Target
     };
     let mut meant = stored.cloned().map(Meant::Stored);
     if let Some(name) = typed {
-        out.note(&what(&view, &hosts(&request.wanted)));
+        out.note(&what(&view, "the hosts below"));
+        wanted_lines(&request.wanted).iter().for_each(|line| out.note(line));
         meant = Some(Meant::Typed(made_now(name, target)?));
     }
     let decided = gate.decide(&Request::ApproveAsked { admin_key, api_key, id: id.clone(), meant });
