@@ -17,7 +17,7 @@ pub struct Occurrence {
 pub type Encode = fn(&str) -> String;
 
 /// Every listed encoding that stands alone.
-pub const ENCODERS: [(&str, Encode); 25] = [
+pub const ENCODERS: [(&str, Encode); 26] = [
     ("raw", |text| text.to_owned()),
     ("base64", base64),
     ("base64 unpadded", |text| STANDARD_NO_PAD.encode(text)),
@@ -40,6 +40,7 @@ pub const ENCODERS: [(&str, Encode); 25] = [
     ("decimal entities", |text| text.chars().map(|character| format!("&#{};", u32::from(character))).collect()),
     ("hex entities", |text| text.chars().map(|character| format!("&#x{:x};", u32::from(character))).collect()),
     ("HEX entities", |text| text.chars().map(|character| format!("&#x{:X};", u32::from(character))).collect()),
+    ("hex entities of signs", |text| signs(text, |sign| format!("&#x{:x};", u32::from(sign)))),
     ("HEX entities of signs", |text| signs(text, |sign| format!("&#x{:X};", u32::from(sign)))),
     ("decimal entities of signs", |text| signs(text, |sign| format!("&#{};", u32::from(sign)))),
     ("quoted-printable", quoted_printable),
