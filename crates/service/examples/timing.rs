@@ -196,7 +196,7 @@ fn stops_early(one: &[u8], other: &[u8]) -> bool {
 
 /// Comparisons for one sample.
 const COMPARED: u32 = 64;
-/// As often is done for one sample what takes a tenth of a microsecond: a clock's steps are a fifth of that.
+/// As often is done for one sample what takes a tenth of a microsecond, so that the steps of the clock count less.
 const FEW: u32 = 16;
 /// Inputs of each sort, where a sort has more than one: as many as [`ENDING`] characters of sixteen letters make.
 const POOL: usize = 4096;

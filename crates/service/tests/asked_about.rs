@@ -5,7 +5,7 @@
 mod installation;
 
 use installation::{Installation, secret_name};
-use link::agents::{AgentRequest, AgentTell, AgentVerb, AskedView, Decided, EntryAsk, EntryProof, EntryTell, Meant, RequestStatus};
+use link::agents::{AgentRequest, AgentTell, AgentVerb, AskedView, Decided, Entry, EntryAsk, EntryProof, EntryTell, Meant, RequestStatus};
 use model::{Methods, SecretId};
 use service::{Agent, AgentsError, DevboxCard, Policy};
 
@@ -38,6 +38,13 @@ fn view(house: &Installation, asked: &AgentRequest) -> AskedView {
 
 fn approve(house: &Installation, asked: &AgentRequest, seen: Option<&SecretId>) -> Result<Decided, AgentsError> {
     house.gate.approve_request(&house.admin_key, &house.caller(), &asked.id, seen.cloned().map(Meant::Stored).as_ref())
+}
+
+/// Opens the link of a request: the session, and what is shown.
+fn opened(house: &Installation, asked: &AgentRequest) -> (String, Entry) {
+    let link = asked.entry_path.as_ref().unwrap().rsplit('/').next().unwrap().to_owned();
+    let EntryTell::Opened { session, entry } = house.gate.entry(EntryAsk::Open { link }) else { panic!("not opened") };
+    (session, *entry)
 }
 
 /// What an api that was taken over does to its own store.
@@ -298,8 +305,7 @@ fn a_value_that_is_typed_for_a_request_goes_no_farther_although_its_kind_would()
     // At the page, with a code.
     let asked = ask("ENTERED");
     let code = EntryProof::Code(view(&house, &asked).code.unwrap());
-    let link = asked.entry_path.as_ref().unwrap().rsplit('/').next().unwrap().to_owned();
-    let EntryTell::Opened { session, entry } = house.gate.entry(EntryAsk::Open { link }) else { panic!("not opened") };
+    let (session, entry) = opened(&house, &asked);
     let allow = EntryAsk::Allow { session: session.clone(), digest: entry.digest, proof: code };
     assert!(matches!(house.gate.entry(allow), EntryTell::Allowed { .. }));
     let made = house.store("ENTERED", GITHUB).id;
@@ -318,8 +324,7 @@ fn an_agent_that_asks_again_gets_no_link_that_ends_an_open_page() {
     let house = Installation::make();
     let card = house.card(&[]);
     let asked = ask(&house, &card, "NEW");
-    let link = asked.entry_path.as_ref().unwrap().rsplit('/').next().unwrap().to_owned();
-    let EntryTell::Opened { session, .. } = house.gate.entry(EntryAsk::Open { link }) else { panic!("not opened") };
+    let (session, _) = opened(&house, &asked);
     // A person looks for the code, and is shown a fresh link with it.
     assert!(view(&house, &asked).entry.request.entry_path.is_some());
     assert_eq!(ask(&house, &card, "NEW").entry_path, None);
@@ -374,8 +379,7 @@ fn what_was_typed_and_never_approved_expires_with_its_request() {
     let house = Installation::make();
     let card = house.card(&[]);
     let asked = ask(&house, &card, "NEW");
-    let link = asked.entry_path.as_ref().unwrap().rsplit('/').next().unwrap().to_owned();
-    let EntryTell::Opened { session, entry } = house.gate.entry(EntryAsk::Open { link }) else { panic!("not opened") };
+    let (session, entry) = opened(&house, &asked);
     let proof = EntryProof::Key(house.owner_key.clone());
     assert!(matches!(
         house.gate.entry(EntryAsk::Allow { session: session.clone(), digest: entry.digest, proof }),

@@ -63,7 +63,8 @@ impl Gate {
                 // There is nothing left to let through.
                 continue;
             }
-            let given = row.secret.as_ref().or(stored_since.as_ref()).filter(|_| row.devbox.is_some() && wants_value(&row.wish));
+            let is_given = row.devbox.is_some() && row.token.is_none() && !devbox_ended && wants_value(&row.wish);
+            let given = row.secret.as_ref().or(stored_since.as_ref()).filter(|_| is_given);
             let reach = given.map_or(Ok(Vec::new()), |secret| self.reach_of(&row, secret)).unwrap_or_else(|_| {
                 hindered = Some(UNREADABLE.to_owned());
                 Vec::new()

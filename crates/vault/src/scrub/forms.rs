@@ -375,7 +375,8 @@ const PARTS_MAX: usize = 32;
 /// Values up to here are looked for whole also with every character escaped, and where they stand within Basic in an encoding of it. Of longer ones such forms
 /// would take many times the room of all others, so their openings are looked for.
 const WHOLE_BYTES_MAX: usize = 1024;
-/// Of what is encoded. Nobody guesses so much of a secret, and what whole families of secrets have in common is shorter.
+/// Of what is encoded. Nobody guesses so much of a secret; what whole families of secrets have in common is mostly shorter, and where it is not, one is found as
+/// another (record 0050).
 const OPENING_BYTES_MIN: usize = 128;
 /// `&#x10ffff;`, or two units of UTF-16 for four bytes of a value.
 const ESCAPE_BYTES_MAX: usize = 6;
