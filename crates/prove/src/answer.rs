@@ -97,7 +97,7 @@ pub(crate) fn is_answered(said: &[u8], wanted: Answer) -> bool {
     match wanted {
         Answer::Any => true,
         Answer::Http if codes.is_empty() => is_http(said),
-        Answer::Http => codes.iter().all(|code| *code != NO_CODE),
+        Answer::Http => codes.iter().all(|code| *code != NO_CODE) && !CURL_CUT.iter().any(|error| text.contains(error)),
         Answer::OrClosed => !said.is_empty() && !text.contains(CURL_LATE),
     }
 }
@@ -107,6 +107,9 @@ const STATUS_LINE: &[u8] = b"HTTP/";
 pub(crate) const CURL_SAYS: &str = "answered:";
 /// The status of no answer.
 const NO_CODE: &str = "000";
+/// curl's errors for a reply that did not come to its end (libcurl-errors(3)): a part of a file, a time that has run out, nothing, a broken connection, a stream of HTTP/2
+/// that was not ended.
+const CURL_CUT: [&str; 5] = ["curl: (18)", CURL_LATE, "curl: (52)", "curl: (56)", "curl: (92)"];
 /// curl's error for a time that has run out.
 const CURL_LATE: &str = "curl: (28)";
 
@@ -162,6 +165,12 @@ mod tests {
             ["curl: (28) Operation timed out\nanswered:000", "HTTP/1.1 200 OK\nanswered:200\nanswered:000", "", "* Trying 1.1.1.1..."]
         {
             assert!(!is_answered(said.as_bytes(), Answer::Http), "{said}");
+        }
+        for error in CURL_CUT {
+            assert!(
+                !is_answered(format!("HTTP/1.1 200 OK\n{error} with 2 out of 10 bytes\nanswered:200").as_bytes(), Answer::Http),
+                "{error}"
+            );
         }
         assert!(is_answered(b"{}answered:403", Answer::Http) && is_answered(b"< HTTP/2 401", Answer::Http));
         assert!(is_answered(b"curl: (7) refused", Answer::OrClosed) && !is_answered(b"curl: (28) late", Answer::OrClosed));
