@@ -36,11 +36,20 @@ impl Ran {
         format!("{target:<10} {executions:>12} {per_second:>10} {edges:>8} {new:>8} {crashes:>8}")
     }
 
-    /// Where the inputs are, and the command for each.
+    /// What was said, where the inputs are, and the command for each; a short input itself besides, since a machine may be gone before anybody looks.
     pub fn how_to_see_again(&self, bins: &Path) -> String {
         let program = bins.join(&self.target);
         let mut lines = vec![format!("{}: see {}", self.target, log(&self.target).display())];
-        lines.extend(self.crashes.iter().map(|input| format!("  {} {}", program.display(), input.display())));
+        let said = fs::read(log(&self.target)).unwrap_or_default();
+        lines.extend(reasons(&String::from_utf8_lossy(&said)));
+        for input in &self.crashes {
+            lines.push(format!("  {} {}", program.display(), input.display()));
+            match fs::read(input) {
+                Ok(bytes) if bytes.len() <= SHOWN_BYTES_MAX => lines.push(format!("  its bytes, for `xxd -r -p`: {}", hex(&bytes))),
+                Ok(bytes) => lines.push(format!("  it has {} bytes", bytes.len())),
+                Err(error) => lines.push(format!("  it cannot be read: {error}")),
+            }
+        }
         lines.join("\n")
     }
 }
@@ -98,6 +107,20 @@ fn one(bins: &Path, target: &str, seconds: u64) -> Result<Ran> {
     })
 }
 
+/// What a target said when it broke: its panics, each with the line that says why, and libFuzzer's own errors.
+fn reasons(log: &str) -> Vec<String> {
+    let mut after_panic = false;
+    let said = log.lines().filter(|line| {
+        let panic = line.contains(" panicked at ");
+        std::mem::replace(&mut after_panic, panic) || panic || line.contains("ERROR: libFuzzer")
+    });
+    said.take(REASONS_MAX).map(|line| format!("  {}", line.chars().take(REASON_CHARS_MAX).collect::<String>())).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The smallest set of inputs that reaches every edge which anything reached, in place of the committed one.
 pub fn merge(bins: &Path, target: &str) -> Result<String> {
     let (fresh, committed) = (folder().join("merged").join(target), seeds(target));
@@ -138,3 +161,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 const INPUT_BYTES_MAX: usize = 4096;
 /// Of an input that is committed.
 const SEED_BYTES_MAX: usize = 512;
+/// Of an input that is shown.
+const SHOWN_BYTES_MAX: usize = 4096;
+/// Of what a target said.
+const REASONS_MAX: usize = 8;
+const REASON_CHARS_MAX: usize = 400;

@@ -134,12 +134,16 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Form, FormError> {
     Ok(Form { digest: plain(digest, FormError::Shape)?.to_string(), value: value_of(value)?, proof: proof_of(proof)? })
 }
 
-/// The value as it was typed: browsers send line ends as CR LF, whatever they were, and one at the end is a slip of pasting, as on the command line.
+/// The value as it was typed: browsers send line ends as CR LF, whatever they were, and never a CR without its LF (HTML, constructing the entry list). One at the
+/// end is a slip of pasting, as on the command line.
 fn value_of(written: &[u8]) -> Result<SecretValue, FormError> {
     let mut bytes = decode(written).ok_or(FormError::Shape)?;
     let mut kept = 0;
     for at in 0..bytes.len() {
-        if bytes[at] == b'\r' && bytes.get(at + 1) == Some(&b'\n') {
+        if bytes[at] == b'\r' {
+            if bytes.get(at + 1) != Some(&b'\n') {
+                return Err(FormError::Shape);
+            }
             continue;
         }
         bytes[kept] = bytes[at];
