@@ -5,7 +5,8 @@
 use http::header::{ACCEPT_CHARSET, HeaderMap, HeaderName, HeaderValue};
 use http::{Uri, uri};
 use model::binding::is_reserved_header;
-use model::{Asked, Form, Mechanism, Refusal};
+use model::gateway::is_second_path_header;
+use model::{Form, Mechanism, Refusal};
 use service::via::gateway_label;
 use service::{DevboxCard, Gate, Piece, Via};
 
@@ -76,9 +77,10 @@ pub(crate) fn write_credentials(ask: &Ask, Door(via): &Door, headers: &mut Heade
     for found in &tokens {
         headers.remove(&found.header);
     }
-    let Path::Plain(path) = &ask.path else { return Err(Refusal::PathAmbiguous) };
-    let asked = Asked { devbox: &card.devbox, host: &ask.to.host, port: ask.to.port, method: ask.method.as_str(), path };
-    for piece in gate.resolve_gateway(card, via, asked)? {
+    if !matches!(ask.path, Path::Plain(_)) {
+        return Err(Refusal::PathAmbiguous);
+    }
+    for piece in gate.resolve_gateway(card, via, ask.asked()?)? {
         match piece {
             Piece::Credential(armed) => {
                 ask.live.carries(armed.secret, armed.version);
@@ -88,6 +90,8 @@ pub(crate) fn write_credentials(ask: &Ask, Door(via): &Door, headers: &mut Heade
             Piece::Text { header, .. } | Piece::Secret { header, .. } if is_reserved_header(&header.as_str().replace('_', "-")) => {
                 return Err(Refusal::RequestMalformed);
             }
+            // What the agent sends of these was asked for, and what a config adds was not.
+            Piece::Text { header, .. } | Piece::Secret { header, .. } if is_second_path_header(header.as_str()) => {}
             Piece::Secret { header, armed } => {
                 ask.live.carries(armed.secret, armed.version);
                 let form = Form::Header { name: header.as_str().to_owned() };

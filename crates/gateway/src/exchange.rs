@@ -23,7 +23,7 @@ use crate::inside;
 use crate::leave::Leave;
 use crate::listen::Devbox;
 use crate::note::{NOTE_HEADER, note};
-use crate::overrides::drop_overrides;
+use crate::overrides::{drop_host_overrides, drop_overrides, names_second_path};
 use crate::path::Path;
 use crate::query::{find_in, write_query};
 use crate::refuse::refuse;
@@ -307,6 +307,9 @@ fn decide(ask: &Ask) -> Result<Head, Refusal> {
             if places.bodies && ask.path != Path::Devious {
                 head.for_body = gate.tokens_for_body(card, ask.asked()?)?;
             }
+            if ask.live.carries_values() || !head.for_body.is_empty() {
+                drop_host_overrides(&mut head.headers);
+            }
         }
     }
     settle(ask).map(|()| head)
@@ -377,12 +380,14 @@ fn resolve_at(ask: &Ask, token: &Token, spot: Spot<'_>) -> Result<Armed, Refusal
 }
 
 impl Ask {
-    /// What is asked for, as bindings are about it. Of a loose path only its first slash is certain: a binding covers it when it covers the whole host.
+    /// What is asked for, as bindings are about it. Of a loose path only its first slash is certain, and of a second path that a header names nothing is judged: a
+    /// binding covers these when it covers the whole host.
     ///
     /// # Errors
     /// [`Refusal::PathAmbiguous`] where the path could leave the place that it names.
-    fn asked(&self) -> Result<Asked<'_>, Refusal> {
+    pub(crate) fn asked(&self) -> Result<Asked<'_>, Refusal> {
         let path = match &self.path {
+            Path::Plain(_) if names_second_path(&self.headers) => "/",
             Path::Plain(path) => path.as_str(),
             Path::Loose => "/",
             Path::Devious => return Err(Refusal::PathAmbiguous),

@@ -62,9 +62,9 @@ fn still_encoded(text: &str) -> bool {
     text.as_bytes().windows(3).any(|three| matches!(three, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()))
 }
 
-/// `.` or `..`, with or without path parameters behind (`..;x`), which some servers cut off before they look.
+/// `.` or `..`, with or without what some servers cut off before they look: path parameters (`..;x`), and a query or a fragment that were encoded.
 fn is_dot_segment(segment: &str) -> bool {
-    matches!(segment.split(';').next().unwrap_or(segment).trim(), "." | "..")
+    matches!(segment.split([';', '?', '#']).next().unwrap_or(segment).trim(), "." | "..")
 }
 
 #[cfg(test)]
@@ -90,6 +90,11 @@ mod tests {
             "/a/..;/b",
             "/a/..;x=1/b",
             "/a/%2e%2e;/b",
+            "/a/..%3fb",
+            "/a/%2e%2E%3Fb=c/d",
+            "/a/..%23b",
+            "/a/.%23",
+            "/a/..%20%23;b",
             "/a/..%2fb",
             "/a%2f..%2fb",
             "/a\\b",
@@ -129,6 +134,7 @@ mod tests {
             ("/%76%31/x", "/v1/x"),
             ("/a;v=1/b", "/a;v=1/b"),
             ("/a..b/.git/...", "/a..b/.git/..."),
+            ("/a%3Fb/..c%23d", "/a?b/..c#d"),
             ("/100%25", "/100%"),
             ("/b%C3%BCcher", "/bücher"),
             ("/@scope/name", "/@scope/name"),

@@ -138,10 +138,14 @@ impl Live {
         lock(&self.state).uses.push(Use { secret, version });
     }
 
+    /// Whether it carries a value.
+    pub(crate) fn carries_values(&self) -> bool {
+        !lock(&self.state).uses.is_empty()
+    }
+
     /// Whether its host knows a value of the devbox, by this exchange or another one.
     pub(crate) fn may_be_answered_with_values(&self) -> bool {
-        let has_uses = !lock(&self.state).uses.is_empty();
-        has_uses || self.plan().0.is_some_and(|plan| !plan.masks_all())
+        self.carries_values() || self.plan().0.is_some_and(|plan| !plan.masks_all())
     }
 
     /// Whether it carries a value of this secret.

@@ -223,11 +223,31 @@ pub fn builtin() -> [GatewayConfig; 2] {
     ]
 }
 
-/// Whether some servers take another path, method or host from a header (in lower case) than the request names. Servers that hand headers on in variables do not
-/// tell `_` from `-`.
+/// Whether some servers take another path or method from a header (in lower case) than the request names. Servers that hand headers on in variables do not tell `_`
+/// from `-`.
 #[must_use]
 pub fn is_override_header(name: &str) -> bool {
-    OVERRIDES.contains(&name.replace('_', "-").as_str())
+    OVERRIDES.iter().any(|known| is_written_as(name, known))
+}
+
+/// Whether some servers take another host from a header (in lower case) than the request names.
+#[must_use]
+pub fn is_host_override_header(name: &str) -> bool {
+    HOST_OVERRIDES.iter().any(|known| is_written_as(name, known))
+}
+
+/// Whether a header (in lower case) names a second path of the host, from or to which something is copied or moved.
+#[must_use]
+pub fn is_second_path_header(name: &str) -> bool {
+    let ends_as =
+        |end: &&str| name.len().checked_sub(end.len()).and_then(|start| name.get(start..)).is_some_and(|rest| is_written_as(rest, end));
+    SOURCES.iter().any(ends_as) || SECOND_PATHS.iter().any(|known| is_written_as(name, known))
+}
+
+/// Whether a name is this one, with `_` for `-` or not.
+fn is_written_as(name: &str, known: &str) -> bool {
+    let is_same = |(byte, wanted): (u8, u8)| byte == wanted || (byte == b'_' && wanted == b'-');
+    name.len() == known.len() && name.bytes().zip(known.bytes()).all(is_same)
 }
 
 /// Whether a header asks for a reply in which no value could be found, or for sums over one.
@@ -281,11 +301,8 @@ impl FromStr for HeaderKey {
     fn from_str(text: &str) -> Result<Self, GatewayError> {
         let key = Self::try_from(text.to_owned())?;
         let plain = key.0.replace('_', "-");
-        if is_reserved_header(&plain) || is_override_header(&plain) || is_asking_header(&plain) {
-            Err(GatewayError::Header)
-        } else {
-            Ok(key)
-        }
+        let leads_elsewhere = is_override_header(&plain) || is_host_override_header(&plain) || is_second_path_header(&plain);
+        if is_reserved_header(&plain) || leads_elsewhere || is_asking_header(&plain) { Err(GatewayError::Header) } else { Ok(key) }
     }
 }
 
@@ -368,8 +385,9 @@ text_conversions!(Endpoint);
 text_conversions!(HeaderText);
 text_conversions!(Description);
 
-/// IIS and what took after it (Symfony, Zend, Envoy, nginx's and Traefik's customs); Google, OData and Rails for methods.
-const OVERRIDES: [&str; 23] = [
+/// IIS and what took after it (Symfony, Zend, Envoy, nginx's and Traefik's customs), and what gateways of WSGI, Rack and FastCGI go by; Google, OData and Rails for
+/// methods.
+const OVERRIDES: [&str; 21] = [
     "x-original-url",
     "x-original-uri",
     "x-original-path",
@@ -381,12 +399,10 @@ const OVERRIDES: [&str; 23] = [
     "x-forwarded-prefix",
     "x-envoy-original-path",
     "x-replaced-path",
-    "x-forwarded-host",
-    "x-forwarded-server",
-    "x-http-host-override",
-    "x-original-host",
-    "x-host",
-    "forwarded",
+    "script-name",
+    "path-info",
+    "x-script-name",
+    "x-path-info",
     "x-http-method-override",
     "x-http-method",
     "x-method-override",
@@ -394,6 +410,13 @@ const OVERRIDES: [&str; 23] = [
     "x-forwarded-method",
     "x-request-method",
 ];
+/// What frameworks behind proxies go by (RFC 7239, and the customs before it).
+const HOST_OVERRIDES: [&str; 6] =
+    ["forwarded", "x-forwarded-host", "x-forwarded-server", "x-http-host-override", "x-original-host", "x-host"];
+/// How names end by which stores of objects copy and rename: `x-amz-copy-source`, `x-ms-rename-source`, and each store's own.
+const SOURCES: [&str; 2] = ["-copy-source", "-rename-source"];
+/// WebDAV (RFC 4918, section 10.3), and OpenStack's store of objects.
+const SECOND_PATHS: [&str; 4] = ["destination", "x-copy-from", "x-symlink-target", "x-object-manifest"];
 /// Instance manipulations (RFC 3229), dictionaries (RFC 9842, and SDCH before it), and other character sets. Sums (RFC 9530, RFC 3230) are asked for by `want-`.
 const ASKING: [&str; 5] = ["a-im", "available-dictionary", "avail-dictionary", "dictionary-id", "accept-charset"];
 
@@ -468,6 +491,14 @@ mod tests {
             "x_http_method_override",
             "X-Original-URL",
             "X-Forwarded-Prefix",
+            "Script-Name",
+            "path_info",
+            "X_Script_Name",
+            "x-path-info",
+            "Destination",
+            "x_goog_copy_source",
+            "x-ms-rename-source",
+            "X-Copy-From",
             "x-forwarded-host",
             "X-Forwarded-Server",
             "X-Host",
@@ -485,7 +516,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<HeaderKey>(), Err(GatewayError::Header), "{text:?}");
         }
-        for text in ["x-forwarded-for", "x-api-key", "accept", "x-want"] {
+        for text in ["x-forwarded-for", "x-api-key", "accept", "x-want", "x-destination", "x-copy-source-version"] {
             assert!(text.parse::<HeaderKey>().is_ok(), "{text:?}");
         }
         // Configs that were stored before can still be read.

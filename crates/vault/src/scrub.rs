@@ -178,8 +178,10 @@ impl ScrubPlan {
                 out.extend_from_slice(&text[written..region.start]);
             }
             match instead {
-                Instead::Placeholder if is_new => out.extend_from_slice(&self.replacements[region.form as usize]),
-                Instead::Placeholder => {}
+                Instead::Placeholder => {
+                    let form = region.form.filter(|_| is_new);
+                    out.extend_from_slice(form.map_or(&[], |form| &self.replacements[form as usize]));
+                }
                 Instead::Mask => out.resize(out.len() + region.end.saturating_sub(region.start.max(written)), MASK),
             }
             written = written.max(region.end);
@@ -240,7 +242,7 @@ impl Scrubber {
         append(&mut self.text, chunk);
         self.plan.automaton.scan(&self.text, &mut self.cursor, &mut self.regions);
         if std::mem::take(&mut self.begins_before_run) {
-            self.cursor.run = Some(Run::at(self.text.len()));
+            self.cursor.run = Some(Run { end: self.text.len() });
         }
         // The word begins first, unless a form is longer than all that is held back of one.
         let undecided = self.plan.automaton.undecided_from(&self.text, &mut self.cursor);
@@ -249,12 +251,14 @@ impl Scrubber {
 
     /// Whether what is held back tells of a value that did not come whole: it holds the beginning of one of its forms, of eight bytes beyond those that the
     /// placeholder's own form begins with. It is no matter what stands behind these bytes, so that nobody can ask for the ninth. Or it is what follows an opening,
-    /// and may go on.
+    /// and may go on; or it takes too long to say.
     #[must_use]
     pub fn holds_beginning(&self) -> bool {
-        let is_replaced =
-            |start: usize, end: usize| end <= self.covered || self.regions.iter().any(|region| region.start <= start && end <= region.end);
-        self.cursor.run.is_some() || self.plan.automaton.beginnings(&self.text, self.open).any(|(start, end)| !is_replaced(start, end))
+        let is_replaced = |start: usize, end: usize| {
+            let before = self.regions.partition_point(|region| region.start <= start);
+            end <= self.covered || self.regions[..before].last().is_some_and(|region| end <= region.end)
+        };
+        self.cursor.run.is_some() || self.plan.automaton.holds_beginning(&self.text, self.open, |start, end| !is_replaced(start, end))
     }
 
     /// Ends the stream and gives what was held back, scrubbed. The scrubber can then begin another stream.
@@ -326,7 +330,8 @@ fn append(text: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
 pub const HEADER_NAME_BYTES_MAX: usize = 256;
 /// What a mask is made of: a character that is nothing in text, JSON or a field of Protocol Buffers.
 const MASK: u8 = b'*';
-/// All forms of one plan: room for any single value of the largest size, and for a hundred tokens of 4 KiB. The automaton takes ten times as much.
+/// All forms of one plan: room for any single value of the largest size that is written as it is, and for a hundred tokens of 4 KiB. The automaton takes ten times
+/// as much. Of a value that is written into bodies and is of nothing but signs there is room for 36 KiB.
 pub const FORMS_BYTES_MAX: usize = 12 * 1024 * 1024;
 
 #[cfg(test)]

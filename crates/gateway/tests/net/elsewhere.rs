@@ -122,3 +122,53 @@ async fn headers_that_lead_to_another_path_or_method_do_not_pass_a_binding_that_
         }
     }
 }
+
+/// What `world`'s host was sent with these headers, in lower case.
+async fn sent(world: &World, headers: &str) -> String {
+    assert_eq!(world.get(API, "/public/x", headers).await.status, 200);
+    world.received(API).last().unwrap().to_ascii_lowercase()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_that_name_another_host_do_not_pass_with_a_value_whatever_its_binding_names() {
+    let names = ["forwarded", "x-forwarded-host", "x-forwarded-server", "x-host", "x_original_host", "x-http-host-override"];
+    let overrides: String = names.iter().map(|name| format!("{name}: other.example.com\r\n")).collect();
+    let world = Plan::default().bound("KEY", VALUE, API).upstream(API, echo()).start().await;
+    let with = sent(&world, &format!("{overrides}x-forwarded-for: 192.0.2.1\r\n{}", world.bearer("KEY"))).await;
+    assert!(with.contains(&VALUE.to_ascii_lowercase()) && with.contains("x-forwarded-for"), "{with}");
+    let without = sent(&world, &overrides).await;
+    for name in names {
+        let line = format!("\r\n{name}: ");
+        assert!(!with.contains(&line) && without.contains(&line), "{name}: {with} {without}");
+    }
+    // Wherever the value stands.
+    let by = |form: &str| vec![Binding { form: form.parse().unwrap(), ..binding(API) }];
+    let world = Plan::default().secret("KEY", VALUE, by("query:key")).upstream(API, echo()).start().await;
+    world.get(API, &format!("/x?key={}", world.token("KEY")), &overrides).await;
+    let world_of_bodies = Plan::default().secret("KEY", VALUE, by("body")).upstream(API, echo()).start().await;
+    let body = format!("{{\"key\":\"{}\"}}", world_of_bodies.token("KEY"));
+    let head = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+    world_of_bodies.connect(API).await.ask(&format!("POST / HTTP/1.1\r\nhost: {API}\r\n{head}{overrides}\r\n{body}")).await;
+    for (world, value) in [(&world, "that_is.a%3dsecret"), (&world_of_bodies, "that_is.a=secret")] {
+        let seen = world.received(API)[0].to_ascii_lowercase();
+        assert!(seen.contains(value) && !seen.contains("other.example.com"), "{seen}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_path_in_a_header_is_covered_by_a_binding_of_every_path_and_by_no_other() {
+    let sources = ["x-goog-copy-source: /b/o", "X-Amz-Copy-Source: b/o", "x-ms-copy-source: b", "x-ms-rename-source: b", "Destination: /b"];
+    let narrow =
+        |path: &str, methods: &str| Binding { path: path.parse().unwrap(), methods: methods.parse().unwrap_or_default(), ..binding(API) };
+    for source in sources {
+        let world = Plan::default().secret("KEY", VALUE, vec![narrow("/public", "")]).upstream(API, echo()).start().await;
+        let reply = world.get(API, "/public/x", &format!("{source}\r\n{}", world.bearer("KEY"))).await;
+        assert_eq!((reply.refusal().as_deref(), world.upstreams[API].connections()), (Some("request_not_bound"), 0), "{source}");
+        assert!(sent(&world, &format!("{source}\r\n")).await.contains(&source.to_ascii_lowercase()), "without a value it passes");
+        assert!(!sent(&world, &world.bearer("KEY")).await.contains(&source.to_ascii_lowercase()), "without such a header the value does");
+        for bound in [narrow("/", "GET"), binding(API)] {
+            let world = Plan::default().secret("KEY", VALUE, vec![bound]).upstream(API, echo()).start().await;
+            assert!(sent(&world, &format!("{source}\r\n{}", world.bearer("KEY"))).await.contains(&source.to_ascii_lowercase()));
+        }
+    }
+}

@@ -437,7 +437,7 @@ async fn a_configs_own_headers_lead_no_value_past_its_binding_and_ask_for_no_rep
     let names = [
         "X-HTTP-Method-Override",
         "x_original_url",
-        "x-forwarded-prefix",
+        "x-goog-copy-source",
         "a-im",
         "want-digest",
         "connect-accept-encoding",

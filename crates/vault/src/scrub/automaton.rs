@@ -17,12 +17,14 @@ pub(super) struct Automaton {
     /// The node of the longest proper suffix that begins a form, at least eight bytes long; 0 where there is none.
     fails: Vec<u32>,
     depths: Vec<u32>,
+    /// Nodes at which no form ends, but at a suffix of theirs, ascending; and the node of the longest such suffix. Few, but for values that repeat themselves.
+    suffix_ends: Vec<(u32, u32)>,
     /// Children but the first: parent and byte in one number, ascending.
     branches: Zeroizing<Vec<u64>>,
     branch_nodes: Vec<u32>,
     /// Nodes at which a form ends, ascending, and the form's number.
     ends: Vec<(u32, u32)>,
-    /// Beginnings that tell of a form, where they are too short to have a node. Only forms of few bytes have such.
+    /// Beginnings that tell of a form, where they are too short to have a node, ascending. Only forms of few bytes have such.
     short: Vec<Zeroizing<Vec<u8>>>,
 }
 
@@ -41,22 +43,14 @@ pub(super) struct Cursor {
 pub(super) struct Run {
     /// Up to where it is covered.
     pub(super) end: usize,
-    form: u32,
-}
-
-impl Run {
-    /// One that another plan's opening began; what stands for it is the first form's.
-    pub(super) const fn at(end: usize) -> Self {
-        Self { end, form: 0 }
-    }
 }
 
 /// A stretch of text that occurrences cover, each overlapping the next.
 pub(super) struct Region {
     pub(super) start: usize,
     pub(super) end: usize,
-    /// The form that begins it; of several, the longest.
-    pub(super) form: u32,
+    /// The form that begins it; of several, the longest. None where it goes on with what was given out, and nothing more stands for it.
+    pub(super) form: Option<u32>,
 }
 
 impl Automaton {
@@ -69,6 +63,7 @@ impl Automaton {
             marks: Vec::with_capacity(bytes + 1),
             fails: Vec::new(),
             depths: Vec::with_capacity(bytes + 1),
+            suffix_ends: Vec::new(),
             branches: Zeroizing::new(Vec::with_capacity(forms.len())),
             branch_nodes: Vec::new(),
             ends: Vec::with_capacity(forms.len()),
@@ -79,6 +74,7 @@ impl Automaton {
         automaton.sieve = Sieve::make(&heads);
         automaton.fails = vec![0; automaton.labels.len()];
         automaton.link(&heads);
+        automaton.short.sort_unstable_by(|one, other| one.as_slice().cmp(other));
         automaton
     }
 
@@ -143,6 +139,7 @@ impl Automaton {
         let mut level = Zeroizing::new(Vec::with_capacity(room));
         let mut below = Zeroizing::new(Vec::with_capacity(room));
         let mut children = Vec::new();
+        let mut outputs = vec![0; self.labels.len()];
         level.extend_from_slice(heads);
         while !level.is_empty() {
             for (last_bytes, node) in level.iter() {
@@ -150,12 +147,20 @@ impl Automaton {
                 for child in children.drain(..) {
                     let last_bytes = last_bytes << 8 | u64::from(self.labels[child as usize]);
                     self.link_child(*node, child, last_bytes);
+                    outputs[child as usize] = self.output(self.fails[child as usize], &outputs);
                     below.push((last_bytes, child));
                 }
             }
             std::mem::swap(&mut level, &mut below);
             below.clear();
         }
+        let found = (0..).zip(outputs).filter(|(node, output)| *output != 0 && self.marks[*node as usize] & END == 0);
+        self.suffix_ends = found.collect();
+    }
+
+    /// The longest suffix of a node, or itself, at which a form ends; 0 where none does. `outputs` knows it of those on earlier levels without themselves.
+    fn output(&self, node: u32, outputs: &[u32]) -> u32 {
+        if self.marks[node as usize] & END != 0 { node } else { outputs[node as usize] }
     }
 
     fn link_child(&mut self, parent: u32, child: u32, last_bytes: u64) {
@@ -212,47 +217,61 @@ impl Automaton {
         cursor.at
     }
 
-    /// The beginnings of forms in `text` from `from` on that tell of their value, each as far as it goes.
-    pub(super) fn beginnings(&self, text: &[u8], from: usize) -> impl Iterator<Item = (usize, usize)> {
-        let long = (from..text.len()).filter_map(|start| {
-            let mut node = self.sieve.find(to_head(text.get(start..start + HEAD_BYTES)?));
-            let (mut end, mut tells) = (start + HEAD_BYTES, false);
-            while node != 0 {
-                tells |= self.marks[node as usize] & TELLS != 0;
-                node = text.get(end).map_or(0, |byte| self.child(node, *byte));
-                end += usize::from(node != 0);
-            }
-            tells.then_some((start, end))
-        });
-        let short = (from..text.len()).filter_map(|start| {
-            let found = self.short.iter().find(|beginning| text[start..].starts_with(beginning))?;
-            Some((start, start + found.len()))
-        });
-        long.chain(short)
+    /// Whether `text` holds, from `from` on, the beginning of a form that tells of its value, and goes as far as `counts` is asked about. Linear in the text: what
+    /// takes more steps is said to hold one, since values that begin within themselves over and over could not be told from it otherwise.
+    pub(super) fn holds_beginning(&self, text: &[u8], from: usize, counts: impl Fn(usize, usize) -> bool) -> bool {
+        let mut steps_left = (text.len() - from) * STEPS_PER_BYTE + STEPS_LEAST;
+        (from..text.len()).any(|start| {
+            let long = self.beginning(text, start, &mut steps_left);
+            let mut short = SHORT_BYTES.filter(|bytes| text.get(start..start + bytes).is_some_and(|bytes| self.is_short_beginning(bytes)));
+            steps_left == 0 || long.is_some_and(|end| counts(start, end)) || short.any(|bytes| counts(start, start + bytes))
+        })
+    }
+
+    /// How far what begins at `start` goes on as a form does, where it tells of it.
+    fn beginning(&self, text: &[u8], start: usize, steps_left: &mut usize) -> Option<usize> {
+        let mut node = self.sieve.find(to_head(text.get(start..start + HEAD_BYTES)?));
+        let (mut end, mut tells) = (start + HEAD_BYTES, false);
+        while node != 0 && *steps_left > 0 {
+            *steps_left -= 1;
+            tells |= self.marks[node as usize] & TELLS != 0;
+            node = text.get(end).map_or(0, |byte| self.child(node, *byte));
+            end += usize::from(node != 0);
+        }
+        tells.then_some(end)
+    }
+
+    fn is_short_beginning(&self, bytes: &[u8]) -> bool {
+        self.short.binary_search_by(|known| known.as_slice().cmp(bytes)).is_ok()
     }
 
     /// Adds the longest form that ends at the cursor: it covers all others that end there. Where an opening ends there, what follows it is covered as well.
     fn cover(&self, text: &[u8], cursor: &mut Cursor, regions: &mut Vec<Region>) {
-        let mut node = cursor.node;
-        while self.marks[node as usize] & END == 0 {
-            node = self.fails[node as usize];
-        }
+        let node = self.longest_end(cursor.node);
         let form_bytes = self.depths[node as usize] as usize;
         let at = self.ends.binary_search_by_key(&node, |(end, _)| *end).expect("a marked end has a form");
-        let mut region = Region { start: cursor.at - form_bytes, end: cursor.at, form: self.ends[at].1 };
+        let mut region = Region { start: cursor.at - form_bytes, end: cursor.at, form: Some(self.ends[at].1) };
         while let Some(before) = regions.pop_if(|before| before.end > region.start) {
-            if before.start < region.start {
+            if before.start < region.start || (before.start == region.start && before.form.is_none()) {
                 (region.start, region.form) = (before.start, before.form);
             }
             region.end = region.end.max(before.end);
         }
         // What was covered beyond the cursor is what follows an opening: the same would be found again.
-        let run = (self.marks[cursor.node as usize] & OPENS != 0 && region.end == cursor.at)
-            .then_some(Run { end: region.end, form: region.form });
+        let run = (self.marks[cursor.node as usize] & OPENS != 0 && region.end == cursor.at).then_some(Run { end: region.end });
         regions.push(region);
         if let Some(run) = run {
             cover_run(text, run, cursor, regions);
         }
+    }
+
+    /// The node itself where a form ends at it, otherwise its longest suffix at which one does.
+    fn longest_end(&self, node: u32) -> u32 {
+        if self.marks[node as usize] & END != 0 {
+            return node;
+        }
+        let at = self.suffix_ends.binary_search_by_key(&node, |(known, _)| *known).expect("a marked node has a suffix that ends a form");
+        self.suffix_ends[at].1
     }
 
     /// Moves to the longest suffix from which a form can still go on, so that nothing longer is held back.
@@ -308,10 +327,10 @@ fn cover_run(text: &[u8], run: Run, cursor: &mut Cursor, regions: &mut Vec<Regio
     if end > run.end {
         match regions.last_mut() {
             Some(last) if last.end >= run.end => last.end = last.end.max(end),
-            Some(_) | None => regions.push(Region { start: run.end.saturating_sub(1), end, form: run.form }),
+            Some(_) | None => regions.push(Region { start: run.end, end, form: None }),
         }
     }
-    cursor.run = (!is_over).then_some(Run { end, form: run.form });
+    cursor.run = (!is_over).then_some(Run { end });
 }
 
 /// Where a run of characters of which the encodings of openings are made ends, and whether it ends there for certain.
@@ -352,3 +371,9 @@ const TELLS: u8 = 16;
 const SUFFIX_ENDS: u8 = 8;
 /// A form that is the opening of a longer text ends here, or at a suffix of this node.
 const OPENS: u8 = 32;
+/// How many bytes a beginning that tells of a form has where it has no node.
+const SHORT_BYTES: std::ops::Range<usize> = 6..HEAD_BYTES;
+/// Most places of a text take no step, and in a whole value one place takes as many as it has bytes.
+const STEPS_PER_BYTE: usize = 16;
+/// So that a short value that repeats itself is known in a short text.
+const STEPS_LEAST: usize = 4096;

@@ -1,6 +1,7 @@
 //! The scrubber against an oracle that knows neither automaton nor sieve, against encoders that are not its own, and against the ways a stream is cut.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod cost;
 mod encoders;
 mod long;
 mod oracle;
@@ -207,6 +208,13 @@ fn values_too_short_or_too_large_together_are_refused() {
     assert_eq!(ScrubPlan::new(vec![pair("1234567", TOKEN, &[])]).err(), Some(ScrubError::TooShort));
     let large: Vec<String> = (0..100).map(|number| format!("{number:04}{}", "x".repeat(65_000))).collect();
     assert_eq!(ScrubPlan::new(large.iter().map(|value| pair(value, TOKEN, &[])).collect()).err(), Some(ScrubError::TooLarge));
+    // Of signs alone, and bound to stand in bodies, where it is escaped and the escapes are encoded.
+    let in_bodies = |kib: usize| {
+        let signs: String = "\"'/&<>+=%\\~!*()[]{}:;?@#$^`|,. ".chars().cycle().take(kib * 1024).collect();
+        let renderings = vec![Rendering::Percent, Rendering::Json];
+        ScrubPlan::new(vec![ScrubPair { renderings, ..pair(&signs, TOKEN, &["x-access-token"]) }]).err()
+    };
+    assert_eq!((in_bodies(32), in_bodies(64)), (None, Some(ScrubError::TooLarge)));
 }
 
 #[test]
