@@ -1,11 +1,11 @@
-//! The reader of dotenv files: any bytes are read or refused with lines; what is read is written again as it was, and without what is taken out; and a value that
-//! is written in quotes comes back.
+//! The reader of dotenv files: any bytes are read or refused with lines; what is read is written again as it was, and without what is taken out; a value that is
+//! written in quotes comes back; and one that is written in the quotes that settle it comes back without a doubt.
 //!
 //! Input: a byte of which each bit takes an entry out, then the file.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vault::dotenv::{Entry, Page, Wrong, read};
+use vault::dotenv::{Entry, Page, Quotes, Wrong, read};
 use vault::{sort, wire};
 use zeroize::Zeroizing;
 
@@ -37,13 +37,30 @@ fn parsed(bytes: &[u8]) -> Result<(Page, Vec<Entry>), Vec<Wrong>> {
 
 /// Two entries have one value, which is something, and comes back when it is written in double quotes.
 fn same(left: Entry, kept: Entry) {
+    assert_eq!(left.quotes, kept.quotes);
     let (Some(one), Some(other)) = (left.value, kept.value) else { return };
     let _ = sort(&left.name, &one);
     let (one, other) = (wire::update_body(one), wire::update_body(other));
     assert_eq!(one, other);
     let json: serde_json::Value = serde_json::from_slice(&one).expect("the client's body is JSON");
-    let text = json["value"].as_str().expect("a value is text").replace('\\', "\\\\").replace('"', "\\\"").replace('\r', "\\r");
-    let Ok((_, again)) = parsed(format!("A=\"{text}\"").as_bytes()) else { panic!("what was written is refused") };
-    let Some(value) = again.into_iter().next().and_then(|entry| entry.value) else { panic!("what was written is nothing") };
+    let plain = json["value"].as_str().expect("a value is text");
+    let text = plain.replace('\\', "\\\\").replace('"', "\\\"").replace('\r', "\\r");
+    let again = alone(&format!("A=\"{text}\""));
+    let Some(value) = again.value else { panic!("what was written is nothing") };
     assert_eq!(wire::update_body(value), one);
+    let settled = match kept.quotes {
+        Some(Quotes::Single) => alone(&format!("A='{plain}'")),
+        Some(Quotes::Double) => alone(&format!("A=\"{plain}\"")),
+        None => return,
+    };
+    let Some(value) = settled.value else { panic!("what was settled is nothing") };
+    assert_eq!(wire::update_body(value), one);
+    assert!(settled.doubts.is_empty());
+}
+
+/// The only entry of a file.
+fn alone(text: &str) -> Entry {
+    let Ok((_, entries)) = parsed(text.as_bytes()) else { panic!("what was written is refused") };
+    let Ok([entry]) = <[Entry; 1]>::try_from(entries) else { panic!("what was written is not one entry") };
+    entry
 }

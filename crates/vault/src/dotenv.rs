@@ -26,6 +26,8 @@ pub struct Entry {
     pub value: Option<SecretValue>,
     /// How programs may read it otherwise.
     pub doubts: Vec<Doubt>,
+    /// The quotes that settle how it is read, where there are such; a name that stands twice they do not settle.
+    pub quotes: Option<Quotes>,
     /// The line of the later entry of the same name, which counts in its place.
     pub overruled_by: Option<usize>,
     /// Where it stands.
@@ -45,12 +47,25 @@ pub struct Page {
     suspects: Vec<usize>,
 }
 
+/// Quotes between which dotenv, python-dotenv, docker compose and shells read a value as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quotes {
+    /// `'`
+    Single,
+    /// `"`
+    Double,
+}
+
 /// Why programs may read an entry otherwise than it is read here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doubt {
     /// `${` in it: python-dotenv, docker compose and shells put another variable's value there.
     Expanded,
-    /// A backslash in quotes: libraries agree on `\n` and `\r` in double quotes alone.
+    /// `$` outside of single quotes, or a backquote in double ones: shells, docker compose and some libraries put something else there, even what a command says.
+    Substituted,
+    /// A backslash or a quote within a value that has no quotes around it: shells and some libraries drop it.
+    Loose,
+    /// A backslash in quotes: programs agree on `\n` and `\r` in double quotes, and on what is no escape in single ones.
     Escaped,
     /// `#` without a blank before it and without quotes: the libraries for Node cut the value there.
     Hash,
@@ -172,6 +187,15 @@ impl Page {
 }
 
 impl Doubt {
+    /// Whether [`Entry::quotes`] settle it, where there are such.
+    #[must_use]
+    pub const fn is_settled_by_quotes(self) -> bool {
+        match self {
+            Self::Expanded | Self::Substituted | Self::Loose | Self::Escaped | Self::Hash | Self::Backquoted => true,
+            Self::Repeated(_) => false,
+        }
+    }
+
     /// What may be read otherwise, and by what.
     #[must_use]
     pub fn words(self) -> String {
@@ -179,10 +203,28 @@ impl Doubt {
             Self::Expanded => {
                 "holds `${`, which is kept as it is here; python-dotenv, docker compose and shells put a variable in its place".to_owned()
             }
+            Self::Substituted => {
+                "has a `$` or a backquote outside of single quotes, which is kept as it is here; shells, docker compose and some libraries put something else in its place"
+                    .to_owned()
+            }
+            Self::Loose => {
+                "has a backslash or a quote in it and no quotes around it, which is kept as it is here; shells and some libraries drop it".to_owned()
+            }
             Self::Escaped => "has a backslash in quotes, which programs read in different ways".to_owned(),
             Self::Hash => "has a `#` outside of quotes, which is kept here; the libraries for Node end the value before it".to_owned(),
             Self::Backquoted => "stands in backquotes, which only the libraries for Node take for quotes".to_owned(),
             Self::Repeated(line) => format!("stands on line {line} too, which would count again if this one were gone"),
+        }
+    }
+}
+
+impl Quotes {
+    /// What people call them.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Single => "single quotes",
+            Self::Double => "double quotes",
         }
     }
 }

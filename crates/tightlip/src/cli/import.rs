@@ -67,11 +67,13 @@ pub(super) fn import(args: &Args, target: impl FnOnce() -> Result<Target, Fault>
     }
     let mut warnings = source.warnings(&page);
     if args.dry_run {
+        warnings.extend(source.name_left());
         warnings.extend(foresee(&mut plan, args, target));
         plan.show(&args.file, args, &warnings, false, out);
         return Ok(());
     }
     let stopped = if plan.has_work() { store(&mut plan, &page, &target()?.client()?, args.update)? } else { None };
+    warnings.extend(if args.replace { source.remove_left() } else { source.name_left() });
     let replaced = match (&stopped, plan.take_out(&args.file)) {
         (None, Some(again)) if args.replace => Some(source.replace(&page, &plan.spots(), &again)),
         (None | Some(_), Some(_) | None) => None,

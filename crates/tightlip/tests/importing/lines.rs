@@ -163,6 +163,52 @@ fn what_programs_read_in_different_ways_is_stored_and_stays_in_the_file() {
 }
 
 #[test]
+fn what_shells_read_otherwise_stays_in_the_file_until_quotes_settle_it() {
+    let place = Place::new();
+    let drawn = place.drawn.value();
+    let cases = [
+        (format!("{drawn}$NAME"), Some('\'')),
+        (format!("{drawn}$$"), Some('\'')),
+        (format!("{drawn}$(id)"), Some('\'')),
+        (format!("{drawn}$5"), Some('\'')),
+        (format!("{drawn}\\n"), Some('\'')),
+        (format!("{drawn}\"x\""), Some('\'')),
+        (format!("{drawn}`id`"), Some('\'')),
+        (format!("{drawn}'s"), Some('"')),
+        (format!("{drawn}'$"), None),
+        (format!("{drawn}\\\\"), None),
+    ];
+    for (value, quote) in cases {
+        let text = format!("ACME_KEY={value}\n");
+        let path = place.write("app.env", &text);
+        let shape = value.replace(drawn, "<DRAWN>");
+        let run = |more: &[&str]| place.json(&[&["import", "app.env", "--replace", "--update", "--only", "ACME_KEY"][..], more].concat());
+        let foreseen = run(&["--dry-run"]);
+        assert_eq!(foreseen["entries"][0]["would_replace"], false, "{shape}");
+        let result = run(&[]);
+        assert_eq!(
+            (&result["entries"][0]["done"].as_str().unwrap()[..2], &result["replaced"]),
+            (if place.versions("ACME_KEY") == 1 { "st" } else { "up" }, &false.into()),
+            "{shape}"
+        );
+        assert!(std::fs::read_to_string(&path).unwrap() == text, "{shape} was taken out");
+        let warning = result["entries"][0]["warnings"][0].as_str().unwrap();
+        assert!(warning.contains("it stays in the file"), "{shape}: {warning}");
+        let command = "tightlip import app.env --only ACME_KEY --update --replace";
+        let words = match quote {
+            Some('"') => "write it in double quotes",
+            Some(_) => "write it in single quotes",
+            None => "take it out by hand",
+        };
+        assert!(warning.contains(words) && (quote.is_none() || warning.contains(command)), "{shape}: {warning}");
+        if let Some(quote) = quote {
+            place.write("app.env", format!("ACME_KEY={quote}{value}{quote}\n"));
+            assert_eq!(run(&[])["entries"][0]["replaced"], true, "{shape} in quotes");
+        }
+    }
+}
+
+#[test]
 fn a_dry_run_needs_no_server_and_starts_none() {
     let place = Place::new();
     place.write(".env", place.text());

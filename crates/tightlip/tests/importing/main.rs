@@ -5,6 +5,7 @@ mod access;
 mod away;
 mod canaries;
 mod files;
+mod interrupted;
 mod killed;
 mod lines;
 mod place;

@@ -4,7 +4,7 @@ use model::SecretName;
 use model::limits::{DOTENV_ENTRIES_MAX, DOTENV_WRONG_LINES_MAX};
 use zeroize::Zeroizing;
 
-use super::{Doubt, Entry, Spot, Why, Wrong};
+use super::{Doubt, Entry, Quotes, Spot, Why, Wrong};
 use crate::sort::{has_shape, looks_random};
 use crate::value::{SecretValue, ValueError};
 
@@ -58,8 +58,10 @@ struct Reader<'a> {
 }
 
 /// A value as it was read, and where it ends.
-struct Read {
+struct Read<'a> {
     bytes: Zeroizing<Vec<u8>>,
+    /// The same as it stands there, without its quotes.
+    text: &'a str,
     end: usize,
     doubts: Vec<Doubt>,
 }
@@ -125,41 +127,47 @@ impl<'a> Reader<'a> {
             Some(_) if !self.is_at_end_of_line() => Some(self.bare()),
             Some(_) | None => None,
         };
-        let Some(Read { bytes, end, mut doubts }) = read else {
+        let Some(Read { bytes, text, end, doubts }) = read else {
             return Ok(Entry {
                 spot: Spot { range: start..before, name: name.clone() },
                 name,
                 line,
                 value: None,
                 doubts: Vec::new(),
+                quotes: None,
                 overruled_by: None,
             });
         };
-        if bytes.windows(2).any(|pair| pair == b"${") {
-            doubts.push(Doubt::Expanded);
-        }
+        let quotes = settling(text, &bytes);
         let value = match SecretValue::from_opened(bytes) {
             Ok(value) => Some(value),
             Err(ValueError::Empty) => None,
             Err(ValueError::TooLarge) => return Err(Why::TooLarge),
             Err(ValueError::NotText) => return Err(Why::NotText),
         };
-        Ok(Entry { spot: Spot { range: start..end, name: name.clone() }, name, line, value, doubts, overruled_by: None })
+        Ok(Entry { spot: Spot { range: start..end, name: name.clone() }, name, line, value, doubts, quotes, overruled_by: None })
     }
 
     /// A value without quotes: to the end of the line, or to a `#` behind a blank.
-    fn bare(&mut self) -> Read {
+    fn bare(&mut self) -> Read<'a> {
         let rest = self.rest();
         let line = rest.get(..end_of(rest)).unwrap_or_default();
         let comment = line.match_indices('#').map(|(at, _)| at).find(|at| line.get(..*at).is_some_and(|before| before.ends_with(is_blank)));
         let value = line.get(..comment.unwrap_or(line.len())).unwrap_or_default().trim_end_matches(is_blank);
         self.at += value.len();
-        let doubts = if value.contains('#') { vec![Doubt::Hash] } else { Vec::new() };
-        Read { bytes: Zeroizing::new(value.as_bytes().to_vec()), end: self.at, doubts }
+        let mut doubts = Vec::new();
+        if value.contains('#') {
+            doubts.push(Doubt::Hash);
+        }
+        if value.contains(['\\', '\'', '"', '`']) {
+            doubts.push(Doubt::Loose);
+        }
+        doubts.extend(substituted(None, value));
+        Read { bytes: Zeroizing::new(value.as_bytes().to_vec()), text: value, end: self.at, doubts }
     }
 
     /// A value in quotes, over as many lines as it has. A backslash before the quote keeps it open.
-    fn quoted(&mut self, quote: char) -> Result<Read, Why> {
+    fn quoted(&mut self, quote: char) -> Result<Read<'a>, Why> {
         self.at += quote.len_utf8();
         let rest = self.rest();
         // No value is longer than what it is written with.
@@ -171,10 +179,11 @@ impl<'a> Reader<'a> {
                 if quote == '`' {
                     doubts.push(Doubt::Backquoted);
                 }
-                let lines = rest.get(..at).unwrap_or_default().matches('\n').count();
-                self.line += lines;
+                let text = rest.get(..at).unwrap_or_default();
+                doubts.extend(substituted(Some(quote), text));
+                self.line += text.matches('\n').count();
                 self.at += at + quote.len_utf8();
-                return Ok(Read { bytes, end: self.at, doubts });
+                return Ok(Read { bytes, text, end: self.at, doubts });
             }
             let next = chars.peek().map(|(_, next)| *next);
             let written = match (c, next) {
@@ -188,7 +197,8 @@ impl<'a> Reader<'a> {
                 ('\r', Some('\n')) => continue,
                 (_, _) => None,
             };
-            if quote != '`' && written.is_some() && !is_agreed(quote, next) && !doubts.contains(&Doubt::Escaped) {
+            let is_escape = c == '\\' && (quote == '"' || written.is_some());
+            if quote != '`' && is_escape && !is_agreed(quote, next) && !doubts.contains(&Doubt::Escaped) {
                 doubts.push(Doubt::Escaped);
             }
             match written {
@@ -292,6 +302,31 @@ fn escaped(quote: char, next: char) -> Option<char> {
         ('"', 't') => Some('\t'),
         ('"', 'v') => Some('\u{b}'),
         (_, _) => None,
+    }
+}
+
+/// Whether something else is put in the place of a part of it. python-dotenv does so with `${` in single quotes too.
+fn substituted(quote: Option<char>, text: &str) -> Option<Doubt> {
+    if text.contains("${") {
+        Some(Doubt::Expanded)
+    } else if (quote != Some('\'') && text.contains('$')) || (quote == Some('"') && text.contains('`')) {
+        Some(Doubt::Substituted)
+    } else {
+        None
+    }
+}
+
+/// The quotes between which this text is read as it stands, where it is the value itself and nothing in it is an escape.
+fn settling(text: &str, value: &[u8]) -> Option<Quotes> {
+    // Lines end alike in a value.
+    if !text.bytes().filter(|byte| *byte != b'\r').eq(value.iter().copied()) {
+        None
+    } else if !text.contains('\'') && !text.contains("\\\\") && !text.ends_with('\\') && !text.contains("${") {
+        Some(Quotes::Single)
+    } else if !text.contains(['"', '\\', '$', '`']) {
+        Some(Quotes::Double)
+    } else {
+        None
     }
 }
 

@@ -35,27 +35,43 @@ fn wrong(bytes: &[u8]) -> Vec<(usize, Why)> {
     wrong.into_iter().map(|wrong| (wrong.line, wrong.why)).collect()
 }
 
-/// A file of one entry, its value, and how libraries may read it otherwise. `tests/clients/dotenv` holds the same to two of them.
+/// A file of one entry, its value, how programs may read it otherwise, and the quotes that settle it. `tests/clients/dotenv` holds the same to some of them.
 #[derive(serde::Deserialize)]
 struct Case {
     file: String,
     value: String,
     doubt: Option<String>,
+    quotes: Option<String>,
+}
+
+/// The value between the quotes that settle it.
+fn settled(quotes: Quotes, value: &str) -> String {
+    match quotes {
+        Quotes::Single => format!("A='{value}'"),
+        Quotes::Double => format!("A=\"{value}\""),
+    }
 }
 
 #[test]
 fn the_grammar_of_the_document_is_read_and_what_libraries_read_in_different_ways_is_doubted() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("../../../../tests/clients/dotenv/cases.json")).unwrap();
-    assert!(cases.len() > 30);
-    for Case { file, value, doubt } in cases {
+    assert!(cases.len() > 50);
+    for Case { file, value, doubt, quotes } in cases {
         let doubts = doubt.iter().map(|doubt| match doubt.as_str() {
             "expanded" => Doubt::Expanded,
+            "substituted" => Doubt::Substituted,
+            "loose" => Doubt::Loose,
             "escaped" => Doubt::Escaped,
             "hash" => Doubt::Hash,
             "backquoted" => Doubt::Backquoted,
             other => panic!("{other}"),
         });
-        assert_eq!(one(&file), (Some(value), doubts.collect()), "{file:?}");
+        assert_eq!(one(&file), (Some(value.clone()), doubts.collect()), "{file:?}");
+        let settling = entries(&file)[0].quotes.filter(|_| doubt.is_some());
+        assert_eq!(settling.map(Quotes::words), quotes.map(|quotes| format!("{quotes} quotes")).as_deref(), "{file:?}");
+        if let Some(quotes) = settling {
+            assert_eq!(one(&settled(quotes, &value)), (Some(value), Vec::new()), "{file:?} in {}", quotes.words());
+        }
     }
     assert_eq!(one("\u{feff}A=b"), (Some("b".to_owned()), Vec::new()));
 }
@@ -230,6 +246,21 @@ proptest! {
     fn what_is_written_comes_back(lines in lines()) {
         let (text, meant) = file(&lines);
         prop_assert_eq!(pairs(&text), meant, "{}", text);
+    }
+
+    #[test]
+    fn the_quotes_that_settle_a_value_keep_it_and_leave_no_doubt(style in styles(), value in values()) {
+        let text = written(style, &value).unwrap_or_else(|| written(Style::Double, &value).unwrap());
+        let entry = entries(&format!("A={text}")).remove(0);
+        if let (Some(quotes), false) = (entry.quotes, value.is_empty()) {
+            prop_assert_eq!(one(&settled(quotes, &value)), (Some(value), Vec::new()), "{}", text);
+        }
+    }
+
+    #[test]
+    fn a_value_without_quotes_is_doubted_where_a_shell_reads_it_otherwise(value in "[a-z$`'\"#\\\\{(]{1,9}") {
+        let Ok((_, entries)) = read(Zeroizing::new(format!("A=x{value}").into_bytes())) else { panic!("{value}") };
+        prop_assert_eq!(entries[0].doubts.is_empty(), value.chars().all(|c| c.is_ascii_lowercase() || "{(".contains(c)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The new one is written beside the old one, synced, and renamed over it. Nothing that holds an imported value is ever written anywhere.
 
 mod access;
+mod beside;
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 use super::history;
 use crate::cli::fault::{Exit, Fault};
 use crate::cli::hints::quoted;
+use beside::{Beside, Left};
 
 /// An open file.
 pub(super) struct Source {
@@ -27,13 +29,6 @@ pub(super) struct Source {
     path: PathBuf,
     file: File,
     about: Metadata,
-}
-
-/// The new file while it is not yet in the old one's place. Dropping it removes it.
-struct Beside {
-    path: PathBuf,
-    file: File,
-    done: bool,
 }
 
 impl Source {
@@ -136,8 +131,41 @@ impl Source {
         warnings
     }
 
+    /// Says what killed imports left beside the file.
+    pub(super) fn name_left(&self) -> Vec<String> {
+        let file = fit_for_a_terminal(&quoted(&own_path(&self.named)));
+        let told = |left: &Left| {
+            let name = self.shown_beside(left);
+            format!("{name} is what a killed import left, with values of {file} in it; this removes it: tightlip import {file} --replace")
+        };
+        self.left().iter().map(told).collect()
+    }
+
+    /// Removes what killed imports left beside the file, and says so.
+    pub(super) fn remove_left(&self) -> Vec<String> {
+        let told = |left: &Left| {
+            let name = self.shown_beside(left);
+            match left.remove() {
+                Ok(()) => format!("removed {name}, which a killed import left with values of {} in it", self.shown()),
+                Err(error) => {
+                    format!("{name} is what a killed import left, with values of {} in it: failed to remove it: {error}", self.shown())
+                }
+            }
+        };
+        self.left().iter().map(told).collect()
+    }
+
+    /// In a folder that nobody may read it is not looked for.
+    fn left(&self) -> Vec<Left> {
+        Left::beside(&self.path, self.about.uid()).unwrap_or_default()
+    }
+
+    fn shown_beside(&self, left: &Left) -> String {
+        fit_for_a_terminal(&quoted(&own_path(&self.named).with_file_name(&left.name)))
+    }
+
     /// Writes the file again with comments in these places; `again` is the command that tries it once more. At every moment the old file or the new one is
-    /// there, whole.
+    /// there, whole, and a signal that comes meanwhile waits.
     ///
     /// # Errors
     /// Where it was changed since it was read, or cannot be written; then it is as it was. Where only its folder could not be synced, it is written.
@@ -160,8 +188,7 @@ impl Source {
             let fault = Fault { code: "file_changed".to_owned(), ..Fault::new(Exit::Failure, message) };
             return Err(fault.next(again.to_owned()));
         }
-        fs::rename(&beside.path, &self.path).map_err(failed)?;
-        beside.done = true;
+        beside.rename_to(&self.path).map_err(failed)?;
         // The rename is done; whether it outlives a loss of power is the disk's own matter from here on.
         File::open(self.folder()).and_then(|folder| folder.sync_all()).map_err(|error| {
             let shown = self.shown();
@@ -185,27 +212,6 @@ impl Source {
 
     fn folder(&self) -> &Path {
         self.path.parent().unwrap_or_else(|| Path::new("/"))
-    }
-}
-
-impl Beside {
-    /// A new file beside this one, for its owner alone. Its name begins so that devboxes hide it where they hide the file.
-    fn make(path: &Path) -> io::Result<Self> {
-        let mut name = std::ffi::OsString::from(".");
-        name.push(path.file_name().unwrap_or_default());
-        name.push(format!(".tightlip-{}", std::process::id()));
-        let path = path.with_file_name(name);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        Ok(Self { path, file, done: false })
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        if !self.done {
-            // It holds none of the values that were stored; a person may remove it as well.
-            let _removed = fs::remove_file(&self.path);
-        }
     }
 }
 

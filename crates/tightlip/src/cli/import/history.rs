@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Access, Mode, OFlags};
 
 use crate::cli::hints::quoted;
 
@@ -57,9 +57,12 @@ fn looked_up(path: &Path) -> Tracked {
 }
 
 impl Repository {
-    /// Whether git takes it for one (setup.c, `is_git_directory`), as far as one file tells.
+    /// Whether git takes it for one (setup.c, `is_git_directory`). Git goes on outwards from what it takes for none.
     fn is_whole(&self) -> bool {
-        matches!(self, Self::At(folder) if fs::symlink_metadata(folder.join("HEAD")).is_ok())
+        let Self::At(folder) = self else { return false };
+        let Some(common) = common(folder) else { return false };
+        let is_there = |name: &str| rustix::fs::access(common.join(name), Access::EXEC_OK).is_ok();
+        is_head(&folder.join("HEAD")) && is_there("objects") && is_there("refs")
     }
 
     /// A folder, or what a file of that name points to (gitrepository-layout(5)).
@@ -93,6 +96,32 @@ fn pointed_to(path: &Path) -> Option<PathBuf> {
     let text = read(path, POINTER_BYTES_MAX).ok()?;
     let target = text.strip_prefix(b"gitdir: ")?.trim_ascii_end();
     Some(PathBuf::from(OsStr::from_bytes(target)))
+}
+
+/// Whether it is what git takes for a `HEAD` (refs.c and setup.c, `validate_headref`): a branch's name or a commit's, or a link to a branch, be it there or not.
+fn is_head(path: &Path) -> bool {
+    if let Ok(target) = fs::read_link(path) {
+        return target.as_os_str().as_bytes().starts_with(BRANCHES);
+    }
+    let Ok(mut bytes) = read(path, POINTER_BYTES_MAX) else { return false };
+    bytes.truncate(HEAD_BYTES);
+    let blanks = |bytes: &[u8]| bytes.iter().take_while(|byte| b" \t\n\r".contains(byte)).count();
+    match bytes.strip_prefix(b"ref:") {
+        Some(target) => target.get(blanks(target)..).is_some_and(|name| name.starts_with(BRANCHES)),
+        None => bytes.get(..COMMIT_DIGITS).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)),
+    }
+}
+
+/// Where a repository has its objects and branches: in itself, or where a work tree's `commondir` says; none where that cannot be read.
+fn common(folder: &Path) -> Option<PathBuf> {
+    match read(&folder.join("commondir"), POINTER_BYTES_MAX) {
+        Ok(text) => {
+            let end = text.iter().rposition(|byte| !b"\r\n".contains(byte)).map_or(0, |last| last + 1);
+            Some(folder.join(OsStr::from_bytes(text.get(..end)?)))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Some(folder.to_owned()),
+        Err(_) => None,
+    }
 }
 
 /// All of an ordinary file that has so many bytes at most. Nothing else is waited for or read: no pipe, no device, no link.
@@ -144,6 +173,12 @@ const NAME_MASK: u16 = 0x0fff;
 const EXTENDED: u16 = 0x4000;
 /// Half a million files; a larger index is not read.
 const INDEX_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// So much of a `HEAD` git looks at.
+const HEAD_BYTES: usize = 255;
+/// With what a branch's whole name begins.
+const BRANCHES: &[u8] = b"refs/";
+/// The shorter of the two hashes by which git names a commit, in hexadecimal digits; the longer one begins alike.
+const COMMIT_DIGITS: usize = 40;
 /// A path with its few words before it.
 const POINTER_BYTES_MAX: u64 = 8192;
 
@@ -195,6 +230,75 @@ mod tests {
         fs::remove_dir(root.join("app/.git")).unwrap();
         git(root, &["update-index", "--split-index"]);
         assert!(warning(&file, Path::new(".env")).unwrap().starts_with("git may track .env: "));
+    }
+
+    /// What git takes for the repository of this folder.
+    fn top(folder: &Path) -> PathBuf {
+        let output = Command::new("git").args(["rev-parse", "--show-toplevel"]).current_dir(folder).output().unwrap();
+        PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end())
+    }
+
+    #[test]
+    fn what_git_takes_for_no_repository_hides_no_file_of_an_outer_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let (app, inner) = (root.join("app"), root.join("app/.git"));
+        fs::create_dir(&app).unwrap();
+        fs::write(app.join(".env"), "A=b").unwrap();
+        git(&root, &["init", "-q"]);
+        git(&root, &["add", "app/.env"]);
+        let head = |text: &str| fs::write(inner.join("HEAD"), text).unwrap();
+        let link = |target: &str| {
+            fs::remove_file(inner.join("HEAD")).unwrap();
+            std::os::unix::fs::symlink(target, inner.join("HEAD")).unwrap();
+        };
+        let common = |text: &str| {
+            fs::rename(inner.join("objects"), app.join("objects")).unwrap();
+            fs::rename(inner.join("refs"), app.join("refs")).unwrap();
+            fs::write(inner.join("commondir"), text).unwrap();
+        };
+        let cases: [(&str, bool, &dyn Fn()); 23] = [
+            ("as it was made", true, &|| {}),
+            ("no HEAD", false, &|| fs::remove_file(inner.join("HEAD")).unwrap()),
+            ("an empty HEAD", false, &|| head("")),
+            ("HEAD alone", false, &|| {
+                fs::remove_dir_all(&inner).unwrap();
+                fs::create_dir(&inner).unwrap();
+                head("ref: refs/heads/main\n");
+            }),
+            ("another word in HEAD", false, &|| head("reference: refs/heads/main\n")),
+            ("no branch in HEAD", false, &|| head("ref: heads/main\n")),
+            ("HEAD without a blank", true, &|| head("ref:refs/heads/main")),
+            ("HEAD with blanks", true, &|| head("ref: \t\n refs/x")),
+            ("HEAD with another blank", false, &|| head("ref:\u{c}refs/heads/main\n")),
+            ("HEAD with many blanks", false, &|| head(&format!("ref:{}refs/heads/main\n", " ".repeat(250)))),
+            ("a commit in HEAD", true, &|| head(&format!("{}\n", "0a".repeat(20)))),
+            ("a longer commit in HEAD", true, &|| head(&"0a".repeat(32))),
+            ("less than a commit in HEAD", false, &|| head(&"a".repeat(39))),
+            ("no commit in HEAD", false, &|| head(&"x".repeat(40))),
+            ("a link to a branch for HEAD", true, &|| link("refs/heads/nowhere")),
+            ("a link elsewhere for HEAD", false, &|| link("nowhere")),
+            ("a folder for HEAD", false, &|| {
+                fs::remove_file(inner.join("HEAD")).unwrap();
+                fs::create_dir(inner.join("HEAD")).unwrap();
+            }),
+            ("no objects", false, &|| fs::remove_dir_all(inner.join("objects")).unwrap()),
+            ("no refs", false, &|| fs::remove_dir_all(inner.join("refs")).unwrap()),
+            ("objects elsewhere", true, &|| common("..\n")),
+            ("objects in a whole path", true, &|| common(app.to_str().unwrap())),
+            ("objects behind a blank", false, &|| common(".. ")),
+            ("objects nowhere", false, &|| common("../nowhere\n")),
+        ];
+        for (name, whole, change) in cases {
+            git(&app, &["init", "-q"]);
+            change();
+            assert_eq!(top(&app), if whole { app.clone() } else { root.clone() }, "what git makes of {name}");
+            assert_eq!(warning(&app.join(".env"), Path::new(".env")).is_none(), whole, "{name}");
+            fs::remove_dir_all(&inner).unwrap();
+            for moved in ["objects", "refs"] {
+                let _not_moved = fs::remove_dir_all(app.join(moved));
+            }
+        }
     }
 
     #[test]

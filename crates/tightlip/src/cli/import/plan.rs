@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use model::SecretName;
 use model::kind::Kind;
 use service::rows::{fitness, why_not_sent};
-use vault::dotenv::{Doubt, Entry, Spot};
+use vault::dotenv::{Doubt, Entry, Quotes, Spot};
 use vault::{SecretValue, Sort, sort};
 
 /// The lines of a file.
@@ -20,6 +20,8 @@ pub(super) struct Row {
     pub(super) what: What,
     pub(super) done: Done,
     pub(super) doubts: Vec<Doubt>,
+    /// What settles them.
+    pub(super) quotes: Option<Quotes>,
     /// There until it is sent.
     pub(super) value: Option<SecretValue>,
     spot: Spot,
@@ -124,7 +126,7 @@ impl Named {
 
 impl Row {
     fn of(entry: Entry, named: Named) -> Self {
-        let Entry { name, line, value, doubts, overruled_by, spot } = entry;
+        let Entry { name, line, value, doubts, quotes, overruled_by, spot } = entry;
         let what = match (&value, overruled_by) {
             (_, Some(line)) => What::Overruled(line),
             (None, None) => What::Configuration("no value"),
@@ -135,7 +137,7 @@ impl Row {
             What::UnknownHost if named == Named::OneByOne => (Done::Waits, value),
             What::UnknownHost | What::NotBrokered { .. } | What::Configuration(_) | What::Overruled(_) => (Done::Left, None),
         };
-        Self { line, name, what, done, doubts, value, spot }
+        Self { line, name, what, done, doubts, quotes, value, spot }
     }
 
     /// Whether this run stored it.

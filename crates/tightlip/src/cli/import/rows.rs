@@ -4,6 +4,7 @@ use std::path::Path;
 
 use model::{Binding, KindId, SecretName};
 use serde::Serialize;
+use vault::dotenv::{Doubt, Quotes};
 
 use super::Args;
 use super::file::own_path;
@@ -73,7 +74,7 @@ impl Plan {
     /// What does not go into a line of a table.
     fn tell(&self, file: &Path, args: &Args, warnings: &[String], replaced: bool, out: &Output) {
         for row in self.rows.iter().filter(|row| row.is_or_would_be_stored()) {
-            for doubt in row.warnings(args.replace) {
+            for doubt in row.warnings(file, args) {
                 out.note(&format!("warning: {} (line {}) {doubt}", row.name, row.line));
             }
         }
@@ -111,7 +112,7 @@ impl Row {
             bindings: self.whereabouts().map(|place| place.bindings().to_vec()).unwrap_or_default(),
             why: self.reason(),
             next: self.next(file).map(|next| out.hinted(&next)),
-            warnings: self.warnings(args.replace),
+            warnings: self.warnings(file, args).iter().map(|warning| out.hinted(warning)).collect(),
             replaced: replaced && self.is_stored() && self.is_clear(),
             would_replace: (args.dry_run && args.replace).then(|| self.is_or_would_be_stored() && self.is_clear()),
         }
@@ -168,9 +169,26 @@ impl Row {
     }
 
     /// How it may be read otherwise, and what follows from that.
-    fn warnings(&self, replace: bool) -> Vec<String> {
-        let stays = if replace { "; it stays in the file: see that the program works with it, then take it out by hand" } else { "" };
-        self.doubts.iter().map(|doubt| format!("{}{stays}", doubt.words())).collect()
+    fn warnings(&self, file: &Path, args: &Args) -> Vec<String> {
+        self.doubts.iter().map(|doubt| format!("{}{}", doubt.words(), self.advice(*doubt, file, args))).collect()
+    }
+
+    /// What to do about it.
+    fn advice(&self, doubt: Doubt, file: &Path, args: &Args) -> String {
+        let quotes = self.quotes.filter(|_| doubt.is_settled_by_quotes()).map(Quotes::words);
+        let name = &self.name;
+        match (args.replace, quotes) {
+            (false, None) => String::new(),
+            (false, Some(quotes)) => format!("; if it is meant as it stands, write it in {quotes}"),
+            (true, None) => "; it stays in the file: see that the program works with it, then take it out by hand".to_owned(),
+            (true, Some(quotes)) => {
+                let file = devbox::fit_for_a_terminal(&quoted(&own_path(file)));
+                format!(
+                    "; it stays in the file: if it is meant as it stands, write it in {quotes} and say: tightlip import {file} --only {name} --update --replace; \
+                     if not, store what is meant (tightlip secret set {name}), then take it out by hand"
+                )
+            }
+        }
     }
 
     /// How `run` is told to use it.
