@@ -167,7 +167,7 @@ const fn shell(
     Attempt { name, channel, threat, control, answer: Answer::Any, way: Way::Shell { needs, line } }
 }
 
-/// A line that asks a host and shows what it was answered: by curl's options in `$C`, or by a status line.
+/// A line that asks a host and says whether it was answered to its end: by curl's options in `$C`, or by `says` of another tool's exit code.
 const fn web(
     name: &'static str,
     channel: Channel,
@@ -229,6 +229,9 @@ mod tests {
                 Way::Does(_) | Way::Outside(_) | Way::After(_) => false,
             };
             assert!(!asks || attempt.answer != Answer::Any, "{}", attempt.name);
+            let Way::Shell { line, .. } = &attempt.way else { continue };
+            let says_so = line.contains("$C ") || line.contains("; says $? ");
+            assert!(attempt.answer != Answer::Http || says_so, "{}", attempt.name);
         }
     }
 

@@ -17,7 +17,7 @@ use crate::judge::{Judge, Seen};
 use crate::names::Names;
 use crate::outcome::{Obtained, Outcome};
 use crate::probe::{Errand, KNOWLEDGE_VARIABLE, Knowledge, LONG_ENV, NARROW, NARROW_ENV};
-use crate::report::Report;
+use crate::report::{Demand, Report};
 use crate::scene::{LED, LED_SECRET, OPENAI, Remains, Scene, Values};
 use crate::server::{Launch, Server};
 use crate::upstream::{Record, Upstream, UpstreamSpec};
@@ -32,6 +32,8 @@ pub struct Plan<'a> {
     pub names: Option<&'a Path>,
     /// More variables of the server.
     pub variables: &'a [(&'a str, String)],
+    /// What has to have been tried.
+    pub demand: Demand,
     /// Is told how far it is: a line at a time.
     pub progress: Option<&'a (dyn Fn(&str) + Sync)>,
 }
@@ -123,7 +125,7 @@ pub fn run(binary: &Path, plan: Plan<'_>) -> anyhow::Result<Report> {
     }
     let rows = judge.rows(&wanted(plan), &brokered, &control, &seen)?;
     let report = Report::new(rows, judge.elsewhere(&seen), judge.swapped(&seen), &clients, started.elapsed());
-    Ok(Report { ended, ..report })
+    Ok(Report { ended, demand: plan.demand, ..report })
 }
 
 /// What arrived anywhere. `heard` remnants are of those whom no walls held.

@@ -22,6 +22,7 @@ mod shell;
 mod unpack;
 pub mod upstream;
 mod wards;
+mod whole;
 
 pub use canary::Canary;
 pub use harness::{Plan, run};

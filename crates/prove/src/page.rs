@@ -2,14 +2,18 @@
 
 use std::fmt::Write;
 
-use crate::report::{ClientState, InControl, Report, Row, State};
+use crate::report::{ClientState, Demand, InControl, Report, Row, State};
 
 impl Report {
     /// The report as an HTML page. Everything in it is escaped.
     #[must_use]
     pub fn html(&self) -> String {
         let sums = self.sums();
-        let verdict = if self.holds() { ("held", "Nothing leaked") } else { ("leaked", "The proof does not hold") };
+        let verdict = match (self.holds(), self.is_complete()) {
+            (true, true) => ("held", "Nothing leaked"),
+            (true, false) => ("held", "Nothing leaked of what could be tried"),
+            (false, _) => ("leaked", "The proof does not hold"),
+        };
         let mut page = format!(
             "{HEAD}<h1>tightlip prove</h1>\n<p class=\"verdict {}\">{}</p>\n<p>{} attempts, {} leaks, {} not tried. The same attempts with the value in a plain variable, or without walls: {} of {} leak. \
              The gateway swapped the value in {} requests. {:.1} seconds.</p>\n",
@@ -23,6 +27,14 @@ impl Report {
             self.swapped,
             self.seconds
         );
+        if !self.is_complete() {
+            let class = match self.demand {
+                Demand::WhatIsHere => "absent",
+                Demand::Everything => "leaked",
+            };
+            let names = self.missing().join(", ");
+            write(&mut page, format_args!("<p class=\"{class}\">Not complete: {}: {}.</p>\n", self.what_is_missing(), escaped(&names)));
+        }
         for process in &self.ended {
             write(&mut page, format_args!("<p class=\"leaked\">The server did not stay: {}.</p>\n", escaped(process)));
         }

@@ -23,6 +23,7 @@ use crate::attempts::{Attempt, Channel, Control, To, Way, all};
 use crate::clients;
 use crate::outcome::{Obtained, Outcome};
 use crate::shell;
+use crate::whole::Asked;
 
 /// What the agent knows: everything but the value.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -246,7 +247,7 @@ impl Knowledge {
         };
         let mut bytes = Vec::new();
         let sent = send(address, connection, pieces, &mut bytes);
-        Reply { bytes, fault: sent.err().map(|error| Fault::of(&error)) }
+        Reply { bytes, fault: sent.err().map(|error| Fault::of(&error)), asked: Asked::of(&pieces.concat()) }
     }
 
     fn tls(&self) -> anyhow::Result<Arc<ClientConfig>> {

@@ -23,8 +23,21 @@ pub struct Report {
     pub clients: Vec<ClientRow>,
     /// Processes of the server that ended, or were started again, before the proof was over.
     pub ended: Vec<String>,
+    /// What has to have been tried.
+    #[serde(skip)]
+    pub demand: Demand,
     /// How long it took.
     pub seconds: f64,
+}
+
+/// What has to have been tried, or the proof does not hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Demand {
+    /// What this machine lets be tried.
+    #[default]
+    WhatIsHere,
+    /// Every attempt, in the control too.
+    Everything,
 }
 
 /// One attempt's outcome.
@@ -116,7 +129,15 @@ impl Report {
                 None => ClientState::Failed("nothing was reported".to_owned()),
             },
         });
-        Self { rows, elsewhere, swapped, clients: clients.collect(), ended: Vec::new(), seconds: took.as_secs_f64() }
+        Self {
+            rows,
+            elsewhere,
+            swapped,
+            clients: clients.collect(),
+            ended: Vec::new(),
+            demand: Demand::default(),
+            seconds: took.as_secs_f64(),
+        }
     }
 
     /// How many attempts were made.
@@ -132,19 +153,40 @@ impl Report {
     }
 
     /// Whether nothing leaked, whatever was made was answered, every control leaked, every client that is there got through, the gateway swapped at all, and the
-    /// server's processes are those of the beginning: only then is the proof one. What this machine lacks is no failure here: see [`Self::is_complete`].
+    /// server's processes are those of the beginning: only then is the proof one. What this machine lacks is a failure where [`Demand::Everything`] is asked for.
     #[must_use]
     pub fn holds(&self) -> bool {
         let sums = self.sums();
         let failed = self.clients.iter().any(|client| matches!(client.state, ClientState::Failed(_)));
         let answered = sums.unanswered == 0 && self.ended.is_empty();
-        self.leaks() == 0 && answered && sums.attempts > 0 && sums.control_leaked == sums.control_could && self.swapped > 0 && !failed
+        let enough = match self.demand {
+            Demand::WhatIsHere => true,
+            Demand::Everything => self.is_complete(),
+        };
+        self.leaks() == 0
+            && answered
+            && enough
+            && sums.attempts > 0
+            && sums.control_leaked == sums.control_could
+            && self.swapped > 0
+            && !failed
     }
 
     /// Whether every attempt could be made on this machine, in the control too.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.rows.iter().all(|row| !matches!(row.state, State::NotTried(_) | State::Unanswered(_)) && row.control != InControl::NotTried)
+        self.missing().is_empty()
+    }
+
+    /// Attempts that could not be made, or were not answered, or could not be made in the control.
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
+        let is_missing = |row: &&Row| matches!(row.state, State::NotTried(_) | State::Unanswered(_)) || row.control == InControl::NotTried;
+        self.rows.iter().filter(is_missing).map(|row| row.name).collect()
+    }
+
+    /// What the text and the page say where something is missing.
+    pub(crate) fn what_is_missing(&self) -> String {
+        format!("{} of {} attempts, or their controls, could not be made or were not answered", self.missing().len(), self.rows.len())
     }
 
     pub(crate) fn sums(&self) -> Sums {
@@ -173,6 +215,8 @@ impl Report {
             "unanswered": self.rows.iter().filter(|row| matches!(row.state, State::Unanswered(_))).map(|row| row.name).collect::<Vec<_>>(),
             "ended": self.ended,
             "holds": self.holds(),
+            "complete": self.is_complete(),
+            "missing": self.missing(),
             "leaked": self.rows.iter().filter(|row| row.state == State::Leaked).map(|row| row.name).collect::<Vec<_>>(),
             "elsewhere": self.elsewhere,
             "controls": { "leaked": sums.control_leaked, "could": sums.control_could, "swapped_requests": self.swapped },
@@ -225,8 +269,10 @@ impl fmt::Display for Report {
                 State::Unanswered(said) => writeln!(f, "NOT ANSWERED: {}: {}", row.name, first_line(said))?,
                 State::Held => {}
             }
-            if row.control == InControl::Held {
-                writeln!(f, "THE CONTROL DID NOT LEAK: {}", row.name)?;
+            match row.control {
+                InControl::Held => writeln!(f, "THE CONTROL DID NOT LEAK: {}", row.name)?,
+                InControl::NotTried => writeln!(f, "not tried in the control: {}", row.name)?,
+                InControl::Leaked | InControl::Absent => {}
             }
         }
         for process in &self.ended {
@@ -247,6 +293,11 @@ impl fmt::Display for Report {
             }
         }
         writeln!(f, "requests in which the gateway swapped the value: {}", self.swapped)?;
+        match self.demand {
+            _ if self.is_complete() => {}
+            Demand::WhatIsHere => writeln!(f, "not complete: {}", self.what_is_missing())?,
+            Demand::Everything => writeln!(f, "NOT COMPLETE: {}", self.what_is_missing())?,
+        }
         writeln!(
             f,
             "{} attempts, {} leaks; unguarded {} of {} leak; {:.1} s",
@@ -283,6 +334,7 @@ mod tests {
             swapped: 1,
             clients: vec![ClientRow { name: "curl", state: client }],
             ended: vec![],
+            demand: Demand::default(),
             seconds: 1.0,
         }
     }
@@ -319,6 +371,34 @@ mod tests {
         assert!(!report(State::NotTried("no".into()), InControl::Leaked).is_complete());
         assert!(!report(State::Held, InControl::NotTried).is_complete());
         assert!(report(State::Held, InControl::Leaked).is_complete() && report(State::Leaked, InControl::Absent).is_complete());
+    }
+
+    #[test]
+    fn json_text_and_page_agree_on_what_is_missing_and_on_whether_that_is_enough() {
+        for (state, control) in [(State::NotTried("no docker".into()), InControl::Absent), (State::Held, InControl::NotTried)] {
+            let some = Report { rows: vec![row("held", State::Held, InControl::Leaked), row("absent", state, control)], ..whole() };
+            let (json, text, page) = (some.json(), some.to_string(), some.html());
+            assert!(json["holds"] == true && json["complete"] == false && json["missing"] == serde_json::json!(["absent"]), "{json:#}");
+            assert!(
+                text.contains("not complete: 1 ") && page.contains("Not complete: 1 ") && !page.contains("does not hold"),
+                "{text}\n{page}"
+            );
+            let demanded = Report { demand: Demand::Everything, ..some };
+            let (json, text, page) = (demanded.json(), demanded.to_string(), demanded.html());
+            assert!(!demanded.holds() && json["holds"] == false && json["complete"] == false, "{json:#}");
+            assert!(text.contains("NOT COMPLETE: 1 ") && page.contains("The proof does not hold") && !page.contains("Nothing leaked"));
+        }
+        let all = Report { demand: Demand::Everything, ..whole() };
+        assert!(all.holds() && all.json()["complete"] == true && all.json()["missing"] == serde_json::json!([]));
+        assert!(!all.to_string().to_lowercase().contains("not complete") && !all.html().to_lowercase().contains("not complete"));
+    }
+
+    fn row(name: &'static str, state: State, control: InControl) -> Row {
+        Row { name, channel: Channel::Replies, threat: 2, state, control }
+    }
+
+    fn whole() -> Report {
+        report(State::Held, InControl::Leaked, ClientState::GotThrough)
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What others than the agent have in hand: a running server, its files, its API, other devboxes, other accounts.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::answer::is_http;
+use crate::answer::{Answer, Fault, Reply, is_cut, is_http};
 use crate::names::Names;
 use crate::outcome::{NotHere, Obtained, Outcome};
 use crate::probe::{ATTEMPT_HEADER, Errand, KNOWLEDGE_VARIABLE, Knowledge};
@@ -20,6 +20,7 @@ use crate::report::last_words;
 use crate::server::Server;
 use crate::shell::is_there;
 use crate::upstream::Upstream;
+use crate::whole::Asked;
 
 /// What is there while the server runs.
 #[derive(Clone, Copy)]
@@ -81,9 +82,10 @@ impl Scene<'_> {
     /// The same of a line that asks hosts: so many of its requests must be answered.
     pub(crate) fn answered(&self, id: &str, line: &str, requests: usize) -> anyhow::Result<Vec<u8>> {
         let shown = self.ran(id, line)?;
-        let heads = String::from_utf8_lossy(&shown).lines().filter(|line| is_http(line.as_bytes())).count();
-        if heads < requests {
-            bail!("not every request was answered: {}", String::from_utf8_lossy(&shown));
+        let said = String::from_utf8_lossy(&shown);
+        let heads = said.lines().filter(|line| is_http(line.as_bytes())).count();
+        if heads < requests || is_cut(&said) {
+            bail!("not every request was answered: {said}");
         }
         Ok(shown)
     }
@@ -117,10 +119,11 @@ impl Scene<'_> {
         stream.set_read_timeout(Some(API_WAIT))?;
         let mut out = Vec::new();
         let asked = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_end(&mut out));
-        if out.is_empty() {
-            bail!("the API did not answer: {asked:?}")
+        let reply = Reply { bytes: out, fault: asked.as_ref().err().map(Fault::of), asked: Asked::of(request.as_bytes()) };
+        if !reply.is(Answer::Http) {
+            bail!("the API did not answer: {asked:?} {}", String::from_utf8_lossy(&reply.bytes))
         }
-        Ok(out)
+        Ok(reply.bytes)
     }
 
     /// Runs a devbox with these options and a line for its shell; all that it shows. It must run, or be refused by the server's words.
@@ -271,16 +274,31 @@ pub(crate) fn read_all(folder: &Path) -> anyhow::Result<Vec<u8>> {
     let mut out = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let about = entry.metadata()?;
+        let Some(about) = unless_gone(entry.metadata().map(Some))? else { continue };
         if about.is_dir() {
-            out.extend(read_all(&entry.path())?);
+            out.extend(if_there(&entry.path())?);
         } else if about.is_file() {
-            // What is gone in between is no file any more.
-            out.extend(fs::read(entry.path()).unwrap_or_default());
+            out.extend(unless_gone(fs::read(entry.path()))?);
             out.push(b'\n');
         }
     }
     Ok(out)
+}
+
+/// The same of a folder that need not be there.
+pub(crate) fn if_there(folder: &Path) -> anyhow::Result<Vec<u8>> {
+    match read_all(folder) {
+        Err(_) if !folder.try_exists()? => Ok(Vec::new()),
+        told => told,
+    }
+}
+
+/// What is gone in between is no file any more.
+pub(crate) fn unless_gone<T: Default>(read: io::Result<T>) -> io::Result<T> {
+    match read {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        told => Ok(told.unwrap_or_default()),
+    }
 }
 
 /// What a report of several requests obtained.
@@ -341,3 +359,15 @@ const UNREACHABLE: i32 = 6;
 const RUNS: &str = "[it runs]";
 const REBOUND_ASKS: usize = 6;
 const API_WAIT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_could_not_be_read_is_no_empty_file_unless_it_is_gone() {
+        assert!(unless_gone::<Vec<u8>>(Err(io::ErrorKind::PermissionDenied.into())).is_err());
+        assert_eq!(unless_gone::<Vec<u8>>(Err(io::ErrorKind::NotFound.into())).expect("it is gone"), Vec::<u8>::new());
+        assert_eq!(unless_gone(Ok(b"a".to_vec())).expect("it was read"), b"a");
+    }
+}

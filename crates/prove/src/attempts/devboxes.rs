@@ -2,6 +2,7 @@
 
 use super::Channel::Devboxes;
 use super::{Attempt, outside};
+use crate::answer::{Answer, is_answered};
 use crate::probe::{ATTEMPT_HEADER, NARROW_ENV};
 use crate::scene::{ECHO, Scene, needs, obtained};
 
@@ -135,9 +136,10 @@ fn neighbours(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
 }
 
 fn left_behind(scene: &Scene<'_>) -> anyhow::Result<Vec<u8>> {
-    let leave = "for d in /tmp /dev/shm ~ /var/tmp; do env >$d/left 2>/dev/null; done; curl -sS -m 5 https://api.github.com/echo -H \"Authorization: Bearer $GITHUB_TOKEN\" >/tmp/answer";
+    let leave = "for d in /tmp /dev/shm ~ /var/tmp; do env >$d/left 2>/dev/null; done; curl -sS -m 12 -o /tmp/answer -w 'answered:%{http_code}\\n' https://api.github.com/echo -H \"Authorization: Bearer $GITHUB_TOKEN\"";
     needs("curl")?;
     let first = scene.devbox(&["--secret", AGENTS], leave)?;
+    anyhow::ensure!(is_answered(&first, Answer::Http), "nothing was left behind: {}", String::from_utf8_lossy(&first));
     let second = scene.devbox(&["--secret", NARROW_ENV], "cat /tmp/* /dev/shm/* ~/* /var/tmp/*; ls -la /tmp /dev/shm ~ /var/tmp")?;
     Ok([first, second].concat())
 }

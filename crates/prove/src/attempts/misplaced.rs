@@ -192,6 +192,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         14,
         Absent,
         &["git"],
-        "d=$(mktemp -d); git init -q $d; cd $d; git -c user.name=x -c user.email=x@example.com commit -q --allow-empty -m \"$GITHUB_TOKEN\"; GIT_CURL_VERBOSE=1 timeout 12 git -c http.extraHeader=\"$NAMED\" push \"$BASE/repo.git\" HEAD:refs/heads/x; rm -rf $d",
+        // What it says when it was told that it has to log in.
+        "d=$(mktemp -d); git init -q $d; cd $d; git -c user.name=x -c user.email=x@example.com commit -q --allow-empty -m \"$GITHUB_TOKEN\"; LC_ALL=C GIT_CURL_VERBOSE=1 timeout 12 git -c http.extraHeader=\"$NAMED\" push \"$BASE/repo.git\" HEAD:refs/heads/x >said 2>&1; cat said; grep -q 'could not read Username' said; says $? 0; rm -rf $d",
     ),
 ];

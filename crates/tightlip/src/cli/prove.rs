@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ::prove::attempts::Channel;
+use ::prove::report::Demand;
 
 use super::fault::{Exit, Fault};
 use super::output::Output;
@@ -42,6 +43,7 @@ pub(super) fn prove(args: &Args, out: &Output) -> Result<i32, Fault> {
         only: &args.only,
         names: names.as_deref(),
         variables: &variables,
+        demand: if args.complete { Demand::Everything } else { Demand::WhatIsHere },
         progress: if shows_progress { Some(&progress) } else { None },
     };
     let report = ::prove::run(&program, plan);
@@ -50,10 +52,9 @@ pub(super) fn prove(args: &Args, out: &Output) -> Result<i32, Fault> {
     }
     let report = report.map_err(failed)?;
     out.result(&report.json(), || report.to_string().trim_end().to_owned());
-    let is_enough = report.holds() && (!args.complete || report.is_complete());
     let outcome = page.map_or(Ok(()), |page| written(page, &report.html()).map_err(|error| not_written(&error)));
     // That something leaked is worse than that it could not be written down.
-    if is_enough { outcome.map(|()| 0) } else { Ok(LEAK) }
+    if report.holds() { outcome.map(|()| 0) } else { Ok(LEAK) }
 }
 
 /// Runs this command again in a network of its own: names and addresses of the proof are nobody else's, and nothing of it leaves the machine.
@@ -118,7 +119,7 @@ fn variables() -> Vec<(&'static str, String)> {
     std::env::var(service::faults::VARIABLE).map(|fault| (service::faults::VARIABLE, fault)).into_iter().collect()
 }
 
-/// A leak was found, or something else is missing so that nothing was proved.
+/// The report says that the proof does not hold: a leak was found, or something is missing so that nothing was proved.
 const LEAK: i32 = 10;
 /// The first argument of the process that goes into a network of its own.
 pub(crate) const SUBCOMMAND: &str = "__alone";
