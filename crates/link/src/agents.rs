@@ -204,7 +204,7 @@ pub struct Decided {
     /// The request.
     #[serde(flatten)]
     pub request: AgentRequest,
-    /// Whether a placeholder was made for the devbox that asked.
+    /// Whether a placeholder was made for the devbox that asked, now or when the value was typed.
     pub given: bool,
     /// Where the secret may go now, all in all; empty where it is about none.
     pub reach: Vec<HostPattern>,
@@ -327,8 +327,10 @@ pub struct AskedView {
     pub stored_since: Option<SecretId>,
     /// Bindings of the secret that let through less, at hosts that are asked for: approving it lifts what they leave out.
     pub lifts: Vec<Binding>,
-    /// Where the secret may go already: a devbox that is given it may use it there as well. Empty where there is none yet, or no devbox is given one.
+    /// Where the secret may go already: a devbox that is given it, or holds it, may use it there as well. Empty where there is none yet, or no devbox is given one.
     pub reach: Vec<HostPattern>,
+    /// Whether the devbox that asked holds a placeholder already, since the value was typed.
+    pub given: bool,
     /// Whether the devbox that asked has ended: what is let through then is for the next ones.
     pub devbox_ended: bool,
     /// Why it cannot be let through as things are, where that is known.

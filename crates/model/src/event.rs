@@ -82,13 +82,16 @@ pub enum EventKind {
     RequestMade,
     /// The link to the page where a person types the value that an agent asked for was opened. It does not work any more.
     RequestOpened,
+    /// Somebody at that page could not show that they may.
+    RequestProofWrong,
     /// A person typed that value.
     RequestEntered,
     /// A person let an agent have what it asked for.
     RequestApproved,
     /// A person did not.
     RequestRefused,
-    /// Somebody tried to type the value and could not show that they may, as often as is let, or the agent asked in another way: the request is dead.
+    /// Somebody tried to type the value and could not show that they may, as often as is let, or the agent asked in another way, or its devbox has ended: the
+    /// request is dead.
     RequestLapsed,
     /// A devbox that runs was given a placeholder more, or may reach a host more.
     DevboxGivenMore,

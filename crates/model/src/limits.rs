@@ -111,6 +111,8 @@ pub const REMOTE_SOURCES_MAX: usize = 20;
 pub const PROXY_CREDENTIAL_BYTES_MAX: usize = 256;
 /// Requests of one account's agents that wait for a person: more than anybody reads at once.
 pub const REQUESTS_WAITING_MAX: usize = 50;
+/// Those that were asked with one API key, or by devboxes that were made with it, among them: whoever has another key is heard all the same.
+pub const REQUESTS_PER_KEY_MAX: usize = 40;
 /// Those of one devbox among them: no agent takes all.
 pub const REQUESTS_PER_DEVBOX_MAX: usize = 10;
 /// How long a request of an agent's waits for a person. Milliseconds: a day, so that one made in the evening is seen in the morning.
@@ -119,6 +121,12 @@ pub const REQUEST_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
 pub const REQUEST_LINK_LIFE_MS: i64 = 15 * 60 * 1000;
 /// Hosts that one request names: what a person reads before saying yes.
 pub const REQUEST_HOSTS_MAX: usize = 20;
+/// The name of a secret that is asked for: what stands in one line of a terminal, beside our own words.
+pub const REQUEST_NAME_BYTES_MAX: usize = 64;
+/// Methods that one request names, and the length of one: what is registered, and the longest of WebDAV's (RFC 4918).
+pub const REQUEST_METHODS_MAX: usize = 10;
+/// See [`REQUEST_METHODS_MAX`].
+pub const REQUEST_METHOD_BYTES_MAX: usize = 20;
 /// An agent's own words: a paragraph.
 pub const REQUEST_REASON_CHARS_MAX: usize = 1000;
 /// Wrong proofs at one request's page: more are not mistakes. With a code of 40 bits, one guess in two hundred thousand million is right.

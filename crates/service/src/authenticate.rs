@@ -1,7 +1,10 @@
 //! Who is calling: an API key becomes a caller, or an error that says what to do.
 
+use model::id::base62;
 use model::{Account, AccountId, ApiKey, ApiKeyId, Scope, Timestamp, TokenHash};
 use store::{Store, StoreError};
+use vault::OpenKeys;
+use zeroize::Zeroizing;
 
 use crate::answers::Request;
 
@@ -24,8 +27,8 @@ pub enum AuthError {
     Missing,
     /// The admin key was shown where API keys are taken.
     #[error(
-        "this is the admin key, which is for the gateway alone (`tightlip bind`); send an API key (tlk_...) here, and replace the admin key: \
-         it has been sent to the wrong process"
+        "this is the admin key, which is for the gateway alone (`tightlip bind`); send an API key (tlk_...) here, and replace the admin key, since \
+         it has been sent to the wrong process: remove the file gateway/admin-key, then `tightlip down` and `tightlip up`"
     )]
     AdminKey,
     /// No such API key.
@@ -140,6 +143,34 @@ fn good(key: ApiKey, account: Account, now: Timestamp) -> Result<Caller, AuthErr
     }
 }
 
+/// A new admin key: 128 random bits, and the keyring's mark on them, so that a text that somebody else puts in its place is none.
+#[must_use]
+pub fn make_admin_key(keys: &OpenKeys) -> Zeroizing<String> {
+    let random = vault::make_key(ADMIN_KEY_PREFIX);
+    let body = &random[..ADMIN_KEY_PREFIX.len() + ADMIN_RANDOM_CHARS];
+    let mark = Zeroizing::new(admin_mark(keys, body));
+    Zeroizing::new([body, mark.as_str()].concat())
+}
+
+/// Whether an admin key was made with this keyring.
+#[must_use]
+pub fn is_own_admin_key(keys: &OpenKeys, key: &str) -> bool {
+    let is_shaped = key.starts_with(ADMIN_KEY_PREFIX) && key.is_ascii();
+    let (body, mark) = key.split_at_checked(ADMIN_KEY_PREFIX.len() + ADMIN_RANDOM_CHARS).unwrap_or_default();
+    is_shaped && vault::same(Zeroizing::new(admin_mark(keys, body)).as_bytes(), mark.as_bytes())
+}
+
+fn admin_mark(keys: &OpenKeys, body: &str) -> String {
+    let mac = Zeroizing::new(keys.mac(ADMIN_MAC, body.as_bytes()));
+    let bits = mac.first_chunk::<16>().map_or(0, |half| u128::from_be_bytes(*half));
+    base62(bits, ADMIN_MARK_CHARS)
+}
+
+/// What the MAC of admin keys is for; no other MAC can be taken for it.
+const ADMIN_MAC: &str = "tightlip admin key v1";
+/// 128 bits in base62, and as long as other credentials together with the mark's 125.
+const ADMIN_RANDOM_CHARS: usize = 22;
+const ADMIN_MARK_CHARS: usize = 21;
 /// What an admin key begins with. Never the beginning of an API key.
 pub const ADMIN_KEY_PREFIX: &str = "tla_";
 /// What an unknown credential is compared with.

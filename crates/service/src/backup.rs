@@ -291,13 +291,16 @@ impl About {
     /// # Errors
     /// [`BackupError::Damaged`] or [`BackupError::Store`].
     pub fn of(store: &Store, ledger: &Ledger, made: Timestamp) -> Result<Self, BackupError> {
+        // Before anything is counted: pages that lead in a circle let no count end.
+        let api = ChainEnd::of(&store.inspect().map_err(damaged("the store"))?);
+        let gateway = ChainEnd::of(&ledger.inspect().map_err(damaged("the gateway's database"))?);
         Ok(Self {
             made,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             deployment: store.deployment().map_err(store_failed)?,
             secrets: store.count_secrets().map_err(store_failed)?,
-            api: ChainEnd::of(&store.inspect().map_err(damaged("the store"))?),
-            gateway: ChainEnd::of(&ledger.inspect().map_err(damaged("the gateway's database"))?),
+            api,
+            gateway,
         })
     }
 

@@ -1,13 +1,13 @@
 //! The gateway's side of the house: the only holder of keys that open values. Here is its state; its verbs stand in the files of their nouns.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use link::cli::TrustedSetting;
 use model::{
-    AccountId, ApiKey, ApiKeyId, Clock, DevboxId, Event, EventKind, GatewayConfig, GatewayConfigId, Grant, HostPattern, Refusal, SecretId,
-    TokenHash,
+    AccountId, ApiKey, ApiKeyId, Clock, DevboxId, Event, EventKind, GatewayConfig, GatewayConfigId, Grant, HostPattern, Refusal, RequestId,
+    SecretId, TokenHash,
 };
 use store::{Ledger, Store, StoreError};
 use vault::OpenKeys;
@@ -34,6 +34,8 @@ pub struct Gate {
     admin: TokenHash,
     /// What this process knows of each secret's versions: an older row is a rolled-back one.
     pub(crate) seen: Mutex<HashMap<SecretId, Versions>>,
+    /// The mark of each row of agents' requests that this process wrote, with the oldest forgotten first: another one is an older row.
+    pub(crate) requests: Mutex<BTreeMap<RequestId, Vec<u8>>>,
     /// What was derived from opened rows: kinds and bindings, never values.
     pub(crate) known: Mutex<HashMap<SecretId, Known>>,
     pub(crate) plans: Mutex<Plans>,
@@ -103,6 +105,7 @@ impl Gate {
             ids: Ids::default(),
             admin: admin_hash,
             seen: Mutex::default(),
+            requests: Mutex::default(),
             known: Mutex::default(),
             plans: Mutex::default(),
             rows: Memo::default(),

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use link::cli::{AnchorSeen, ChainHead, Denial, Finding, RowCounts, Verified};
 use model::{ApiKeyId, GatewayConfigId, SecretName};
-use store::{Head, LedgerLook, SchemaFault, StoreError, StoreLook};
+use store::{FileFault, Head, Held, LedgerLook, SchemaFault, StoreError, StoreLook};
 use vault::OpenKeys;
 
 use crate::anchor::{AnchorError, AnchorPlace, AnchorPlaces, Anchored};
@@ -94,7 +94,12 @@ impl Gate {
             // What is read of such files is of no moment, and such a schema may not let an end be read.
             return Ok(Verified { findings, ..Verified::default() });
         }
-        let cut = self.ledger.cut(&self.store)?;
+        let cut = match self.ledger.cut(&self.store) {
+            Err(error @ (StoreError::Damaged(_) | StoreError::NotADatabase)) => {
+                return Ok(Verified { findings: vec![damaged(FILES, &error)], ..Verified::default() });
+            }
+            cut => cut?,
+        };
         let store = StoreLook::of(cut.store, self.store.deployment()?);
         let ledger = LedgerLook::of(cut.ledger, self.ledger.deployment().to_owned());
         let mut verified = verify(&Subject { store, ledger, keys: &self.keys, anchors: &self.anchors }, tell)?;
@@ -145,9 +150,14 @@ impl ApiFiles<'_> {
 pub fn verify(subject: &Subject<'_>, tell: Tell<'_>) -> Result<Verified, VerifyError> {
     let Subject { store, ledger, keys, anchors } = subject;
     let schemas = [(STORE, store.held()), (LEDGER, ledger.held())].map(|(table, held)| (table, held.check_schema()));
-    let findings: Vec<Finding> = schemas.iter().flat_map(|(table, checked)| schema_findings(table, checked)).collect();
+    let mut findings: Vec<Finding> = schemas.iter().flat_map(|(table, checked)| schema_findings(table, checked)).collect();
+    if findings.is_empty() {
+        schemas.into_iter().try_for_each(|(_, checked)| checked)?;
+        findings.extend(page_findings(STORE, store.held()));
+        findings.extend(page_findings(LEDGER, ledger.held()));
+    }
     if !findings.is_empty() {
-        // What is read through such a schema is whatever its maker likes, and may not end.
+        // What is read through such a schema, or from such pages, is whatever its maker likes, and may not end.
         return Ok(Verified { findings, ..Verified::default() });
     }
     let (api, gateway) = (store.held().head()?, ledger.held().head()?);
@@ -178,14 +188,14 @@ pub fn verify(subject: &Subject<'_>, tell: Tell<'_>) -> Result<Verified, VerifyE
 }
 
 impl Looking<'_> {
-    /// The databases themselves: whose they are, and every page.
+    /// The databases themselves: whose they are, and every reference. Their pages are good.
     fn files(&mut self) {
         for (table, held) in [(STORE, self.store.held()), (LEDGER, self.ledger.held())] {
             if held.deployment() != self.keys.deployment() {
                 self.find(table, About::default(), "the database belongs to another installation than the keyring", RESTORE);
             }
-            if held.inspect_pages().is_err() {
-                self.find(table, About::default(), "the database's file is damaged, or a reference in it leads nowhere", RESTORE);
+            if held.inspect_references().is_err() {
+                self.find(table, About::default(), "a reference in the database leads nowhere", RESTORE);
             }
         }
     }
@@ -243,8 +253,12 @@ impl Looking<'_> {
     }
 
     /// A table that cannot be read.
-    fn unreadable(&mut self, table: &str, _error: &StoreError) {
-        self.find(table, About::default(), "the table cannot be read: its file is damaged", RESTORE);
+    fn unreadable(&mut self, table: &str, error: &StoreError) {
+        let what = match error.file_fault() {
+            Some(FileFault::TooLarge) => TOO_LARGE,
+            Some(FileFault::NotRegular(_) | FileFault::Misnumbered { .. }) | None => "the table cannot be read: its file is damaged",
+        };
+        self.find(table, About::default(), what, RESTORE);
     }
 
     /// Counts what was looked at, and tells.
@@ -288,13 +302,30 @@ fn found(table: &str, about: About<'_>, what: &str, next: &str) -> Finding {
     }
 }
 
-/// What of a database's schema is not as tightlip made it, each object for itself.
+/// What of a database's schema is not as tightlip made it, each object for itself; or that it cannot be read for what stands there.
 #[must_use]
 pub fn schema_findings(table: &str, checked: &Result<(), StoreError>) -> Vec<Finding> {
+    if let Err(error @ (StoreError::Damaged(_) | StoreError::NotADatabase)) = checked {
+        return vec![damaged(table, error)];
+    }
     let Err(StoreError::Schema(faults)) = checked else { return Vec::new() };
     let words =
         |fault: &SchemaFault| format!("{fault}: the database's schema was changed outside tightlip, so nothing in it was looked at");
     faults.iter().map(|fault| found(table, About::default(), &words(fault), RESTORE)).collect()
+}
+
+/// What is wrong with a database's pages. No row is read before.
+fn page_findings(table: &str, held: &Held) -> Option<Finding> {
+    held.inspect_pages().err().map(|error| damaged(table, &error))
+}
+
+fn damaged(table: &str, error: &StoreError) -> Finding {
+    let (id, what) = match error.file_fault() {
+        Some(FileFault::TooLarge) => (None, TOO_LARGE),
+        Some(FileFault::NotRegular(path)) => (path.file_name(), "it is no regular file, so nothing was looked at: move it aside"),
+        Some(FileFault::Misnumbered { .. }) | None => (None, "the database's file is damaged, so no row of it was looked at"),
+    };
+    found(table, About { id: id.and_then(|id| id.to_str()), name: None }, what, RESTORE)
 }
 
 fn replaced_under(whose: &str) -> Finding {
@@ -308,6 +339,7 @@ fn head_of(head: &Head) -> ChainHead {
 }
 
 const FILES: &str = "files";
+const TOO_LARGE: &str = "there is a row that is larger than any of tightlip's: it was planted or changed";
 /// The store, in findings.
 pub const STORE: &str = "store";
 /// The ledger, in findings.
@@ -318,7 +350,7 @@ const UNANCHORED: &str =
     "tightlip up --accept-rollback   (only if you know why there is none; where the place does not last, name one with `[gateway] anchor`)";
 /// What mends what only a backup has.
 const RESTORE: &str = "tightlip restore FILE --force --accept-rollback   (a backup from before this; what is there now is moved aside)";
-/// Rows of one page: bounds the memory, with values of at most 64 KiB.
+/// Rows of one page. What a page holds is bounded by its bytes, too (`store::Held`).
 const PAGE_ROWS: usize = 200;
 /// Kinds of findings that are told; each names one row.
 const FINDINGS_MAX: usize = 64;

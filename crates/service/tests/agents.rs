@@ -18,6 +18,7 @@ fn house() -> Installation {
         add_account(store, &account(2));
         add_key(store, &account(2), 2, "tlk_stranger", model::Scopes::all());
         add_key(store, &account(1), 3, "tlk_reader", [Scope::Read].into_iter().collect());
+        add_key(store, &account(1), 4, "tlk_other", model::Scopes::all());
     })
 }
 
@@ -215,12 +216,64 @@ fn more_than_a_person_reads_is_not_asked() {
     // The same again is none more.
     ask(&house, &who, for_secret("S3", &["b.example.com"])).unwrap();
     let caller = house.caller();
-    for number in 0..40 {
+    for number in 0..30 {
         ask(&house, &Agent::Key(&caller), for_secret(&format!("K{number}"), &["a.example.com"])).unwrap();
     }
-    assert_eq!(code(ask(&house, &Agent::Key(&caller), for_secret("K40", &["a.example.com"]))), "too_many_requests");
+    // Whoever has another key is heard all the same.
+    assert_eq!(code(ask(&house, &Agent::Key(&caller), for_secret("K30", &["a.example.com"]))), "too_many_requests");
+    let other = house.gate.authenticate(Some("tlk_other")).unwrap();
+    for number in 0..10 {
+        ask(&house, &Agent::Key(&other), for_secret(&format!("O{number}"), &["a.example.com"])).unwrap();
+    }
+    assert_eq!(code(ask(&house, &Agent::Key(&other), for_secret("O10", &["a.example.com"]))), "too_many_requests");
     house.clock.advance(24 * 60 * 60 * 1000);
     ask(&house, &who, for_secret("S10", &["a.example.com"])).unwrap();
+}
+
+#[test]
+fn what_one_key_asks_in_ever_other_ways_leaves_room_for_others() {
+    let house = house();
+    let caller = house.caller();
+    let fill = |number: usize| ask(&house, &Agent::Key(&caller), for_secret("FILL", &[&format!("h{number}.example.com")]));
+    let asked = (0..200).take_while(|number| fill(*number).is_ok()).count();
+    assert_eq!(asked, 120);
+    let other = house.gate.authenticate(Some("tlk_other")).unwrap();
+    ask(&house, &Agent::Key(&other), for_secret("OTHER", &["a.example.com"])).unwrap();
+}
+
+#[test]
+fn what_devboxes_wanted_that_have_ended_takes_neither_room_nor_time() {
+    let house = house();
+    for _ in 0..20 {
+        let card = house.card(&[]);
+        for number in 0..10 {
+            ask(&house, &Agent::Devbox(&card), for_access(None, &format!("h{number}.example.com"))).unwrap();
+        }
+        house.gate.close(&card.devbox).unwrap();
+        let open = house.ledger.open_requests(&house.owner.id, model::Clock::now(&*house.clock)).unwrap();
+        assert!(open.len() <= 50, "{}", open.len());
+    }
+    assert!(house.kinds().contains(&EventKind::RequestLapsed));
+}
+
+#[test]
+fn a_name_or_methods_longer_than_a_line_are_not_asked_for() {
+    let house = house();
+    let card = house.card(&[]);
+    let who = Agent::Devbox(&card);
+    ask(&house, &who, for_secret(&"N".repeat(64), &["a.example.com"])).unwrap();
+    assert_eq!(code(ask(&house, &who, for_secret(&"N".repeat(65), &["a.example.com"]))), "too_large");
+    let with = |methods: &str| AgentVerb::RequestAccess {
+        secret: None,
+        host: "a.example.com".parse().unwrap(),
+        methods: methods.parse().unwrap(),
+        reason: "to look".into(),
+    };
+    let eleven = ('A'..='K').map(|letter| format!("M{letter}")).collect::<Vec<_>>().join(",");
+    for methods in [eleven.as_str(), &"M".repeat(21)] {
+        assert_eq!(code(ask(&house, &who, with(methods))), "too_large");
+    }
+    ask(&house, &who, with("GET,VERSION-CONTROL")).unwrap();
 }
 
 #[test]

@@ -204,7 +204,8 @@ fn five_wrong_proofs_are_the_end_of_a_request() {
     assert_eq!(world.allow(&session, &entry.digest, by_code(&code)).err().unwrap(), "session_unknown");
     assert_eq!(world.status().status, RequestStatus::Expired);
     assert!(world.house.gate.approve_request(&world.house.admin_key, &world.house.caller(), &world.asked.id, None).is_err());
-    assert!(world.house.kinds().ends_with(&[EventKind::RequestLapsed]));
+    use EventKind::{RequestLapsed, RequestProofWrong};
+    assert!(world.house.kinds().ends_with(&[RequestProofWrong, RequestProofWrong, RequestProofWrong, RequestProofWrong, RequestLapsed]));
 }
 
 #[test]
@@ -228,6 +229,53 @@ fn only_the_secret_that_was_made_for_the_request_follows_from_it() {
     let updated = world.house.secrets_updated("NEW");
     assert_eq!(world.stored(&session, &updated).err().unwrap(), "secret_mismatch");
     assert_eq!(made.id, updated.id);
+}
+
+#[test]
+fn what_is_sent_twice_at_once_is_bound_once_and_not_stored_alone() {
+    let world = world("NEW", &["a.example.com"]);
+    let (session, entry) = world.opened();
+    let code = world.code();
+    world.allow(&session, &entry.digest, by_code(&code)).unwrap();
+    let made = world.house.store("NEW", VALUE);
+    world.house.house.secrets().delete(&world.house.caller(), &secret_name("NEW")).unwrap();
+    world.house.clock.advance(5);
+    // Between the two the first one's value is on its way.
+    world.allow(&session, &entry.digest, by_code(&code)).unwrap();
+    assert_eq!(world.allow(&session, &entry.digest, key("tlk_storer")).err().unwrap(), "request_in_use");
+    assert_eq!(world.stored(&session, &made).err().unwrap(), "secret_mismatch");
+    let made = world.house.store("NEW", VALUE);
+    assert_eq!(world.stored(&session, &made).unwrap().status, RequestStatus::Approved);
+    assert_eq!(world.use_it("a.example.com"), Ok(Form::Auto));
+}
+
+#[test]
+fn what_was_typed_with_the_code_goes_where_the_page_said_also_where_it_is_approved_later() {
+    let world = world("GITHUB_TOKEN", &["ghe.example.com"]);
+    let (session, entry) = world.opened();
+    world.allow(&session, &entry.digest, by_code(&world.code())).unwrap();
+    let made = world.house.store("GITHUB_TOKEN", "two\nlines of it");
+    assert_eq!(world.stored(&session, &made).unwrap().status, RequestStatus::Entered);
+    world.house.house.secrets().update(&world.house.caller(), &secret_name("GITHUB_TOKEN"), installation::value(GITHUB)).unwrap();
+    world.house.gate.approve_request(&world.house.admin_key, &world.house.caller(), &world.asked.id, None).unwrap();
+    assert_eq!(world.use_it("ghe.example.com"), Ok(Form::Auto));
+    assert_eq!(world.use_it("api.github.com"), Err(Refusal::HostNotBound));
+}
+
+#[test]
+fn what_a_devbox_was_given_with_the_value_is_told_before_and_after_a_refusal() {
+    let world = world("GITHUB_TOKEN", &["api.github.com", "ghe.example.com"]);
+    let (session, entry) = world.opened();
+    world.allow(&session, &entry.digest, key(&world.house.owner_key)).unwrap();
+    let made = world.house.store("GITHUB_TOKEN", GITHUB);
+    world.stored(&session, &made).unwrap();
+    let view = world.house.gate.asked(Some(&world.house.admin_key), &world.house.caller(), None).unwrap().remove(0);
+    let gist = "gist.github.com".parse().unwrap();
+    assert!(view.given && view.reach.contains(&gist), "{:?}", view.reach);
+    let decided = world.house.gate.refuse_request(&world.house.admin_key, &world.house.caller(), &world.asked.id).unwrap();
+    assert!(decided.given && decided.reach.contains(&gist));
+    assert_eq!(world.use_it("gist.github.com"), Ok(Form::Auto));
+    assert_eq!(world.use_it("ghe.example.com"), Err(Refusal::HostNotBound));
 }
 
 #[test]

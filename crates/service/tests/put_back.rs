@@ -5,7 +5,7 @@
 mod installation;
 
 use installation::{Installation, named, secret_name, wanted};
-use link::agents::{AgentTell, AgentVerb};
+use link::agents::{AgentTell, AgentVerb, EntryAsk, EntryProof, EntryTell};
 use link::cli::Exposure;
 use model::{AccountId, Event, EventKind, Mechanism};
 use rusqlite::Connection;
@@ -172,6 +172,52 @@ fn a_request_that_is_put_back_or_planted_is_named_and_decides_nothing() {
     assert!(found(&house).contains(&"requests: its mark does not hold: the row was changed or planted".to_owned()));
     tamper(&house, "DELETE FROM requests");
     assert_eq!(found(&house), ["requests: it was made, and its row is gone"]);
+}
+
+/// A devbox's request for a value, and its link.
+fn asked_for_a_value(house: &Installation) -> (model::RequestId, String) {
+    let card = house.card(&[]);
+    let hosts = vec!["a.example.com".parse().unwrap()];
+    let verb = AgentVerb::RequestSecret { name: secret_name("NEW"), hosts, form: None, reason: "to release".into() };
+    let AgentTell::Request(asked) = house.gate.agent(&Agent::Devbox(&card), verb) else { panic!("not asked") };
+    (asked.id, asked.entry_path.unwrap().rsplit('/').next().unwrap().to_owned())
+}
+
+fn denied(told: EntryTell) -> String {
+    let EntryTell::Denied(denied) = told else { panic!("not denied") };
+    denied.code
+}
+
+#[test]
+fn a_link_that_was_opened_does_not_open_again_where_its_row_is_put_back() {
+    let house = Installation::make();
+    let (_, link) = asked_for_a_value(&house);
+    let put_back = keep(&house, "requests");
+    let open = || house.gate.entry(EntryAsk::Open { link: link.clone() });
+    assert!(matches!(open(), EntryTell::Opened { .. }));
+    assert_eq!(found(&house), [""; 0]);
+    tamper(&house, &put_back);
+    assert_eq!(denied(open()), "row_tampered");
+    assert_eq!(found(&house), ["requests: its link was opened, and its row was put back to before that"]);
+}
+
+#[test]
+fn wrong_codes_are_counted_where_their_row_is_put_back() {
+    let house = Installation::make();
+    let (id, link) = asked_for_a_value(&house);
+    let EntryTell::Opened { session, entry } = house.gate.entry(EntryAsk::Open { link }) else { panic!("not opened") };
+    let put_back = keep(&house, "requests");
+    let wrong = || {
+        let (session, digest, proof) = (session.clone(), entry.digest.clone(), EntryProof::Code("0000-0000".into()));
+        denied(house.gate.entry(EntryAsk::Allow { session, digest, proof }))
+    };
+    assert_eq!(wrong(), "proof_wrong");
+    assert_eq!(found(&house), [""; 0]);
+    tamper(&house, &put_back);
+    assert_eq!(wrong(), "row_tampered");
+    assert!(matches!(house.gate.approve_request(&house.admin_key, &house.caller(), &id, None), Err(AgentsError::Tampered)));
+    assert!(house.gate.asked(Some(&house.admin_key), &house.caller(), None).unwrap().is_empty());
+    assert_eq!(found(&house), ["requests: a wrong code was entered for it, and its row was put back to before that"]);
 }
 
 #[test]

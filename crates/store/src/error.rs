@@ -1,6 +1,7 @@
 //! Why the store could not do what it was asked. No error holds anything that a row or a caller said.
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use model::Writer;
@@ -94,6 +95,25 @@ pub enum StoreError {
 /// What lay below an error.
 pub type Cause = Arc<dyn Error + Send + Sync>;
 
+/// What is wrong with a database's files, where that is known; the cause of a [`StoreError::Damaged`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FileFault {
+    /// Something else stands in the place of a file. To open it could wait for ever.
+    #[error("{} is a pipe, a link, a folder or a device, and no regular file, so it was not opened: move it aside, then look with `tightlip verify`", .0.display())]
+    NotRegular(PathBuf),
+    /// The schema is this build's, and the number in the header is another version's.
+    #[error("its schema is that of version {known}, and its header says {found}: the header was changed outside tightlip")]
+    Misnumbered {
+        /// What the header says.
+        found: i64,
+        /// What the schema is.
+        known: u32,
+    },
+    /// A text or blob is larger than any of ours.
+    #[error("it holds a row that is larger than any of tightlip's")]
+    TooLarge,
+}
+
 /// How a chain of events is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChainFault {
@@ -136,6 +156,13 @@ impl StoreError {
             Self::WouldWait => "store_would_wait",
             Self::Failed(_) => "store_failed",
         }
+    }
+
+    /// What is wrong with a database's files, where that is known.
+    #[must_use]
+    pub fn file_fault(&self) -> Option<&FileFault> {
+        let Self::Damaged(Some(cause)) = self else { return None };
+        cause.downcast_ref()
     }
 
     /// A row that cannot be understood.
@@ -203,7 +230,9 @@ impl From<rusqlite::Error> for StoreError {
         match sqlite.code {
             ErrorCode::DiskFull => Self::Full,
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy,
-            ErrorCode::DatabaseCorrupt => Self::damaged(error),
+            // Only the handler of `connection` interrupts, where a schema has no end.
+            ErrorCode::DatabaseCorrupt | ErrorCode::OperationInterrupted => Self::damaged(error),
+            ErrorCode::TooBig => Self::damaged(FileFault::TooLarge),
             ErrorCode::NotADatabase => Self::NotADatabase,
             ErrorCode::ConstraintViolation => Self::Conflict,
             _ => Self::Failed(Arc::new(error)),

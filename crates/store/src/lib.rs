@@ -18,11 +18,11 @@ pub mod sqlite;
 pub mod store;
 
 pub use cut::Cut;
-pub use error::{ChainFault, Result, StoreError};
+pub use error::{ChainFault, FileFault, Result, StoreError};
 pub use hosted::{ExposureRow, GatewayGrant, GatewayRole, HostedPage, HostedRow, NewGateway, NewHosted, PairingRow, PairingStatus};
 pub use ledger::Ledger;
 pub use marked::KeptDevbox;
-pub use requests::{AllowedRow, LinkRow, Proof, RequestChange, RequestRow, RequestState};
+pub use requests::{AllowedRow, Lapsed, LinkRow, Proof, RequestChange, RequestRow, RequestState};
 pub use rows::{
     AccountPage, AnswerRow, Commits, DevboxRow, EventQuery, GatewayConfigPage, GrantRow, Head, KeyPage, KeyRequest, Recorded, RequestedKey,
     SealedSecret, SecretPage, Shown,

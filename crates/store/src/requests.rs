@@ -62,6 +62,25 @@ pub struct LinkRow {
     pub opened: bool,
 }
 
+/// Requests that died before their time was over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lapsed {
+    /// Of the account.
+    pub account: usize,
+    /// With the key.
+    pub key: usize,
+    /// Of the devbox.
+    pub devbox: usize,
+}
+
+impl LinkRow {
+    /// How many links of the request were opened at most, this one among them.
+    #[must_use]
+    pub fn times_opened(&self) -> u64 {
+        u64::from(self.number) + u64::from(self.opened)
+    }
+}
+
 /// That a person showed that they may type the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedRow {
@@ -248,12 +267,21 @@ impl Ledger {
         self.database.read(|conn| requests::by_session(conn, session))
     }
 
-    /// The requests of an account that nobody has decided to the end and whose time was not over at `now`, oldest first; those that died of wrong proofs among them.
+    /// The requests of an account that nobody has decided to the end and whose time was not over at `now`, oldest first.
     ///
     /// # Errors
     /// Where the ledger cannot be read.
     pub fn open_requests(&self, account: &AccountId, now: Timestamp) -> Result<Vec<RequestRow>> {
         self.database.read(|conn| requests::open(conn, account, now))
+    }
+
+    /// How many requests died before their time was over at `now`, by wrong proofs or since something else was asked in their place: of an account, with this key, and of
+    /// this devbox. Those of devboxes that have ended are not counted.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn lapsed_requests(&self, account: &AccountId, key: &ApiKeyId, devbox: Option<&DevboxId>, now: Timestamp) -> Result<Lapsed> {
+        self.database.read(|conn| requests::lapsed(conn, account, key, devbox, now))
     }
 
     /// The requests of an account in any state, newest first, of one devbox only where one is named: at most `limit` of those made before `before`.

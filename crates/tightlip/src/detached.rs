@@ -2,20 +2,20 @@
 //!
 //! Two starters at once settle it by the data folder's lock: the one that comes second finds the first one's server.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use serde::{Deserialize, Serialize};
 
-use crate::folder::{DataFolder, FILE_MODE, FolderError, Lock};
+use crate::folder::{DataFolder, FolderError, Lock, open_own};
 use crate::up::{Options, UpError, up};
 
 /// Why there is no detached server.
@@ -106,7 +106,7 @@ pub fn start_detached(folder: &DataFolder) -> Result<(), DetachedError> {
 }
 
 fn start(folder: &DataFolder) -> Result<Word, DetachedError> {
-    let log = OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(folder.up_log())?;
+    let log = open_own(&folder.up_log(), OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)?;
     let (mut said, ours) = io::pipe()?;
     let server = Command::new("/proc/self/exe")
         .arg(SUBCOMMAND)
@@ -126,7 +126,7 @@ fn start(folder: &DataFolder) -> Result<Word, DetachedError> {
 
 /// Whether the server that holds the folder is ready.
 fn serves(folder: &DataFolder) -> bool {
-    folder.holder().is_some() && folder.address().exists() && link::Packets::connect(&folder.socket()).is_ok()
+    folder.is_held() && folder.address().exists() && link::Packets::connect(&folder.socket()).is_ok()
 }
 
 /// Whether this process is a detached server.
@@ -160,7 +160,7 @@ pub fn take_over(folder: &DataFolder) -> Result<Lock, FolderError> {
 /// # Errors
 /// When it does not end in time, or is not to be found; nothing is killed by force.
 pub fn stop(folder: &DataFolder) -> Result<Option<Stopped>, StopError> {
-    if !folder.lock_file().exists() {
+    if !folder.lock_file().exists() && !folder.is_held() {
         return Ok(None);
     }
     let pid = match folder.lock() {

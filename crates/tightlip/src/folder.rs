@@ -3,11 +3,13 @@
 //! Nothing here reads a key or a database. A folder that is not ours is never changed.
 
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{DirBuilder, File, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags};
 
 /// The data folder of one installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +26,11 @@ pub enum Presence {
 
 /// Held by the one server of a data folder, and by its children, until the last of them ends.
 #[derive(Debug)]
-pub struct Lock(File);
+pub struct Lock {
+    file: File,
+    /// The folder itself, for whoever removes the file.
+    _folder: File,
+}
 
 /// Why a data folder cannot be used. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -148,17 +154,11 @@ impl DataFolder {
     /// When another server holds it, or the system refuses.
     pub fn lock(&self) -> Result<Lock, FolderError> {
         let path = self.lock_file();
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(FILE_MODE)
-            .open(&path)
-            .map_err(failed("open", &path))?;
+        let mut file = open_own(&path, OFlags::RDWR | OFlags::CREATE).map_err(failed("open", &path))?;
+        let itself = File::open(&self.0).map_err(failed("open", &self.0))?;
         let started = Instant::now();
         loop {
-            match file.try_lock() {
+            match file.try_lock().and_then(|()| itself.try_lock()) {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_WAIT => std::thread::park_timeout(LOCK_LOOK),
                 Err(TryLockError::WouldBlock) => return Err(FolderError::Locked { path: self.0.clone(), pid: pid_in(&mut file) }),
@@ -171,13 +171,20 @@ impl DataFolder {
             writeln!(file, "{}", std::process::id())
         };
         write(&mut file).map_err(failed("write", &path))?;
-        Ok(Lock(file))
+        Ok(Lock { file, _folder: itself })
+    }
+
+    /// Whether a server holds the folder, also where somebody removed the lock's file.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        let is_locked = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+        self.holder().is_some() || File::open(&self.0).is_ok_and(is_locked)
     }
 
     /// The process id of the server that holds the lock now; none where nobody does.
     #[must_use]
     pub fn holder(&self) -> Option<u32> {
-        let mut file = File::open(self.lock_file()).ok()?;
+        let mut file = open_own(&self.lock_file(), OFlags::RDONLY).ok()?;
         match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => pid_in(&mut file),
             Ok(()) | Err(TryLockError::Error(_)) => None,
@@ -336,7 +343,7 @@ impl Lock {
     #[must_use]
     pub fn guards(&self, folder: &DataFolder) -> bool {
         let identity = |about: std::fs::Metadata| (about.dev(), about.ino());
-        match (std::fs::metadata(folder.lock_file()), self.0.metadata()) {
+        match (std::fs::metadata(folder.lock_file()), self.file.metadata()) {
             (Ok(there), Ok(ours)) => identity(there) == identity(ours),
             (Err(_), _) | (_, Err(_)) => false,
         }
@@ -345,8 +352,18 @@ impl Lock {
     /// The lock's file, to be handed to a child so that the lock outlives a killed supervisor until its children are gone.
     #[must_use]
     pub const fn file(&self) -> &File {
-        &self.0
+        &self.file
     }
+}
+
+/// Opens a file that tightlip writes into the data folder itself. What somebody else put in its place, a link or a pipe, is neither followed nor waited for.
+///
+/// # Errors
+/// When the system refuses, and `InvalidInput` where it is no regular file.
+pub fn open_own(path: &Path, flags: OFlags) -> io::Result<File> {
+    let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::from_raw_mode(FILE_MODE))?);
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, NOT_REGULAR)) }
 }
 
 /// An error's maker for `what` was tried on `path`.
@@ -391,6 +408,8 @@ const BEFORE_SET_UP: [&str; 5] = ["lock", "up.log", "address", "gateway.sock", "
 const LOCK_WAIT: Duration = Duration::from_millis(300);
 const LOCK_LOOK: Duration = Duration::from_millis(10);
 const PID_BYTES_MAX: u64 = 16;
+
+const NOT_REGULAR: &str = "it is no regular file: remove what stands in its place";
 
 #[cfg(test)]
 mod tests {
@@ -437,6 +456,34 @@ mod tests {
         drop(lock);
         assert_eq!(folder.holder(), None);
         folder.lock().expect("free again");
+    }
+
+    #[test]
+    fn a_lock_that_leads_elsewhere_or_is_a_pipe_is_refused_and_what_it_leads_to_left_alone() {
+        let (place, folder) = folder();
+        folder.make().expect("made");
+        let victim = place.path().join("victim");
+        std::fs::write(&victim, "somebody's words").expect("written");
+        std::os::unix::fs::symlink(&victim, folder.lock_file()).expect("a link");
+        assert!(matches!(folder.lock(), Err(FolderError::Io { .. })));
+        assert_eq!(folder.holder(), None);
+        assert_eq!(std::fs::read_to_string(&victim).expect("read"), "somebody's words");
+        std::fs::remove_file(folder.lock_file()).expect("removed");
+        rustix::fs::mkfifoat(rustix::fs::CWD, folder.lock_file(), Mode::from_raw_mode(FILE_MODE)).expect("a pipe");
+        assert!(matches!(folder.lock(), Err(FolderError::Io { .. })));
+        assert_eq!(folder.holder(), None);
+    }
+
+    #[test]
+    fn a_lock_that_was_removed_is_held_all_the_same() {
+        let (_place, folder) = folder();
+        folder.make().expect("made");
+        let lock = folder.lock().expect("locked");
+        std::fs::remove_file(folder.lock_file()).expect("removed");
+        assert!(matches!(folder.lock(), Err(FolderError::Locked { pid: None, .. })) && folder.is_held());
+        drop(lock);
+        folder.lock().expect("free again");
+        assert!(!folder.is_held());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use model::{Account, AccountId, ApiKey, ApiKeyId, Clock, Event, EventKind, Scopes};
 use rootkey::{PassphraseError, RootKeyError};
 use serde::{Deserialize, Serialize};
+use service::authenticate::{is_own_admin_key, make_admin_key};
 use service::small::{self, Links};
 use store::{Ledger, Mode, SchemaFaults, Store, StoreError};
 use vault::{KeyringError, OpenKeys, RootKey, Sealer, SigningKey};
@@ -217,7 +218,7 @@ fn build(aside: &Layout, root: Root, (folder, config): (&DataFolder, &Config), c
     write_new(&to.manifest(), &keys.manifest().map_err(keyring("sign the manifest"))?)?;
     write_new(&to.manifest_pin(), &keys.manifest_pin())?;
     write_new(&to.signing_key(), &signing.to_bytes())?;
-    write_new(&to.admin_key(), vault::make_key("tla_").as_bytes())?;
+    write_new(&to.admin_key(), make_admin_key(&keys).as_bytes())?;
     let api_key = vault::make_key("tlk_");
     write_new(&to.api_key(), api_key.as_bytes())?;
     write_new(&to.config(), crate::config::TEMPLATE.as_bytes())?;
@@ -270,24 +271,17 @@ fn move_in(aside: &Layout, folder: &DataFolder) -> Result<(), SetupError> {
     sync(folder.path())
 }
 
-/// Looks at everything that the children need, and changes none of it but an older schema.
+/// Looks at everything that the children need, and changes none of it but an older schema, and an admin key that was not made here.
 ///
 /// # Errors
 /// When something is missing, wrong or newer.
 pub fn check(folder: &DataFolder, root: &Root) -> Result<Opened, SetupError> {
-    let files = [
-        folder.keyring(),
-        folder.admin_key(),
-        folder.signing_key(),
-        folder.manifest(),
-        folder.manifest_pin(),
-        folder.store_db(),
-        folder.ledger(),
-    ];
+    let files = [folder.keyring(), folder.signing_key(), folder.manifest(), folder.manifest_pin(), folder.store_db(), folder.ledger()];
     if let Some(missing) = files.into_iter().find(|path| !path.exists()) {
         return Err(SetupError::Missing(missing));
     }
     let keys = open_keys(folder, root)?;
+    renew_admin_key(folder, &keys)?;
     let seed = read(&folder.signing_key())?;
     if !keys.trusts_seed(&seed) {
         return Err(SetupError::Foreign(folder.signing_key()));
@@ -313,6 +307,38 @@ pub fn check(folder: &DataFolder, root: &Root) -> Result<Opened, SetupError> {
         return Err(SetupError::Foreign(path));
     }
     Ok(Opened { keys, store, ledger, pin })
+}
+
+/// Makes another admin key where there is none, or one that the keyring did not mark: whoever put it there knows it.
+fn renew_admin_key(folder: &DataFolder, keys: &OpenKeys) -> Result<(), SetupError> {
+    let path = folder.admin_key();
+    let is_gone = std::fs::symlink_metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    if !is_gone && has_own_admin_key(folder, keys)? {
+        return Ok(());
+    }
+    let fresh = path.with_extension("new");
+    // What a crash left.
+    let _ = std::fs::remove_file(&fresh);
+    write_new(&fresh, make_admin_key(keys).as_bytes())?;
+    std::fs::rename(&fresh, &path).map_err(io_failed("replace", &path))?;
+    sync(&folder.gateway())?;
+    let why = if is_gone { "was gone" } else { "was changed outside tightlip, or is of an earlier build" };
+    tracing::warn!("{} {why}: there is a new admin key in it, and the old one is refused", path.display());
+    Ok(())
+}
+
+/// Whether the admin key was made with this keyring.
+///
+/// # Errors
+/// When the system refuses.
+pub fn has_own_admin_key(folder: &DataFolder, keys: &OpenKeys) -> Result<bool, SetupError> {
+    let key = match small::read(&folder.admin_key(), Links::Refuse) {
+        Ok(key) => key,
+        // A link, a pipe, or something large.
+        Err(error) if [io::ErrorKind::InvalidInput, io::ErrorKind::FileTooLarge].contains(&error.kind()) => return Ok(false),
+        Err(error) => return Err(io_failed("read", &folder.admin_key())(error)),
+    };
+    Ok(std::str::from_utf8(&key).is_ok_and(|key| is_own_admin_key(keys, key.trim_end())))
 }
 
 /// The keyring, opened with the root key.

@@ -59,7 +59,7 @@ pub enum FormError {
     /// The admin key.
     #[error(
         "this is the admin key, which is for the gateway alone: enter the code that `tightlip requests` shows, or an API key (tlk_...), and replace the admin \
-         key, which has been sent to the wrong process"
+         key, which has been sent to the wrong process: remove the file gateway/admin-key, then `tightlip down` and `tightlip up`"
     )]
     AdminKey,
 }

@@ -1,11 +1,15 @@
 //! Asking a person: a request is written down, or written anew where the same was asked already, and waits.
 
+use std::collections::BTreeMap;
+use std::sync::MutexGuard;
+
 use link::agents::{AgentRequest, AgentTell, Placeholder};
 use model::limits::{
-    LINK_PAGE_ITEMS_MAX, REQUEST_HOSTS_MAX, REQUEST_LIFE_MS, REQUEST_REASON_CHARS_MAX, REQUESTS_PER_DEVBOX_MAX, REQUESTS_WAITING_MAX,
+    LINK_PAGE_ITEMS_MAX, REQUEST_HOSTS_MAX, REQUEST_LIFE_MS, REQUEST_METHOD_BYTES_MAX, REQUEST_METHODS_MAX, REQUEST_NAME_BYTES_MAX,
+    REQUEST_REASON_CHARS_MAX, REQUESTS_PER_DEVBOX_MAX, REQUESTS_PER_KEY_MAX, REQUESTS_WAITING_MAX,
 };
-use model::{Binding, Event, EventKind, RequestId, Scope, SecretId, Timestamp, Wish};
-use store::{RequestChange, RequestRow, RequestState};
+use model::{Binding, DevboxId, Event, EventKind, RequestId, Scope, SecretId, Timestamp, Wish};
+use store::{Lapsed, RequestChange, RequestRow, RequestState};
 
 use super::papers::{env_of, is_being_typed, is_link_fresh, is_open, is_page_open, wants_value};
 use super::{Agent, AgentsError, TELL_JSON_BYTES_MAX};
@@ -25,9 +29,9 @@ impl Gate {
         // No person could let it through.
         wish.bindings().iter().try_for_each(|wanted| self.not_passed_through(wanted))?;
         let secret = self.not_granted(who, &wish)?;
-        let _turn = lock(&self.turn);
+        let turn = lock(&self.turn);
         let now = self.clock.now();
-        let open = self.open_requests(who, now)?;
+        let open = self.open_requests(who, now, &turn)?;
         let before = open.iter().find(|row| is_open(row, now) && is_same_asker(row, who) && row.wish.is_about_the_same(&wish));
         let row = match before {
             // What was typed is not asked for again.
@@ -36,10 +40,9 @@ impl Gate {
             Some(waiting) if waiting.wish == wish => self.asked_again(waiting.clone(), now)?,
             Some(typed) if is_being_typed(typed, now) => return Err(AgentsError::BeingTyped),
             changed => {
-                if has_room(&open, changed, who, now).is_err() {
-                    // Hosts that devboxes of before wanted are nobody's wish any more.
-                    let live = open.iter().filter(|row| row.wish.name().is_some() || !self.has_ended(row).unwrap_or(false));
-                    has_room(&live.cloned().collect::<Vec<_>>(), changed, who, now)?;
+                let lapsed = self.ledger.lapsed_requests(who.account(), who.key(), who.devbox(), now)?;
+                if has_room(&open, lapsed, changed, who, now).is_err() {
+                    has_room(&self.without_ended(open.clone())?, lapsed, changed, who, now)?;
                 }
                 if let Some(changed) = changed {
                     self.superseded(changed.clone())?;
@@ -84,10 +87,33 @@ impl Gate {
         Ok(AgentTell::Requests { requests, has_more })
     }
 
-    /// Those that nobody decided to the end, and those that died within their time.
-    fn open_requests(&self, who: &Agent<'_>, now: Timestamp) -> Result<Vec<RequestRow>, AgentsError> {
+    /// Those that nobody decided to the end.
+    fn open_requests(&self, who: &Agent<'_>, now: Timestamp, turn: &MutexGuard<'_, ()>) -> Result<Vec<RequestRow>, AgentsError> {
         let rows = self.ledger.open_requests(who.account(), now)?;
-        rows.into_iter().map(|row| self.own_request(Some(row))?.ok_or(AgentsError::Tampered)).collect()
+        rows.into_iter().map(|row| self.current_request(Some(row), turn)?.ok_or(AgentsError::Tampered)).collect()
+    }
+
+    /// The rows without those of hosts that devboxes wanted which have ended since. They are nobody's wish any more, and lapse, so that nobody looks at them again.
+    fn without_ended(&self, open: Vec<RequestRow>) -> Result<Vec<RequestRow>, AgentsError> {
+        let mut ended: BTreeMap<Option<DevboxId>, bool> = BTreeMap::new();
+        let mut live = Vec::new();
+        for row in open {
+            let is_gone = match (row.wish.name(), ended.get(&row.devbox)) {
+                (Some(_), _) => false,
+                (None, Some(known)) => *known,
+                (None, None) => {
+                    let is_gone = self.has_ended(&row)?;
+                    ended.insert(row.devbox.clone(), is_gone);
+                    is_gone
+                }
+            };
+            if is_gone {
+                self.superseded(row)?;
+            } else {
+                live.push(row);
+            }
+        }
+        Ok(live)
     }
 
     /// Refuses what there is already. Gives the secret that access is asked for, where there is one.
@@ -134,6 +160,7 @@ impl Gate {
         }
         let row = self.sealed_request(row);
         self.ledger.insert_request(&row, &self.request_event(EventKind::RequestMade, &row))?;
+        self.note_request(&row);
         Ok(row)
     }
 
@@ -164,6 +191,7 @@ impl Gate {
         let row = self.sealed_request(row);
         let change = RequestChange { row, was, bindings: Vec::new(), granted: None, allowed: None };
         self.ledger.change_request(&change, events)?;
+        self.note_request(&change.row);
         Ok(change.row)
     }
 
@@ -197,15 +225,15 @@ const fn is_auto_like(form: &model::Form) -> bool {
 
 /// Whether one more may be asked, in the place of `changed` where there is such a one. Those that lapsed count as well, though not as much: an agent that asks in ever
 /// other ways fills neither a person's screen nor the disk.
-fn has_room(open: &[RequestRow], changed: Option<&RequestRow>, who: &Agent<'_>, now: Timestamp) -> Result<(), AgentsError> {
-    let fits = |rows: &[&RequestRow], waiting_max: usize| {
-        let waiting = rows.iter().filter(|row| is_open(row, now) && changed.is_none_or(|changed| changed.id != row.id)).count();
-        waiting < waiting_max && rows.len() < waiting_max * LAPSED_FACTOR
+fn has_room(open: &[RequestRow], lapsed: Lapsed, changed: Option<&RequestRow>, who: &Agent<'_>, now: Timestamp) -> Result<(), AgentsError> {
+    let fits = |is_counted: &dyn Fn(&RequestRow) -> bool, lapsed: usize, waiting_max: usize| {
+        let rows = || open.iter().filter(|row| is_counted(row));
+        let waiting = rows().filter(|row| is_open(row, now) && changed.is_none_or(|changed| changed.id != row.id)).count();
+        waiting < waiting_max && rows().count() + lapsed < waiting_max * LAPSED_FACTOR
     };
-    let of_account: Vec<&RequestRow> = open.iter().collect();
-    let is_of_devbox = |row: &&&RequestRow| who.devbox().is_some() && row.devbox.as_ref() == who.devbox();
-    let of_devbox: Vec<&RequestRow> = of_account.iter().filter(is_of_devbox).copied().collect();
-    let has_room = fits(&of_account, REQUESTS_WAITING_MAX) && fits(&of_devbox, REQUESTS_PER_DEVBOX_MAX);
+    let has_room = fits(&|_| true, lapsed.account, REQUESTS_WAITING_MAX)
+        && fits(&|row| row.key == *who.key(), lapsed.key, REQUESTS_PER_KEY_MAX)
+        && fits(&|row| who.devbox().is_some() && row.devbox.as_ref() == who.devbox(), lapsed.devbox, REQUESTS_PER_DEVBOX_MAX);
     if has_room { Ok(()) } else { Err(AgentsError::TooMany) }
 }
 
@@ -237,9 +265,22 @@ fn checked_wish(wish: Wish) -> Result<Wish, AgentsError> {
         return Err(AgentsError::Hosts);
     }
     is_askable(&wish)?;
+    is_readable(&wish)?;
     let fits =
         wish.bindings().iter().all(|binding| json_bytes(binding) <= BINDING_JSON_BYTES_MAX) && json_bytes(&wish) <= WISH_JSON_BYTES_MAX;
     if fits { Ok(wish) } else { Err(AgentsError::TooLong) }
+}
+
+/// Refuses a name or methods that are longer than a person reads with care.
+fn is_readable(wish: &Wish) -> Result<(), AgentsError> {
+    let fits = match wish {
+        Wish::Secret { name, .. } => name.as_str().len() <= REQUEST_NAME_BYTES_MAX,
+        Wish::Access { methods, .. } => {
+            let is_short = |word: &String| word.len() <= REQUEST_METHOD_BYTES_MAX;
+            methods.as_slice().len() <= REQUEST_METHODS_MAX && methods.as_slice().iter().all(is_short)
+        }
+    };
+    if fits { Ok(()) } else { Err(AgentsError::TooLong) }
 }
 
 /// Refuses a form that a person could not read as it is meant, or by which a host would keep the value as content.

@@ -1,11 +1,12 @@
 //! What a person decides of requests, at the gateway: looked at, let through, refused. And what letting one through makes: bindings, a grant, a host.
 
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
 use link::agents::{AskedView, Decided, Meant};
 use model::limits::{ALLOW_PATTERNS_MAX, BINDINGS_PER_SECRET_MAX, DEVBOX_TOKENS_MAX};
 use model::{Binding, Event, EventKind, HostPattern, RequestId, Scope, Secret, SecretId, StoredBinding, Timestamp, Wish};
-use store::{GrantRow, RequestChange, RequestRow, RequestState};
+use store::{GrantRow, Proof, RequestChange, RequestRow, RequestState};
 
 use super::asking::{is_askable, is_at_one_host, is_covered};
 use super::papers::{is_link_fresh, is_open, wants_value};
@@ -35,12 +36,12 @@ impl Gate {
             return Err(BindingsError::NotAdmin.into());
         }
         let shows_codes = admin_key.is_some() && caller.require(Scope::Secrets).is_ok();
-        let _turn = lock(&self.turn);
+        let turn = lock(&self.turn);
         let now = self.clock.now();
         let (mut views, mut bytes) = (Vec::new(), 0);
         for row in self.ledger.open_requests(&caller.account.id, now)? {
             // One that was changed outside is nobody's to decide; `verify` names it.
-            let Ok(Some(row)) = self.own_request(Some(row)) else { continue };
+            let Ok(Some(row)) = self.current_request(Some(row), &turn) else { continue };
             if !is_open(&row, now) || after.is_some_and(|after| row.id <= *after) {
                 continue;
             }
@@ -63,13 +64,14 @@ impl Gate {
                 // There is nothing left to let through.
                 continue;
             }
-            let is_given = row.devbox.is_some() && row.token.is_none() && !devbox_ended && wants_value(&row.wish);
-            let given = row.secret.as_ref().or(stored_since.as_ref()).filter(|_| is_given);
-            let reach = given.map_or(Ok(Vec::new()), |secret| self.reach_of(&row, secret)).unwrap_or_else(|_| {
+            let has_use = row.devbox.is_some() && !devbox_ended && wants_value(&row.wish);
+            let used = row.secret.as_ref().or(stored_since.as_ref()).filter(|_| has_use);
+            let reach = used.map_or(Ok(Vec::new()), |secret| self.reach_of(&row, secret)).unwrap_or_else(|_| {
                 hindered = Some(UNREADABLE.to_owned());
                 Vec::new()
             });
-            let view = AskedView { entry, code, secret_exists, stored_since, lifts, reach, devbox_ended, hindered };
+            let given = row.token.is_some() && !devbox_ended;
+            let view = AskedView { entry, code, secret_exists, stored_since, lifts, reach, given, devbox_ended, hindered };
             bytes += json_bytes(&view) + 1;
             if bytes > TELL_JSON_BYTES_MAX && !views.is_empty() {
                 break;
@@ -86,8 +88,8 @@ impl Gate {
     /// Without the admin key; [`AgentsError::RequestUnknown`] and [`AgentsError::Closed`]; [`AgentsError::NameTaken`] where another secret was stored since than was
     /// seen, and [`AgentsError::NotTheOne`] where it cannot be the one; or where the secret cannot be bound.
     pub fn approve_request(&self, admin_key: &str, caller: &Caller, id: &RequestId, meant: Option<&Meant>) -> Result<Decided, AgentsError> {
-        let _turn = lock(&self.turn);
-        let row = self.decidable(admin_key, caller, id)?;
+        let turn = lock(&self.turn);
+        let row = self.decidable(admin_key, caller, id, &turn)?;
         self.may_follow(&row)?;
         let mut made = Made { bindings: Vec::new(), granted: None, allowed: None };
         let secret = match &row.wish {
@@ -104,7 +106,9 @@ impl Gate {
                 let secret = self.store.secret(&row.account, name)?.ok_or(missing)?;
                 is_meant(&row, &secret.id, meant.map(Meant::id))?;
                 let opened = self.bindable(&secret)?;
-                let is_typed = matches!(meant, Some(Meant::Typed(_)));
+                // Typed for it: now, or at its page beside the hosts.
+                let is_typed_there = row.status == RequestState::Entered && row.allowed.as_ref().is_some_and(|by| by.proof == Proof::Code);
+                let is_typed = matches!(meant, Some(Meant::Typed(_))) || is_typed_there;
                 made.bindings = self.wished_bindings(&row, &opened, is_typed)?;
                 if wants_value(&row.wish) && row.token.is_none() {
                     made.granted = self.grant_for(&row, &opened)?;
@@ -133,25 +137,28 @@ impl Gate {
         Ok(reach)
     }
 
-    /// Refuses a request. Asked again, it is another one.
+    /// Refuses a request. Asked again, it is another one. What its devbox was given when the value was typed stays, and is told.
     ///
     /// # Errors
     /// Without the admin key; [`AgentsError::RequestUnknown`] and [`AgentsError::Closed`].
     pub fn refuse_request(&self, admin_key: &str, caller: &Caller, id: &RequestId) -> Result<Decided, AgentsError> {
-        let _turn = lock(&self.turn);
-        let row = self.decidable(admin_key, caller, id)?;
+        let turn = lock(&self.turn);
+        let row = self.decidable(admin_key, caller, id, &turn)?;
         let decided = RequestRow { status: RequestState::Refused, session: None, ..row.clone() };
         let refused = Event { key: Some(caller.key.id.clone()), ..self.request_event(EventKind::RequestRefused, &row) };
         let made = Made { bindings: Vec::new(), granted: None, allowed: None };
         let row = self.write_decided(row, decided, None, made, vec![refused])?;
-        Ok(Decided { given: row.token.is_some(), reach: Vec::new(), request: self.told(&row, None) })
+        let given = row.token.is_some() && !self.has_ended(&row)?;
+        // It is done, as above.
+        let reach = row.secret.as_ref().filter(|_| given).and_then(|secret| self.reach_of(&row, secret).ok()).unwrap_or_default();
+        Ok(Decided { given, reach, request: self.told(&row, None) })
     }
 
-    fn decidable(&self, admin_key: &str, caller: &Caller, id: &RequestId) -> Result<RequestRow, AgentsError> {
+    fn decidable(&self, admin_key: &str, caller: &Caller, id: &RequestId, turn: &MutexGuard<'_, ()>) -> Result<RequestRow, AgentsError> {
         if !self.is_admin(admin_key) {
             return Err(BindingsError::NotAdmin.into());
         }
-        let row = self.own_request(self.ledger.request(id)?)?.filter(|row| row.account == caller.account.id);
+        let row = self.current_request(self.ledger.request(id)?, turn)?.filter(|row| row.account == caller.account.id);
         let row = row.ok_or(AgentsError::RequestUnknown)?;
         if is_open(&row, self.clock.now()) { Ok(row) } else { Err(AgentsError::Closed) }
     }
@@ -304,6 +311,7 @@ impl Gate {
         if let Some(devbox) = &change.row.devbox {
             self.hand(devbox, card, allowed);
         }
+        self.note_request(&change.row);
         // Plans and facts that were made before do not know of it.
         self.changes.fetch_add(1, Ordering::SeqCst);
         Ok(change.row)

@@ -1,6 +1,8 @@
 //! The page where a person types the value that an agent asked for, as the gateway has it: a link that is opened once, a session, a proof, and what follows from the
 //! value once it is stored. The api, which serves the page, decides none of it.
 
+use std::sync::MutexGuard;
+
 use link::agents::{Entry, EntryAsk, EntryProof, EntryTell};
 use model::limits::{REQUEST_LINK_LIFE_MS, REQUEST_PROOFS_MAX};
 use model::{ApiKeyId, Event, EventKind, Scope, SecretId, Timestamp};
@@ -29,10 +31,10 @@ impl Gate {
 
     /// Opens a link, which does not work again.
     fn open_entry(&self, link: &str) -> Result<EntryTell, AgentsError> {
-        let _turn = lock(&self.turn);
+        let turn = lock(&self.turn);
         let now = self.clock.now();
         let hash = vault::hash_token(link);
-        let row = self.own_request(self.ledger.request_by_link(&hash)?)?;
+        let row = self.current_request(self.ledger.request_by_link(&hash)?, &turn)?;
         let known = row.as_ref().and_then(|row| row.link.as_ref()).map_or([0; 32], |link| link.hash.0);
         let is_it = vault::same(&known, &hash.0);
         let row = row.filter(|_| is_it).ok_or(AgentsError::LinkUnknown)?;
@@ -46,6 +48,7 @@ impl Gate {
             return Err(AgentsError::LinkLapsed);
         }
         link.opened = true;
+        let times_opened = link.times_opened();
         if is_being_typed(&row, now) {
             return Err(AgentsError::BeingTyped);
         }
@@ -58,21 +61,21 @@ impl Gate {
         row.session = Some((vault::hash_token(&session), expires));
         // Whoever opened an earlier link has to show once more that they may.
         row.allowed = None;
-        let event = Event { key: None, ..self.request_event(EventKind::RequestOpened, &row) };
+        let event = Event { key: None, count: Some(times_opened), ..self.request_event(EventKind::RequestOpened, &row) };
         let row = self.write_request(row, was, &[event])?;
         Ok(EntryTell::Opened { session: session.to_string(), entry: Box::new(self.entry_of(&row)?) })
     }
 
     fn look_at_entry(&self, session: &str) -> Result<EntryTell, AgentsError> {
-        let row = self.of_session(session)?;
+        let row = self.of_session(session, &lock(&self.turn))?;
         self.may_follow(&row)?;
         Ok(EntryTell::Shown(Box::new(self.entry_of(&row)?)))
     }
 
     /// Whether a value may be stored, as what was shown and with this proof.
     fn allow_entry(&self, session: &str, digest: &str, proof: EntryProof) -> Result<EntryTell, AgentsError> {
-        let _turn = lock(&self.turn);
-        let row = self.of_session(session)?;
+        let turn = lock(&self.turn);
+        let row = self.of_session(session, &turn)?;
         if row.status != RequestState::Waiting {
             return Err(AgentsError::Closed);
         }
@@ -90,17 +93,25 @@ impl Gate {
             return Err(AgentsError::NameTaken);
         }
         self.may_follow(&row)?;
-        let was = row.mac.clone();
-        let allowed = Some(AllowedRow { at: self.clock.now(), key: key.clone(), proof });
-        let row = self.write_request(RequestRow { allowed, ..row }, was, &[])?;
+        let now = self.clock.now();
+        let row = match &row.allowed {
+            // Sent twice, as by a double click: what the first of them stores is the one, and was not made before it.
+            Some(allowed) if is_being_typed(&row, now) && allowed.key == key && allowed.proof == proof => row,
+            Some(_) if is_being_typed(&row, now) => return Err(AgentsError::BeingTyped),
+            Some(_) | None => {
+                let was = row.mac.clone();
+                let allowed = Some(AllowedRow { at: now, key: key.clone(), proof });
+                self.write_request(RequestRow { allowed, ..row }, was, &[])?
+            }
+        };
         Ok(EntryTell::Allowed { account: row.account, key, name })
     }
 
     /// What follows from a value that was stored: with a code, which was read beside the hosts, that it may go there; with a key alone, that it may go where its kind
     /// goes, and that a person with the admin key decides about the rest.
     fn entry_stored(&self, session: &str, secret: &SecretId) -> Result<EntryTell, AgentsError> {
-        let _turn = lock(&self.turn);
-        let row = self.session_row(session)?;
+        let turn = lock(&self.turn);
+        let row = self.session_row(session, &turn)?;
         let is_told = matches!(row.status, RequestState::Entered | RequestState::Approved) && row.secret.as_ref() == Some(secret);
         if is_told {
             // The answer to the first time was lost.
@@ -145,14 +156,14 @@ impl Gate {
     }
 
     /// The request of a session that is not over, while its value can be typed.
-    fn of_session(&self, session: &str) -> Result<RequestRow, AgentsError> {
-        self.still_open(self.session_row(session)?)
+    fn of_session(&self, session: &str, turn: &MutexGuard<'_, ()>) -> Result<RequestRow, AgentsError> {
+        self.still_open(self.session_row(session, turn)?)
     }
 
     /// The request of a session that is not over, also where its value was stored.
-    fn session_row(&self, session: &str) -> Result<RequestRow, AgentsError> {
+    fn session_row(&self, session: &str, turn: &MutexGuard<'_, ()>) -> Result<RequestRow, AgentsError> {
         let hash = vault::hash_token(session);
-        let row = self.own_request(self.ledger.request_by_session(&hash)?)?;
+        let row = self.current_request(self.ledger.request_by_session(&hash)?, turn)?;
         let known = row.as_ref().and_then(|row| row.session).map_or([0; 32], |(known, _)| known.0);
         let is_it = vault::same(&known, &hash.0);
         let row = row.filter(|_| is_it).ok_or(AgentsError::SessionUnknown)?;
@@ -210,8 +221,10 @@ impl Gate {
             row.decided = Some(self.clock.now());
             row.session = None;
         }
-        let lapsed = Event { key: None, count: Some(u64::from(tries)), ..self.request_event(EventKind::RequestLapsed, &row) };
-        let events = if is_dead { vec![lapsed] } else { Vec::new() };
+        let kinds: &[EventKind] =
+            if is_dead { &[EventKind::RequestProofWrong, EventKind::RequestLapsed] } else { &[EventKind::RequestProofWrong] };
+        let event = |kind| Event { key: None, count: Some(u64::from(tries)), ..self.request_event(kind, &row) };
+        let events: Vec<Event> = kinds.iter().map(|kind| event(*kind)).collect();
         self.write_request(row, was, &events)?;
         Ok(if is_dead { AgentsError::Closed } else { AgentsError::ProofWrong })
     }

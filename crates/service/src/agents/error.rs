@@ -4,7 +4,10 @@ use link::agents::{AgentTell, EntryTell};
 use link::cli::Denial;
 use link::front::Denied;
 use model::Refusal;
-use model::limits::{DEVBOX_TOKENS_MAX, REQUEST_HOSTS_MAX, REQUEST_REASON_CHARS_MAX, REQUESTS_PER_DEVBOX_MAX, REQUESTS_WAITING_MAX};
+use model::limits::{
+    DEVBOX_TOKENS_MAX, REQUEST_HOSTS_MAX, REQUEST_METHOD_BYTES_MAX, REQUEST_METHODS_MAX, REQUEST_NAME_BYTES_MAX, REQUEST_REASON_CHARS_MAX,
+    REQUESTS_PER_DEVBOX_MAX, REQUESTS_PER_KEY_MAX, REQUESTS_WAITING_MAX,
+};
 use store::StoreError;
 
 use crate::authenticate::AuthError;
@@ -41,8 +44,10 @@ pub enum AgentsError {
         "in a query or a body a host may keep the value and show it to others, so no agent asks for that: ask without a form, or have a person bind it narrowly, as in `tightlip bind NAME --host HOST --methods POST --path /PATH --as body`"
     )]
     FormContent,
-    /// The methods, or all together, are too long to be bound.
-    #[error("this is too long to be bound: name fewer methods, or a shorter form")]
+    /// The name, the methods, or all together, are longer than a person reads with care, or than can be bound.
+    #[error(
+        "this is too long: ask for a name of at most {REQUEST_NAME_BYTES_MAX} characters, at most {REQUEST_METHODS_MAX} methods of {REQUEST_METHOD_BYTES_MAX}, or a shorter form"
+    )]
     TooLong,
     /// No such secret, as far as the asker may know.
     #[error("no secret of this name is to be seen from here: see list_secrets, and ask for it with request_secret")]
@@ -58,7 +63,7 @@ pub enum AgentsError {
     DevboxOnly,
     /// Too many requests wait.
     #[error(
-        "at most {REQUESTS_PER_DEVBOX_MAX} requests of a devbox and {REQUESTS_WAITING_MAX} of an account wait at a time, and not many more lapse in a day: have a person decide some with `tightlip requests`"
+        "at most {REQUESTS_PER_DEVBOX_MAX} requests of a devbox, {REQUESTS_PER_KEY_MAX} of a key and {REQUESTS_WAITING_MAX} of an account wait at a time, and not many more lapse in a day: have a person decide some with `tightlip requests`"
     )]
     TooMany,
     /// No such request, as far as the asker may know.

@@ -1,6 +1,8 @@
 //! The papers of a request: its row's mark, its link, its code, and the digest of what a person is shown of it. Links and codes follow from the gateway's key, so that
 //! they are kept nowhere and can be shown again.
 
+use std::sync::MutexGuard;
+
 use link::agents::{AgentRequest, Entry, Placeholder, RequestStatus};
 use model::framing::framed;
 use model::id::base62;
@@ -9,7 +11,7 @@ use model::{DevboxId, EnvName, Event, EventKind, RequestId, SecretName, Timestam
 use store::{LinkRow, RequestRow, RequestState};
 
 use super::AgentsError;
-use crate::gate::Gate;
+use crate::gate::{Gate, lock};
 
 impl Gate {
     /// The row under the gateway's mark.
@@ -22,6 +24,23 @@ impl Gate {
         match row {
             Some(row) if !self.keys.mac_holds(REQUEST_MAC, &row.mac_input(), &row.mac) => Err(AgentsError::Tampered),
             row => Ok(row),
+        }
+    }
+
+    /// The same, while nobody else writes: a row that this process wrote is as it was written last, and no older one that was put back.
+    pub(super) fn current_request(&self, row: Option<RequestRow>, _turn: &MutexGuard<'_, ()>) -> Result<Option<RequestRow>, AgentsError> {
+        let row = self.own_request(row)?;
+        let is_older = row.as_ref().is_some_and(|row| lock(&self.requests).get(&row.id).is_some_and(|mark| *mark != row.mac));
+        if is_older { Err(AgentsError::Tampered) } else { Ok(row) }
+    }
+
+    /// Remembers that a row was written.
+    pub(super) fn note_request(&self, row: &RequestRow) {
+        let mut requests = lock(&self.requests);
+        requests.insert(row.id.clone(), row.mac.clone());
+        // An id begins with its time.
+        while requests.len() > REQUESTS_REMEMBERED_MAX {
+            requests.pop_first();
         }
     }
 
@@ -187,6 +206,8 @@ pub(super) const fn wants_value(wish: &Wish) -> bool {
 pub(crate) const REQUEST_MAC: &str = "tightlip request v1";
 const LINK_MAC: &str = "tightlip request link v1";
 const CODE_MAC: &str = "tightlip request code v1";
+/// Some hundred bytes each; more than are asked in a day, but where somebody has devboxes ask for the sake of it: `verify` finds rows of before a restart all the same.
+const REQUESTS_REMEMBERED_MAX: usize = 4096;
 /// The api stores a value and tells of it within seconds; it tries for a quarter of a minute where the gateway starts again.
 const TYPED_MS_MAX: i64 = 60 * 1000;
 /// Where the page is, at the api's address.

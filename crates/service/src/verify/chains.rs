@@ -1,7 +1,7 @@
 //! Both chains, from their beginnings: that each event follows from the one before, and that the rows are as the events tell.
 
 use model::{Event, EventKind, RequestId, Writer};
-use store::{ChainFault, Held, RequestState, Result, StoreError};
+use store::{ChainFault, Held, RequestRow, RequestState, Result, StoreError};
 
 use super::ledger_rows::ASK_AGAIN;
 use super::{About, Looking, RESTORE};
@@ -87,6 +87,7 @@ impl Looking<'_> {
             | EventKind::RollbackAccepted
             | EventKind::RequestMade
             | EventKind::RequestOpened
+            | EventKind::RequestProofWrong
             | EventKind::RequestEntered
             | EventKind::RequestApproved
             | EventKind::RequestRefused
@@ -171,8 +172,8 @@ impl Looking<'_> {
     }
 
     /// A request's row against an event of it: it is there, and is what was decided; one that was put back to an older one has a mark of its own that holds.
-    fn request_told(&mut self, kind: EventKind, id: &RequestId) -> Result<()> {
-        let (row, about) = (self.ledger.request(id)?, About::row(id.as_str()));
+    fn request_told(&mut self, event: &Event, id: &RequestId) -> Result<()> {
+        let (row, about, kind) = (self.ledger.request(id)?, About::row(id.as_str()), event.kind);
         match row {
             None => self.find("requests", about, "it was made, and its row is gone", RESTORE),
             Some(row) if state_after(kind).is_some_and(|state| state != row.status) => {
@@ -180,6 +181,12 @@ impl Looking<'_> {
             }
             Some(row) if kind == EventKind::RequestEntered && row.status == RequestState::Waiting => {
                 self.find("requests", about, "its value was entered, and its row was put back to before that", ASK_AGAIN);
+            }
+            Some(row) if is_before(&row, event) => {
+                let is_opened = kind == EventKind::RequestOpened;
+                let before = if is_opened { "its link was opened" } else { "a wrong code was entered for it" };
+                let what = format!("{before}, and its row was put back to before that");
+                self.find("requests", about, &what, ASK_AGAIN);
             }
             Some(_) => {}
         }
@@ -196,7 +203,7 @@ impl Looking<'_> {
             self.find("marks", about, "the mark on its bindings, exposure and pairings is gone", RESTORE);
         }
         if let Some(id) = &event.request {
-            self.request_told(event.kind, id)?;
+            self.request_told(event, id)?;
         }
         let (EventKind::DevboxOpened | EventKind::DevboxClosed, Some(id)) = (event.kind, &event.devbox) else { return Ok(()) };
         let about = About::row(id.as_str());
@@ -220,6 +227,16 @@ impl Looking<'_> {
     }
 }
 
+/// Whether a row is older than an event that counted links or wrong codes. Events of earlier builds have no numbers of links.
+fn is_before(row: &RequestRow, event: &Event) -> bool {
+    let Some(count) = event.count else { return false };
+    if event.kind == EventKind::RequestOpened {
+        row.link.as_ref().is_none_or(|link| link.times_opened() < count)
+    } else {
+        event.kind == EventKind::RequestProofWrong && u64::from(row.tries) < count
+    }
+}
+
 /// What a request's row must say after an event that decided it. Earlier ones may have been followed by later ones.
 const fn state_after(kind: EventKind) -> Option<RequestState> {
     match kind {
@@ -228,6 +245,7 @@ const fn state_after(kind: EventKind) -> Option<RequestState> {
         EventKind::RequestLapsed => Some(RequestState::Lapsed),
         EventKind::RequestMade
         | EventKind::RequestOpened
+        | EventKind::RequestProofWrong
         | EventKind::RequestEntered
         | EventKind::AccountCreated
         | EventKind::KeyCreated

@@ -13,7 +13,7 @@ use crate::sqlite::readers::{Readers, may_wait};
 use crate::sqlite::shape::{self, Shape};
 use crate::sqlite::snapshot::Snapshot;
 use crate::sqlite::writer::{Ground, Purpose, Writer};
-use crate::sqlite::{connection, create, events};
+use crate::sqlite::{connection, create, events, look};
 use crate::store::Mode;
 
 /// One change, with its event: given the connection inside a transaction, and the deployment. May be run again where its group failed, so it only borrows.
@@ -106,12 +106,8 @@ impl Database {
     /// Looks at every page, every reference and this writer's chain of events.
     pub fn inspect(&self, writer: model::Writer) -> Result<Head> {
         self.read_snapshot(|conn| {
-            // Stops at the first fault; what SQLite says of it could quote a row.
-            let said: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-            let strays = conn.prepare("PRAGMA foreign_key_check")?.exists([])?;
-            if said != "ok" || strays {
-                return Err(StoreError::Damaged(None));
-            }
+            look::inspect_pages(conn)?;
+            look::inspect_references(conn)?;
             events::verify(conn, writer, self.deployment())
         })
     }

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::error::{ChainFault, Result, StoreError};
 use crate::rows::{EventQuery, Head};
 use crate::sqlite::columns::{json, mistaken};
+use crate::sqlite::look::{PAGE_BYTES_MAX, bytes_of};
 
 /// Adds an event to the end of the chain. The connection must be in a transaction that writes.
 pub(crate) fn append(conn: &Connection, writer: Writer, deployment: &str, event: &Event) -> Result<()> {
@@ -63,7 +64,7 @@ pub(crate) fn verify(conn: &Connection, writer: Writer, deployment: &str) -> Res
     Ok(head)
 }
 
-/// The events after this head, at most so many, and the head after the last of them.
+/// The events after this head, at most so many and not many more bytes than a page has, and the head after the last of them.
 pub(crate) fn links(conn: &Connection, writer: Writer, after: &Head, limit: usize) -> Result<(Vec<(u64, Event)>, Head)> {
     let mut statement = conn.prepare_cached("SELECT seq, hash, body, account, name FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
     let (from, limit) = (i64::try_from(after.seq).map_err(StoreError::damaged)?, i64::try_from(limit).map_err(StoreError::damaged)?);
@@ -71,9 +72,12 @@ pub(crate) fn links(conn: &Connection, writer: Writer, after: &Head, limit: usiz
         return Err(StoreError::ChainBroken { writer, seq: 0, fault: ChainFault::Before });
     }
     let mut rows = statement.query([from, limit])?;
-    let (mut head, mut found) = (after.clone(), Vec::new());
-    while let Some(row) = rows.next()? {
+    let (mut head, mut found, mut bytes) = (after.clone(), Vec::new(), 0);
+    while bytes < PAGE_BYTES_MAX
+        && let Some(row) = rows.next()?
+    {
         let (next, event) = follow(row, writer, &head)?;
+        bytes += bytes_of(row)?;
         found.push((next.seq, event));
         head = next;
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use model::{Event, Writer};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, ToSql};
 
 use crate::error::{Result, StoreError};
@@ -60,15 +61,20 @@ impl Held {
         shape::check(self.conn(), schema, schema.version())
     }
 
-    /// Looks at every page, index and reference of the file.
+    /// Looks at every page and index of the file. To be asked before any row is read or counted: pages that lead in a circle have no end.
     ///
     /// # Errors
     /// `Damaged`, or where it cannot be read.
     pub fn inspect_pages(&self) -> Result<()> {
-        // Stops at the first fault; what SQLite says of it could quote a row.
-        let said: String = self.conn().query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-        let strays = self.conn().prepare("PRAGMA foreign_key_check")?.exists([])?;
-        if said == "ok" && !strays { Ok(()) } else { Err(StoreError::Damaged(None)) }
+        inspect_pages(self.conn())
+    }
+
+    /// Looks at every reference. To be asked of good pages only.
+    ///
+    /// # Errors
+    /// `Damaged`, or where they cannot be read.
+    pub fn inspect_references(&self) -> Result<()> {
+        inspect_references(self.conn())
     }
 
     /// What the chain begins with.
@@ -101,8 +107,8 @@ impl Held {
         events::hash_at(self.conn(), self.writer, &self.deployment, seq)
     }
 
-    /// A page of a table. `sql` gives the key in its first column, for keys `> ?1` in order, at most `?2`. The first page has no lower bound: a key may be the
-    /// empty text, which is not greater than any.
+    /// A page of a table. `sql` gives the key in its first column, for keys `> ?1` in order, at most `?2`, and not many more bytes than [`PAGE_BYTES_MAX`]. The
+    /// first page has no lower bound: a key may be the empty text, which is not greater than any.
     pub(crate) fn page<T>(
         &self,
         sql: &str,
@@ -113,8 +119,15 @@ impl Held {
         let limit = i64::try_from(limit).map_err(StoreError::damaged)?;
         let sql = if after.is_some() { Cow::Borrowed(sql) } else { Cow::Owned(sql.replacen("> ?1", ">= ?1", 1)) };
         let mut statement = self.conn().prepare_cached(&sql)?;
-        let found = statement.query_map((after.unwrap_or_default(), limit), |row| Ok(Looked { key: row.get(0)?, row: read(row).ok() }))?;
-        Ok(found.collect::<rusqlite::Result<_>>()?)
+        let mut rows = statement.query((after.unwrap_or_default(), limit))?;
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        while bytes < PAGE_BYTES_MAX
+            && let Some(row) = rows.next()?
+        {
+            bytes += bytes_of(row)?;
+            found.push(Looked { key: row.get(0)?, row: read(row).ok() });
+        }
+        Ok(found)
     }
 
     /// A number that one statement counts.
@@ -128,3 +141,31 @@ impl Held {
         Ok(self.conn().prepare_cached(sql)?.exists(of)?)
     }
 }
+
+/// Looks at every page and index.
+pub(crate) fn inspect_pages(conn: &Connection) -> Result<()> {
+    // Stops at the first fault; what SQLite says of it could quote a row.
+    let said: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if said == "ok" { Ok(()) } else { Err(StoreError::Damaged(None)) }
+}
+
+/// Looks at every reference; walks the tables, so their pages must be good.
+pub(crate) fn inspect_references(conn: &Connection) -> Result<()> {
+    let strays = conn.prepare("PRAGMA foreign_key_check")?.exists([])?;
+    if strays { Err(StoreError::Damaged(None)) } else { Ok(()) }
+}
+
+/// How many bytes the texts and blobs of a row have.
+pub(crate) fn bytes_of(row: &Row<'_>) -> Result<usize> {
+    let mut bytes = 0;
+    for column in 0..row.as_ref().column_count() {
+        bytes += match row.get_ref(column)? {
+            ValueRef::Text(held) | ValueRef::Blob(held) => held.len(),
+            ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 0,
+        };
+    }
+    Ok(bytes)
+}
+
+/// After so many bytes a page takes no further row, since rows can be planted that are larger than ours.
+pub(crate) const PAGE_BYTES_MAX: usize = 1024 * 1024;

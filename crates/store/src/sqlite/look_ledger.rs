@@ -2,12 +2,12 @@
 
 use model::{DevboxId, RequestId, SecretId, StoredBinding, Writer};
 
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::hosted::{ExposureRow, PairingRow};
 use crate::ledger::Ledger;
 use crate::requests::RequestRow;
 use crate::rows::{DevboxRow, GrantRow};
-use crate::sqlite::look::{Held, Looked};
+use crate::sqlite::look::{Held, Looked, PAGE_BYTES_MAX};
 use crate::sqlite::marks::{self, MarkedRows};
 use crate::sqlite::snapshot::Snapshot;
 use crate::sqlite::{bindings, devboxes, exposures, grants, pairings, requests};
@@ -96,8 +96,13 @@ impl LedgerLook {
     /// The grants of a devbox.
     ///
     /// # Errors
-    /// Where they cannot be read, or one makes no sense.
+    /// Where they cannot be read, one makes no sense, or they are more than a devbox has.
     pub fn grants_of(&self, devbox: &DevboxId) -> Result<Vec<GrantRow>> {
+        let sql = "SELECT coalesce(sum(64 + octet_length(account) + octet_length(secret) + octet_length(env) + octet_length(name)
+                + coalesce(octet_length(token), 0) + coalesce(octet_length(label), 0)), 0) FROM grants WHERE devbox = ?1";
+        if self.0.count(sql, &[&devbox.as_str()])? > marks::INPUT_BYTES_MAX as u64 {
+            return Err(StoreError::Damaged(None));
+        }
         grants::of_devbox(self.0.conn(), devbox)
     }
 
@@ -108,8 +113,16 @@ impl LedgerLook {
     pub fn decided(&self, after: Option<&str>, limit: usize) -> Result<Vec<Looked<MarkedRows>>> {
         let sql = "SELECT id FROM marks WHERE noun = 'secret' AND id > ?1 ORDER BY id LIMIT ?2";
         let ids = self.0.page(sql, after, limit, |_| Ok(()))?;
-        let each = |looked: Looked<()>| Looked { row: marks::of_secret(self.0.conn(), &looked.key).ok(), key: looked.key };
-        Ok(ids.into_iter().map(each).collect())
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        for Looked { key, .. } in ids {
+            let row = marks::of_secret(self.0.conn(), &key).ok();
+            bytes += row.as_ref().map_or(0, |rows| rows.input.len());
+            found.push(Looked { key, row });
+            if bytes >= PAGE_BYTES_MAX {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Whether there is a mark on what the rows say of this secret.

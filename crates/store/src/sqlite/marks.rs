@@ -123,6 +123,7 @@ pub(crate) fn follow(conn: &Connection, events: &[Event], marker: Option<&Marker
             | EventKind::RequestEntered
             | EventKind::RequestApproved
             | EventKind::RequestRefused
+            | EventKind::RequestProofWrong
             | EventKind::RequestLapsed => {}
         }
     }
@@ -240,13 +241,19 @@ fn devbox_input(conn: &Connection, noun: &str, devbox: &str) -> Result<(Vec<u8>,
     Ok((framed(parts.iter().map(String::as_str)), parts.len() > 1))
 }
 
-/// Adds every column of every row.
+/// Adds every column of every row. Rows that are more than a noun ever has are damage: they are not taken into memory.
 fn add(conn: &Connection, sql: &str, of: &str, parts: &mut Vec<String>) -> Result<()> {
     let mut statement = conn.prepare_cached(sql)?;
     let columns = statement.column_count();
     let read = |row: &Row<'_>| (0..columns).map(|column| row.get::<_, String>(column)).collect::<rusqlite::Result<Vec<_>>>();
+    let mut bytes: usize = parts.iter().map(String::len).sum();
     for row in statement.query_map([of], read)? {
-        parts.extend(row?);
+        let row = row?;
+        bytes += row.iter().map(String::len).sum::<usize>();
+        if bytes > INPUT_BYTES_MAX {
+            return Err(StoreError::Damaged(None));
+        }
+        parts.extend(row);
     }
     Ok(())
 }
@@ -273,6 +280,8 @@ fn number(count: i64) -> Result<u64> {
     u64::try_from(count).map_err(StoreError::damaged)
 }
 
+/// What the rows of one noun say together: some ten thousand rows of a secret's, far more than a person decides, or of a devbox's.
+pub(crate) const INPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What marks are on.
 pub(crate) const SECRET: &str = "secret";
 pub(crate) const DEVBOX: &str = "devbox";

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::error::{Result, StoreError};
-use crate::sqlite::connection;
+use crate::error::{FileFault, Result, StoreError};
+use crate::sqlite::{connection, shape};
 
 /// A database's identity, and the steps that made its schema: the first makes version 1 of an empty file.
 pub(crate) struct Schema {
@@ -45,18 +45,38 @@ impl Schema {
         u32::try_from(self.steps.len()).expect("a schema has few steps")
     }
 
-    /// Refuses a database that is not of this kind or is newer, and changes nothing.
+    /// Refuses a database that is not of this kind, is newer, or has another schema than its number says, and changes nothing.
     ///
     /// A look at the file alone comes first, since an ordinary connection would make `-wal` and `-shm` beside it. The version may also stand in the WAL only,
     /// so a reading connection, which cannot checkpoint, is asked as well.
     pub fn admit(&self, path: &Path) -> Result<u32> {
-        if let Some((application, version)) = connection::peek(path)
+        if let Some(conn) = connection::peek(path)
+            && let Ok((application, version)) = connection::identity(&conn)
             && application == self.application
+            // Whether this build's schema was given another number, the ordinary connection says, which sees the WAL too.
+            && shape::check(&conn, self, self.version()).is_err()
         {
             self.known(version)?;
         }
-        let (application, version) = connection::identity(&connection::open_reader(path)?)?;
-        if application == self.application { self.known(version) } else { Err(StoreError::NotADatabase) }
+        let conn = connection::open_reader(path)?;
+        // Number and schema of one moment: another process may be bringing both up to date.
+        let moment = conn.unchecked_transaction()?;
+        let (application, version) = connection::identity(&moment)?;
+        if application == self.application { self.numbered(&moment, version) } else { Err(StoreError::NotADatabase) }
+    }
+
+    /// The version of a database whose header says this one: what its schema is must agree.
+    fn numbered(&self, conn: &Connection, found: i64) -> Result<u32> {
+        let known = self.version();
+        if found == i64::from(known) {
+            return Ok(known);
+        }
+        if shape::check(conn, self, known).is_ok() {
+            return Err(StoreError::damaged(FileFault::Misnumbered { found, known }));
+        }
+        let older = self.known(found)?;
+        shape::check(conn, self, older)?;
+        Ok(older)
     }
 
     /// Runs the steps that the database lacks, all or none.

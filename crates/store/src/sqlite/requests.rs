@@ -1,11 +1,11 @@
 //! The table of agents' requests, in the ledger.
 
 use model::limits::REQUEST_LIFE_MS;
-use model::{AccountId, DevboxId, RequestId, SecretId, Timestamp, TokenHash};
+use model::{AccountId, ApiKeyId, DevboxId, RequestId, SecretId, Timestamp, TokenHash};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{Result, StoreError};
-use crate::requests::{AllowedRow, LinkRow, Proof, RequestRow, RequestState};
+use crate::requests::{AllowedRow, Lapsed, LinkRow, Proof, RequestRow, RequestState};
 use crate::sqlite::columns::{hash, json, mistaken, parsed, time, time_if_any};
 
 macro_rules! select {
@@ -65,9 +65,22 @@ pub(crate) fn by_session(conn: &Connection, session: &TokenHash) -> Result<Optio
 /// Those of an account that are not decided to the end and not over, oldest first. An id begins with its time, so that of the many that lapsed in other days none is read.
 pub(crate) fn open(conn: &Connection, account: &AccountId, now: Timestamp) -> Result<Vec<RequestRow>> {
     let mut statement = conn.prepare_cached(OPEN)?;
-    let first = RequestId::from_parts(Timestamp::from_unix_ms(now.unix_ms().saturating_sub(REQUEST_LIFE_MS).max(0)), 0);
-    let found = statement.query_map(params![account.as_str(), now.unix_ms(), first.as_str()], from_row)?;
+    let found = statement.query_map(params![account.as_str(), now.unix_ms(), first_of_a_day(now).as_str()], from_row)?;
     Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
+/// How many of them died within their time: of an account, with a key, and of a devbox; those of devboxes that have ended are left out.
+pub(crate) fn lapsed(conn: &Connection, account: &AccountId, key: &ApiKeyId, devbox: Option<&DevboxId>, now: Timestamp) -> Result<Lapsed> {
+    let mut statement = conn.prepare_cached(LAPSED)?;
+    let first = first_of_a_day(now);
+    let values = params![account.as_str(), now.unix_ms(), first.as_str(), key.as_str(), devbox.map(DevboxId::as_str)];
+    let count = |row: &Row<'_>, column: usize| Ok::<_, rusqlite::Error>(usize::try_from(row.get::<_, i64>(column)?).unwrap_or(usize::MAX));
+    Ok(statement.query_row(values, |row| Ok(Lapsed { account: count(row, 0)?, key: count(row, 1)?, devbox: count(row, 2)? }))?)
+}
+
+/// The least id that a request of the last day can have.
+fn first_of_a_day(now: Timestamp) -> RequestId {
+    RequestId::from_parts(Timestamp::from_unix_ms(now.unix_ms().saturating_sub(REQUEST_LIFE_MS).max(0)), 0)
 }
 
 /// Those of an account, of one devbox only where one is named, in any state, newest first: at most `limit` of those made before `before`.
@@ -155,7 +168,14 @@ fn allowed(row: &Row<'_>) -> rusqlite::Result<Option<AllowedRow>> {
     Ok(Some(AllowedRow { at, key: parsed(row, 15)?, proof }))
 }
 
-const OPEN: &str = select!("WHERE account = ?1 AND id >= ?3 AND status IN ('waiting', 'entered', 'lapsed') AND expires > ?2 ORDER BY id");
+/// The index is for three states.
+const OPEN: &str = select!(
+    "WHERE account = ?1 AND id >= ?3 AND status IN ('waiting', 'entered', 'lapsed') AND status <> 'lapsed' AND expires > ?2 ORDER BY id"
+);
+const LAPSED: &str = "SELECT count(*), coalesce(sum(requests.key = ?4), 0), coalesce(sum(requests.devbox = ?5), 0)
+    FROM requests LEFT JOIN devboxes ON devboxes.id = requests.devbox
+    WHERE requests.account = ?1 AND requests.id >= ?3 AND requests.status IN ('waiting', 'entered', 'lapsed') AND requests.status = 'lapsed'
+        AND requests.expires > ?2 AND (requests.devbox IS NULL OR (devboxes.id IS NOT NULL AND devboxes.closed IS NULL))";
 
 /// A word that says nothing.
 #[derive(Debug, thiserror::Error)]
@@ -171,9 +191,13 @@ mod tests {
     fn of_all_requests_ever_made_those_of_a_day_are_read() {
         let mut conn = Connection::open_in_memory().expect("a connection");
         LEDGER.migrate(&mut conn).expect("migrated");
-        let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {OPEN}")).expect("a plan");
-        let rows = plan.query_map(params!["", 0, ""], |row| row.get::<_, String>(3)).expect("steps");
-        let steps = rows.collect::<rusqlite::Result<Vec<_>>>().expect("steps").join("; ");
-        assert!(steps.contains("(account=? AND id>?)") && !steps.contains("TEMP B-TREE"), "{steps}");
+        let steps = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
+            let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");
+            let rows = plan.query_map(values, |row| row.get::<_, String>(3)).expect("steps");
+            rows.collect::<rusqlite::Result<Vec<_>>>().expect("steps").join("; ")
+        };
+        for steps in [steps(OPEN, params!["", 0, ""]), steps(LAPSED, params!["", 0, "", "", ""])] {
+            assert!(steps.contains("(account=? AND id>?)") && !steps.contains("TEMP B-TREE") && !steps.contains("SCAN"), "{steps}");
+        }
     }
 }

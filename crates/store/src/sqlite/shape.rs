@@ -98,11 +98,23 @@ fn expected(schema: &Schema, version: u32) -> Result<Arc<Objects>> {
     Ok(objects)
 }
 
+/// The objects of a schema: as many as are ever looked at, and of each as much as any of ours says.
 fn objects(conn: &Connection) -> Result<Objects> {
-    let mut statement = conn.prepare("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema")?;
+    let mut statement = conn.prepare(
+        "SELECT substr(type, 1, ?2), iif(octet_length(name) > ?2, 'another name', name), substr(tbl_name, 1, ?2),
+            iif(octet_length(sql) > ?3, 'another statement', coalesce(sql, '')) FROM sqlite_schema LIMIT ?1",
+    )?;
     let one = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let rows = statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, one(row.get(3)?)))))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let mut rows = statement.query([OBJECTS_MAX, NAME_BYTES_MAX, STATEMENT_BYTES_MAX])?;
+    let mut objects = Objects::new();
+    while let Some(row) = rows.next()? {
+        let former = objects.insert((row.get(0)?, row.get(1)?), (row.get(2)?, one(row.get(3)?)));
+        // SQLite makes no two of one name; where pages lead in a circle, the same come again and again.
+        if former.is_some() {
+            return Err(StoreError::Damaged(None));
+        }
+    }
+    Ok(objects)
 }
 
 fn cookie(conn: &Connection) -> Result<i64> {
@@ -147,6 +159,12 @@ impl fmt::Display for SchemaFaults {
     }
 }
 
+/// Objects that are read of a schema: more than ours have together with what is told of them.
+const OBJECTS_MAX: i64 = 512;
+/// Names are read up to this length; ours are shorter.
+const NAME_BYTES_MAX: i64 = 64;
+/// Statements are read up to this length; ours are shorter.
+const STATEMENT_BYTES_MAX: i64 = 8192;
 /// What there is in a schema.
 const SORTS: [&str; 4] = ["table", "index", "trigger", "view"];
 /// Objects that are named of a schema; more than any of ours has.
@@ -183,6 +201,8 @@ mod tests {
             for version in 1..=schema.version() {
                 let mut conn = made(schema, version);
                 check(&conn, schema, version).expect("as made");
+                // What is too long to be read would be the same as anything else that is.
+                assert!(!format!("{:?}", objects(&conn).expect("objects")).contains("another "));
                 schema.migrate(&mut conn).expect("migrated");
                 assert_eq!(faults(&conn, schema), [""; 0]);
             }
@@ -210,6 +230,21 @@ mod tests {
             said.contains(&"the table grants is missing".to_owned()) && said.contains(&"the view grants is none of tightlip's".to_owned()),
             "{said:?}"
         );
+    }
+
+    #[test]
+    fn what_is_too_long_too_many_or_there_twice_is_no_schema_of_ours() {
+        let conn = made(&LEDGER, LEDGER.version());
+        let blanks = " ".repeat(9000);
+        conn.execute_batch(&format!("DROP INDEX events_sent; CREATE INDEX events_sent{blanks} ON events (seq)")).expect("changed");
+        assert_eq!(faults(&conn, &LEDGER), ["the index events_sent is not as tightlip made it"]);
+        let conn = made(&LEDGER, LEDGER.version());
+        (0..600).for_each(|number| conn.execute_batch(&format!("CREATE TABLE t{number} (x)")).expect("made"));
+        assert_eq!(faults(&conn, &LEDGER).len(), FAULTS_MAX);
+        let conn = made(&LEDGER, LEDGER.version());
+        conn.execute_batch("PRAGMA writable_schema = ON; INSERT INTO sqlite_schema SELECT * FROM sqlite_schema WHERE name = 'events_sent'")
+            .expect("planted");
+        assert!(matches!(check(&conn, &LEDGER, LEDGER.version()), Err(StoreError::Damaged(None))));
     }
 
     /// An SQLite that writes altered tables in other words would refuse every database from before: then `check` has to know both.

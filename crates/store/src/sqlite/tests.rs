@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::error::StoreError;
 use crate::sqlite::create::create;
 use crate::sqlite::database::{Database, Work};
-use crate::sqlite::migrations::STORE;
+use crate::sqlite::migrations::{STORE, Schema};
 use crate::sqlite::readers;
 use crate::store::Mode;
 
@@ -58,6 +58,17 @@ fn together(database: &Database, works: Vec<Work>) -> Vec<Result<(), StoreError>
 }
 
 #[test]
+fn an_older_database_waits_for_a_writer() {
+    static OLDER: Schema = Schema { application: STORE.application, steps: STORE.steps.split_at(3).0 };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    create(&path, &OLDER, "dep").unwrap();
+    assert!(matches!(Database::open(&path, &STORE, Mode::Reader), Err(StoreError::Outdated { found: 3, known: 4 })));
+    drop(Database::open(&path, &STORE, Mode::Writer).unwrap());
+    Database::open(&path, &STORE, Mode::Reader).unwrap();
+}
+
+#[test]
 fn a_change_that_fails_harms_no_other_of_its_group() {
     let (_folder, database) = database();
     let half: Work = Box::new(|conn, deployment| {
@@ -90,16 +101,16 @@ fn a_full_file_is_told_and_nothing_is_half_written() {
     limit(1).unwrap();
     let half: Work = Box::new(|conn, deployment| {
         put("small", 1)(conn, deployment)?;
-        put("large", 1 << 20)(conn, deployment)
+        put("large", 1 << 19)(conn, deployment)
     });
     assert!(matches!(database.write(half), Err(StoreError::Full)));
     assert!(matches!(database.check(), Err(StoreError::Full)), "ready although nothing can be written");
-    let results = together(&database, vec![put("a", 1), put("large", 1 << 20), put("b", 1)]);
+    let results = together(&database, vec![put("a", 1), put("large", 1 << 19), put("b", 1)]);
     assert!(matches!(results[..], [Ok(()), Err(StoreError::Full), Ok(())]), "{results:?}");
     assert_eq!(keys(&database), "a,b,deployment");
     limit(1 << 20).unwrap();
     database.check().unwrap();
-    database.write(put("large", 1 << 20)).unwrap();
+    database.write(put("large", 1 << 19)).unwrap();
     assert_eq!(keys(&database), "a,b,deployment,large");
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use model::EventKind;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use store::{Ledger, Mode, Store, StoreError};
+use store::{FileFault, Ledger, Mode, Store, StoreError};
 
 use crate::backend::{Backend, DEPLOYMENT, Sqlite};
 use crate::sample;
@@ -58,10 +58,43 @@ fn a_newer_schema_that_stands_in_the_wal_only_is_refused_and_untouched() {
 }
 
 #[test]
-fn an_older_database_waits_for_a_writer() {
+fn a_header_that_says_another_version_than_the_schema_is_damage() {
+    for number in [0, 3, 5, 99, -1] {
+        let backend = Sqlite::make();
+        Connection::open(backend.path()).unwrap().execute_batch(&format!("PRAGMA user_version = {number}")).unwrap();
+        for refusal in refusals(&backend.path()) {
+            let refusal = refusal.unwrap();
+            assert_eq!(refusal.file_fault(), Some(&FileFault::Misnumbered { found: number, known: 4 }), "{refusal:?}");
+        }
+    }
     let backend = Sqlite::make();
-    Connection::open(backend.path()).unwrap().execute_batch("PRAGMA user_version = 0").unwrap();
-    assert!(matches!(Store::open(&backend.path(), Mode::Reader), Err(StoreError::Outdated { found: 0, known: 4 })));
+    Connection::open(backend.path()).unwrap().execute_batch("PRAGMA user_version = 3; DROP INDEX api_keys_by_account").unwrap();
+    assert!(refusals(&backend.path()).iter().all(|refusal| matches!(refusal, Some(StoreError::Schema(_)))));
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_opened() {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let backend = Sqlite::make();
+        let path = backend.path().with_file_name(format!("tightlip.db{suffix}"));
+        let kept = backend.path().with_file_name("kept");
+        if suffix.is_empty() {
+            fs::rename(&path, &kept).unwrap();
+        }
+        let spoil: [&dyn Fn(); 3] = [
+            &|| assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success()),
+            &|| std::os::unix::fs::symlink(&kept, &path).unwrap(),
+            &|| fs::create_dir(&path).unwrap(),
+        ];
+        for spoil in spoil {
+            spoil();
+            for refusal in refusals(&backend.path()) {
+                let refusal = refusal.unwrap();
+                assert_eq!(refusal.file_fault(), Some(&FileFault::NotRegular(path.clone())), "{refusal:?}");
+            }
+            fs::remove_file(&path).or_else(|_| fs::remove_dir(&path)).unwrap();
+        }
+    }
 }
 
 #[test]

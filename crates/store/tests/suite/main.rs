@@ -24,6 +24,7 @@ mod disk;
 mod erase;
 mod files;
 mod ledger;
+mod look;
 mod sync;
 mod torn;
 

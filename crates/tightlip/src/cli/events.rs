@@ -150,6 +150,7 @@ const fn what(kind: EventKind) -> &'static str {
         EventKind::RequestEntered => "value entered",
         EventKind::RequestApproved => "request approved",
         EventKind::RequestRefused => "request refused",
+        EventKind::RequestProofWrong => "wrong code",
         EventKind::RequestLapsed => "request lapsed",
         EventKind::DevboxGivenMore => "devbox given more",
     }

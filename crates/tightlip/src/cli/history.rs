@@ -119,6 +119,7 @@ fn note(lives: &mut BTreeMap<SecretId, Life>, chained: &ChainedEvent) {
         | EventKind::RequestEntered
         | EventKind::RequestApproved
         | EventKind::RequestRefused
+        | EventKind::RequestProofWrong
         | EventKind::RequestLapsed
         | EventKind::DevboxGivenMore => {}
     }

@@ -140,8 +140,8 @@ pub(super) fn refuse(args: &RefuseArgs, target: &Target, out: &Output) -> Result
             out.result(&Refused { refused: id.as_str() }, || format!("{id} is refused: the secret stays where it is"));
         }
         AnyId::Asked(id) => {
-            gate.decide(&Request::RefuseAsked { admin_key, api_key, id: id.clone() }).map_err(unknown)?;
-            out.result(&Refused { refused: id.as_str() }, || format!("{id} is refused: the agent gets nothing of it"));
+            let decided = gate.decide(&Request::RefuseAsked { admin_key, api_key, id: id.clone() }).map_err(unknown)?;
+            out.result(&Refused { refused: id.as_str() }, || asked::refused(&decided));
         }
     }
     Ok(())

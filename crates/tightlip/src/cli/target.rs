@@ -97,7 +97,7 @@ impl Target {
 
     /// A client of the server where that is one which runs already; nothing is started.
     pub(super) fn running_client(&self) -> Option<Client> {
-        let runs = !self.is_local() || (self.folder.holder().is_some() && self.folder.address().exists());
+        let runs = !self.is_local() || (self.folder.is_held() && self.folder.address().exists());
         self.served.set(self.served.get() || (runs && self.is_local()));
         if runs { self.client().ok() } else { None }
     }

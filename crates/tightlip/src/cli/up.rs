@@ -84,7 +84,7 @@ pub(super) fn ask(question: &str) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
 
 /// Starts the data folder's server, detached, unless one serves already. It goes when nobody uses it.
 pub(super) fn ensure(folder: &DataFolder, out: &Output) -> Result<(), Fault> {
-    if folder.holder().is_some() && folder.address().exists() && Packets::connect(&folder.socket()).is_ok() {
+    if folder.is_held() && folder.address().exists() && Packets::connect(&folder.socket()).is_ok() {
         return Ok(());
     }
     let has_passphrase = folder.root_passphrase().exists();

@@ -44,7 +44,7 @@ pub(super) fn verify(args: &Args, data: Option<&Path>, out: &Output) -> Result<i
     }
     let mut progress = Progress { shown: io::stderr().is_terminal() && !out.json() };
     let mut tell = |done, of| progress.tell(done, of);
-    let verified = if folder.holder().is_some() {
+    let verified = if folder.is_held() {
         online(&folder, &mut tell)?
     } else {
         let passphrase = Source { wanted: false, file: args.passphrase_file.clone(), ask: Some(ask) };

@@ -126,9 +126,13 @@ impl Verdict {
 
 /// Looks at a data folder.
 pub fn verify(data: &Path) -> Verdict {
-    let output = call(data, &["verify", "--json"], "");
+    said_by(&call(data, &["verify", "--json"], ""))
+}
+
+/// What `verify --json` said.
+pub fn said_by(output: &Output) -> Verdict {
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    Verdict { code: output.status.code().unwrap(), said: serde_json::from_slice(&output.stdout).unwrap_or_default(), text }
+    Verdict { code: output.status.code().unwrap_or(-1), said: serde_json::from_slice(&output.stdout).unwrap_or_default(), text }
 }
 
 pub fn call(data: &Path, arguments: &[&str], input: &str) -> Output {

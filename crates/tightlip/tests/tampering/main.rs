@@ -2,7 +2,9 @@
 //! SQL and by bytes; and folders that nobody touched, which must hold.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod admin;
 mod clean;
+mod damaged;
 mod events;
 mod folders;
 mod held;

@@ -29,7 +29,7 @@ pub(super) fn row(view: &AskedView, now: Timestamp) -> [String; 7] {
     let many = request.wanted.hosts().len();
     [
         request.id.to_string(),
-        request.wanted.name().map_or_else(|| "-".to_owned(), ToString::to_string),
+        request.wanted.name().map_or_else(|| "-".to_owned(), |name| if is_short(name) { name.to_string() } else { "below".to_owned() }),
         if many == 1 { "1 host, below".to_owned() } else { format!("{many} hosts, below") },
         "below".to_owned(),
         "-".to_owned(),
@@ -41,9 +41,12 @@ pub(super) fn row(view: &AskedView, now: Timestamp) -> [String; 7] {
 /// What a person reads before deciding.
 pub(super) fn details(view: &AskedView, with_admin_key: bool) -> String {
     let request = &view.entry.request;
-    let mut lines = vec![format!("\n{}: {}", request.id, what(view, "the hosts below"))];
+    let mut lines = vec![format!("\n{}: {}", request.id, what_below(view))];
     lines.extend(wanted_lines(&request.wanted));
-    if !view.reach.is_empty() {
+    if view.given {
+        lines.push("  holds   the devbox that asked was given it when its value was typed, and may send it to".to_owned());
+        lines.extend(view.reach.iter().flat_map(|host| host_lines("          ", host)));
+    } else if !view.reach.is_empty() {
         lines.push(red("  careful it is there already, and the devbox that asks would be given it, to be sent to any of"));
         lines.extend(view.reach.iter().flat_map(|host| host_lines("          ", host)));
     }
@@ -78,10 +81,12 @@ pub(super) fn details(view: &AskedView, with_admin_key: bool) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// Where a value would go, and how it would be written there.
+/// Where a value would go, and how it would be written there. What an agent chose the length of stands in lines that no terminal breaks.
 fn wanted_lines(wanted: &Wish) -> Vec<String> {
-    let mut lines: Vec<String> = wanted.hosts().iter().flat_map(|host| host_lines("  to      ", host)).collect();
-    lines.push(format!("  sent    {}", extent(wanted)));
+    let long_name = wanted.name().filter(|name| !is_short(name));
+    let mut lines: Vec<String> = long_name.into_iter().flat_map(|name| chosen_lines("  secret  ", name.as_str())).collect();
+    lines.extend(wanted.hosts().iter().flat_map(|host| host_lines("  to      ", host)));
+    lines.extend(chosen_lines("  sent    ", &extent(wanted)));
     if wanted.form().is_some_and(|form| !form.is_credentials()) {
         lines.push(red("  careful not where credentials are expected: a host may keep it as content, and show it to others"));
     }
@@ -108,7 +113,7 @@ pub(super) fn approve(id: &RequestId, stored: Option<&SecretId>, target: &Target
     };
     let mut meant = stored.cloned().map(Meant::Stored);
     if let Some(name) = typed {
-        out.note(&what(&view, "the hosts below"));
+        out.note(&what_below(&view));
         wanted_lines(&request.wanted).iter().for_each(|line| out.note(line));
         meant = Some(Meant::Typed(made_now(name, target)?));
     }
@@ -211,11 +216,15 @@ fn quoted(reason: &str) -> Vec<String> {
     lines
 }
 
-/// A host in a line of its own; where it is longer, in several that a terminal does not break anew, each of which says that it goes on.
+/// A host in a line of its own.
 fn host_lines(before: &str, host: &model::HostPattern) -> Vec<String> {
-    let text = host.to_string();
-    let parts = text.as_bytes().chunks(HOST_COLUMNS_MAX).map(String::from_utf8_lossy);
-    let last = text.len().div_ceil(HOST_COLUMNS_MAX).saturating_sub(1);
+    chosen_lines(before, &host.to_string())
+}
+
+/// A text of printable ASCII in a line of its own; where it is longer, in several that a terminal does not break anew, each of which says that it goes on.
+fn chosen_lines(before: &str, text: &str) -> Vec<String> {
+    let parts = text.as_bytes().chunks(CHOSEN_COLUMNS_MAX).map(String::from_utf8_lossy);
+    let last = text.len().div_ceil(CHOSEN_COLUMNS_MAX).saturating_sub(1);
     let line = |(number, part): (usize, std::borrow::Cow<'_, str>)| {
         let before = if number == 0 { before } else { "          " };
         format!("{before}{part}{}", if number < last { CONTINUED } else { "" })
@@ -228,18 +237,49 @@ const fn columns(char: char) -> usize {
     if char.is_ascii() { 1 } else { 2 }
 }
 
+/// Whether a name stands in a line of ours without breaking it.
+fn is_short(name: &SecretName) -> bool {
+    name.as_str().len() <= NAME_COLUMNS_MAX
+}
+
+/// What came of a refusal.
+pub(super) fn refused(decided: &Decided) -> String {
+    let AgentRequest { id, wanted, .. } = &decided.request;
+    match wanted.name().filter(|_| decided.given) {
+        None => format!("{id} is refused: the agent gets nothing of it"),
+        Some(name) => {
+            let reach = decided.reach.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            format!(
+                "{id} is refused: nothing more is let through. The devbox that asked was given {name} when its value was typed, and may still send it to {reach}: \
+                 `tightlip secret delete {name}` or the devbox's end takes it away"
+            )
+        }
+    }
+}
+
+/// The same with all that is longer told in lines below.
+fn what_below(view: &AskedView) -> String {
+    let name = view.entry.request.wanted.name();
+    let name = name.map_or_else(String::new, |name| if is_short(name) { name.to_string() } else { "(its name is below)".to_owned() });
+    what_of(view, &name, "the hosts below")
+}
+
 fn what(view: &AskedView, hosts: &str) -> String {
+    what_of(view, view.entry.request.wanted.name().map_or("", SecretName::as_str), hosts)
+}
+
+fn what_of(view: &AskedView, name: &str, hosts: &str) -> String {
     let request = &view.entry.request;
     let since = view.stored_since.as_ref().map_or_else(String::new, |since| format!(": {since}, which was stored since"));
     match &request.wanted {
-        Wish::Secret { name, .. } if request.status == RequestStatus::Entered => {
+        Wish::Secret { .. } if request.status == RequestStatus::Entered => {
             format!("the value of {name} was typed; approve it to let it go to {hosts} as well")
         }
-        Wish::Secret { name, .. } if view.secret_exists => {
+        Wish::Secret { .. } if view.secret_exists => {
             format!("an agent wants a secret {name}, which is there already, to be sent to {hosts}")
         }
-        Wish::Secret { name, .. } => format!("an agent wants a value for {name}, to be sent to {hosts}{since}"),
-        Wish::Access { secret: Some(name), .. } => format!("an agent wants {name} to be sent to {hosts} as well{since}"),
+        Wish::Secret { .. } => format!("an agent wants a value for {name}, to be sent to {hosts}{since}"),
+        Wish::Access { secret: Some(_), .. } => format!("an agent wants {name} to be sent to {hosts} as well{since}"),
         Wish::Access { secret: None, .. } => format!("an agent wants its devbox to reach {hosts}"),
     }
 }
@@ -263,7 +303,9 @@ const QUOTE_MARK: &str = "  | ";
 /// Stands behind a host's part that is not its end.
 const CONTINUED: &str = " (goes on)";
 /// With what stands before and behind it, less than the eighty columns of a terminal.
-const HOST_COLUMNS_MAX: usize = 58;
+const CHOSEN_COLUMNS_MAX: usize = 58;
+/// Of a name that stands within a line of ours.
+const NAME_COLUMNS_MAX: usize = 24;
 /// With the mark before them, less than the eighty columns of a terminal.
 const QUOTE_COLUMNS_MAX: usize = 72;
 
@@ -297,7 +339,17 @@ mod tests {
         };
         let entry = link::agents::Entry { request, digest: String::new(), devbox_name: devbox_name.map(str::to_owned) };
         let (code, reach) = (Some("ABCD-EFGH".to_owned()), Vec::new());
-        AskedView { entry, code, secret_exists: false, stored_since: None, lifts: Vec::new(), reach, devbox_ended: false, hindered: None }
+        AskedView {
+            entry,
+            code,
+            secret_exists: false,
+            stored_since: None,
+            lifts: Vec::new(),
+            reach,
+            given: false,
+            devbox_ended: false,
+            hindered: None,
+        }
     }
 
     fn wish(form: &str, hosts: &[&str]) -> Wish {
@@ -338,6 +390,46 @@ mod tests {
         };
         let shown = details(&there, true);
         assert!(shown.contains("          api.github.com") && shown.contains("nothing is to be typed"), "{shown}");
+    }
+
+    #[test]
+    fn no_name_form_or_method_draws_a_line_of_ours() {
+        let name = format!("DEPLOY_KEY{}..code....ABCD-EFGH", ".".repeat(33));
+        let wanted = Wish::Secret {
+            name: name.parse().expect("a name"),
+            hosts: vec!["api.github.com".parse().expect("a host")],
+            form: format!("basic:{}..code....ABCD-EFGH", "@".repeat(37)).parse().expect("a form"),
+        };
+        let view = view(wanted, None);
+        for line in details(&view, true).lines() {
+            assert!(line.len() < 80 || line.starts_with("req_"), "{line}");
+            assert!(!line.contains("ABCD-EFGH") || line.starts_with("  code") || line.starts_with("          "), "{line}");
+        }
+        assert!(!row(&view, Timestamp::from_unix_ms(0)).concat().contains("ABCD"));
+    }
+
+    #[test]
+    fn a_refusal_says_what_the_devbox_keeps() {
+        let given = |given| Decided {
+            request: view(wish("auto", &["status.example.org"]), None).entry.request,
+            given,
+            reach: vec!["api.github.com".parse().expect("a host")],
+        };
+        let kept = refused(&given(true));
+        assert!(kept.contains("may still send it to api.github.com") && kept.contains("tightlip secret delete GITHUB_TOKEN"), "{kept}");
+        assert!(refused(&given(false)).ends_with("the agent gets nothing of it"));
+    }
+
+    #[test]
+    fn what_a_devbox_holds_already_is_said_before_it_is_refused() {
+        let held = AskedView {
+            given: true,
+            code: None,
+            reach: vec!["gist.github.com".parse().expect("a host")],
+            ..view(wish("auto", &["status.example.org"]), None)
+        };
+        let shown = details(&held, true);
+        assert!(shown.contains("  holds   the devbox that asked was given it") && shown.contains("          gist.github.com"), "{shown}");
     }
 
     #[test]
