@@ -6,6 +6,7 @@ mod installation;
 #[path = "fixture/server.rs"]
 mod server;
 
+use model::limits::REQUESTS_PER_KEY_MAX;
 use serde_json::json;
 use server::Server;
 use server::things::ask_for;
@@ -43,7 +44,7 @@ async fn requests_are_listed_a_page_at_a_time() {
     let server = Server::start();
     // More than one message of the link holds.
     let mut ids = Vec::new();
-    for number in 0..50 {
+    for number in 0..REQUESTS_PER_KEY_MAX {
         let hosts: Vec<String> = (0..20).map(|host| format!("{}.h{host}-{number}.example.com", "a".repeat(60))).collect();
         let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
         ids.push(ask_for(&server, &format!("NAME_{number}"), &hosts, &"why not ".repeat(120)).id.to_string());

@@ -255,7 +255,7 @@ const TOKEN_ENDED: &str = "this placeholder's devbox has ended, or the API key t
 const SECRET_GONE: &str = "the secret behind this placeholder was deleted; store it again with `tightlip secret set NAME`, and start a new devbox, by `tightlip run --secret NAME` or `tightlip devbox create --secret NAME`";
 const HOST_NOT_BOUND: &str =
     "this secret is not bound to this host, so the request was not sent; bind it with `tightlip bind NAME --host HOST`";
-const REQUEST_NOT_BOUND: &str = "this secret's bindings for this host do not cover this method or path; see `tightlip bindings NAME`, and add to them with `tightlip bind NAME --host HOST --methods METHOD`";
+const REQUEST_NOT_BOUND: &str = "this secret's bindings for this host do not cover this method or path, or a second path that a header names; see `tightlip bindings NAME`, and add to them with `tightlip bind NAME --host HOST --methods METHOD`";
 const FORM_NOT_BOUND: &str = "this secret's bindings for this host do not cover the place where its placeholder stands, or the form in which the gateway config writes it; see `tightlip bindings`, and bind it with `tightlip bind NAME --host HOST --as FORM`";
 const GATEWAY_TOKEN_MISSING: &str = "the request to this gateway does not carry its token (whatever else it carries); send the gws_ text of this devbox's environment as a Bearer or in the upstream's own header";
 const GATEWAY_GONE: &str = "the gateway config was deleted, or it names a secret now that this devbox was not given; make one with `tightlip gateway-config create CONFIG --endpoint URL`, and a new devbox with `tightlip devbox create --gateway PREFIX=CONFIG:NAME`";

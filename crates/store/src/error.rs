@@ -102,7 +102,10 @@ pub enum FileFault {
     #[error("{} is a pipe, a link, a folder or a device, and no regular file, so it was not opened: move it aside, then look with `tightlip verify`", .0.display())]
     NotRegular(PathBuf),
     /// The schema is this build's, and the number in the header is another version's.
-    #[error("its schema is that of version {known}, and its header says {found}: the header was changed outside tightlip")]
+    #[error(
+        "its schema is that of version {known}, and its header says {found}: {}the header was changed outside tightlip",
+        if *found > i64::from(*known) { "a newer tightlip wrote it, or " } else { "" }
+    )]
     Misnumbered {
         /// What the header says.
         found: i64,

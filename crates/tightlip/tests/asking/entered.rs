@@ -57,6 +57,7 @@ fn what_an_agent_asked_for_is_typed_with_the_code_and_works() {
     let said = town.use_it(WANTED);
     assert!(said.contains("\"authorized\":true"), "{said}");
     assert!(!town.use_it(OTHER).contains("authorized"));
+    town.serve();
     let verified = town.tool(&["verify"], "");
     assert!(verified.contains("everything holds"), "{verified}");
     town.assert_no_value();

@@ -15,6 +15,7 @@ pub struct Alone {
     keeper: Child,
     pub link: Option<Packets>,
     _leashes: [Packets; 2],
+    _lock: std::fs::File,
 }
 
 impl Alone {
@@ -23,7 +24,10 @@ impl Alone {
         let socket = data.join("gateway.sock");
         let _absent = std::fs::remove_file(&socket);
         let listener = Listener::bind(&socket).unwrap();
+        // As a supervisor holds it: commands find this gateway, and start no other beside it.
         let lock = std::fs::File::open(data.join("lock")).unwrap();
+        lock.try_lock().unwrap();
+        std::fs::write(data.join("address"), "http://127.0.0.1:9\n").unwrap();
         let (api_end, gateway_end) = Packets::pair().unwrap();
         let (to_keeper, keeper_end) = Packets::pair().unwrap();
         let (keeper_leash, theirs) = Packets::pair().unwrap();
@@ -43,7 +47,7 @@ impl Alone {
         leash.limit_wait(Some(Duration::from_secs(20))).unwrap();
         let (report, _) = leash.recv::<serde_json::Value>().unwrap();
         assert_eq!(report, serde_json::json!("ready"));
-        Self { gateway, keeper, link: Some(api_end), _leashes: [leash, keeper_leash] }
+        Self { gateway, keeper, link: Some(api_end), _leashes: [leash, keeper_leash], _lock: lock }
     }
 }
 

@@ -137,7 +137,7 @@ fn newer_databases_are_refused() {
 
 #[test]
 fn a_missing_part_is_for_a_backup_to_bring_back() {
-    for part in ["gateway/keyring.json", "gateway/gateway.db", "gateway/admin-key", "api/signing.key", "store/tightlip.db"] {
+    for part in ["gateway/keyring.json", "gateway/gateway.db", "api/signing.key", "store/tightlip.db"] {
         let place = Place::new();
         set_up(&place.data());
         fs::remove_file(place.data().join(part)).unwrap();
