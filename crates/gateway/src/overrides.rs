@@ -15,6 +15,12 @@ pub(crate) fn drop_host_overrides(headers: &mut HeaderMap) {
     drop_those(headers, is_host_override_header);
 }
 
+/// Takes all of them off a request's trailers, where no client has any, and some servers put what they find there into its head.
+pub(crate) fn drop_from_trailers(trailers: &mut HeaderMap) {
+    drop_overrides(trailers);
+    drop_those(trailers, is_second_path_header);
+}
+
 /// Whether a header names a path beside the request's own.
 pub(crate) fn names_second_path(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| is_second_path_header(name.as_str()))
@@ -57,9 +63,22 @@ mod tests {
 
     #[test]
     fn a_second_path_is_known_by_whatever_store_its_header_is() {
-        for name in ["destination", "x-goog-copy-source", "x_amz_copy_source", "x-ms-rename-source", "x-oss-copy-source", "x-copy-from"] {
+        for name in [
+            "destination",
+            "x-goog-copy-source",
+            "x_amz_copy_source",
+            "x-ms-rename-source",
+            "x-oss-copy-source",
+            "x-copy-from",
+            "x-symlink-target",
+            "x-oss-symlink-target",
+            "x-versions-location",
+        ] {
             assert!(names_second_path(&headers(&["x-kept", name])), "{name}");
         }
+        let mut trailers = headers(&["x-kept", "destination", "x-forwarded-host", "x-original-url"]);
+        drop_from_trailers(&mut trailers);
+        assert_eq!(names(&trailers), HashSet::from(["x-kept"]));
         assert!(!names_second_path(&headers(&["x-kept", "x-destination", "copy-source", "x-amz-copy-source-if-match", "source"])));
     }
 }

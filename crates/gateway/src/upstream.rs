@@ -33,6 +33,7 @@ use crate::dial::Wire;
 use crate::greet::Destination;
 use crate::http2::{CONNECTION_WINDOW_BYTES, HEADER_LIST_SIZE_MAX, Nest, PING_EVERY, PING_WAIT, SEND_BYTES_MAX, STREAM_WINDOW_BYTES};
 use crate::leave::{Answer, Awaiting, Leave};
+use crate::overrides::drop_from_trailers;
 use crate::room::UpstreamPlace;
 
 /// A connection; closed when all who hold it have dropped it.
@@ -344,7 +345,11 @@ impl Body for RequestBody {
             Some(Ok(frame)) if frame.is_trailers() && !*with_trailers => Poll::Ready(None),
             Some(Ok(frame)) => {
                 taken.fetch_add(1, Ordering::Relaxed);
-                Poll::Ready(Some(Ok(frame)))
+                let frame = frame.into_trailers().map(|mut trailers| {
+                    drop_from_trailers(&mut trailers);
+                    Frame::trailers(trailers)
+                });
+                Poll::Ready(Some(Ok(frame.unwrap_or_else(|data| data))))
             }
             Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),
             None => Poll::Ready(None),

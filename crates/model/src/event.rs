@@ -139,7 +139,8 @@ pub struct Event {
     /// Why it was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
-    /// How often, where uses or refusals are counted together; of a devbox that ended, how many grants ended with it.
+    /// How often, where uses or refusals are counted together; of a devbox that ended, how many grants ended with it; of a link that was opened, the how many-th of its
+    /// request it was; of a wrong code, the how many-th.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
 }

@@ -413,10 +413,10 @@ const OVERRIDES: [&str; 21] = [
 /// What frameworks behind proxies go by (RFC 7239, and the customs before it).
 const HOST_OVERRIDES: [&str; 6] =
     ["forwarded", "x-forwarded-host", "x-forwarded-server", "x-http-host-override", "x-original-host", "x-host"];
-/// How names end by which stores of objects copy and rename: `x-amz-copy-source`, `x-ms-rename-source`, and each store's own.
-const SOURCES: [&str; 2] = ["-copy-source", "-rename-source"];
+/// How names end by which stores of objects copy, rename and link: `x-amz-copy-source`, `x-ms-rename-source`, `x-oss-symlink-target`, and each store's own.
+const SOURCES: [&str; 3] = ["-copy-source", "-rename-source", "-symlink-target"];
 /// WebDAV (RFC 4918, section 10.3), and OpenStack's store of objects.
-const SECOND_PATHS: [&str; 4] = ["destination", "x-copy-from", "x-symlink-target", "x-object-manifest"];
+const SECOND_PATHS: [&str; 5] = ["destination", "x-copy-from", "x-object-manifest", "x-versions-location", "x-history-location"];
 /// Instance manipulations (RFC 3229), dictionaries (RFC 9842, and SDCH before it), and other character sets. Sums (RFC 9530, RFC 3230) are asked for by `want-`.
 const ASKING: [&str; 5] = ["a-im", "available-dictionary", "avail-dictionary", "dictionary-id", "accept-charset"];
 

@@ -111,7 +111,7 @@ pub const REMOTE_SOURCES_MAX: usize = 20;
 pub const PROXY_CREDENTIAL_BYTES_MAX: usize = 256;
 /// Requests of one account's agents that wait for a person: more than anybody reads at once.
 pub const REQUESTS_WAITING_MAX: usize = 50;
-/// Those that were asked with one API key, or by devboxes that were made with it, among them: whoever has another key is heard all the same.
+/// Those that were asked with one API key, or by devboxes that were made with it, among them: no key takes all.
 pub const REQUESTS_PER_KEY_MAX: usize = 40;
 /// Those of one devbox among them: no agent takes all.
 pub const REQUESTS_PER_DEVBOX_MAX: usize = 10;

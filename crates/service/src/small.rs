@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 /// Whether a link is followed.
@@ -27,7 +28,10 @@ pub fn read(path: &Path, links: Links) -> io::Result<Zeroizing<Vec<u8>>> {
         Links::Follow => OFlags::empty(),
     };
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | refused;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Err(Errno::LOOP) => return Err(io::Error::new(io::ErrorKind::InvalidInput, NOT_REGULAR)),
+        opened => File::from(opened?),
+    };
     let about = file.metadata()?;
     if !about.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, NOT_REGULAR));

@@ -24,9 +24,10 @@ pub enum Presence {
     Present,
 }
 
-/// Held by the one server of a data folder, and by its children, until the last of them ends.
+/// Held by the one server of a data folder until it ends.
 #[derive(Debug)]
 pub struct Lock {
+    /// Held by its children as well, until the last of them ends.
     file: File,
     /// The folder itself, for whoever removes the file.
     _folder: File,
@@ -158,10 +159,16 @@ impl DataFolder {
         let itself = File::open(&self.0).map_err(failed("open", &self.0))?;
         let started = Instant::now();
         loop {
-            match file.try_lock().and_then(|()| itself.try_lock()) {
+            let by_file = file.try_lock();
+            // The number in a file that is free is that of a server which has ended.
+            let is_named = by_file.is_err();
+            match by_file.and_then(|()| itself.try_lock()) {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_WAIT => std::thread::park_timeout(LOCK_LOOK),
-                Err(TryLockError::WouldBlock) => return Err(FolderError::Locked { path: self.0.clone(), pid: pid_in(&mut file) }),
+                Err(TryLockError::WouldBlock) => {
+                    let pid = if is_named { pid_in(&mut file) } else { None };
+                    return Err(FolderError::Locked { path: self.0.clone(), pid });
+                }
                 Err(TryLockError::Error(error)) => return Err(failed("lock", &path)(error)),
             }
         }
@@ -481,6 +488,9 @@ mod tests {
         let lock = folder.lock().expect("locked");
         std::fs::remove_file(folder.lock_file()).expect("removed");
         assert!(matches!(folder.lock(), Err(FolderError::Locked { pid: None, .. })) && folder.is_held());
+        // Also where the file names a server that has ended, and something else holds the folder.
+        std::fs::write(folder.lock_file(), "1\n").expect("written");
+        assert!(matches!(folder.lock(), Err(FolderError::Locked { pid: None, .. })));
         drop(lock);
         folder.lock().expect("free again");
         assert!(!folder.is_held());

@@ -320,7 +320,11 @@ fn renew_admin_key(folder: &DataFolder, keys: &OpenKeys) -> Result<(), SetupErro
     // What a crash left.
     let _ = std::fs::remove_file(&fresh);
     write_new(&fresh, make_admin_key(keys).as_bytes())?;
-    std::fs::rename(&fresh, &path).map_err(io_failed("replace", &path))?;
+    std::fs::rename(&fresh, &path).map_err(|error| {
+        // A folder: it stays where it is.
+        let _ = std::fs::remove_file(&fresh);
+        io_failed("replace", &path)(error)
+    })?;
     sync(&folder.gateway())?;
     let why = if is_gone { "was gone" } else { "was changed outside tightlip, or is of an earlier build" };
     tracing::warn!("{} {why}: there is a new admin key in it, and the old one is refused", path.display());

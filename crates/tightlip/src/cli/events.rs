@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use client::{Client, EventsWanted, Follow};
+use model::limits::REQUEST_PROOFS_MAX;
 use model::{ChainedEvent, Clock, EventKind, SecretName};
 use serde::Serialize;
 use service::SystemClock;
@@ -92,7 +93,7 @@ fn cells(chained: &ChainedEvent) -> [String; 5] {
     detail.extend(event.about_key.as_ref().map(ToString::to_string));
     detail.extend(event.request.as_ref().map(ToString::to_string));
     detail.extend(event.version.map(|version| format!("version {version}")));
-    detail.extend(event.count.filter(|count| *count > 1).map(|count| format!("{count} times")));
+    detail.extend(event.count.and_then(|count| counted(event.kind, count)));
     [
         what(event.kind).to_owned(),
         or_dash(event.name.as_ref().map(ToString::to_string)),
@@ -100,6 +101,17 @@ fn cells(chained: &ChainedEvent) -> [String; 5] {
         or_dash(event.devbox.as_ref().map(ToString::to_string)),
         if detail.is_empty() { "-".to_owned() } else { detail.join(", ") },
     ]
+}
+
+/// What an event's number says.
+fn counted(kind: EventKind, count: u64) -> Option<String> {
+    if kind == EventKind::RequestOpened {
+        Some(format!("link {count}"))
+    } else if kind == EventKind::RequestProofWrong {
+        Some(format!("try {count} of {REQUEST_PROOFS_MAX}"))
+    } else {
+        (count > 1).then(|| format!("{count} times"))
+    }
 }
 
 /// One event as it happens: its parts that are there.
@@ -174,5 +186,17 @@ mod tests {
     fn the_time_of_day_is_utc() {
         assert_eq!(clock_time(1_790_000_000_000), "14:13:20Z");
         assert_eq!(clock_time(0), "00:00:00Z");
+    }
+
+    #[test]
+    fn a_links_and_a_codes_number_is_not_how_often_it_was_opened_or_wrong() {
+        for (kind, count, words) in [
+            (EventKind::RequestOpened, 5, Some("link 5")),
+            (EventKind::RequestProofWrong, 1, Some("try 1 of 5")),
+            (EventKind::SecretUsed, 5, Some("5 times")),
+            (EventKind::SecretUsed, 1, None),
+        ] {
+            assert_eq!(counted(kind, count).as_deref(), words);
+        }
     }
 }

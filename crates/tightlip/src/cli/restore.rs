@@ -96,7 +96,7 @@ fn summary(folder: &DataFolder, restored: &Restored) -> String {
     }
     lines.push(
         "What was deleted or changed after that moment is as it was then: delete or change it again. API keys that were revoked since are good again: \
-         look at `tightlip key list` and revoke them."
+         look at `tightlip key list` and revoke them. So is an admin key that was replaced since: replace it again, by removing gateway/admin-key."
             .to_owned(),
     );
     lines.push("Try next: tightlip up".to_owned());

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use client::Client;
 use link::{Packets, Peer};
+use service::small::{self, Links};
 
 use super::fault::{Exit, Fault};
 use super::gate::Gate;
@@ -220,13 +221,16 @@ fn our_own(peer: Peer) -> Result<(), Fault> {
 }
 
 fn read_line(path: &Path, what: &str) -> Result<String, Fault> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = small::read(path, Links::Follow).and_then(|bytes| {
+        let text = std::str::from_utf8(&bytes).map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))?;
+        Ok(text.trim().to_owned())
+    });
+    text.map_err(|error| {
         let exit = if error.kind() == std::io::ErrorKind::PermissionDenied { Exit::NotAuthenticated } else { Exit::Failure };
         let message = format!("failed to read {what} at {}: {error}", path.display());
         Fault { code: NOT_READABLE.to_owned(), ..Fault::new(exit, message) }
             .next("run this as the user who owns the data folder, or name yours with --data DIR")
-    })?;
-    Ok(text.trim().to_owned())
+    })
 }
 
 /// The api answers within milliseconds; a restart of it takes under a second.

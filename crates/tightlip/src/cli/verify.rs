@@ -7,6 +7,7 @@ use link::cli::{AnchorSeen, Finding, Verified};
 use model::Clock;
 use serde::Serialize;
 use service::SystemClock;
+use service::small::{self, Links};
 
 use super::ago::ago;
 use super::backup::counted;
@@ -58,10 +59,18 @@ pub(super) fn verify(args: &Args, data: Option<&Path>, out: &Output) -> Result<i
 
 fn online(folder: &DataFolder, tell: &mut dyn FnMut(u64, u64)) -> Result<Verified, Fault> {
     let path = folder.admin_key();
-    let key = std::fs::read_to_string(&path)
+    let key = small::read(&path, Links::Refuse)
         .map_err(|error| Fault::new(Exit::NotAuthenticated, format!("failed to read the admin key at {}: {error}", path.display())))?;
+    let key = String::from_utf8_lossy(&key);
     let gate = Gate::connect(&folder.socket()).map_err(|error| Fault::from(error).next("tightlip down, then tightlip verify"))?;
-    gate.verify(key.trim().to_owned(), tell)
+    gate.verify(key.trim().to_owned(), tell).map_err(|fault| {
+        // The gateway took the key from this file when it started.
+        if fault.exit == Exit::NotAuthenticated {
+            fault.next("tightlip down, then tightlip verify   (it looks at gateway/admin-key, too)")
+        } else {
+            fault
+        }
+    })
 }
 
 /// How far it has come, on a terminal.

@@ -231,6 +231,23 @@ fn every_line_that_carries_the_token_is_armed() {
 }
 
 #[test]
+fn only_what_is_said_to_be_basic_is_decoded() {
+    let credentials = b64(&format!("user:{TOKEN}"));
+    for line in [format!("Bearer {credentials}"), format!("Basic{credentials}"), format!("Basic-{credentials}"), credentials.clone()] {
+        assert_eq!(armed(&Form::Auto, "authorization", &line, VALUE, "authorization"), Err(ArmError::TokenAbsent), "{line}");
+    }
+}
+
+#[test]
+fn what_is_written_never_moves_so_that_no_copy_is_left_behind() {
+    let (token, value) = (TOKEN.as_bytes(), [b'v'; 200]);
+    for text in [TOKEN.to_owned(), [TOKEN; 7].join(","), format!("a {TOKEN}")] {
+        let out = replaced(text.as_bytes(), token, &value, Edges::Plain);
+        assert_eq!(out.capacity(), text.len() + text.len() / token.len() * value.len(), "{text}");
+    }
+}
+
+#[test]
 fn a_sensitive_line_does_not_print() {
     let mut headers = head(&[("x-api-key", TOKEN)]);
     arm(value(VALUE), &Form::Auto, &found("x-api-key"), &mut headers).unwrap();
@@ -243,7 +260,7 @@ fn what_no_destination_names_or_cannot_be_scrubbed_is_not_written() {
     let unfit = |text: &str, form: &str, headers: &mut HeaderMap| write(value(text), &form.parse().unwrap(), headers);
     assert_eq!(unfit(VALUE, "auto", &mut headers), Err(ArmError::Unfit));
     assert_eq!(unfit("two\r\nlines", "bearer", &mut headers), Err(ArmError::Unfit));
-    for text in ["no colon at all", "user:short", "user:with\0zero byte"] {
+    for text in ["no colon at all", "user:short", "user:1234567", "user:with\0zero byte"] {
         assert_eq!(unfit(text, "basic", &mut headers), Err(ArmError::Unfit), "{text:?}");
     }
     assert_eq!((headers.len(), lines(&headers, "x-api-key")), (1, vec!["mine".to_owned()]));
@@ -256,6 +273,8 @@ fn a_destinations_form_is_written_in_place_of_what_stood_there() {
     assert_eq!(lines(&headers, "authorization"), [format!("Bearer {VALUE}")]);
     write(value("user:pass:word1"), &Form::UserPass, &mut headers).unwrap();
     assert_eq!(lines(&headers, "authorization"), ["Basic dXNlcjpwYXNzOndvcmQx"]);
+    write(value("user:12345678"), &Form::UserPass, &mut headers).unwrap();
+    assert_eq!(lines(&headers, "authorization"), [format!("Basic {}", b64("user:12345678"))]);
     write(value(VALUE), &"header:x-api-key".parse().unwrap(), &mut headers).unwrap();
     assert_eq!((lines(&headers, "x-api-key"), lines(&headers, "x-other")), (vec![VALUE.to_owned()], vec!["kept".to_owned()]));
     assert!(headers["x-api-key"].is_sensitive());

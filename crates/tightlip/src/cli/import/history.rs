@@ -103,8 +103,11 @@ fn is_head(path: &Path) -> bool {
     if let Ok(target) = fs::read_link(path) {
         return target.as_os_str().as_bytes().starts_with(BRANCHES);
     }
-    let Ok(mut bytes) = read(path, POINTER_BYTES_MAX) else { return false };
-    bytes.truncate(HEAD_BYTES);
+    // Git looks at its beginning, however long it is.
+    let mut bytes = Vec::new();
+    if !open(path).is_ok_and(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut bytes).is_ok()) {
+        return false;
+    }
     let blanks = |bytes: &[u8]| bytes.iter().take_while(|byte| b" \t\n\r".contains(byte)).count();
     match bytes.strip_prefix(b"ref:") {
         Some(target) => target.get(blanks(target)..).is_some_and(|name| name.starts_with(BRANCHES)),
@@ -124,15 +127,17 @@ fn common(folder: &Path) -> Option<PathBuf> {
     }
 }
 
-/// All of an ordinary file that has so many bytes at most. Nothing else is waited for or read: no pipe, no device, no link.
-fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+/// A regular file, opened without waiting and without following a link.
+fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(ErrorKind::InvalidInput.into());
-    }
-    if about.len() > bytes_max {
+    if file.metadata()?.is_file() { Ok(file) } else { Err(ErrorKind::InvalidInput.into()) }
+}
+
+/// All of an ordinary file that has so many bytes at most. Nothing else is waited for or read: no pipe, no device, no link.
+fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let file = open(path)?;
+    if file.metadata()?.len() > bytes_max {
         return Err(ErrorKind::FileTooLarge.into());
     }
     // It may grow meanwhile.
@@ -257,7 +262,7 @@ mod tests {
             fs::rename(inner.join("refs"), app.join("refs")).unwrap();
             fs::write(inner.join("commondir"), text).unwrap();
         };
-        let cases: [(&str, bool, &dyn Fn()); 23] = [
+        let cases: [(&str, bool, &dyn Fn()); 24] = [
             ("as it was made", true, &|| {}),
             ("no HEAD", false, &|| fs::remove_file(inner.join("HEAD")).unwrap()),
             ("an empty HEAD", false, &|| head("")),
@@ -274,6 +279,7 @@ mod tests {
             ("HEAD with many blanks", false, &|| head(&format!("ref:{}refs/heads/main\n", " ".repeat(250)))),
             ("a commit in HEAD", true, &|| head(&format!("{}\n", "0a".repeat(20)))),
             ("a longer commit in HEAD", true, &|| head(&"0a".repeat(32))),
+            ("a very long HEAD", true, &|| head(&format!("ref: refs/heads/main\n{}", "x".repeat(20_000)))),
             ("less than a commit in HEAD", false, &|| head(&"a".repeat(39))),
             ("no commit in HEAD", false, &|| head(&"x".repeat(40))),
             ("a link to a branch for HEAD", true, &|| link("refs/heads/nowhere")),

@@ -44,11 +44,19 @@ impl Beside {
         let mut name = beginning(path);
         name.push(std::process::id().to_string());
         let path = path.with_file_name(name);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        let beside = Self { path, file, done: false, _waiting: waiting };
-        // Where a file system has no locks, nobody takes this one for left: it cannot be locked there either.
-        let _or_never_taken_for_left = rustix::fs::flock(&beside.file, FlockOperation::NonBlockingLockExclusive);
-        Ok(beside)
+        let mut tries = 0;
+        let file = loop {
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+            // Another import that looks for what was left may hold it for a moment. Where a file system has no locks, nobody takes this one for left: it cannot be
+            // locked there either.
+            let _or_never_taken_for_left = rustix::fs::flock(&file, FlockOperation::LockExclusive);
+            // Until it was locked it could be taken for left.
+            tries += 1;
+            if file.metadata()?.nlink() > 0 || tries == TRIES_MAX {
+                break file;
+            }
+        };
+        Ok(Self { path, file, done: false, _waiting: waiting })
     }
 
     /// Puts it in the place of this one.
@@ -127,4 +135,6 @@ fn beginning(path: &Path) -> OsString {
     name
 }
 
+/// Of which each may meet another import at the same moment.
+const TRIES_MAX: u32 = 8;
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
