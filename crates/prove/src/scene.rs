@@ -273,7 +273,8 @@ impl Scene<'_> {
 pub(crate) fn read_all(folder: &Path) -> anyhow::Result<Vec<u8>> {
     let mut out = Vec::new();
     for entry in fs::read_dir(folder)? {
-        let entry = entry?;
+        // A folder that is removed while it is read has no more.
+        let Some(entry) = unless_gone(entry.map(Some))? else { break };
         let Some(about) = unless_gone(entry.metadata().map(Some))? else { continue };
         if about.is_dir() {
             out.extend(if_there(&entry.path())?);
@@ -285,10 +286,11 @@ pub(crate) fn read_all(folder: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The same of a folder that need not be there.
+/// The same of a folder that need not be there, and may be made again meanwhile.
 pub(crate) fn if_there(folder: &Path) -> anyhow::Result<Vec<u8>> {
+    let is_gone = |error: &anyhow::Error| error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::NotFound);
     match read_all(folder) {
-        Err(_) if !folder.try_exists()? => Ok(Vec::new()),
+        Err(error) if is_gone(&error) => Ok(Vec::new()),
         told => told,
     }
 }
@@ -369,5 +371,26 @@ mod tests {
         assert!(unless_gone::<Vec<u8>>(Err(io::ErrorKind::PermissionDenied.into())).is_err());
         assert_eq!(unless_gone::<Vec<u8>>(Err(io::ErrorKind::NotFound.into())).expect("it is gone"), Vec::<u8>::new());
         assert_eq!(unless_gone(Ok(b"a".to_vec())).expect("it was read"), b"a");
+    }
+
+    #[test]
+    fn a_folder_that_comes_and_goes_while_it_is_read_is_no_fault() {
+        let outer = tempfile::tempdir().expect("a folder");
+        let (inner, whole) = (outer.path().join("inner"), outer.path().to_owned());
+        let other = {
+            let inner = inner.clone();
+            std::thread::spawn(move || {
+                for _ in 0..2000 {
+                    fs::create_dir(&inner).expect("made");
+                    fs::write(inner.join("file"), "text").expect("written");
+                    fs::remove_dir_all(&inner).expect("removed");
+                }
+            })
+        };
+        while !other.is_finished() {
+            if_there(&inner).expect("read");
+            read_all(&whole).expect("read");
+        }
+        other.join().expect("ended");
     }
 }

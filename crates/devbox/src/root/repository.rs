@@ -249,15 +249,37 @@ impl Guarded {
     }
 
     /// Where there is no `commondir`, one that names the folder itself, as git assumes without one. A lock keeps another devbox from removing it.
+    ///
+    /// Another devbox of the same folder may put it there or remove it at this moment; that is over in a moment.
     fn pin_common_dir(&mut self) -> Result<()> {
+        for _ in 1..STAND_IN_TRIES {
+            match self.pin_common_dir_now() {
+                Err(Errno::AGAIN | Errno::NOENT) => std::thread::park_timeout(STAND_IN_PAUSE),
+                pinned => return pinned,
+            }
+        }
+        self.pin_common_dir_now()
+    }
+
+    /// The same; `EAGAIN` or `ENOENT` where another devbox is at it.
+    fn pin_common_dir_now(&mut self) -> Result<()> {
         let name = OsStr::new("commondir");
-        if file_type(&self.folder, name).is_none() && tree::write_new(&self.folder, name, STAND_IN, 0o644).is_err() {
-            self.absent.push("commondir");
-            return Ok(());
+        if file_type(&self.folder, name).is_none() {
+            match tree::write_new(&self.folder, name, STAND_IN, 0o644) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(_) => {
+                    self.absent.push("commondir");
+                    return Ok(());
+                }
+            }
         }
         if read_bounded(&self.folder, name).is_some_and(|bytes| bytes == STAND_IN) {
             let file = openat(&self.folder, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
             rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockShared)?;
+            // It was removed between the two.
+            if rustix::fs::fstat(&file)?.st_nlink == 0 {
+                return Err(Errno::NOENT);
+            }
             self.stand_in = Some(file);
         }
         pin_read_only(&self.folder, "commondir")
@@ -376,6 +398,9 @@ fn remove(folder: &OwnedFd, name: &OsStr, depth: usize) -> Result<()> {
     }
 }
 
+/// A second, all in all: to remove a file takes another devbox's maker a moment, also on a busy machine.
+const STAND_IN_TRIES: u32 = 500;
+const STAND_IN_PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
 /// What git assumes where there is no `commondir` (gitrepository-layout(5)).
 const STAND_IN: &[u8] = b".\n";
 /// Room left for one repository's submodules and worktrees before the next is guarded.

@@ -15,6 +15,10 @@ pub const TESTS: &[Test] = &[
     ("what_is_included_and_not_there_is_told_when_it_is_made", what_is_included_and_not_there_is_told_when_it_is_made),
     ("git_cannot_be_moved_away", git_cannot_be_moved_away),
     ("a_commondir_cannot_be_planted", a_commondir_cannot_be_planted),
+    (
+        "a_commondir_that_another_devbox_removes_at_this_moment_is_waited_for",
+        a_commondir_that_another_devbox_removes_at_this_moment_is_waited_for,
+    ),
     ("hooks_cannot_be_planted_where_there_were_none", hooks_cannot_be_planted_where_there_were_none),
     ("a_nested_repository_is_guarded", a_nested_repository_is_guarded),
     ("repositories_made_below_are_told", repositories_made_below_are_told),
@@ -149,6 +153,22 @@ fn a_commondir_cannot_be_planted() {
                   mv .git/commondir c 2>/dev/null && echo moved; git status -s > /dev/null && echo works; echo x > .git/config.worktree";
     assert_eq!(shell(work.path(), script).says(), "works");
     assert!(!work.path().join(".git/commondir").exists() && !work.path().join(".git/config.worktree").exists());
+}
+
+fn a_commondir_that_another_devbox_removes_at_this_moment_is_waited_for() {
+    let work = repository();
+    let path = work.path().join(".git/commondir");
+    std::fs::write(&path, ".\n").unwrap();
+    let file = std::fs::File::open(&path).unwrap();
+    file.try_lock().unwrap();
+    let removed = std::thread::spawn(move || {
+        std::thread::park_timeout(std::time::Duration::from_millis(150));
+        std::fs::remove_file(&path).unwrap();
+        drop(file);
+    });
+    assert_eq!(shell(work.path(), "git status -s > /dev/null && echo works").says(), "works");
+    removed.join().unwrap();
+    assert!(!work.path().join(".git/commondir").exists());
 }
 
 fn hooks_cannot_be_planted_where_there_were_none() {
