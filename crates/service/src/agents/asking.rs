@@ -45,7 +45,7 @@ impl Gate {
                     has_room(&self.without_ended(open.clone())?, lapsed, changed, who, now)?;
                 }
                 if let Some(changed) = changed {
-                    self.superseded(changed.clone())?;
+                    self.lapse(changed.clone())?;
                 }
                 self.asked_first(who, wish, reason, secret)?
             }
@@ -109,7 +109,7 @@ impl Gate {
                 }
             };
             if is_gone {
-                self.superseded(row)?;
+                self.lapse(row)?;
             } else {
                 live.push(row);
             }
@@ -179,8 +179,8 @@ impl Gate {
         self.write_request(row, was, &[])
     }
 
-    /// What is asked in another way is another request: a person who has seen one does not decide about the other.
-    fn superseded(&self, row: RequestRow) -> Result<(), AgentsError> {
+    /// Ends a request that nobody decides any more. What is asked in another way is another one: a person who has seen one does not decide about the other.
+    fn lapse(&self, row: RequestRow) -> Result<(), AgentsError> {
         let was = row.mac.clone();
         let event = self.request_event(EventKind::RequestLapsed, &row);
         let row = RequestRow { status: RequestState::Lapsed, decided: Some(self.clock.now()), ..row };

@@ -148,8 +148,8 @@ impl Gate {
         let refused = Event { key: Some(caller.key.id.clone()), ..self.request_event(EventKind::RequestRefused, &row) };
         let made = Made { bindings: Vec::new(), granted: None, allowed: None };
         let row = self.write_decided(row, decided, None, made, vec![refused])?;
-        let given = row.token.is_some() && !self.has_ended(&row)?;
-        // It is done, as above.
+        // It is done, as above: what cannot be read now does not make it undone.
+        let given = row.token.is_some() && !self.has_ended(&row).unwrap_or(false);
         let reach = row.secret.as_ref().filter(|_| given).and_then(|secret| self.reach_of(&row, secret).ok()).unwrap_or_default();
         Ok(Decided { given, reach, request: self.told(&row, None) })
     }
